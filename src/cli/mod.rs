@@ -1,0 +1,198 @@
+//! Arguments in, exit code out: the only code that knows clap, dialoguer and indicatif.
+
+mod context;
+mod view;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::clock::SystemClock;
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::output::{Color, Format, Output, Settings, Style};
+use context::Context;
+
+/// Scaffold services, deploy them, roll changes out, and get into production with a record
+#[derive(Debug, Parser)]
+#[command(
+    name = "squad",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true
+)]
+#[command(max_term_width = 100, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags that mean the same thing everywhere.
+#[derive(Debug, clap::Args)]
+struct Global {
+    /// Org: a name, a directory or a git URL
+    #[arg(long, global = true, value_name = "org", help_heading = "Global flags")]
+    org: Option<String>,
+    /// Environment
+    #[arg(long, global = true, value_name = "env", help_heading = "Global flags")]
+    env: Option<String>,
+    /// Form of the answer
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_enum,
+        default_value = "text",
+        help_heading = "Global flags"
+    )]
+    output: OutputFormat,
+    /// When to colour
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "auto",
+        help_heading = "Global flags"
+    )]
+    color: When,
+    /// Go on without asking
+    #[arg(long, short, global = true, help_heading = "Global flags")]
+    yes: bool,
+    /// Never ask, even on a terminal
+    #[arg(long, global = true, help_heading = "Global flags")]
+    no_input: bool,
+    /// Errors and data only
+    #[arg(
+        long,
+        short,
+        global = true,
+        conflicts_with = "verbose",
+        help_heading = "Global flags"
+    )]
+    quiet: bool,
+    /// Say more (can be repeated)
+    #[arg(long, short, global = true, action = clap::ArgAction::Count, help_heading = "Global flags")]
+    verbose: u8,
+}
+
+/// `--output`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OutputFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+/// `--color`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum When {
+    /// On a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// One variant for each verb or noun, in alphabetical order.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print the version
+    #[command(hide = true)]
+    Version,
+}
+
+/// The whole command line as clap knows it: for completions, man pages and the reference.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Runs one command line.
+pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let env = Env::read();
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { 2 } else { 0 };
+            drop(error.print());
+            return ExitCode::from(code);
+        }
+    };
+    let settings = Settings {
+        format: match cli.global.output {
+            OutputFormat::Text => Format::Text,
+            OutputFormat::Json => Format::Json,
+        },
+        color: match cli.global.color {
+            When::Auto => Color::Auto,
+            When::Always => Color::Always,
+            When::Never => Color::Never,
+        },
+        verbosity: if cli.global.quiet {
+            -1
+        } else {
+            i8::try_from(cli.global.verbose).unwrap_or(2)
+        },
+        no_input: cli.global.no_input,
+    };
+    let output = Output::new(settings, &env);
+    let context = Context {
+        env,
+        output,
+        clock: SystemClock::new(),
+        org: cli.global.org,
+        environment: cli.global.env,
+        yes: cli.global.yes,
+    };
+    match dispatch(&context, cli.command) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            print_error(&context.output, &error);
+            ExitCode::from(error.kind.exit_code())
+        }
+    }
+}
+
+/// The one dispatch: each arm is one call.
+fn dispatch(context: &Context, command: Command) -> Result<u8> {
+    match command {
+        Command::Version => {
+            context.output.out(env!("CARGO_PKG_VERSION"));
+            Ok(0)
+        }
+    }
+}
+
+/// Shows an error: in words, or as one line of JSON.
+fn print_error(output: &Output, error: &Error) {
+    if output.is_json() {
+        output.error_line(&error.to_json().to_string());
+        return;
+    }
+    output.error_line(&format!(
+        "{} {}",
+        output.paint(Style::Error, "error:"),
+        error.message
+    ));
+    for line in &error.details {
+        output.error_line(&format!("  {line}"));
+    }
+    for cause in &error.causes {
+        output.error_line(&format!("  caused by: {cause}"));
+    }
+    if let Some(live) = &error.live {
+        output.error_line(&format!(
+            "{} {}",
+            output.paint(Style::Bold, "live:"),
+            live.text
+        ));
+    }
+    for hint in &error.hints {
+        output.error_line(&format!("{} {hint}", output.paint(Style::Name, "hint:")));
+    }
+    output.error_line(&format!("docs: {}", error.docs()));
+}

@@ -1,0 +1,1 @@
+//! What is printed: wire structs (`schema`, snake_case) and text, one file for each noun.

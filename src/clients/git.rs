@@ -1,0 +1,227 @@
+//! The `git` program: what a work tree is made from, and how a new repository begins.
+//!
+//! The program and not a library, so that people's credential helpers, hooks and settings work.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::process::{self, Error};
+
+/// A work tree.
+#[derive(Debug, Clone)]
+pub(crate) struct Repository {
+    /// Absolute path of its top level.
+    pub(crate) root: PathBuf,
+}
+
+/// What is checked out, and whether the work tree differs from it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// Full commit id; none in a repository without commits.
+    pub(crate) commit: Option<String>,
+    /// Branch; none when detached.
+    pub(crate) branch: Option<String>,
+    /// Something below the paths asked for is changed, staged or untracked.
+    pub(crate) dirty: bool,
+}
+
+/// One commit of a history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Commit {
+    /// Full id.
+    pub(crate) id: String,
+    /// The author's name.
+    pub(crate) author: String,
+    /// First line of the message.
+    pub(crate) subject: String,
+}
+
+impl Repository {
+    /// The repository whose work tree holds `directory`, found without starting git.
+    pub(crate) fn discover(directory: &Path) -> Option<Self> {
+        directory
+            .ancestors()
+            .find(|ancestor| ancestor.join(".git").exists())
+            .map(|root| Self {
+                root: root.to_owned(),
+            })
+    }
+
+    fn git(&self) -> Command {
+        let mut command = process::command("git");
+        command
+            .arg("-C")
+            .arg(&self.root)
+            .env("GIT_OPTIONAL_LOCKS", "0");
+        command
+    }
+
+    /// HEAD, and whether anything below `paths` (relative to the root or absolute) differs from it.
+    pub(crate) fn head(&self, paths: &[PathBuf]) -> Result<Head, Error> {
+        let mut command = self.git();
+        command.args([
+            "status",
+            "--porcelain=v2",
+            "--branch",
+            "-z",
+            "--no-renames",
+            "--",
+        ]);
+        command.args(paths);
+        let text = process::output(&mut command)?;
+        let mut head = Head::default();
+        for line in text
+            .split(|byte| *byte == 0)
+            .filter(|line| !line.is_empty())
+        {
+            let line = String::from_utf8_lossy(line);
+            if let Some(oid) = line.strip_prefix("# branch.oid ") {
+                head.commit = (oid != "(initial)").then(|| oid.to_owned());
+            } else if let Some(name) = line.strip_prefix("# branch.head ") {
+                head.branch = (name != "(detached)").then(|| name.to_owned());
+            } else if !line.starts_with('#') {
+                head.dirty = true;
+            }
+        }
+        Ok(head)
+    }
+
+    /// Tracked and unignored files below `paths` (relative to the root or absolute), relative to the root.
+    /// Files that are deleted in the work tree are among them.
+    pub(crate) fn files(&self, paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+        use std::os::unix::ffi::OsStrExt;
+        let mut command = self.git();
+        command.args([
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+            "--deduplicate",
+            "--",
+        ]);
+        command.args(paths);
+        let text = process::output(&mut command)?;
+        Ok(text
+            .split(|byte| *byte == 0)
+            .filter(|name| !name.is_empty())
+            .map(|name| PathBuf::from(std::ffi::OsStr::from_bytes(name)))
+            .collect())
+    }
+
+    /// Whether `ancestor` is an ancestor of `descendant` or the same; none when either is not known here.
+    pub(crate) fn is_ancestor(&self, ancestor: &str, descendant: &str) -> Option<bool> {
+        let mut command = self.git();
+        command.args(["merge-base", "--is-ancestor", ancestor, descendant]);
+        match process::output(&mut command) {
+            Ok(_) => Some(true),
+            Err(Error::Failed { status, .. }) if status.code() == Some(1) => Some(false),
+            Err(_) => None,
+        }
+    }
+
+    /// Commits in `to` and not in `from` that touch `paths`, newest first, at most `most`.
+    pub(crate) fn log(
+        &self,
+        from: Option<&str>,
+        to: &str,
+        paths: &[PathBuf],
+        most: usize,
+    ) -> Result<Vec<Commit>, Error> {
+        let mut command = self.git();
+        command.args(["log", "-z", "--format=%H%x1f%an%x1f%s", &format!("-{most}")]);
+        command.arg(from.map_or_else(|| to.to_owned(), |from| format!("{from}..{to}")));
+        command.arg("--").args(paths);
+        let text = process::output(&mut command)?;
+        Ok(String::from_utf8_lossy(&text)
+            .split('\0')
+            .filter_map(|line| {
+                let mut fields = line.splitn(3, '\u{1f}');
+                Some(Commit {
+                    id: fields.next().filter(|id| !id.is_empty())?.to_owned(),
+                    author: fields.next()?.to_owned(),
+                    subject: fields.next()?.to_owned(),
+                })
+            })
+            .collect())
+    }
+
+    /// Files that differ between `reference` and the work tree, untracked ones included, relative to the root.
+    pub(crate) fn changed_since(&self, reference: &str) -> Result<Vec<PathBuf>, Error> {
+        let mut differing = self.git();
+        differing.args(["diff", "--name-only", "-z", "--no-renames", reference, "--"]);
+        let mut untracked = self.git();
+        untracked.args(["ls-files", "-z", "--others", "--exclude-standard"]);
+        let mut paths = Vec::new();
+        for command in [&mut differing, &mut untracked] {
+            let text = process::output(command)?;
+            paths.extend(
+                String::from_utf8_lossy(&text)
+                    .split('\0')
+                    .filter(|name| !name.is_empty())
+                    .map(PathBuf::from),
+            );
+        }
+        Ok(paths)
+    }
+
+    /// The address of `origin`, without credentials.
+    pub(crate) fn origin(&self) -> Option<String> {
+        let mut command = self.git();
+        command.args(["config", "--get", "remote.origin.url"]);
+        let text = process::output(&mut command).ok()?;
+        Some(without_credentials(String::from_utf8_lossy(&text).trim()))
+    }
+
+    /// `user.email`, as git would use it here.
+    pub(crate) fn user(&self) -> Option<String> {
+        user(Some(&self.root))
+    }
+}
+
+/// `user.email`, as git would use it in `directory`.
+pub(crate) fn user(directory: Option<&Path>) -> Option<String> {
+    let mut command = process::command("git");
+    if let Some(directory) = directory {
+        command.arg("-C").arg(directory);
+    }
+    command.args(["config", "--get", "user.email"]);
+    let text = process::output(&mut command).ok()?;
+    let text = String::from_utf8_lossy(&text).trim().to_owned();
+    (!text.is_empty()).then_some(text)
+}
+
+/// A URL without `user:password@`.
+pub(crate) fn without_credentials(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (host, path) = rest
+                .split_once('/')
+                .map_or((rest, None), |(h, p)| (h, Some(p)));
+            let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+            path.map_or_else(
+                || format!("{scheme}://{host}"),
+                |path| format!("{scheme}://{host}/{path}"),
+            )
+        }
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_credentials;
+
+    #[test]
+    fn credentials_leave_an_address() {
+        for (given, wanted) in [
+            ("https://u:p@host/a/b.git", "https://host/a/b.git"),
+            ("https://token@host", "https://host"),
+            ("git@host:a/b.git", "git@host:a/b.git"),
+            ("ssh://git@host/a@b", "ssh://host/a@b"),
+            ("/srv/repo", "/srv/repo"),
+        ] {
+            assert_eq!(without_credentials(given), wanted);
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! One module for each outside system: no policy, no words for people.
+
+pub(crate) mod git;
+pub(crate) mod process;

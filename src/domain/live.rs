@@ -1,0 +1,118 @@
+//! What is live in an environment, as a platform observes it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::release::{Actor, Provenance, RevisionNumber};
+use super::service::Kind;
+use super::traffic::Split;
+
+/// Names the state that an observation saw; a commit that names an older one is a conflict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Token(pub(crate) String);
+
+/// How a revision is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Health {
+    /// Its processes run and are ready.
+    Ok,
+    /// It is on its way up.
+    Starting,
+    /// It serves, but not as it should: a process restarts, or is not ready.
+    Degraded,
+    /// It cannot serve: it does not start, or it crashes again and again.
+    Failed,
+    /// Its processes are not running, and need not be: it takes no traffic.
+    Stopped,
+}
+
+impl Health {
+    /// The word used in JSON and tables.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Starting => "starting",
+            Self::Degraded => "degraded",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// One revision, as the platform knows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Revision {
+    /// Its number.
+    pub(crate) number: RevisionNumber,
+    /// The digest it was published with (`sha256:<64 hex>`).
+    pub(crate) digest: String,
+    /// When it was published.
+    pub(crate) published_at: Timestamp,
+    /// Who published it.
+    pub(crate) actor: Actor,
+    /// Where it comes from.
+    pub(crate) provenance: Provenance,
+    /// When a commit last gave it traffic; none if none ever did.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) last_served_at: Option<Timestamp>,
+    /// It was healthy for as long as it served (false only once it failed while it had traffic).
+    pub(crate) served_healthily: bool,
+    /// A rollback left it: no rollback chooses it again by itself, and no deploy without `--again`.
+    pub(crate) left: bool,
+    /// How it is now.
+    pub(crate) health: Health,
+    /// What is wrong, in a few words, when it is not `Ok` or `Stopped`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) problem: Option<String>,
+}
+
+/// The last commit: who set the present traffic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LastCommit {
+    /// Who.
+    pub(crate) actor: Actor,
+    /// When.
+    pub(crate) at: Timestamp,
+    /// The operation (ULID).
+    pub(crate) operation: String,
+}
+
+/// All that a platform knows about one service in one environment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Live {
+    /// To be handed to the next commit.
+    pub(crate) token: Token,
+    /// What kind it is; none before the first publish.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) kind: Option<Kind>,
+    /// Ascending.
+    pub(crate) revisions: Vec<Revision>,
+    /// None before the first commit.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) split: Option<Split>,
+    /// The rollout's state as stored with the traffic: at most 200 bytes of ASCII, "" for none.
+    pub(crate) state: String,
+    /// Who set the present traffic.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) last_commit: Option<LastCommit>,
+    /// Where requests go, such as `http://127.0.0.1:34011`; none for workers.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) address: Option<String>,
+}
+
+impl Live {
+    /// The revision that takes all traffic, if one does.
+    pub(crate) fn sole(&self) -> Option<&Revision> {
+        let number = self.split.as_ref()?.sole()?;
+        self.revision(number)
+    }
+
+    /// One revision by its number.
+    pub(crate) fn revision(&self, number: RevisionNumber) -> Option<&Revision> {
+        self.revisions
+            .iter()
+            .find(|revision| revision.number == number)
+    }
+}

@@ -1,0 +1,14 @@
+//! The rules of the product as pure functions of their arguments.
+//!
+//! Nothing here reads a file, a clock, the environment or a network, and nothing here is
+//! asynchronous: what time it is, what is live and what a file says come in as values.
+
+pub(crate) mod audit;
+pub(crate) mod environment;
+pub(crate) mod live;
+pub(crate) mod name;
+pub(crate) mod plan;
+pub(crate) mod release;
+pub(crate) mod route;
+pub(crate) mod service;
+pub(crate) mod traffic;

@@ -1,0 +1,172 @@
+//! Which revision takes which share of the requests.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::release::RevisionNumber;
+use super::service::Route;
+
+/// Revision → integer weight in percent, 1–100, which sum to 100. Revisions without traffic are absent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Weights(BTreeMap<RevisionNumber, u8>);
+
+/// Why weights are refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum InvalidWeights {
+    /// They do not add up.
+    #[error("weights sum to {sum} %, not 100 %")]
+    Sum {
+        /// What they sum to.
+        sum: u32,
+    },
+    /// A weight of 0 has no place in a split.
+    #[error("revision {revision} has the weight 0; leave it out")]
+    Zero {
+        /// Which one.
+        revision: RevisionNumber,
+    },
+}
+
+impl Weights {
+    /// All requests to one revision.
+    pub(crate) fn all(revision: RevisionNumber) -> Self {
+        Self(BTreeMap::from([(revision, 100)]))
+    }
+
+    /// Checks that each weight is 1–100 and that they sum to 100.
+    pub(crate) fn new(weights: BTreeMap<RevisionNumber, u8>) -> Result<Self, InvalidWeights> {
+        if let Some((revision, _)) = weights.iter().find(|(_, weight)| **weight == 0) {
+            return Err(InvalidWeights::Zero {
+                revision: *revision,
+            });
+        }
+        let sum = weights.values().map(|weight| u32::from(*weight)).sum();
+        if sum == 100 {
+            Ok(Self(weights))
+        } else {
+            Err(InvalidWeights::Sum { sum })
+        }
+    }
+
+    /// In ascending order of the revision.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (RevisionNumber, u8)> + '_ {
+        self.0.iter().map(|(revision, weight)| (*revision, *weight))
+    }
+
+    /// The revision that takes everything, if one does.
+    pub(crate) fn sole(&self) -> Option<RevisionNumber> {
+        if self.0.len() == 1 {
+            self.0.keys().next().copied()
+        } else {
+            None
+        }
+    }
+
+    /// Maps a number 0–99 to a revision, so that each one gets exactly its weight of the 100 numbers.
+    pub(crate) fn pick(&self, ticket: u8) -> Option<RevisionNumber> {
+        let mut upper = 0;
+        self.0.iter().find_map(|(revision, weight)| {
+            upper += *weight;
+            (ticket < upper).then_some(*revision)
+        })
+    }
+}
+
+/// The weights of one route.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RouteSplit {
+    /// Which requests; the table belongs to the commit, not to a revision.
+    pub(crate) route: Route,
+    /// Who takes them.
+    pub(crate) weights: Weights,
+}
+
+/// The weights of each listed route and of the rest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Split {
+    /// In the order of `squad.toml`.
+    pub(crate) routes: Vec<RouteSplit>,
+    /// All requests that match no listed route.
+    pub(crate) rest: Weights,
+}
+
+impl Split {
+    /// All requests, of every listed route and of the rest, to one revision.
+    pub(crate) fn all(routes: &[Route], revision: RevisionNumber) -> Self {
+        Self {
+            routes: routes
+                .iter()
+                .map(|route| RouteSplit {
+                    route: route.clone(),
+                    weights: Weights::all(revision),
+                })
+                .collect(),
+            rest: Weights::all(revision),
+        }
+    }
+
+    /// Every revision that takes any request, ascending.
+    pub(crate) fn revisions(&self) -> Vec<RevisionNumber> {
+        let mut all: Vec<_> = self
+            .routes
+            .iter()
+            .flat_map(|route| route.weights.iter())
+            .chain(self.rest.iter())
+            .map(|(revision, _)| revision)
+            .collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// The revision that takes everything, if one does.
+    pub(crate) fn sole(&self) -> Option<RevisionNumber> {
+        match self.revisions().as_slice() {
+            [one] => Some(*one),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_must_sum_to_100_without_zeros() {
+        let weights = |pairs: &[(u64, u8)]| {
+            Weights::new(
+                pairs
+                    .iter()
+                    .map(|(r, w)| (RevisionNumber(*r), *w))
+                    .collect(),
+            )
+        };
+        assert!(weights(&[(1, 100)]).is_ok());
+        assert!(weights(&[(1, 95), (2, 5)]).is_ok());
+        assert_eq!(weights(&[(1, 95)]), Err(InvalidWeights::Sum { sum: 95 }));
+        assert_eq!(weights(&[]), Err(InvalidWeights::Sum { sum: 0 }));
+        assert_eq!(
+            weights(&[(1, 100), (2, 0)]),
+            Err(InvalidWeights::Zero {
+                revision: RevisionNumber(2)
+            })
+        );
+    }
+
+    #[test]
+    fn each_revision_gets_exactly_its_weight_of_100_tickets() {
+        let weights = Weights::new(BTreeMap::from([
+            (RevisionNumber(1), 93),
+            (RevisionNumber(2), 7),
+        ]))
+        .unwrap();
+        let second = (0..100)
+            .filter(|ticket| weights.pick(*ticket) == Some(RevisionNumber(2)))
+            .count();
+        assert_eq!(second, 7);
+        assert_eq!(weights.pick(100), None);
+    }
+}

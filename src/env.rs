@@ -1,0 +1,131 @@
+//! Every environment variable that `squad` reads, as documented constants, read once at the start.
+//!
+//! Nothing else may read the environment. `docs/environment.md` lists the same variables.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// The org to use: a name, a directory or a git URL. Like `--org`.
+pub(crate) const SQUAD_ORG: &str = "SQUAD_ORG";
+/// The environment to use. Like `--env`.
+pub(crate) const SQUAD_ENV: &str = "SQUAD_ENV";
+/// Log filter for diagnosis, such as `debug`; written to stderr.
+pub(crate) const SQUAD_LOG: &str = "SQUAD_LOG";
+/// Set and not empty: no colour (no-color.org).
+pub(crate) const NO_COLOR: &str = "NO_COLOR";
+/// Set and not `0`: colour although the stream is not a terminal.
+pub(crate) const CLICOLOR_FORCE: &str = "CLICOLOR_FORCE";
+/// Terminal type; `dumb` = no colour, no cursor movement.
+pub(crate) const TERM: &str = "TERM";
+/// Width of the terminal in columns, when it cannot be asked.
+pub(crate) const COLUMNS: &str = "COLUMNS";
+/// Set in continuous integration: no prompts, no moving progress.
+pub(crate) const CI: &str = "CI";
+/// Set by some CI systems instead of `CI`.
+pub(crate) const BUILD_NUMBER: &str = "BUILD_NUMBER";
+/// Set by some CI systems instead of `CI`.
+pub(crate) const RUN_ID: &str = "RUN_ID";
+/// The person's home directory.
+pub(crate) const HOME: &str = "HOME";
+
+/// The environment as it was when the process started.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Env {
+    variables: BTreeMap<String, OsString>,
+}
+
+/// Where `squad` keeps its files (XDG Base Directory Specification 0.8), each ending in `squad`.
+#[derive(Debug, Clone)]
+pub(crate) struct Directories {
+    /// The person's configuration and the list of orgs.
+    pub(crate) config: PathBuf,
+    /// What must survive: journals, logs, the audit log, keys.
+    pub(crate) state: PathBuf,
+    /// What can be made again.
+    pub(crate) cache: PathBuf,
+    /// Sockets; short-lived. 0700.
+    pub(crate) runtime: PathBuf,
+}
+
+impl Env {
+    /// Reads the process's environment. Names that are not UTF-8 are passed over.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the environment"
+    )]
+    pub(crate) fn read() -> Self {
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+            .collect();
+        Self { variables }
+    }
+
+    /// An environment of exactly these variables: for tests.
+    #[cfg(test)]
+    pub(crate) fn of(pairs: &[(&str, &str)]) -> Self {
+        let variables = pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+            .collect();
+        Self { variables }
+    }
+
+    /// The value, if it is set, not empty, and UTF-8.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.variables
+            .get(name)?
+            .to_str()
+            .filter(|value| !value.is_empty())
+    }
+
+    /// An absolute path, if the variable holds one (XDG: relative ones are to be ignored).
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        let path = Path::new(self.variables.get(name)?);
+        path.is_absolute().then(|| path.to_owned())
+    }
+
+    /// Whether a CI system runs this process.
+    pub(crate) fn is_ci(&self) -> bool {
+        [CI, BUILD_NUMBER, RUN_ID]
+            .iter()
+            .any(|name| self.get(name).is_some())
+    }
+
+    /// The directories; none when there is neither `HOME` nor the XDG variables.
+    pub(crate) fn directories(&self) -> Option<Directories> {
+        let home = self.path(HOME);
+        let base = |variable: &str, default: &str| {
+            self.path(variable)
+                .or_else(|| home.as_ref().map(|home| home.join(default)))
+                .map(|path| path.join("squad"))
+        };
+        Some(Directories {
+            config: base("XDG_CONFIG_HOME", ".config")?,
+            state: base("XDG_STATE_HOME", ".local/state")?,
+            cache: base("XDG_CACHE_HOME", ".cache")?,
+            runtime: self.path("XDG_RUNTIME_DIR").map_or_else(
+                || PathBuf::from(format!("/tmp/squad-{}", rustix::process::getuid().as_raw())),
+                |path| path.join("squad"),
+            ),
+        })
+    }
+
+    /// All variables with this prefix, in order of their names.
+    pub(crate) fn with_prefix<'a>(
+        &'a self,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.variables
+            .iter()
+            .filter(move |(name, _)| name.starts_with(prefix))
+            .filter_map(|(name, value)| Some((name.as_str(), value.to_str()?)))
+    }
+
+    /// Everything, as it is to be handed to child processes.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &OsString)> {
+        self.variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value))
+    }
+}

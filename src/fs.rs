@@ -1,0 +1,123 @@
+//! Files: every error names its path, every write that must survive is synced together with its directory.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// What could not be done to which path.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} `{}`: {source}", path.display())]
+pub(crate) struct Error {
+    /// A verb, such as `read`.
+    pub(crate) action: &'static str,
+    /// The path as it was given.
+    pub(crate) path: PathBuf,
+    /// The system's reason.
+    pub(crate) source: io::Error,
+}
+
+impl Error {
+    /// Whether the path is not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.source.kind() == io::ErrorKind::NotFound
+    }
+}
+
+/// Turns an [`io::Error`] into one that names the action and the path.
+pub(crate) fn at<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> Error + 'a {
+    move |source| Error {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// Reads a whole file.
+#[expect(clippy::disallowed_methods, reason = "the wrapper that names the path")]
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(at("read", path))
+}
+
+/// Reads a whole UTF-8 file.
+#[expect(clippy::disallowed_methods, reason = "the wrapper that names the path")]
+pub(crate) fn read_to_string(path: &Path) -> Result<String, Error> {
+    fs::read_to_string(path).map_err(at("read", path))
+}
+
+/// Reads a whole UTF-8 file; none when it is not there.
+pub(crate) fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
+    match read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes a directory and its parents, readable by the owner alone (0700) where they are new.
+pub(crate) fn create_private_dir(path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(at("create", path))
+}
+
+/// Writes a file so that after return it is on the disk as a whole, and before it is there as it was:
+/// a temporary file beside it, synced, renamed over it, and the directory synced.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the wrapper that syncs the directory"
+)]
+pub(crate) fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+    let directory = path.parent().unwrap_or_else(|| Path::new("."));
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}", std::process::id()));
+    let temporary = directory.join(name);
+    let written = (|| {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(mode)
+            .open(&temporary)
+            .map_err(at("create", &temporary))?;
+        file.write_all(bytes).map_err(at("write", &temporary))?;
+        file.sync_all().map_err(at("sync", &temporary))?;
+        fs::rename(&temporary, path).map_err(at("replace", path))
+    })();
+    if written.is_err() {
+        drop(fs::remove_file(&temporary));
+    }
+    written?;
+    sync_dir(directory)
+}
+
+/// Renames, and syncs both directories.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the wrapper that syncs the directory"
+)]
+pub(crate) fn rename_durably(from: &Path, to: &Path) -> Result<(), Error> {
+    fs::rename(from, to).map_err(at("rename", from))?;
+    let parent = |path: &Path| path.parent().unwrap_or_else(|| Path::new(".")).to_owned();
+    sync_dir(&parent(to))?;
+    if parent(from) != parent(to) {
+        sync_dir(&parent(from))?;
+    }
+    Ok(())
+}
+
+/// Makes what happened to the entries of a directory survive a loss of power.
+pub(crate) fn sync_dir(path: &Path) -> Result<(), Error> {
+    let path = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
+    File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .map_err(at("sync", path))
+}

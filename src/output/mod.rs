@@ -1,0 +1,273 @@
+//! The terminal: the one owner of standard output and standard error.
+//!
+//! Standard output carries the answer, standard error everything else. A closed pipe is no error: what comes
+//! after it is dropped.
+
+pub(crate) mod table;
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::env::{self, Env};
+
+/// The form of the answer on standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// For people; may change at any release.
+    Text,
+    /// For programs: one document, or JSON Lines; only grows.
+    Json,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Color {
+    /// When the stream is a terminal that can, and nothing forbids it.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What a piece of text means; the colour follows from it and is never needed to understand the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// Something succeeded.
+    Done,
+    /// Something to look at.
+    Warning,
+    /// Something failed.
+    Error,
+    /// A name or a command.
+    Name,
+    /// Less important.
+    Dim,
+    /// A heading.
+    Bold,
+}
+
+/// How the output behaves, from flags and environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// Text or JSON.
+    pub(crate) format: Format,
+    /// When to colour.
+    pub(crate) color: Color,
+    /// −1 = errors and data only, 0 = default, 1 = more, 2 = most.
+    pub(crate) verbosity: i8,
+    /// Never ask, even on a terminal.
+    pub(crate) no_input: bool,
+}
+
+/// The two streams.
+#[derive(Debug)]
+pub(crate) struct Output {
+    settings: Settings,
+    out_color: bool,
+    err_color: bool,
+    err_terminal: bool,
+    out_terminal: bool,
+    can_ask: bool,
+    unicode: bool,
+    width: usize,
+    closed: AtomicBool,
+}
+
+impl Output {
+    /// Looks at the streams and the environment once.
+    pub(crate) fn new(settings: Settings, env: &Env) -> Self {
+        let out_terminal = io::stdout().is_terminal();
+        let err_terminal = io::stderr().is_terminal();
+        let dumb = env.get(env::TERM) == Some("dumb");
+        let force = env
+            .get(env::CLICOLOR_FORCE)
+            .is_some_and(|value| value != "0");
+        let colored = |terminal: bool| match settings.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => force || (terminal && !dumb && env.get(env::NO_COLOR).is_none()),
+        };
+        let columns = env.get(env::COLUMNS).and_then(|text| text.parse().ok());
+        let asked = rustix::termios::tcgetwinsize(io::stderr())
+            .or_else(|_| rustix::termios::tcgetwinsize(io::stdout()))
+            .ok()
+            .map(|size| usize::from(size.ws_col))
+            .filter(|columns| *columns > 0);
+        let utf8 = ["LC_ALL", "LC_CTYPE", "LANG"]
+            .iter()
+            .find_map(|name| env.get(name))
+            .is_some_and(|value| value.to_ascii_lowercase().replace('-', "").contains("utf8"));
+        Self {
+            settings,
+            out_color: colored(out_terminal),
+            err_color: colored(err_terminal),
+            out_terminal,
+            err_terminal: err_terminal && !dumb,
+            can_ask: io::stdin().is_terminal()
+                && err_terminal
+                && !env.is_ci()
+                && !settings.no_input,
+            unicode: utf8,
+            width: columns.or(asked).unwrap_or(80).max(20),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Text or JSON.
+    pub(crate) fn format(&self) -> Format {
+        self.settings.format
+    }
+
+    /// Whether the answer is JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.settings.format == Format::Json
+    }
+
+    /// −1 to 2.
+    pub(crate) fn verbosity(&self) -> i8 {
+        self.settings.verbosity
+    }
+
+    /// Whether a person can be asked: standard input and error are terminals, it is not CI, `--no-input` was
+    /// not given.
+    pub(crate) fn can_ask(&self) -> bool {
+        self.can_ask
+    }
+
+    /// Whether progress may move (rewrite lines on standard error).
+    pub(crate) fn can_animate(&self, env: &Env) -> bool {
+        self.err_terminal && !env.is_ci() && !self.is_json() && self.settings.verbosity >= 0
+    }
+
+    /// Whether standard output is a terminal.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.out_terminal
+    }
+
+    /// Columns.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Whether glyphs beyond ASCII may be used.
+    pub(crate) fn unicode(&self) -> bool {
+        self.unicode
+    }
+
+    /// `✔`, or `+` where the locale is not UTF-8.
+    pub(crate) fn tick(&self) -> &'static str {
+        if self.unicode { "✔" } else { "+" }
+    }
+
+    /// `✖`, or `x`.
+    pub(crate) fn cross(&self) -> &'static str {
+        if self.unicode { "✖" } else { "x" }
+    }
+
+    /// `⚠`, or `!`.
+    pub(crate) fn alert(&self) -> &'static str {
+        if self.unicode { "⚠" } else { "!" }
+    }
+
+    /// `◌`, or `.`.
+    pub(crate) fn going(&self) -> &'static str {
+        if self.unicode { "◌" } else { "." }
+    }
+
+    /// Text as it goes to standard output.
+    pub(crate) fn paint_out(&self, style: Style, text: &str) -> String {
+        paint(self.out_color, style, text)
+    }
+
+    /// Text as it goes to standard error.
+    pub(crate) fn paint(&self, style: Style, text: &str) -> String {
+        paint(self.err_color, style, text)
+    }
+
+    /// One line of the answer, to standard output.
+    pub(crate) fn out(&self, line: &str) {
+        self.raw(format!("{line}\n").as_bytes());
+    }
+
+    /// Bytes of the answer, to standard output.
+    pub(crate) fn raw(&self, bytes: &[u8]) {
+        if self.closed.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut out = io::stdout().lock();
+        if out.write_all(bytes).and_then(|()| out.flush()).is_err() {
+            self.closed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether nobody reads standard output any more (`| head`): a stream of lines can end.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// One JSON document on one line, to standard output.
+    pub(crate) fn json(&self, value: &impl serde::Serialize) {
+        match serde_json::to_string(value) {
+            Ok(text) => self.out(&text),
+            Err(error) => self.error_line(&format!("error: cannot write JSON: {error}")),
+        }
+    }
+
+    /// One line about what goes on, to standard error; dropped under `-q` and with JSON output.
+    pub(crate) fn status(&self, line: &str) {
+        if self.settings.verbosity >= 0 && !self.is_json() {
+            self.error_line(line);
+        }
+    }
+
+    /// A warning, to standard error.
+    pub(crate) fn warn(&self, text: &str) {
+        if self.settings.verbosity >= 0 {
+            self.error_line(&format!(
+                "{} {text}",
+                self.paint(Style::Warning, "warning:")
+            ));
+        }
+    }
+
+    /// A next step, to standard error.
+    pub(crate) fn hint(&self, text: &str) {
+        self.status(&format!("{} {text}", self.paint(Style::Name, "hint:")));
+    }
+
+    /// One line to standard error, whatever the verbosity.
+    pub(crate) fn error_line(&self, line: &str) {
+        let mut err = io::stderr().lock();
+        drop(writeln!(err, "{line}"));
+    }
+}
+
+fn paint(colored: bool, style: Style, text: &str) -> String {
+    if !colored {
+        return text.to_owned();
+    }
+    let code = match style {
+        Style::Done => "32",
+        Style::Warning => "33",
+        Style::Error => "1;31",
+        Style::Name => "36",
+        Style::Dim => "2",
+        Style::Bold => "1",
+    };
+    format!("\u{1b}[{code}m{text}\u{1b}[0m")
+}
+
+/// Text from elsewhere (a log, a name in a repository) made safe for a terminal: control characters but for
+/// the tab become visible, so that nobody's log line can move the cursor or forge a line.
+pub(crate) fn sanitize(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\t' => ' ',
+            c if c.is_control() => '\u{fffd}',
+            // Bidirectional overrides can make a line read as another one.
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+            c => c,
+        })
+        .collect()
+}

@@ -1,0 +1,262 @@
+//! Where services run: one contract, several platforms (DESIGN §4).
+//!
+//! A platform holds revisions and traffic. It knows nothing of people, prompts or audit logs: `ops` records
+//! the intent before it calls, and the outcome after.
+
+pub(crate) mod local;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::domain::live::{LastCommit, Live, Token};
+use crate::domain::name::ServiceName;
+use crate::domain::release::{Actor, Release, RevisionNumber};
+use crate::domain::traffic::Split;
+
+/// What a platform can do; a plan that needs more is refused with the reason, and the contract suite names
+/// what it skips.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Capabilities {
+    /// Weights for each route.
+    pub(crate) routes: bool,
+    /// A header can force a revision (`x-squad-canary`).
+    pub(crate) forced_header: bool,
+    /// New routes can be gated.
+    pub(crate) gate: bool,
+    /// Capacity can be set for each revision.
+    pub(crate) capacity: bool,
+}
+
+/// What went wrong on a platform.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The commit named a state that is no longer the present one.
+    #[error("another commit got there first")]
+    Conflict {
+        /// Who won; none when a publish or a retirement moved the state.
+        winner: Option<LastCommit>,
+    },
+    /// There is no such revision.
+    #[error("there is no revision {0}")]
+    NoRevision(RevisionNumber),
+    /// The revision has traffic, so it cannot be retired.
+    #[error("revision {0} takes traffic")]
+    HasTraffic(RevisionNumber),
+    /// The revision does not start or does not become ready.
+    #[error("revision {revision} does not start")]
+    DoesNotStart {
+        /// Which one: it was published, and takes no traffic.
+        revision: RevisionNumber,
+        /// Why.
+        diagnosis: Box<Diagnosis>,
+    },
+    /// The split or the state is not acceptable (weights, length of the state).
+    #[error("{0}")]
+    Invalid(String),
+    /// The port that the service has kept is taken by somebody else.
+    #[error("port {port} is taken{}", owner.as_ref().map(|owner| format!(" by {owner}")).unwrap_or_default())]
+    PortTaken {
+        /// Which port.
+        port: u16,
+        /// The process that listens there, when it can be found.
+        owner: Option<String>,
+    },
+    /// The time for the operation ran out.
+    #[error("not finished after {} s", .0.as_secs())]
+    Timeout(Duration),
+    /// The journal on the disk cannot be trusted.
+    #[error("the journal `{}` is damaged at byte {offset}: {reason}", path.display())]
+    CorruptJournal {
+        /// The file.
+        path: PathBuf,
+        /// Where the first bad record starts.
+        offset: u64,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// The supervisor cannot be started or does not answer.
+    #[error("the local platform does not answer: {0}")]
+    Unreachable(String),
+    /// The state directory or the socket belongs to somebody else.
+    #[error("`{}` belongs to another user", .0.display())]
+    ForeignOwner(PathBuf),
+    /// The platform cannot do what was asked (a secret store that it does not have, a runtime).
+    #[error("{0}")]
+    Unsupported(String),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] crate::fs::Error),
+}
+
+/// What every call returns.
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// One change of the traffic: everything in it becomes true at once, or nothing does.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Commit {
+    /// Who takes what.
+    pub(crate) split: Split,
+    /// The rollout's state: at most 200 bytes of ASCII, "" for none.
+    pub(crate) state: String,
+    /// A revision that is marked as left because it was bad (rollback, abort).
+    pub(crate) leaves: Option<RevisionNumber>,
+    /// Who.
+    pub(crate) actor: Actor,
+    /// The operation (ULID).
+    pub(crate) operation: String,
+}
+
+/// A revision that was published.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Published {
+    /// Its number.
+    pub(crate) revision: RevisionNumber,
+    /// It was there already: the same digest.
+    pub(crate) existed: bool,
+    /// Where it can be reached before it has traffic, with the forcing header.
+    pub(crate) address: Option<String>,
+    /// The state after the publish, for the commit.
+    pub(crate) token: Token,
+}
+
+/// A sign of life while something takes long.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Progress {
+    /// The artifact is being stored.
+    Storing,
+    /// The processes are being started: how many of how many are ready.
+    Starting {
+        /// Ready ones.
+        ready: u32,
+        /// All.
+        of: u32,
+    },
+    /// A process ended; it will be tried again.
+    Restarting {
+        /// How often it ended so far.
+        times: u32,
+        /// How, in a few words.
+        how: String,
+    },
+}
+
+/// Takes signs of life.
+pub(crate) type OnProgress<'a> = &'a (dyn Fn(Progress) + Send + Sync);
+
+/// Why a revision does not serve.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Diagnosis {
+    /// Stable id of the kind of cause, such as `process-exited`, `command-not-found`, `port-not-opened`,
+    /// `never-ready`, `crash-loop`, `init-error`; the id of its page in `docs/errors/`.
+    pub(crate) id: String,
+    /// One line in the user's words, such as `process ended with exit code 1, 0.4 s after it started, 3 times`.
+    pub(crate) summary: String,
+    /// The likely cause read out of the evidence, such as the variable that is missing; none if not known.
+    pub(crate) cause: Option<String>,
+    /// The last lines of the log, at most 10, oldest first.
+    pub(crate) evidence: Vec<String>,
+    /// What to do, in backticks where it is a command; none when there is nothing better than the log.
+    pub(crate) hint: Option<String>,
+}
+
+/// One line that a revision wrote.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct LogLine {
+    /// When it was read.
+    pub(crate) at: jiff::Timestamp,
+    /// Who wrote it.
+    pub(crate) revision: RevisionNumber,
+    /// `stdout`, `stderr` or `squad` (what the platform did: started, ended, killed).
+    pub(crate) stream: String,
+    /// Without its line end; bytes that are not UTF-8 are replaced.
+    pub(crate) text: String,
+}
+
+/// Which log lines to read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct LogQuery {
+    /// Of one revision only.
+    pub(crate) revision: Option<RevisionNumber>,
+    /// Not older than this.
+    pub(crate) since: Option<jiff::Timestamp>,
+    /// At most so many of the newest lines.
+    pub(crate) tail: Option<u32>,
+    /// Goes on until the caller stops.
+    pub(crate) follow: bool,
+}
+
+/// The answer of one invocation of a function.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Invocation {
+    /// The revision that ran.
+    pub(crate) revision: RevisionNumber,
+    /// The JSON that it returned, or the JSON of the error (`errorMessage`, `errorType`, …).
+    pub(crate) payload: String,
+    /// `Unhandled` and the like when it failed; none when it succeeded.
+    pub(crate) error: Option<String>,
+    /// Milliseconds.
+    pub(crate) duration_milliseconds: u64,
+    /// AWS request id (UUID).
+    pub(crate) request_id: String,
+    /// What it wrote meanwhile, at most the last 4 KiB.
+    pub(crate) log_tail: Vec<String>,
+}
+
+/// The contract that every platform keeps; `contract.rs` is its test. Each method is idempotent.
+#[async_trait]
+pub(crate) trait Platform: Send + Sync {
+    /// What this platform can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Everything about one service, and a token for the next commit. A service that was never published has
+    /// no revisions and no split.
+    async fn observe(&self, service: &ServiceName) -> Result<Live>;
+
+    /// All services that were ever published here.
+    async fn services(&self) -> Result<Vec<ServiceName>>;
+
+    /// Makes an immutable revision that takes no traffic yet, starts it, and returns when it is ready to
+    /// serve. The same digest yields the same revision.
+    async fn publish(&self, release: &Release, progress: OnProgress<'_>) -> Result<Published>;
+
+    /// Starts a revision that was stopped and returns when it is ready: before a rollback commits to it.
+    async fn prepare(
+        &self,
+        service: &ServiceName,
+        revision: RevisionNumber,
+        progress: OnProgress<'_>,
+    ) -> Result<()>;
+
+    /// Changes traffic and rollout state in one compare-and-swap; [`Error::Conflict`] names who won. Requests
+    /// that are under way finish where they are.
+    async fn commit(&self, service: &ServiceName, token: &Token, commit: &Commit) -> Result<Token>;
+
+    /// Removes a revision; [`Error::HasTraffic`] while it has any.
+    async fn retire(&self, service: &ServiceName, revision: RevisionNumber) -> Result<()>;
+
+    /// Says why a revision does not serve; none when it does.
+    async fn diagnose(
+        &self,
+        service: &ServiceName,
+        revision: RevisionNumber,
+    ) -> Result<Option<Diagnosis>>;
+
+    /// Hands over log lines, oldest first, until there are no more (or for ever, with `follow`).
+    async fn logs(
+        &self,
+        service: &ServiceName,
+        query: &LogQuery,
+        on_line: &mut (dyn FnMut(LogLine) -> bool + Send),
+    ) -> Result<()>;
+
+    /// Calls a function once, as the alias would, or one revision of it.
+    async fn invoke(
+        &self,
+        service: &ServiceName,
+        revision: Option<RevisionNumber>,
+        payload: &str,
+    ) -> Result<Invocation>;
+}

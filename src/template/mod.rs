@@ -1,0 +1,1 @@
+//! Golden-path templates: the manifest, the questions, and a pure and strict rendering.
