@@ -65,7 +65,7 @@ pub(super) fn of_process(
     release: &Release,
     environment: &str,
     revision: RevisionNumber,
-    own: &[(&str, String)],
+    own: &[(String, String)],
 ) -> Result<ProcessEnvironment, UnreadableSecret> {
     let mut made = ProcessEnvironment::default();
     let variables = &mut made.variables;
@@ -109,7 +109,7 @@ pub(super) fn of_process(
     }
     // Last: where it listens is not the service's to say.
     for (name, value) in own {
-        made.variables.insert((*name).to_owned(), value.clone());
+        made.variables.insert(name.clone(), value.clone());
     }
     Ok(made)
 }
@@ -180,7 +180,7 @@ mod tests {
             &release,
             "local",
             RevisionNumber(3),
-            &[("PORT", "4711".into())],
+            &[("PORT".into(), "4711".into())],
         )
         .unwrap();
         let wanted = base(&[

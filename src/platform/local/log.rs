@@ -79,7 +79,7 @@ impl ServiceLog {
             inner.file = None;
             tracing::warn!("a log line is lost: {error}");
         }
-        // Within the lock, so that `tail_and_follow` sees each line once.
+        // Within the lock, so that `follow` sees each line once.
         drop(self.followers.send(line));
     }
 
@@ -126,13 +126,8 @@ impl ServiceLog {
         Ok(())
     }
 
-    /// 0 is the present file.
     fn path(&self, age: usize) -> PathBuf {
-        self.directory.join(if age == 0 {
-            "log.jsonl".to_owned()
-        } else {
-            format!("log.{age}.jsonl")
-        })
+        self.directory.join(file_name(age))
     }
 
     /// The last lines that a revision wrote, oldest first.
@@ -151,48 +146,11 @@ impl ServiceLog {
         inner.tails.remove(&revision);
     }
 
-    /// The stored lines that a query asks for, oldest first, and everything that comes after them.
-    pub(super) fn tail_and_follow(
-        &self,
-        query: &LogQuery,
-    ) -> Result<(Vec<LogLine>, broadcast::Receiver<LogLine>)> {
-        // The files stay readable through these handles when they are rotated meanwhile.
-        let (files, follower) = {
-            let _inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut files = Vec::new();
-            for age in (0..FILES).rev() {
-                let path = self.path(age);
-                match File::open(&path) {
-                    Ok(file) => {
-                        let length = file.metadata().map_err(at("read", &path))?.len();
-                        files.push((path, file, length));
-                    }
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(at("open", &path)(error).into()),
-                }
-            }
-            (files, self.followers.subscribe())
-        };
-        let most = query.tail.map_or(usize::MAX, |tail| {
-            usize::try_from(tail).unwrap_or(usize::MAX)
-        });
-        let mut lines = VecDeque::new();
-        for (path, file, length) in files {
-            for line in BufReader::new(file.take(length)).lines() {
-                let line = line.map_err(at("read", &path))?;
-                // A line that a full disk cut off is passed over.
-                let Ok(line) = serde_json::from_str::<LogLine>(&line) else {
-                    continue;
-                };
-                if matches(query, &line) {
-                    lines.push_back(line);
-                    if lines.len() > most {
-                        lines.pop_front();
-                    }
-                }
-            }
-        }
-        Ok((lines.into(), follower))
+    /// The files with their lengths in bytes, oldest first, and everything that is written after that.
+    pub(super) fn follow(&self) -> (Vec<(PathBuf, u64)>, broadcast::Receiver<LogLine>) {
+        // Within the lock, so that each line is in the files or comes later, and never both.
+        let _inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        (files(&self.directory), self.followers.subscribe())
     }
 
     /// Removes all files but the present one, and returns how many bytes that freed.
@@ -209,6 +167,77 @@ impl ServiceLog {
         }
         Ok(bytes)
     }
+}
+
+/// The files of a log that are there, oldest first, with their lengths in bytes.
+fn files(directory: &Path) -> Vec<(PathBuf, u64)> {
+    (0..FILES)
+        .rev()
+        .map(|age| directory.join(file_name(age)))
+        .filter_map(|path| {
+            let length = path.metadata().ok()?.len();
+            Some((path, length))
+        })
+        .collect()
+}
+
+/// 0 is the present file.
+fn file_name(age: usize) -> String {
+    if age == 0 {
+        "log.jsonl".to_owned()
+    } else {
+        format!("log.{age}.jsonl")
+    }
+}
+
+/// The files of a service's log, for a reader that is not the supervisor.
+pub(super) fn files_of(service: &Path) -> Vec<(PathBuf, u64)> {
+    files(&service.join("log"))
+}
+
+/// Hands over the lines of the files that a query asks for, oldest first, until `on_line` says no; returns
+/// whether it never did.
+pub(super) fn read(
+    files: &[(PathBuf, u64)],
+    query: &LogQuery,
+    on_line: &mut (dyn FnMut(LogLine) -> bool + Send),
+) -> Result<bool> {
+    let most = query
+        .tail
+        .map(|tail| usize::try_from(tail).unwrap_or(usize::MAX));
+    let mut newest = VecDeque::new();
+    for (path, length) in files {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            // It was rotated away or pruned meanwhile.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(at("open", path)(error).into()),
+        };
+        for line in BufReader::new(file.take(*length)).lines() {
+            let line = line.map_err(at("read", path))?;
+            // A line that a full disk cut off is passed over.
+            let Ok(line) = serde_json::from_str::<LogLine>(&line) else {
+                continue;
+            };
+            if !matches(query, &line) {
+                continue;
+            }
+            if let Some(most) = most {
+                newest.push_back(line);
+                if newest.len() > most {
+                    newest.pop_front();
+                }
+            } else if !on_line(line) {
+                return Ok(false);
+            }
+        }
+    }
+    for line in newest {
+        if !on_line(line) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Whether a query asks for a line.
@@ -295,8 +324,14 @@ mod tests {
     }
 
     fn texts(log: &ServiceLog, query: &LogQuery) -> Vec<String> {
-        let (lines, _) = log.tail_and_follow(query).unwrap();
-        lines.into_iter().map(|line| line.text).collect()
+        let mut texts = Vec::new();
+        let (files, _) = log.follow();
+        read(&files, query, &mut |line| {
+            texts.push(line.text);
+            true
+        })
+        .unwrap();
+        texts
     }
 
     #[test]
@@ -313,9 +348,15 @@ mod tests {
             ..LogQuery::default()
         };
         assert_eq!(texts(&log, &query), ["line 4"]);
-        let (before, mut follower) = log.tail_and_follow(&LogQuery::default()).unwrap();
+        let (before, mut follower) = log.follow();
         log.write(RevisionNumber(1), OWN, "ended");
-        assert_eq!(before.len(), 4);
+        let mut seen = 0;
+        let go_on = read(&before, &LogQuery::default(), &mut |_| {
+            seen += 1;
+            seen < 4
+        });
+        assert!(!go_on.unwrap());
+        assert_eq!(seen, 4);
         assert_eq!(follower.try_recv().unwrap().text, "ended");
         assert_eq!(log.tail(RevisionNumber(1)), ["line 2", "line 4"]);
     }

@@ -22,6 +22,7 @@ use crate::fs;
 
 use super::diagnosis::How;
 use super::environment::masked;
+use super::function::FunctionPool;
 use super::log::{Lines, OWN, ServiceLog};
 use super::sockets;
 use super::watcher::{Launch, Order, Report};
@@ -48,6 +49,8 @@ pub(super) struct Sink {
     pub(super) revision: RevisionNumber,
     /// What must not show.
     pub(super) secrets: Arc<[String]>,
+    /// A function's pool and the place of the process in it: its lines belong to the invocation under way.
+    pub(super) pool: Option<(Arc<FunctionPool>, usize)>,
 }
 
 /// A running process.
@@ -231,6 +234,9 @@ fn read(
         let write = |line: &str| {
             let line = masked(line, &sink.secrets);
             sink.log.write(sink.revision, stream, &line);
+            if let Some((pool, slot)) = &sink.pool {
+                pool.log_line(*slot, &line);
+            }
         };
         while let Ok(read) = pipe.read(&mut buffer).await {
             match buffer.get(..read) {

@@ -130,8 +130,8 @@ pub(super) enum Request {
         /// Which one.
         revision: RevisionNumber,
     },
-    /// Log lines.
-    Logs {
+    /// Log lines from now on.
+    Follow {
         /// Of which service.
         service: ServiceName,
         /// Which lines.
@@ -160,6 +160,8 @@ pub(super) enum Request {
 pub(super) enum Frame {
     /// A sign of life.
     Progress(Progress),
+    /// The files of a log and their lengths: what was written before the first [`Frame::Line`].
+    Files(Vec<(PathBuf, u64)>),
     /// A log line.
     Line(LogLine),
     /// It is done; the answer.

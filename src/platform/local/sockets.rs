@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::process::{Pid, Signal};
 
@@ -10,6 +11,41 @@ use crate::fs;
 
 /// The state `TCP_LISTEN` in `/proc/net/tcp`.
 const LISTENING: &str = "0A";
+
+/// The ports that are handed to processes: two that start at once never get the same one.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Leases(Arc<Mutex<BTreeSet<u16>>>);
+
+/// A port that is one process's until this is dropped.
+#[derive(Debug)]
+pub(super) struct Lease {
+    /// Which one.
+    pub(super) port: u16,
+    leases: Leases,
+}
+
+impl Leases {
+    /// A port that nobody uses.
+    pub(super) fn lease(&self) -> std::io::Result<Lease> {
+        loop {
+            let port = free_port()?;
+            let mut leased = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if leased.insert(port) {
+                return Ok(Lease {
+                    port,
+                    leases: self.clone(),
+                });
+            }
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut leased = self.leases.0.lock().unwrap_or_else(PoisonError::into_inner);
+        leased.remove(&self.port);
+    }
+}
 
 /// A port on loopback that was free a moment ago.
 pub(super) fn free_port() -> std::io::Result<u16> {

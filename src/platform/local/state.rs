@@ -18,6 +18,9 @@ use crate::platform::{Commit, Diagnosis};
 /// How many of the newest revisions stay on the disk, besides the live one and the one before it.
 const NEWEST_KEPT: usize = 5;
 
+/// The token of a service that no commit has touched, known even where there is no journal yet.
+pub(super) const UNTOUCHED: &str = "0";
+
 /// One thing that became true.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -227,13 +230,12 @@ impl State {
             .ok_or_else(|| format!("it speaks of revision {revision}, which is not there"))
     }
 
-    /// The token of a service as it is now; that of a service that was never published is not another one's.
+    /// The token of a service as it is now.
     pub(super) fn token(&self, service: &ServiceName) -> Token {
-        let generation = self
-            .services
-            .get(service)
-            .map_or(0, |service| service.generation);
-        Token(format!("{}-{generation}", self.id))
+        match self.services.get(service).map(|service| service.generation) {
+            None | Some(0) => Token(UNTOUCHED.to_owned()),
+            Some(generation) => Token(format!("{}-{generation}", self.id)),
+        }
     }
 }
 
