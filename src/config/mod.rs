@@ -93,4 +93,9 @@ impl Config {
     pub(crate) fn repository_of(&self, _name: &ServiceName) -> Option<String> {
         None
     }
+
+    /// stub
+    pub(crate) fn root(&self) -> Option<PathBuf> {
+        None
+    }
 }
