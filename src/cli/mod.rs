@@ -1,6 +1,7 @@
 //! Arguments in, exit code out: the only code that knows clap, dialoguer and indicatif.
 
 mod context;
+mod demo;
 mod deploy;
 mod deploy_many;
 mod logs;
@@ -109,6 +110,7 @@ enum When {
 /// One variant for each verb or noun, in alphabetical order.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Args),
     Deploy(deploy::Args),
     Logs(logs::Args),
     Rollback(rollback::Args),
@@ -169,6 +171,7 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// The one dispatch: each arm is one call.
 fn dispatch(context: &Context, command: Command) -> Result<u8> {
     match command {
+        Command::Demo(args) => demo::run(context, &args),
         Command::Deploy(args) => deploy::run(context, &args),
         Command::Logs(args) => logs::run(context, &args),
         Command::Rollback(args) => rollback::run(context, &args),
