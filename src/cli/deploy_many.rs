@@ -57,8 +57,9 @@ pub(crate) async fn run(
         .hint("go to the repository's directory, or name the service"));
     }
     if let Some(reference) = args.since() {
-        let root = config.root().unwrap_or(context.directory()?);
-        let changed = fleet::changed_since(&root, &members, reference)?;
+        let here = context.directory()?;
+        let root = config.workspace_root().unwrap_or(&here);
+        let changed = fleet::changed_since(root, &members, reference)?;
         members.retain(|member| changed.contains(&member.service.name));
         context.output.status(&format!(
             "{} of the workspace's services changed since {reference}",

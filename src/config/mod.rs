@@ -383,11 +383,6 @@ impl Config {
             key: value.key,
         }
     }
-
-    /// stub
-    pub(crate) fn root(&self) -> Option<PathBuf> {
-        None
-    }
 }
 
 impl Member {

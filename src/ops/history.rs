@@ -31,8 +31,12 @@ impl Entry {
 
     /// The revision after: the one that was to be, or is, live.
     pub(crate) fn after(&self) -> Option<&str> {
-        revision(&self.change.after)
-            .or_else(|| self.change.after.pointer("/live/revision").and_then(Value::as_str))
+        revision(&self.change.after).or_else(|| {
+            self.change
+                .after
+                .pointer("/live/revision")
+                .and_then(Value::as_str)
+        })
     }
 }
 
@@ -45,7 +49,9 @@ pub(crate) fn entries(events: &[Event], only: Option<&[ServiceName]>) -> Vec<Ent
     let mut entries: Vec<Entry> = Vec::new();
     let mut seen = BTreeSet::new();
     for event in events {
-        let (Some(operation), Some(change)) = (&event.operation, event.change()) else { continue };
+        let (Some(operation), Some(change)) = (&event.operation, event.change()) else {
+            continue;
+        };
         if only.is_some_and(|only| !only.contains(&change.service)) {
             continue;
         }
@@ -53,11 +59,18 @@ pub(crate) fn entries(events: &[Event], only: Option<&[ServiceName]>) -> Vec<Ent
             entries.push(Entry {
                 operation: operation.clone(),
                 at: event.time,
-                kind: event.short_kind().split('.').next().unwrap_or_default().to_owned(),
+                kind: event
+                    .short_kind()
+                    .split('.')
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned(),
                 outcome: change.outcome,
                 change,
             });
-        } else if let Some(entry) = entries.iter_mut().find(|entry| entry.operation == *operation)
+        } else if let Some(entry) = entries
+            .iter_mut()
+            .find(|entry| entry.operation == *operation)
             && event.is_planned()
         {
             entry.at = event.time;
