@@ -167,15 +167,7 @@ impl Context {
         if let Some(name) = name {
             return Ok(name.clone());
         }
-        let here = config.services();
-        if let [(name, _)] = here.as_slice() {
-            return Ok(name.clone());
-        }
-        // The configuration says why there is none, or which there are.
-        Ok(config
-            .service(None, &EnvironmentName::local())?
-            .service
-            .name)
+        Ok(config.current_service()?.clone())
     }
 
     /// Says that the sources of this service are here.

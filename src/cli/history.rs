@@ -45,7 +45,11 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         } else if let Some(service) = &args.service {
             Some(vec![service.clone()])
         } else {
-            let here: Vec<_> = config.services().into_iter().map(|(name, _)| name).collect();
+            let here: Vec<_> = config
+                .services()
+                .into_iter()
+                .map(|(name, _)| name)
+                .collect();
             (!here.is_empty()).then_some(here)
         };
         let now = context.now();
@@ -54,14 +58,21 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             since: args.since.and_then(|span| now.checked_sub(span).ok()),
             ..Query::default()
         };
-        let events: Vec<_> =
-            journal.events(&query).await?.into_iter().map(|recorded| recorded.event).collect();
+        let events: Vec<_> = journal
+            .events(&query)
+            .await?
+            .into_iter()
+            .map(|recorded| recorded.event)
+            .collect();
         let mut entries = history::entries(&events, only.as_deref());
         entries.truncate(args.limit);
         if context.output.is_json() {
             context.output.json(&view::Wire::new(&entries));
         } else if entries.is_empty() {
-            context.output.status(&format!("nothing was recorded in {}", environment.log_name()));
+            context.output.status(&format!(
+                "nothing was recorded in {}",
+                environment.log_name()
+            ));
         } else {
             let width = context.output.is_terminal().then(|| context.output.width());
             context.output.out(&view::table(&entries, now, width));

@@ -4,6 +4,7 @@ mod context;
 mod demo;
 mod deploy;
 mod deploy_many;
+mod history;
 mod logs;
 mod progress;
 mod prompt;
@@ -112,6 +113,7 @@ enum When {
 enum Command {
     Demo(demo::Args),
     Deploy(deploy::Args),
+    History(history::Args),
     Logs(logs::Args),
     Rollback(rollback::Args),
     Status(status::Args),
@@ -173,6 +175,7 @@ fn dispatch(context: &Context, command: Command) -> Result<u8> {
     match command {
         Command::Demo(args) => demo::run(context, &args),
         Command::Deploy(args) => deploy::run(context, &args),
+        Command::History(args) => history::run(context, &args),
         Command::Logs(args) => logs::run(context, &args),
         Command::Rollback(args) => rollback::run(context, &args),
         Command::Status(args) => status::run(context, &args),

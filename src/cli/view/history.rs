@@ -45,7 +45,10 @@ struct WireEntry {
 impl Wire {
     /// For entries in their order.
     pub(crate) fn new(entries: &[Entry]) -> Self {
-        Self { schema: "squad.history/v1", operations: entries.iter().map(wire).collect() }
+        Self {
+            schema: "squad.history/v1",
+            operations: entries.iter().map(wire).collect(),
+        }
     }
 }
 
@@ -103,7 +106,10 @@ fn what(entry: &Entry) -> String {
     }
     text.push_str(&format!(" in {}", entry.change.environment));
     if let Some(provenance) = &entry.change.provenance {
-        let pull_request = provenance.pull_request.as_ref().map(|number| format!("#{number}"));
+        let pull_request = provenance
+            .pull_request
+            .as_ref()
+            .map(|number| format!("#{number}"));
         let subject = provenance.subject.as_ref().map(|subject| sanitize(subject));
         let notes: Vec<_> = pull_request.into_iter().chain(subject).collect();
         if !notes.is_empty() {
