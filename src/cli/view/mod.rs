@@ -2,4 +2,5 @@
 
 pub(crate) mod deploy;
 pub(crate) mod history;
+pub(crate) mod local;
 pub(crate) mod status;

@@ -39,6 +39,15 @@ pub(super) struct UnreadableSecret {
     pub(super) reason: String,
 }
 
+/// The variables that processes may get; the others of whoever started the supervisor are forgotten.
+pub(super) fn passed_on(variables: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    variables
+        .iter()
+        .filter(|(name, _)| PASSED_ON.contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
 /// Refuses a release with secrets that only another platform can read.
 pub(super) fn check_secrets(release: &Release) -> Result<()> {
     for (name, variable) in &release.service.run.env {

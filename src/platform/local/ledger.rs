@@ -23,12 +23,16 @@ struct Inner {
 }
 
 impl Ledger {
-    /// Opens the journal at `path`, or makes it.
-    pub(super) fn open(path: &Path) -> Result<(Self, Option<Repaired>)> {
+    /// Opens the journal at `path`, or makes it with what `first` says.
+    pub(super) fn open(
+        path: &Path,
+        first: impl FnOnce() -> Result<State>,
+    ) -> Result<(Self, Option<Repaired>)> {
         let mut state = State::default();
         let (journal, repaired) = if Journal::exists(path) {
             Journal::open(path, |record: Record| state.apply(record))?
         } else {
+            state = first()?;
             state.id = ulid::Ulid::generate().to_string();
             let snapshot = Record::Snapshot {
                 state: Box::new(state.clone()),
@@ -96,14 +100,14 @@ mod tests {
     async fn what_was_written_is_true_again_after_a_restart() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("journal");
-        let (ledger, _) = Ledger::open(&path).unwrap();
+        let (ledger, _) = Ledger::open(&path, || Ok(State::default())).unwrap();
         ledger
             .write(Record::EnvironmentPort { port: 20_001 })
             .await
             .unwrap();
         let before = ledger.read(Clone::clone).await;
         drop(ledger);
-        let (ledger, repaired) = Ledger::open(&path).unwrap();
+        let (ledger, repaired) = Ledger::open(&path, || Ok(State::default())).unwrap();
         assert_eq!(repaired, None);
         assert_eq!(ledger.read(Clone::clone).await, before);
         assert_eq!(before.environment_port, Some(20_001));

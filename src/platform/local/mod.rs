@@ -55,7 +55,8 @@ use client::Client;
 use protocol::{Frame, Request};
 use store::Store;
 
-pub(crate) use protocol::{Pruned, ServiceStatus, SupervisorStatus};
+pub(crate) use process::own_executable;
+pub(crate) use protocol::{Pruned, SupervisorStatus};
 pub(crate) use supervise::supervise;
 pub(crate) use supervisor::Settings as SupervisorSettings;
 pub(crate) use watcher::{run_command, watch};

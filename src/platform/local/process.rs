@@ -257,7 +257,7 @@ impl Sink {
 
 /// The binary to run watchers from: on Linux the very file that this process runs, even when it has been
 /// replaced meanwhile.
-pub(super) fn own_executable(given: &Path) -> PathBuf {
+pub(crate) fn own_executable(given: &Path) -> PathBuf {
     if cfg!(target_os = "linux") {
         PathBuf::from("/proc/self/exe")
     } else {

@@ -61,6 +61,8 @@ impl Store {
         revision: RevisionNumber,
     ) -> Result<()> {
         let to = self.artifact(service, revision);
+        // A number that was never acknowledged: its record could not be written.
+        remove_all(&to)?;
         let parent = to.parent().unwrap_or(&to);
         if !parent.is_dir() {
             fs::create_private_dir(parent)?;
@@ -77,6 +79,24 @@ impl Store {
         let bytes = size_of(&path);
         remove_all(&path)?;
         Ok(bytes)
+    }
+
+    /// The highest number of each service that has artifacts: what a new journal must not use again.
+    pub(super) fn highest(&self) -> Result<Vec<(ServiceName, u64)>> {
+        let mut highest = Vec::new();
+        for service in entries(&self.root)? {
+            let name = service.file_name().and_then(|name| name.to_str());
+            let Some(name) = name.and_then(|name| ServiceName::new(name).ok()) else {
+                continue;
+            };
+            let numbers = entries(&service.join("revisions"))?;
+            let number = numbers
+                .iter()
+                .filter_map(|path| path.file_name()?.to_str()?.parse().ok())
+                .max();
+            highest.extend(number.map(|number| (name, number)));
+        }
+        Ok(highest)
     }
 
     /// Removes what an interrupted publish left behind: everything staged, and artifacts of revisions that

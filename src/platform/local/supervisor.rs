@@ -21,6 +21,7 @@ use crate::fs;
 use crate::platform::{Error, Result};
 
 use super::address;
+use super::environment;
 use super::host::{Host, Shared};
 use super::ledger::Ledger;
 use super::places::{self, Place};
@@ -28,7 +29,7 @@ use super::process::{self, Launcher};
 use super::protocol::{self, Build, Frame, Hello, Pruned, Request, ServiceStatus, SupervisorStatus};
 use super::proxy::{EnvironmentProxy, Metrics, ServiceProxy};
 use super::sockets::{self, Leases};
-use super::state::Record;
+use super::state::{Record, ServiceState, State};
 use super::store::Store;
 use super::wire::Failure;
 
@@ -78,7 +79,8 @@ impl Supervisor {
         places::make(&settings.state)?;
         places::make(&settings.runtime)?;
         let lock = lock(&place.lock)?;
-        let (ledger, repaired) = Ledger::open(&place.journal)?;
+        let store = Store::new(&settings.state);
+        let (ledger, repaired) = Ledger::open(&place.journal, || first_state(&store))?;
         if let Some(repaired) = repaired {
             tracing::warn!(
                 "the last record of the journal, {} bytes at byte {}, was cut off and has been removed; it was never acknowledged",
@@ -92,7 +94,6 @@ impl Supervisor {
             notes: place.notes.clone(),
         };
         launcher.end_orphans();
-        let store = Store::new(&settings.state);
         let known = ledger
             .read(|state| {
                 state
@@ -115,7 +116,7 @@ impl Supervisor {
             shared: Arc::new(Shared {
                 state: settings.state.clone(),
                 environment: settings.name.clone(),
-                base: settings.variables.clone(),
+                base: environment::passed_on(&settings.variables),
                 ledger,
                 store,
                 launcher,
@@ -344,7 +345,7 @@ impl Supervisor {
         self.host(name)
     }
 
-    /// The names of all services that have revisions or had them.
+    /// The names of all services that have revisions.
     pub(super) async fn names(&self) -> Vec<ServiceName> {
         self.shared
             .ledger
@@ -352,7 +353,7 @@ impl Supervisor {
                 state
                     .services
                     .iter()
-                    .filter(|(_, service)| service.highest > 0)
+                    .filter(|(_, service)| !service.revisions.is_empty())
                     .map(|(name, _)| name.clone())
                     .collect()
             })
@@ -408,6 +409,21 @@ impl Supervisor {
         }
         Ok(pruned)
     }
+}
+
+/// What a new journal begins with: after a journal was set aside, numbers are still never used again.
+fn first_state(store: &Store) -> Result<State> {
+    let services = store.highest()?.into_iter().map(|(name, highest)| {
+        let service = ServiceState {
+            highest,
+            ..ServiceState::default()
+        };
+        (name, service)
+    });
+    Ok(State {
+        services: services.collect(),
+        ..State::default()
+    })
 }
 
 /// Takes the lock that only one supervisor of a state directory can hold.
