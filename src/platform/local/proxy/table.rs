@@ -149,6 +149,15 @@ impl Ready {
         })
     }
 
+    /// Requests under way on all backends.
+    #[cfg(test)]
+    pub(super) fn in_flight(&self) -> usize {
+        self.backends
+            .values()
+            .map(|backend| backend.in_flight())
+            .sum()
+    }
+
     fn named(&self, name: &str) -> Option<RevisionNumber> {
         if let Some((_, revision)) = self.rollout.as_ref().filter(|(id, _)| id == name) {
             return Some(*revision);
