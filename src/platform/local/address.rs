@@ -1,13 +1,14 @@
 //! Where a service is reachable: one loopback port, chosen once and kept.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::domain::name::ServiceName;
 use crate::platform::{Error, Result};
@@ -36,7 +37,7 @@ pub(super) fn choose(seed: &Path, taken: &BTreeSet<u16>) -> Result<u16> {
             Some(FIRST + u16::try_from(offset).ok()?)
         })
         .filter(|port| !taken.contains(port))
-        .find(|port| std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
         .ok_or_else(|| Error::Unreachable(format!("no port from {FIRST} on is free")))
 }
 
@@ -56,7 +57,12 @@ pub(super) struct Address {
     proxy: Arc<ServiceProxy>,
     stop: watch::Receiver<bool>,
     /// The port on which the proxy listens, if it does.
-    listening: tokio::sync::Mutex<Option<u16>>,
+    listening: tokio::sync::Mutex<Option<Listening>>,
+}
+
+struct Listening {
+    port: u16,
+    served: JoinHandle<()>,
 }
 
 impl Address {
@@ -77,29 +83,35 @@ impl Address {
     /// Listens on `port`, if it does not yet.
     pub(super) async fn listen(&self, port: u16) -> Result<()> {
         let mut listening = self.listening.lock().await;
-        if *listening == Some(port) {
+        let current = listening.as_ref().map(|listening| listening.port);
+        if current == Some(port) {
             return Ok(());
         }
-        let listener = bind(port).await?;
+        let listener = bind(port)?;
         let (proxy, stop) = (Arc::clone(&self.proxy), self.stop.clone());
-        tokio::spawn(async move { proxy.serve(listener, stopped(stop)).await });
+        let name = self.name.clone();
+        let served = tokio::spawn(async move {
+            if let Err(error) = proxy.serve(listener, stop).await {
+                tracing::error!("{name} cannot be served on port {port}: {error}");
+            }
+        });
         tracing::info!("{} listens on 127.0.0.1:{port}", self.name);
-        *listening = Some(port);
+        *listening = Some(Listening { port, served });
         Ok(())
+    }
+
+    /// Returns when the requests that were under way at the stop have ended.
+    pub(super) async fn ended(&self) {
+        if let Some(listening) = self.listening.lock().await.take() {
+            drop(listening.served.await);
+        }
     }
 }
 
-/// Returns when `stop` is true.
-pub(super) async fn stopped(mut stop: watch::Receiver<bool>) {
-    // An error means that whoever could say so is gone, which is the end as well.
-    drop(stop.wait_for(|stop| *stop).await);
-}
-
 /// Binds a kept port on loopback.
-pub(super) async fn bind(port: u16) -> Result<tokio::net::TcpListener> {
+pub(super) fn bind(port: u16) -> Result<TcpListener> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    tokio::net::TcpListener::bind(address)
-        .await
+    TcpListener::bind(address)
         .map_err(|error| match error.kind() {
             std::io::ErrorKind::AddrInUse => Error::PortTaken {
                 port,
@@ -120,16 +132,16 @@ mod tests {
         assert_eq!(choose(seed, &BTreeSet::new()).unwrap(), first);
         let second = choose(seed, &BTreeSet::from([first])).unwrap();
         assert_ne!(second, first);
-        let _holding = std::net::TcpListener::bind(("127.0.0.1", first)).unwrap();
+        let _holding = TcpListener::bind(("127.0.0.1", first)).unwrap();
         assert_ne!(choose(seed, &BTreeSet::new()).unwrap(), first);
         assert!((FIRST..FIRST + COUNT).contains(&first));
     }
 
-    #[tokio::test]
-    async fn a_taken_port_names_its_owner() {
-        let holding = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    #[test]
+    fn a_taken_port_names_its_owner() {
+        let holding = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = holding.local_addr().unwrap().port();
-        let Err(Error::PortTaken { owner, .. }) = bind(port).await else {
+        let Err(Error::PortTaken { owner, .. }) = bind(port) else {
             panic!("bound");
         };
         if cfg!(target_os = "linux") {

@@ -22,6 +22,7 @@ use super::environment;
 use super::function;
 use super::ledger::Ledger;
 use super::log::ServiceLog;
+use super::metrics::Metrics;
 use super::process::Launcher;
 use super::proxy::{Backend, ServiceProxy, Table};
 use super::runner::{Phase, Plan, Runner, Wanted};
@@ -63,6 +64,7 @@ pub(super) struct Host {
     name: ServiceName,
     shared: Arc<Shared>,
     log: Arc<ServiceLog>,
+    metrics: Arc<Metrics>,
     proxy: Arc<ServiceProxy>,
     address: Address,
     /// Held while the traffic or the set of revisions changes.
@@ -97,6 +99,7 @@ impl Host {
     pub(super) fn new(
         name: ServiceName,
         shared: Arc<Shared>,
+        metrics: Arc<Metrics>,
         proxy: Arc<ServiceProxy>,
         stop: watch::Receiver<bool>,
     ) -> Self {
@@ -106,6 +109,7 @@ impl Host {
             name,
             shared,
             log: Arc::new(log),
+            metrics,
             proxy,
             changing: tokio::sync::Mutex::default(),
             publishing: Mutex::default(),
@@ -117,11 +121,6 @@ impl Host {
     /// Its log.
     pub(super) fn log(&self) -> &Arc<ServiceLog> {
         &self.log
-    }
-
-    /// Its proxy.
-    pub(super) fn proxy(&self) -> &Arc<ServiceProxy> {
-        &self.proxy
     }
 
     /// Makes what is true after a restart: its address, and the revisions with traffic ready or failed.
@@ -244,6 +243,7 @@ impl Host {
             problem = Some(taken.to_owned());
         }
         Revision {
+            service: Some(Box::new(state.release.service.clone())),
             number,
             digest: state.release.digest.clone(),
             published_at: state.published_at,
@@ -573,10 +573,16 @@ impl Host {
 
     /// Hands the present split and the running revisions to the proxy.
     async fn route(&self) {
-        let split = self
+        let present = self
             .read(|service| {
-                let traffic = service.traffic.as_ref();
-                traffic.map(|traffic| (traffic.split.clone(), traffic.state.clone()))
+                let traffic = service.traffic.as_ref()?;
+                // What counts as slow is what the newest revision with traffic says.
+                let newest = traffic.split.revisions().last().copied()?;
+                let slow = service.revisions.get(&newest).and_then(|revision| {
+                    let analysis = &revision.release.service.analysis;
+                    analysis.slow_milliseconds.map(Duration::from_millis)
+                });
+                Some((traffic.split.clone(), slow))
             })
             .await;
         let backends: BTreeMap<RevisionNumber, Arc<Backend>> = {
@@ -587,11 +593,11 @@ impl Host {
                 .filter_map(|(number, runner)| Some((*number, runner.backend.clone()?)))
                 .collect()
         };
-        let rollout = None;
-        self.proxy.set_table(split.map(|(split, _)| Table {
+        self.proxy.set_table(present.map(|(split, slow)| Table {
             split,
             backends,
-            rollout,
+            rollout: None,
+            slow,
         }));
     }
 
@@ -618,6 +624,7 @@ impl Host {
             })
             .await?;
         self.log.forget(revision);
+        self.metrics.forget(&self.name, Some(revision));
         let (store, name) = (self.shared.store.clone(), self.name.clone());
         let removed = tokio::task::spawn_blocking(move || store.remove(&name, revision));
         removed
@@ -750,8 +757,9 @@ impl Host {
         }
     }
 
-    /// Ends all processes; the proxy takes no new requests by then.
+    /// Waits for the requests that are under way, and ends all processes; the proxy takes no new ones by then.
     pub(super) async fn stop(&self) {
+        self.address.ended().await;
         let runners: Vec<Arc<Runner>> = {
             let mut runners = self.runners.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *runners).into_values().collect()

@@ -23,6 +23,7 @@ mod host;
 mod journal;
 mod ledger;
 mod log;
+pub(crate) mod metrics;
 mod places;
 mod process;
 mod program;

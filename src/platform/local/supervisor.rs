@@ -27,7 +27,8 @@ use super::ledger::Ledger;
 use super::places::{self, Place};
 use super::process::{self, Launcher};
 use super::protocol::{self, Build, Frame, Hello, Pruned, Request, ServiceStatus, SupervisorStatus};
-use super::proxy::{EnvironmentProxy, Metrics, ServiceProxy};
+use super::metrics::Metrics;
+use super::proxy::{EnvironmentProxy, ServiceProxy};
 use super::sockets::{self, Leases};
 use super::state::{Record, ServiceState, State};
 use super::store::Store;
@@ -110,6 +111,7 @@ impl Supervisor {
             .await;
         store.sweep(|name, revision| known.contains(&(name.to_owned(), revision)))?;
         let clock = SystemClock::new();
+        let metrics = Arc::new(Metrics::default());
         let supervisor = Arc::new(Self {
             hello: Hello::of(Build::of(&settings.executable)),
             started_at: clock.now(),
@@ -123,8 +125,8 @@ impl Supervisor {
                 leases: Leases::default(),
                 clock,
             }),
-            metrics: Arc::new(Metrics::new()),
-            environment: EnvironmentProxy::new(),
+            environment: EnvironmentProxy::new(Arc::clone(&metrics)),
+            metrics,
             services: Mutex::default(),
             stopping: watch::Sender::new(false),
             waiting: Mutex::default(),
@@ -169,9 +171,13 @@ impl Supervisor {
         let Some(port) = self.shared.ledger.read(|state| state.environment_port).await else {
             return Ok(());
         };
-        let listener = address::bind(port).await?;
+        let listener = address::bind(port)?;
         let (proxy, stop) = (Arc::clone(&self.environment), self.stopping.subscribe());
-        tokio::spawn(async move { proxy.serve(listener, address::stopped(stop)).await });
+        tokio::spawn(async move {
+            if let Err(error) = proxy.serve(listener, stop).await {
+                tracing::error!("the environment cannot be served on port {port}: {error}");
+            }
+        });
         Ok(())
     }
 
@@ -182,10 +188,11 @@ impl Supervisor {
             return Arc::clone(host);
         }
         let proxy = ServiceProxy::new(name.clone(), Arc::clone(&self.metrics));
-        self.environment.add(name.clone(), Arc::clone(&proxy));
+        self.environment.add(Arc::clone(&proxy));
         let host = Arc::new(Host::new(
             name.clone(),
             Arc::clone(&self.shared),
+            Arc::clone(&self.metrics),
             proxy,
             self.stopping.subscribe(),
         ));
