@@ -121,10 +121,7 @@ impl Runner {
             }
             Kind::Function => {
                 let pool = make_pool(&plan, slots, Arc::clone(&restarts)).await?;
-                let target = Target::Function(Arc::clone(&pool) as _);
-                let backend = Backend::new(plan.revision, target);
-                backend.set_available(false);
-                (Some(backend), Some(pool))
+                (None, Some(pool))
             }
             Kind::Worker => (None, None),
         };
