@@ -1,6 +1,9 @@
 //! Arguments in, exit code out: the only code that knows clap, dialoguer and indicatif.
 
+mod config;
 mod context;
+mod env;
+mod org;
 mod view;
 
 use std::ffi::OsString;
@@ -9,6 +12,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::clock::SystemClock;
+use crate::config::person;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::output::{Color, Format, Output, Settings, Style};
@@ -39,25 +43,12 @@ struct Global {
     /// Environment
     #[arg(long, global = true, value_name = "env", help_heading = "Global flags")]
     env: Option<String>,
-    /// Form of the answer
-    #[arg(
-        long,
-        short,
-        global = true,
-        value_enum,
-        default_value = "text",
-        help_heading = "Global flags"
-    )]
-    output: OutputFormat,
-    /// When to colour
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        default_value = "auto",
-        help_heading = "Global flags"
-    )]
-    color: When,
+    /// Form of the answer [default: text]
+    #[arg(long, short, global = true, value_enum, help_heading = "Global flags")]
+    output: Option<OutputFormat>,
+    /// When to colour [default: auto]
+    #[arg(long, global = true, value_enum, help_heading = "Global flags")]
+    color: Option<When>,
     /// Go on without asking
     #[arg(long, short, global = true, help_heading = "Global flags")]
     yes: bool,
@@ -101,6 +92,9 @@ enum When {
 /// One variant for each verb or noun, in alphabetical order.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Config(config::Args),
+    Env(env::Args),
+    Org(org::Args),
     /// Print the version
     #[command(hide = true)]
     Version,
@@ -122,15 +116,16 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    let habits = habits(&env);
     let settings = Settings {
-        format: match cli.global.output {
-            OutputFormat::Text => Format::Text,
-            OutputFormat::Json => Format::Json,
+        format: match cli.global.output.or(habits.0) {
+            Some(OutputFormat::Json) => Format::Json,
+            Some(OutputFormat::Text) | None => Format::Text,
         },
-        color: match cli.global.color {
-            When::Auto => Color::Auto,
-            When::Always => Color::Always,
-            When::Never => Color::Never,
+        color: match cli.global.color.or(habits.1) {
+            Some(When::Always) => Color::Always,
+            Some(When::Never) => Color::Never,
+            Some(When::Auto) | None => Color::Auto,
         },
         verbosity: if cli.global.quiet {
             -1
@@ -157,9 +152,25 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// The form and the colour that the person's own configuration asks for. Its mistakes are reported by the
+/// commands that read all of the configuration.
+fn habits(env: &Env) -> (Option<OutputFormat>, Option<When>) {
+    let person = env.directories().and_then(|directories| {
+        person::read(&directories, &directories.config, &mut Vec::new()).ok()
+    });
+    let (output, color) = person.map_or((None, None), |person| (person.output, person.color));
+    (
+        output.and_then(|text| OutputFormat::from_str(text, false).ok()),
+        color.and_then(|text| When::from_str(text, false).ok()),
+    )
+}
+
 /// The one dispatch: each arm is one call.
 fn dispatch(context: &Context, command: Command) -> Result<u8> {
     match command {
+        Command::Config(args) => config::run(context, args),
+        Command::Env(args) => env::run(context, args),
+        Command::Org(args) => org::run(context, args),
         Command::Version => {
             context.output.out(env!("CARGO_PKG_VERSION"));
             Ok(0)

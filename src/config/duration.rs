@@ -47,6 +47,18 @@ pub(crate) fn show(milliseconds: u64) -> String {
     }
 }
 
+/// How long ago something was, in the largest unit that fits, for people.
+pub(crate) fn roughly(age: jiff::SignedDuration) -> String {
+    let seconds = age.as_secs().max(0);
+    let (count, unit) = match seconds {
+        0..60 => (seconds, "s"),
+        60..3_600 => (seconds / 60, "min"),
+        3_600..86_400 => (seconds / 3_600, "h"),
+        _ => (seconds / 86_400, "d"),
+    };
+    format!("{count} {unit}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -373,6 +373,7 @@ fn alias_name(value: &Value) -> Converted<String> {
 
 fn routes(root: &mut Reader<'_>, kind: Option<Kind>) -> Option<Vec<Route>> {
     let mut routes: Vec<Route> = Vec::new();
+    let mut names: Vec<RouteName> = Vec::new();
     let mut good = true;
     for mut table in root.tables("route") {
         let place = table.place().cloned();
@@ -381,19 +382,22 @@ fn routes(root: &mut Reader<'_>, kind: Option<Kind>) -> Option<Vec<Route>> {
         let method = table.need("method", "method = \"GET\"", method);
         let path = table.need("path", "path = \"/charges/{id}\"", template);
         table.finish();
-        let (Some(name), Some(method), Some(path), Some(place)) = (name, method, path, place)
-        else {
-            good = false;
-            continue;
-        };
+        let Some(place) = place else { continue };
         if kind == Some(Kind::Worker) {
             good = false;
             findings.mistake(&place, "a worker takes no requests, so it has no routes");
         }
-        if routes.iter().any(|route| route.name == name) {
-            good = false;
-            findings.mistake(&place, format!("a second route is named `{name}`"));
+        if let Some(name) = &name {
+            if names.contains(name) {
+                good = false;
+                findings.mistake(&place, format!("a second route is named `{name}`"));
+            }
+            names.push(name.clone());
         }
+        let (Some(name), Some(method), Some(path)) = (name, method, path) else {
+            good = false;
+            continue;
+        };
         let same = routes
             .iter()
             .find(|route| route.method == method && shape(&route.path.0) == shape(&path));

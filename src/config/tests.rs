@@ -203,3 +203,54 @@ fn a_service_is_found_from_below() {
         Some(machine.path("a/squad.toml").as_path())
     );
 }
+
+/// The TOML blocks of `docs/configuration.md` that say which file they are: whether it is the org's, and the
+/// text.
+pub(super) fn examples_of_the_docs() -> Vec<(bool, String)> {
+    let docs = include_str!("../../docs/configuration.md");
+    docs.split("```toml\n")
+        .skip(1)
+        .filter_map(|block| block.split("```").next())
+        .filter_map(|block| match block.lines().next()? {
+            "# squad.toml" => Some((false, block.to_owned())),
+            "# org.toml" => Some((true, block.to_owned())),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn the_examples_of_the_docs_are_right() {
+    let examples = examples_of_the_docs();
+    assert!(examples.len() >= 6);
+    let mut workspaces = 0;
+    for (is_org, text) in examples {
+        let machine = Machine::new();
+        machine.write(
+            "org/org.toml",
+            "schema = 1\n[org]\nname = \"acme\"\n[env.prod]\nplatform = \"local\"\n",
+        );
+        if is_org {
+            machine.write("org/org.toml", &text);
+        } else {
+            machine.write("a/squad.toml", &text);
+            if text.contains("[workspace]") {
+                workspaces += 1;
+                let function = "schema = 1\n[service]\nname = \"NAME\"\nkind = \"function\"\n[function]\nhandler = \"a\"\n";
+                machine.write(
+                    "a/functions/one/squad.toml",
+                    &function.replace("NAME", "one"),
+                );
+                machine.write(
+                    "a/tools/report/squad.toml",
+                    &function.replace("NAME", "report"),
+                );
+            }
+        }
+        let config = machine.load("a", Some("../org")).unwrap_or_else(|error| {
+            panic!("{}\n{text}", error::Error::from(error).details.join("\n"))
+        });
+        assert_eq!(config.services().is_empty(), is_org);
+    }
+    assert_eq!(workspaces, 1);
+}
