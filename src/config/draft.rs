@@ -141,7 +141,7 @@ impl<'a> Draft<'a> {
             }
         };
         let (environments, uncommitted) = environments(org.as_ref(), &mut warnings);
-        let known = org.as_ref().map(|org| names(org));
+        let known = org.as_ref().map(names);
         let members = members(
             std::mem::take(&mut self.found.services),
             self.found.defaults.as_ref(),
@@ -580,9 +580,11 @@ fn in_order(mut mistakes: Vec<Mistake>) -> Vec<Mistake> {
         key(a).cmp(&key(b))
     });
     mistakes.dedup_by(|a, b| {
+        // A default with an unknown key is seen where it is written and again in every service.
+        let unknown = |mistake: &Mistake| mistake.message.starts_with("unknown key");
         a.place.file.path == b.place.file.path
             && a.place.start == b.place.start
-            && a.message == b.message
+            && (a.message == b.message || (unknown(a) && unknown(b)))
     });
     let broken: Vec<Place> = mistakes
         .iter()

@@ -336,7 +336,8 @@ table! {
 }
 
 /// A C2SP verifier key.
-struct VerifierKey;
+#[expect(dead_code, reason = "only its shape is read")]
+struct VerifierKey(String);
 
 impl JsonSchema for VerifierKey {
     fn schema_name() -> std::borrow::Cow<'static, str> {
@@ -365,7 +366,7 @@ table! {
     SquadTable {
         /// `<organisation>/<team>` at GitHub.
         github_team: Option<String>,
-        /// The id of its service at PagerDuty.
+        /// The id of its service at `PagerDuty`.
         pagerduty_service: Option<String>,
         /// Mail addresses of its people.
         members: Option<Vec<String>>,

@@ -9,12 +9,12 @@ use crate::output::{Output, Style, sanitize};
 #[derive(Debug, Serialize)]
 struct Shown {
     schema: &'static str,
-    values: Vec<Value>,
+    values: Vec<Row>,
 }
 
 /// One effective value.
 #[derive(Debug, Serialize)]
-struct Value {
+struct Row {
     key: String,
     value: serde_json::Value,
     origin: Where,
@@ -63,7 +63,7 @@ pub(crate) fn show(output: &Output, settings: &[Setting], with_origin: bool) {
     if output.is_json() {
         let values = settings
             .iter()
-            .map(|setting| Value {
+            .map(|setting| Row {
                 key: setting.key.clone(),
                 value: setting.json.clone(),
                 origin: (&setting.origin).into(),
