@@ -7,6 +7,7 @@
 //! It may not reach into the library: what a test needs, a person can do too.
 #![allow(
     dead_code,
+    unused_imports,
     reason = "a harness offers more than the tests of one day use"
 )]
 
