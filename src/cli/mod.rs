@@ -1,6 +1,9 @@
 //! Arguments in, exit code out: the only code that knows clap, dialoguer and indicatif.
 
+mod completions;
 mod context;
+mod help;
+mod man;
 mod view;
 
 use std::ffi::OsString;
@@ -101,6 +104,9 @@ enum When {
 /// One variant for each verb or noun, in alphabetical order.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Completions(completions::Args),
+    Help(help::Args),
+    Man(man::Args),
     /// Print the version
     #[command(hide = true)]
     Version,
@@ -160,6 +166,9 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// The one dispatch: each arm is one call.
 fn dispatch(context: &Context, command: Command) -> Result<u8> {
     match command {
+        Command::Completions(args) => completions::run(context, &args),
+        Command::Help(args) => help::run(context, &args),
+        Command::Man(args) => man::run(context, &args),
         Command::Version => {
             context.output.out(env!("CARGO_PKG_VERSION"));
             Ok(0)

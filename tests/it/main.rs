@@ -16,6 +16,11 @@
     reason = "test code"
 )]
 
+mod docs;
+mod errors;
+mod generated;
 mod harness;
 mod layers;
+mod stream;
 mod support;
+mod terminal;

@@ -1,1 +1,3 @@
 //! What is printed: wire structs (`schema`, snake_case) and text, one file for each noun.
+
+pub(crate) mod help;
