@@ -115,11 +115,26 @@ pub(crate) fn descriptor(register: u64) -> i32 {
     }
 }
 
-/// What a descriptor of the process is: a path, `socket:[…]`, `pipe:[…]`, `anon_inode:…`.
+/// What a descriptor of the process is: a path, `unix:[…]`, `socket:[…]`, `pipe:[…]`, `anon_inode:…`.
 pub(crate) fn target(process: Pid, descriptor: i32) -> String {
-    std::fs::read_link(format!("/proc/{process}/fd/{descriptor}"))
+    let path = std::fs::read_link(format!("/proc/{process}/fd/{descriptor}"))
         .map(|path| path.display().to_string())
-        .unwrap_or_default()
+        .unwrap_or_default();
+    // Control connections are Unix sockets; the proxy's traffic is not.
+    if let Some(inode) = path
+        .strip_prefix("socket:[")
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
+        let table =
+            std::fs::read_to_string(format!("/proc/{process}/net/unix")).unwrap_or_default();
+        if table
+            .lines()
+            .any(|line| line.split_whitespace().nth(6) == Some(inode))
+        {
+            return format!("unix:[{inode}]");
+        }
+    }
+    path
 }
 
 /// The absolute path in argument `index`; `based` = the argument before it is a directory's descriptor.

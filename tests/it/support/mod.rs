@@ -19,6 +19,7 @@ pub(crate) mod request;
 pub(crate) mod service;
 pub(crate) mod skip;
 pub(crate) mod terminal;
+pub(crate) mod tracer;
 pub(crate) mod wait;
 
 pub(crate) use home::Home;
