@@ -2,8 +2,18 @@
 
 mod completions;
 mod context;
+mod demo;
+mod deploy;
+mod deploy_many;
 mod help;
+mod history;
+mod logs;
 mod man;
+mod progress;
+mod prompt;
+mod rollback;
+mod status;
+mod time;
 mod view;
 
 use std::ffi::OsString;
@@ -105,11 +115,14 @@ enum When {
 #[derive(Debug, Subcommand)]
 enum Command {
     Completions(completions::Args),
+    Demo(demo::Args),
+    Deploy(deploy::Args),
     Help(help::Args),
+    History(history::Args),
+    Logs(logs::Args),
     Man(man::Args),
-    /// Print the version
-    #[command(hide = true)]
-    Version,
+    Rollback(rollback::Args),
+    Status(status::Args),
 }
 
 /// The whole command line as clap knows it: for completions, man pages and the reference.
@@ -167,12 +180,14 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn dispatch(context: &Context, command: Command) -> Result<u8> {
     match command {
         Command::Completions(args) => completions::run(context, &args),
+        Command::Demo(args) => demo::run(context, &args),
+        Command::Deploy(args) => deploy::run(context, &args),
         Command::Help(args) => help::run(context, &args),
+        Command::History(args) => history::run(context, &args),
+        Command::Logs(args) => logs::run(context, &args),
         Command::Man(args) => man::run(context, &args),
-        Command::Version => {
-            context.output.out(env!("CARGO_PKG_VERSION"));
-            Ok(0)
-        }
+        Command::Rollback(args) => rollback::run(context, &args),
+        Command::Status(args) => status::run(context, &args),
     }
 }
 
