@@ -73,6 +73,32 @@ pub(crate) const ALL: &[(&str, &str)] = &[
     (BUILD_NUMBER, "like `CI`, set by some systems instead of it"),
     (RUN_ID, "like `CI`, set by some systems instead of it"),
     (
+        GITHUB_REF,
+        "recorded with a deploy: the pull request, on GitHub Actions",
+    ),
+    (
+        GITHUB_REPOSITORY,
+        "recorded with a deploy: the repository, on GitHub Actions",
+    ),
+    (
+        GITHUB_RUN_ID,
+        "recorded with a deploy: the run, on GitHub Actions",
+    ),
+    (
+        CI_MERGE_REQUEST_IID,
+        "recorded with a deploy: the merge request, on GitLab CI",
+    ),
+    (
+        CI_PIPELINE_ID,
+        "recorded with a deploy: the pipeline, on GitLab CI",
+    ),
+    (
+        CHANGE_ID,
+        "recorded with a deploy: the pull request, on Jenkins",
+    ),
+    (BUILD_TAG, "recorded with a deploy: the run, on Jenkins"),
+    (USER, "who acts, where git has no name"),
+    (
         HOME,
         "the home directory, for the four below when they are not set",
     ),

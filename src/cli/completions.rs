@@ -21,6 +21,7 @@ pub(crate) struct Args {
 }
 
 /// Prints the script.
+#[expect(clippy::unnecessary_wraps, reason = "the form of every command")]
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut super::command(), "squad", &mut script);

@@ -361,7 +361,6 @@ fn commands_of_shell(line: &str) -> Vec<Vec<String>> {
     for letter in line.chars().chain([' ']) {
         match (quote, letter) {
             (Some(open), letter) if letter == open => quote = None,
-            (Some(_), letter) => word.push(letter),
             (None, '\'' | '"') => (quote, started) = (Some(letter), true),
             (None, ' ' | '|' | ';' | '&') => {
                 if started || !word.is_empty() {
@@ -375,7 +374,7 @@ fn commands_of_shell(line: &str) -> Vec<Vec<String>> {
                     commands.push(Vec::new());
                 }
             }
-            (None, letter) => word.push(letter),
+            (_, letter) => word.push(letter),
         }
     }
     for words in &mut commands {
