@@ -1,13 +1,16 @@
 //! Arguments in, exit code out: the only code that knows clap, dialoguer and indicatif.
 
+mod completions;
 mod config;
 mod context;
 mod demo;
 mod deploy;
 mod deploy_many;
 mod env;
+mod help;
 mod history;
 mod logs;
+mod man;
 mod org;
 mod progress;
 mod prompt;
@@ -102,15 +105,18 @@ enum When {
 /// One variant for each verb or noun, in alphabetical order.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Completions(completions::Args),
+    Config(config::Args),
     Demo(demo::Args),
     Deploy(deploy::Args),
+    Env(env::Args),
+    Help(help::Args),
     History(history::Args),
     Logs(logs::Args),
+    Man(man::Args),
+    Org(org::Args),
     Rollback(rollback::Args),
     Status(status::Args),
-    Config(config::Args),
-    Env(env::Args),
-    Org(org::Args),
 }
 
 /// The whole command line as clap knows it: for completions, man pages and the reference.
@@ -181,10 +187,13 @@ fn habits(env: &Env) -> (Option<OutputFormat>, Option<When>) {
 /// The one dispatch: each arm is one call.
 fn dispatch(context: &Context, command: Command) -> Result<u8> {
     match command {
+        Command::Completions(args) => completions::run(context, &args),
         Command::Demo(args) => demo::run(context, &args),
         Command::Deploy(args) => deploy::run(context, &args),
+        Command::Help(args) => help::run(context, &args),
         Command::History(args) => history::run(context, &args),
         Command::Logs(args) => logs::run(context, &args),
+        Command::Man(args) => man::run(context, &args),
         Command::Rollback(args) => rollback::run(context, &args),
         Command::Status(args) => status::run(context, &args),
         Command::Config(args) => config::run(context, args),

@@ -16,6 +16,13 @@
     reason = "test code"
 )]
 
+mod docs;
+mod errors;
+mod generated;
 mod harness;
+mod kill;
 mod layers;
+mod stream;
 mod support;
+mod sync_order;
+mod terminal;

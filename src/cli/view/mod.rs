@@ -3,6 +3,7 @@
 pub(crate) mod config;
 pub(crate) mod deploy;
 pub(crate) mod env;
+pub(crate) mod help;
 pub(crate) mod history;
 pub(crate) mod org;
 pub(crate) mod status;

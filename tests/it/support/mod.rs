@@ -7,6 +7,7 @@
 //! It may not reach into the library: what a test needs, a person can do too.
 #![allow(
     dead_code,
+    unused_imports,
     reason = "a harness offers more than the tests of one day use"
 )]
 
@@ -18,6 +19,7 @@ pub(crate) mod request;
 pub(crate) mod service;
 pub(crate) mod skip;
 pub(crate) mod terminal;
+pub(crate) mod tracer;
 pub(crate) mod wait;
 
 pub(crate) use home::Home;
