@@ -16,6 +16,10 @@
     reason = "test code"
 )]
 
+mod deploy;
 mod harness;
 mod layers;
+mod rollback;
+mod status;
 mod support;
+mod workspace;

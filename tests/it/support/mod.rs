@@ -11,6 +11,7 @@
 )]
 
 pub(crate) mod home;
+pub(crate) mod journey;
 pub(crate) mod load;
 pub(crate) mod output;
 pub(crate) mod processes;
