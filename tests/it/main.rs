@@ -19,6 +19,7 @@
 mod docs;
 mod errors;
 mod generated;
+mod deploy;
 mod harness;
 mod kill;
 mod layers;
@@ -26,3 +27,6 @@ mod stream;
 mod support;
 mod sync_order;
 mod terminal;
+mod rollback;
+mod status;
+mod workspace;

@@ -12,6 +12,7 @@
 )]
 
 pub(crate) mod home;
+pub(crate) mod journey;
 pub(crate) mod load;
 pub(crate) mod output;
 pub(crate) mod processes;
