@@ -2,3 +2,5 @@
 
 pub(crate) mod git;
 pub(crate) mod process;
+pub(crate) mod python;
+pub(crate) mod source;
