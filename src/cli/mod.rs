@@ -5,6 +5,7 @@ mod demo;
 mod deploy;
 mod deploy_many;
 mod history;
+mod invoke;
 mod logs;
 mod progress;
 mod prompt;
@@ -114,6 +115,7 @@ enum Command {
     Demo(demo::Args),
     Deploy(deploy::Args),
     History(history::Args),
+    Invoke(invoke::Args),
     Logs(logs::Args),
     Rollback(rollback::Args),
     Status(status::Args),
@@ -176,6 +178,7 @@ fn dispatch(context: &Context, command: Command) -> Result<u8> {
         Command::Demo(args) => demo::run(context, &args),
         Command::Deploy(args) => deploy::run(context, &args),
         Command::History(args) => history::run(context, &args),
+        Command::Invoke(args) => invoke::run(context, &args),
         Command::Logs(args) => logs::run(context, &args),
         Command::Rollback(args) => rollback::run(context, &args),
         Command::Status(args) => status::run(context, &args),

@@ -2,4 +2,5 @@
 
 pub(crate) mod deploy;
 pub(crate) mod history;
+pub(crate) mod invoke;
 pub(crate) mod status;
