@@ -12,7 +12,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use super::runtime_api::{self, Event, Refusal};
-use super::slot::{Current, Pending, Phase, SharedTail, Table, with_tail};
+use super::slot::{Current, Pending, Phase, Readiness, SharedTail, Table, with_tail};
 use super::{
     Answer, Failure, InitFailure, InvokeOptions, InvokeResult, PAYLOAD_LIMIT, ProcessControl,
     Refused, Settings, Slot, failure, identifier,
@@ -40,7 +40,7 @@ pub(super) struct Shared {
     changed: Notify,
     /// An invocation ended.
     settled: Notify,
-    readiness: watch::Sender<Option<Result<(), InitFailure>>>,
+    readiness: watch::Sender<Vec<Readiness>>,
 }
 
 impl std::fmt::Debug for FunctionPool {
@@ -67,7 +67,7 @@ impl FunctionPool {
             table: Mutex::new(Table::new(count)),
             changed: Notify::new(),
             settled: Notify::new(),
-            readiness: watch::Sender::new(None),
+            readiness: watch::Sender::new(vec![None; count]),
         });
         let mut slots = Vec::with_capacity(count);
         let mut servers = Vec::with_capacity(count);
@@ -123,13 +123,31 @@ impl FunctionPool {
         .to_vec()
     }
 
-    /// Returns when the first process asks for an event, or with the reason when one cannot be initialised.
-    /// After a failure it returns the same until [`Self::process_starting`] says that there is a new try.
+    /// Returns when the first process asks for an event, or with the reason when one cannot be initialised
+    /// while no other can serve. After a failure it returns the same until [`Self::process_starting`] says that
+    /// there is a new try.
     pub(crate) async fn ready(&self) -> Result<(), InitFailure> {
+        let known = |all: &[Readiness]| {
+            let serves = all.iter().flatten().find(|one| one.is_ok());
+            serves.or_else(|| all.iter().flatten().next()).cloned()
+        };
+        self.when_known(known).await
+    }
+
+    /// The same for the process of one slot alone.
+    pub(crate) async fn slot_ready(&self, slot: usize) -> Result<(), InitFailure> {
+        self.when_known(|all| all.get(slot).cloned().flatten())
+            .await
+    }
+
+    async fn when_known(
+        &self,
+        known: impl Fn(&[Readiness]) -> Readiness,
+    ) -> Result<(), InitFailure> {
         let mut readiness = self.shared.readiness.subscribe();
-        let seen = readiness.wait_for(Option::is_some).await;
+        let seen = readiness.wait_for(|all| known(all).is_some()).await;
         // The sender lives as long as `self`, so that waiting for it cannot fail.
-        seen.map_or(Ok(()), |seen| seen.clone().unwrap_or(Ok(())))
+        seen.ok().and_then(|all| known(&all)).unwrap_or(Ok(()))
     }
 
     /// The supervisor is about to start a process in this slot; to be called before it runs.

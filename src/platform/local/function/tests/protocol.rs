@@ -357,3 +357,23 @@ async fn the_environment_of_a_process() {
     );
     assert!(pool.process_environment(1).is_empty());
 }
+
+#[tokio::test]
+async fn a_slot_is_ready_by_itself_and_the_pool_with_its_first() {
+    let control = Arc::new(Restarts::default());
+    let pool = FunctionPool::bind(settings(2, Duration::from_secs(30)), control)
+        .await
+        .unwrap();
+    let body = "{\"errorType\":\"T\"}";
+    assert_eq!(send(&pool, "POST", "init/error", "", body).await.0, 202);
+    assert_eq!(pool.slot_ready(0).await.unwrap_err().error_type, "T");
+    assert_eq!(pool.ready().await.unwrap_err().error_type, "T");
+    let address = pool.slots()[1].runtime_api;
+    let request =
+        format!("GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    pool.slot_ready(1).await.unwrap();
+    pool.ready().await.unwrap();
+    assert_eq!(pool.slot_ready(0).await.unwrap_err().error_type, "T");
+}
