@@ -17,6 +17,7 @@ mod gateway;
 mod identifier;
 mod pool;
 mod runtime_api;
+mod shared;
 mod slot;
 mod start;
 #[cfg(test)]

@@ -287,6 +287,45 @@ async fn stopping_lets_the_invocation_under_way_finish() {
     stopping.await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn many_callers_share_few_processes_that_sometimes_end() {
+    let name = "many_callers_share_few_processes_that_sometimes_end";
+    let Some(running) = start(name, CODE, 3, LONG).await else {
+        return;
+    };
+    let mut callers = tokio::task::JoinSet::new();
+    for caller in 0..12 {
+        let pool = Arc::clone(&running.pool);
+        callers.spawn(async move {
+            for number in 0..50 {
+                let ends = (caller + number) % 40 == 0;
+                let event = if ends {
+                    json!({"do": "exit", "status": 1})
+                } else {
+                    json!({"caller": caller, "number": number})
+                };
+                let payload = Bytes::from(event.to_string());
+                let answer = pool
+                    .invoke(payload, InvokeOptions::default())
+                    .await
+                    .unwrap();
+                assert_eq!(
+                    answer.failure.is_some(),
+                    ends,
+                    "{event}: {:?}",
+                    answer.payload
+                );
+                if !ends {
+                    assert_eq!(value(&answer), event, "everybody gets the own answer");
+                }
+            }
+        });
+    }
+    while let Some(done) = callers.join_next().await {
+        done.unwrap();
+    }
+}
+
 /// Not a test: `cargo test --release --lib function::tests::real::figures -- --ignored --nocapture`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
