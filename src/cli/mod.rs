@@ -9,6 +9,7 @@ mod deploy_many;
 mod env;
 mod help;
 mod history;
+mod invoke;
 mod logs;
 mod man;
 mod org;
@@ -112,6 +113,7 @@ enum Command {
     Env(env::Args),
     Help(help::Args),
     History(history::Args),
+    Invoke(invoke::Args),
     Logs(logs::Args),
     Man(man::Args),
     Org(org::Args),
@@ -192,6 +194,7 @@ fn dispatch(context: &Context, command: Command) -> Result<u8> {
         Command::Deploy(args) => deploy::run(context, &args),
         Command::Help(args) => help::run(context, &args),
         Command::History(args) => history::run(context, &args),
+        Command::Invoke(args) => invoke::run(context, &args),
         Command::Logs(args) => logs::run(context, &args),
         Command::Man(args) => man::run(context, &args),
         Command::Rollback(args) => rollback::run(context, &args),

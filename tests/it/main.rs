@@ -16,17 +16,17 @@
     reason = "test code"
 )]
 
+mod deploy;
 mod docs;
 mod errors;
 mod generated;
-mod deploy;
 mod harness;
 mod kill;
 mod layers;
+mod rollback;
+mod status;
 mod stream;
 mod support;
 mod sync_order;
 mod terminal;
-mod rollback;
-mod status;
 mod workspace;

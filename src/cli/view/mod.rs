@@ -5,5 +5,6 @@ pub(crate) mod deploy;
 pub(crate) mod env;
 pub(crate) mod help;
 pub(crate) mod history;
+pub(crate) mod invoke;
 pub(crate) mod org;
 pub(crate) mod status;
