@@ -1,4 +1,8 @@
 //! One module for each outside system: no policy, no words for people.
 
+pub(crate) mod audit_store;
+pub(crate) mod device_key;
 pub(crate) mod git;
+pub(crate) mod outbox;
+pub(crate) mod pin;
 pub(crate) mod process;

@@ -1,5 +1,7 @@
 //! Use cases: plain `Options` in, a typed `Outcome` out. No printing, no prompting, no environment.
 
+pub(crate) mod audit;
+
 /// Something that a use case did or waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {

@@ -22,6 +22,21 @@ pub(crate) struct Position {
     pub(crate) last: Option<Hash>,
 }
 
+impl Position {
+    /// The log after commit `n` as that commit itself says, without a check; none when it is no commit.
+    pub(crate) fn claimed_by(n: u64, bytes: &[u8]) -> Option<Self> {
+        let frame = frame::parse(bytes).ok()?;
+        let size = frame
+            .start
+            .checked_add(u64::try_from(frame.events.len()).ok()?)?;
+        Some(Self {
+            commits: n + 1,
+            tree: CompactRange::new(size, frame.peaks)?,
+            last: Some(sha256(bytes)),
+        })
+    }
+}
+
 /// Why a commit cannot be accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {
