@@ -26,6 +26,22 @@ pub(crate) const CI: &str = "CI";
 pub(crate) const BUILD_NUMBER: &str = "BUILD_NUMBER";
 /// Set by some CI systems instead of `CI`.
 pub(crate) const RUN_ID: &str = "RUN_ID";
+/// GitHub Actions: what was checked out; `refs/pull/<number>/merge` for a pull request.
+pub(crate) const GITHUB_REF: &str = "GITHUB_REF";
+/// GitHub Actions: the repository, `owner/name`.
+pub(crate) const GITHUB_REPOSITORY: &str = "GITHUB_REPOSITORY";
+/// GitHub Actions: the number of the run.
+pub(crate) const GITHUB_RUN_ID: &str = "GITHUB_RUN_ID";
+/// GitLab CI: the number of the merge request.
+pub(crate) const CI_MERGE_REQUEST_IID: &str = "CI_MERGE_REQUEST_IID";
+/// GitLab CI: the number of the pipeline.
+pub(crate) const CI_PIPELINE_ID: &str = "CI_PIPELINE_ID";
+/// Jenkins: the number of the pull request.
+pub(crate) const CHANGE_ID: &str = "CHANGE_ID";
+/// Jenkins: the name of the run.
+pub(crate) const BUILD_TAG: &str = "BUILD_TAG";
+/// The login name.
+pub(crate) const USER: &str = "USER";
 /// The person's home directory.
 pub(crate) const HOME: &str = "HOME";
 

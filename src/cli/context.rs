@@ -1,12 +1,25 @@
 //! What a command gets: the environment, the terminal, the clock, and lazily everything else.
 
+use std::fs::File;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use crate::cli::prompt;
+use crate::clients::process;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Sources};
-use crate::env::{Directories, Env};
+use crate::config::{Config, Located, Sources};
+use crate::domain::environment::Environment;
+use crate::domain::name::{EnvironmentName, ServiceName};
+use crate::env::{self, Directories, Env};
 use crate::error::{Error, Kind, Result};
+use crate::fs;
+use crate::ops::audit::Journal;
+use crate::ops::deploy::Pipeline;
+use crate::ops::registry::Registry;
+use crate::ops::settle;
 use crate::output::Output;
+use crate::platform::{self, Places, Platform};
 
 /// Built once for each run of the binary.
 pub(crate) struct Context {
@@ -63,5 +76,201 @@ impl Context {
             directories: &directories,
             env: &self.env,
         })?)
+    }
+
+    /// The wall-clock time.
+    pub(crate) fn now(&self) -> jiff::Timestamp {
+        self.clock.now()
+    }
+
+    /// Runs a command's asynchronous part.
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(Error::internal)?;
+        let result = runtime.block_on(work);
+        // A thread that still waits for a child (pip) must not hold up the end.
+        runtime.shutdown_background();
+        result
+    }
+
+    /// The environment that was asked for: `--env`, `SQUAD_ENV`, the person's default, or the only one. A remote
+    /// one is never guessed: a person is asked, a script gets an error.
+    pub(crate) fn environment(&self, config: &Config) -> Result<Environment> {
+        let name = match &self.environment {
+            Some(name) => Some(EnvironmentName::new(name.as_str()).map_err(|error| {
+                Error::new(Kind::Usage, "wrong-name", format!("`--env`: {error}"))
+            })?),
+            None => config.default_environment(),
+        };
+        if let Some(name) = name {
+            return Ok(config.environment(&name)?);
+        }
+        let environments = config.environments();
+        let names: Vec<_> = environments
+            .iter()
+            .map(|one| one.name.to_string())
+            .collect();
+        if !self.output.can_ask() {
+            return Err(Error::new(
+                Kind::Usage,
+                "environment-missing",
+                format!("no environment was named; there are {}", names.join(", ")),
+            )
+            .hint("add `--env <name>`, or set SQUAD_ENV"));
+        }
+        let chosen = dialoguer::Select::new()
+            .with_prompt("Environment")
+            .items(&names)
+            .default(0)
+            .interact_on(&dialoguer::console::Term::stderr())
+            .map_err(|error| prompt::asked(&error))?;
+        environments
+            .into_iter()
+            .nth(chosen)
+            .ok_or_else(|| Error::internal("an environment was chosen that is not there"))
+    }
+
+    /// A service by its name or from the current directory; outside its repository, from where it was last
+    /// deployed.
+    pub(crate) fn service(
+        &self,
+        config: &Config,
+        name: Option<&ServiceName>,
+        environment: &Environment,
+    ) -> Result<Located> {
+        let here = config.services();
+        let Some(wanted) = name.filter(|name| !here.iter().any(|(known, _)| known == *name)) else {
+            return Ok(config.service(name, &environment.name)?);
+        };
+        let directories = self.directories()?;
+        let entry = Registry::new(&directories.state, config.org()).find(wanted)?;
+        let Some(entry) = entry else {
+            return Ok(config.service(name, &environment.name)?);
+        };
+        let config = Config::load(&Sources {
+            directory: &entry.directory,
+            org: self.org.as_deref(),
+            directories: &directories,
+            env: &self.env,
+        })?;
+        Ok(config.service(name, &environment.name)?)
+    }
+
+    /// The name that was given, or that of the one service of the current directory.
+    pub(crate) fn service_name(
+        &self,
+        config: &Config,
+        name: Option<&ServiceName>,
+    ) -> Result<ServiceName> {
+        if let Some(name) = name {
+            return Ok(name.clone());
+        }
+        Ok(config.current_service()?.clone())
+    }
+
+    /// Says that the sources of this service are here.
+    pub(crate) fn claim(&self, config: &Config, located: &Located) -> Result<()> {
+        let state = self.directories()?.state;
+        Registry::new(&state, config.org()).claim(&located.service.name, &located.directory)
+    }
+
+    /// The platform that runs an environment.
+    pub(crate) fn platform(&self, environment: &Environment) -> Result<Arc<dyn Platform>> {
+        let directories = self.directories()?;
+        let executable = std::env::current_exe().map_err(Error::internal)?;
+        Ok(platform::connect(
+            environment,
+            &Places {
+                state: directories.state,
+                runtime: directories.runtime,
+                executable,
+            },
+        )?)
+    }
+
+    /// The audit log of an environment.
+    pub(crate) fn journal(&self, _environment: &Environment) -> Result<Journal> {
+        Err(Error::internal("stub"))
+    }
+
+    /// Brings the record up to date before a mutation; what cannot be appended waits, and is said.
+    pub(crate) async fn settle_with(&self, platform: &dyn Platform, journal: &Journal) {
+        match settle::settle(platform, journal, self.clock()).await {
+            Ok(settled) => {
+                if settled.closed > 0 {
+                    self.output.warn(&format!(
+                        "{} earlier operation{} had no outcome: recorded as unknown, with what is live now",
+                        settled.closed,
+                        if settled.closed == 1 { "" } else { "s" }
+                    ));
+                }
+            }
+            Err(error) => self
+                .output
+                .warn(&format!("the record is not up to date: {}", error.message)),
+        }
+    }
+
+    /// The same where nothing is to be changed.
+    pub(crate) async fn settle(&self, platform: &dyn Platform, environment: &Environment) {
+        match self.journal(environment) {
+            Ok(journal) => self.settle_with(platform, &journal).await,
+            Err(error) => self
+                .output
+                .warn(&format!("the record is not up to date: {}", error.message)),
+        }
+    }
+
+    /// What CI says about the run that this is.
+    pub(crate) fn pipeline(&self) -> Pipeline {
+        let get = |name: &str| self.env.get(name).map(str::to_owned);
+        let pull_request = self
+            .env
+            .get(env::GITHUB_REF)
+            .and_then(|text| text.strip_prefix("refs/pull/"))
+            .and_then(|text| text.split('/').next())
+            .map(str::to_owned)
+            .or_else(|| get(env::CI_MERGE_REQUEST_IID))
+            .or_else(|| get(env::CHANGE_ID));
+        let run = get(env::GITHUB_RUN_ID)
+            .map(|id| match self.env.get(env::GITHUB_REPOSITORY) {
+                Some(repository) => format!("{repository} run {id}"),
+                None => format!("run {id}"),
+            })
+            .or_else(|| get(env::CI_PIPELINE_ID).map(|id| format!("pipeline {id}")))
+            .or_else(|| get(env::BUILD_TAG));
+        Pipeline { pull_request, run }
+    }
+
+    /// Runs this very command again without `flag`, detached from the terminal, and returns.
+    pub(crate) fn go_on_alone(&self, flag: &str, service: &ServiceName) -> Result<u8> {
+        let state = self.directories()?.state;
+        let directory = state.join("background");
+        fs::create_private_dir(&directory)?;
+        let path = directory.join(format!("{service}-{}.log", ulid::Ulid::generate()));
+        let log = File::create(&path).map_err(fs::at("create", &path))?;
+        let executable = std::env::current_exe().map_err(Error::internal)?;
+        let mut command = process::command(executable);
+        command
+            .args(
+                std::env::args_os()
+                    .skip(1)
+                    .filter(|argument| argument != flag),
+            )
+            .arg("--yes")
+            .stdout(log.try_clone().map_err(fs::at("open", &path))?)
+            .stderr(log)
+            .process_group(0);
+        // Not waited for: it goes on when this process has ended.
+        drop(command.spawn().map_err(Error::internal)?);
+        self.output.status(&format!(
+            "going on in the background; its output: {}",
+            path.display()
+        ));
+        self.output
+            .hint(&format!("`squad status {service} --watch`"));
+        Ok(0)
     }
 }

@@ -1,6 +1,16 @@
 //! Arguments in, exit code out: the only code that knows clap, dialoguer and indicatif.
 
 mod context;
+mod demo;
+mod deploy;
+mod deploy_many;
+mod history;
+mod logs;
+mod progress;
+mod prompt;
+mod rollback;
+mod status;
+mod time;
 mod view;
 
 use std::ffi::OsString;
@@ -101,9 +111,12 @@ enum When {
 /// One variant for each verb or noun, in alphabetical order.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Print the version
-    #[command(hide = true)]
-    Version,
+    Demo(demo::Args),
+    Deploy(deploy::Args),
+    History(history::Args),
+    Logs(logs::Args),
+    Rollback(rollback::Args),
+    Status(status::Args),
 }
 
 /// The whole command line as clap knows it: for completions, man pages and the reference.
@@ -160,10 +173,12 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// The one dispatch: each arm is one call.
 fn dispatch(context: &Context, command: Command) -> Result<u8> {
     match command {
-        Command::Version => {
-            context.output.out(env!("CARGO_PKG_VERSION"));
-            Ok(0)
-        }
+        Command::Demo(args) => demo::run(context, &args),
+        Command::Deploy(args) => deploy::run(context, &args),
+        Command::History(args) => history::run(context, &args),
+        Command::Logs(args) => logs::run(context, &args),
+        Command::Rollback(args) => rollback::run(context, &args),
+        Command::Status(args) => status::run(context, &args),
     }
 }
 

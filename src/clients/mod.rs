@@ -6,3 +6,5 @@ pub(crate) mod git;
 pub(crate) mod outbox;
 pub(crate) mod pin;
 pub(crate) mod process;
+pub(crate) mod python;
+pub(crate) mod source;

@@ -57,6 +57,9 @@ pub(crate) struct Environment {
     /// The git commit of the org file that says all this, when it is in git.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) org_commit: Option<String>,
+    /// Where its metrics are.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) metrics: Option<super::org::Metrics>,
 }
 
 impl Environment {
@@ -73,6 +76,7 @@ impl Environment {
             protected: false,
             audit: None,
             org_commit: None,
+            metrics: None,
         }
     }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::release::{Actor, Provenance, RevisionNumber};
-use super::service::Kind;
+use super::service::{Kind, Service};
 use super::traffic::Split;
 
 /// Names the state that an observation saw; a commit that names an older one is a conflict.
@@ -54,6 +54,9 @@ pub(crate) struct Revision {
     pub(crate) actor: Actor,
     /// Where it comes from.
     pub(crate) provenance: Provenance,
+    /// The configuration it was published with.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) service: Option<Box<Service>>,
     /// When a commit last gave it traffic; none if none ever did.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) last_served_at: Option<Timestamp>,

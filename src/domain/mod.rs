@@ -7,6 +7,7 @@ pub(crate) mod audit;
 pub(crate) mod environment;
 pub(crate) mod live;
 pub(crate) mod name;
+pub(crate) mod org;
 pub(crate) mod plan;
 pub(crate) mod release;
 pub(crate) mod route;

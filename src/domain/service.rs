@@ -165,4 +165,22 @@ pub(crate) struct Analysis {
     pub(crate) tolerance: f64,
     /// Percentage points of all requests of a route that may turn bad by going on. Default 1.0.
     pub(crate) harm: f64,
+    /// Seconds after the promotion for which the judge goes on and can still roll back. None = the default.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) watch_seconds: Option<u64>,
+    /// Seconds after which a step without a verdict pauses the rollout. None = the default.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) max_hold_seconds: Option<u64>,
+}
+
+impl Default for Analysis {
+    fn default() -> Self {
+        Self {
+            slow_milliseconds: None,
+            tolerance: 1.25,
+            harm: 1.0,
+            watch_seconds: None,
+            max_hold_seconds: None,
+        }
+    }
 }

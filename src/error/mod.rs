@@ -8,6 +8,7 @@ mod config;
 mod fs;
 mod git;
 mod platform;
+mod sources;
 mod store;
 mod template;
 

@@ -1,6 +1,12 @@
 //! Use cases: plain `Options` in, a typed `Outcome` out. No printing, no prompting, no environment.
 
 pub(crate) mod audit;
+pub(crate) mod deploy;
+pub(crate) mod history;
+pub(crate) mod registry;
+pub(crate) mod rollback;
+pub(crate) mod settle;
+pub(crate) mod status;
 
 /// Something that a use case did or waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,4 +51,77 @@ pub(crate) enum Event {
 pub(crate) trait Reporter: Send + Sync {
     /// One event, in the order in which they happen.
     fn report(&self, event: Event);
+}
+
+/// A person's wish to stop (Ctrl-C), seen by the use case at the points where it can stop cleanly.
+#[derive(Debug, Clone)]
+pub(crate) struct Cancel(tokio::sync::watch::Receiver<bool>);
+
+impl Cancel {
+    /// Hands out the wish and the switch that makes it.
+    pub(crate) fn new() -> (tokio::sync::watch::Sender<bool>, Self) {
+        let (sender, receiver) = tokio::sync::watch::channel(false);
+        (sender, Self(receiver))
+    }
+
+    /// Returns once the person wants to stop; never if they cannot any more.
+    pub(crate) async fn cancelled(&self) {
+        let mut receiver = self.0.clone();
+        if receiver.wait_for(|stop| *stop).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Whether the person wants to stop.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        *self.0.borrow()
+    }
+}
+
+/// What is live, for the line after a failure.
+pub(crate) fn live_state(
+    service: &crate::domain::name::ServiceName,
+    live: Option<&crate::domain::live::Live>,
+) -> crate::error::LiveState {
+    use crate::domain::live::Health;
+    use crate::error::LiveState;
+    let Some(live) = live else {
+        return LiveState {
+            revision: None,
+            traffic: None,
+            text: format!("not known: look with `squad status {service}`"),
+        };
+    };
+    match (live.sole(), &live.split) {
+        (Some(revision), _) => LiveState {
+            revision: Some(revision.number.to_string()),
+            traffic: Some(100),
+            text: match revision.health {
+                Health::Ok => format!("revision {} serves all traffic", revision.number),
+                health => format!(
+                    "revision {} has all traffic and is {}",
+                    revision.number,
+                    health.as_str()
+                ),
+            },
+        },
+        (None, Some(split)) => LiveState {
+            revision: None,
+            traffic: None,
+            text: format!(
+                "revisions {} share the traffic",
+                split
+                    .revisions()
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(" and ")
+            ),
+        },
+        (None, None) => LiveState {
+            revision: None,
+            traffic: Some(0),
+            text: format!("`{service}` was never live here, and takes no traffic"),
+        },
+    }
 }

@@ -260,3 +260,22 @@ pub(crate) trait Platform: Send + Sync {
         payload: &str,
     ) -> Result<Invocation>;
 }
+
+/// Where a platform on this machine keeps its things.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    /// squad's state directory.
+    pub(crate) state: PathBuf,
+    /// squad's runtime directory (sockets).
+    pub(crate) runtime: PathBuf,
+    /// The `squad` binary.
+    pub(crate) executable: PathBuf,
+}
+
+/// stub
+pub(crate) fn connect(
+    _environment: &crate::domain::environment::Environment,
+    _places: &Places,
+) -> Result<std::sync::Arc<dyn Platform>> {
+    Err(Error::Unsupported(String::new()))
+}

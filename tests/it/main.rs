@@ -1,2 +1,21 @@
-#[test]
-fn t() {}
+//! The one integration test binary: whole journeys through the real `squad`, each in a hermetic home.
+//!
+//! One file for each noun; `support/` is the harness. `layers.rs` asserts that no file here is forgotten.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::disallowed_methods,
+    clippy::allow_attributes,
+    clippy::format_push_string,
+    clippy::needless_raw_string_hashes,
+    reason = "test code"
+)]
+
+mod harness;
+mod layers;
+mod support;

@@ -1,0 +1,204 @@
+//! Where the demo plays: its directory, its own configuration and state, and running commands in it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::cli::context::Context;
+use crate::clients::process;
+use crate::error::{Error, Kind, Result};
+use crate::fs;
+use crate::output::Style;
+
+/// Says that a directory was made by the demo, and may be removed by it.
+const MARKER: &str = ".squad-demo";
+
+/// A running demo.
+pub(crate) struct Stage<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) root: PathBuf,
+    executable: PathBuf,
+}
+
+impl<'a> Stage<'a> {
+    /// Makes the directory; an earlier demo there is removed first.
+    pub(crate) fn set(context: &'a Context, root: &Path) -> Result<Self> {
+        if root.exists() && clean(context, root)? {
+            context.output.status("removed the demo that was here");
+        }
+        for directory in ["config", "state", "org"] {
+            fs::create_private_dir(&root.join(directory))?;
+        }
+        fs::write_durably(&root.join(MARKER), b"", 0o600)?;
+        fs::write_durably(&root.join("env"), variables_file(root).as_bytes(), 0o600)?;
+        let executable = std::env::current_exe().map_err(Error::internal)?;
+        Ok(Self {
+            context,
+            root: root.to_owned(),
+            executable,
+        })
+    }
+
+    /// Runs `squad <arguments>` in a directory below the root, shows the command and what it prints, and checks
+    /// that it ends with `wanted`.
+    pub(crate) fn squad(&self, directory: &str, arguments: &[&str], wanted: u8) -> Result<()> {
+        self.show(&format!("squad {}", quoted(arguments)));
+        let mut command = self.command(directory, arguments);
+        let status = command.status().map_err(Error::internal)?;
+        self.check(arguments, status.code(), wanted)
+    }
+
+    /// The same without showing it; returns its standard output.
+    pub(crate) fn quietly(&self, directory: &str, arguments: &[&str]) -> Result<String> {
+        let mut command = self.command(directory, arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let output = command.output().map_err(Error::internal)?;
+        self.check(arguments, output.status.code(), 0)?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    fn check(&self, arguments: &[&str], code: Option<i32>, wanted: u8) -> Result<()> {
+        if code == Some(i32::from(wanted)) {
+            return Ok(());
+        }
+        let code = code.map_or_else(|| "a signal".to_owned(), |code| code.to_string());
+        Err(Error::new(
+            Kind::Failed,
+            "demo-failed",
+            format!(
+                "the demo stops: `squad {}` ended with {code}, not {wanted}",
+                quoted(arguments)
+            ),
+        )
+        .hint(format!(
+            "look around in `{}`, then `squad demo --clean`",
+            self.root.display()
+        )))
+    }
+
+    fn command(&self, directory: &str, arguments: &[&str]) -> Command {
+        let mut command = process::command(&self.executable);
+        command
+            .args(arguments)
+            .current_dir(self.root.join(directory));
+        for (name, value) in variables(&self.root) {
+            command.env(name, value);
+        }
+        for name in [crate::env::SQUAD_ORG, crate::env::SQUAD_ENV] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// Shows a command as a person would type it.
+    pub(crate) fn show(&self, command: &str) {
+        let line = format!("$ {command}");
+        self.context.output.status("");
+        self.context
+            .output
+            .status(&self.context.output.paint(Style::Name, &line));
+    }
+
+    /// Says something in between.
+    pub(crate) fn say(&self, text: &str) {
+        self.context
+            .output
+            .status(&self.context.output.paint(Style::Dim, &format!("# {text}")));
+    }
+
+    /// Replaces a text in a file of the demo, and says so; the text must be there.
+    pub(crate) fn edit(&self, path: &str, from: &str, to: &str, why: &str) -> Result<()> {
+        let file = self.root.join(path);
+        let text = fs::read_to_string(&file)?;
+        if !text.contains(from) {
+            return Err(Error::internal(format!(
+                "`{path}` does not hold what the demo edits"
+            )));
+        }
+        fs::write_durably(&file, text.replacen(from, to, 1).as_bytes(), 0o644)?;
+        self.context.output.status("");
+        self.say(&format!("edit {path}: {why}"));
+        Ok(())
+    }
+
+    /// Runs git in a directory of the demo.
+    pub(crate) fn git(&self, directory: &str, arguments: &[&str]) -> Result<()> {
+        let mut command = process::command("git");
+        command
+            .arg("-C")
+            .arg(self.root.join(directory))
+            .args(["-c", "user.name=Ana", "-c", "user.email=ana@demo.example"])
+            .args(["-c", "commit.gpgsign=false"])
+            .args(arguments);
+        process::output(&mut command)?;
+        Ok(())
+    }
+}
+
+/// The demo's own configuration and state; the cache stays the person's, so that packages are fetched once.
+fn variables(root: &Path) -> [(&'static str, PathBuf); 2] {
+    [
+        ("XDG_CONFIG_HOME", root.join("config")),
+        ("XDG_STATE_HOME", root.join("state")),
+    ]
+}
+
+/// To be read by a shell (`. ./env`), so that a person can go on in the demo.
+fn variables_file(root: &Path) -> String {
+    variables(root)
+        .iter()
+        .map(|(name, value)| {
+            format!(
+                "export {name}='{}'\n",
+                value.display().to_string().replace('\'', "'\\''")
+            )
+        })
+        .collect()
+}
+
+fn quoted(arguments: &[&str]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@,{}".contains(c);
+    arguments
+        .iter()
+        .map(|argument| {
+            if !argument.is_empty() && argument.chars().all(plain) && !argument.contains('{') {
+                (*argument).to_owned()
+            } else {
+                format!("'{argument}'")
+            }
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Stops what a demo started and removes its directory; false when there is none. A directory that no demo made is
+/// refused.
+pub(crate) fn clean(context: &Context, root: &Path) -> Result<bool> {
+    if !root.exists() {
+        return Ok(false);
+    }
+    if !root.join(MARKER).exists() {
+        return Err(Error::new(
+            Kind::Refused,
+            "not-a-demo",
+            format!(
+                "cannot use `{}`: it is there, and no demo made it",
+                root.display()
+            ),
+        )
+        .hint("choose another one with `--directory`"));
+    }
+    let executable = std::env::current_exe().map_err(Error::internal)?;
+    let stage = Stage {
+        context,
+        root: root.to_owned(),
+        executable,
+    };
+    for org in ["acme"] {
+        // Nothing may be running, and the org may not be there yet: then there is nothing to stop.
+        let mut command = stage.command("", &["local", "stop", "--org", org, "--env", "local"]);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        drop(command.status());
+    }
+    std::fs::remove_dir_all(root).map_err(fs::at("remove", root))?;
+    Ok(true)
+}

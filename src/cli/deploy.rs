@@ -1,0 +1,281 @@
+//! `squad deploy`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::cli::context::Context;
+use crate::cli::progress::{Progress, seconds};
+use crate::cli::prompt::{self, Consent};
+use crate::cli::time::parse_span;
+use crate::cli::view::deploy as view;
+use crate::config::{Config, Located};
+use crate::domain::environment::{Environment, PlatformKind};
+use crate::domain::name::ServiceName;
+use crate::domain::plan::{Allowed, Deploy};
+use crate::error::{Error, Kind, Result};
+use crate::ops::deploy::apply::{self, Tools};
+use crate::ops::deploy::{self, Options, Outcome, Plan};
+use crate::ops::{Cancel, audit};
+use crate::platform::Platform;
+
+/// Build a service and make it live
+///
+/// Shows what changes first. The same sources and configuration are never deployed twice. A revision that
+/// does not start never takes a request.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Examples:
+  $ squad deploy
+  $ squad deploy payments --env prod
+  $ squad deploy --env staging --dry-run --exit-code
+  $ squad deploy --changed-since origin/main --env prod --yes -o json")]
+pub(crate) struct Args {
+    /// Service; the one of the current directory if not given
+    #[arg(value_name = "service")]
+    service: Option<ServiceName>,
+    /// Show the plan and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// With --dry-run: exit with 10 when something would change
+    #[arg(long, requires = "dry_run")]
+    exit_code: bool,
+    /// Deploy this directory as it is, without a build
+    #[arg(long, value_name = "directory")]
+    artifact: Option<PathBuf>,
+    /// Build although nothing changed
+    #[arg(long)]
+    rebuild: bool,
+    /// Every service of the workspace
+    #[arg(long, conflicts_with_all = ["service", "artifact"])]
+    all: bool,
+    /// The services of the workspace whose inputs differ from this commit
+    #[arg(long, value_name = "ref", conflicts_with_all = ["service", "artifact", "all"])]
+    changed_since: Option<String>,
+    /// Return once it is under way
+    #[arg(long, conflicts_with = "dry_run")]
+    no_wait: bool,
+    /// The longest it may take
+    #[arg(long, value_name = "time", default_value = "10m", value_parser = parse_span)]
+    timeout: Duration,
+    /// Why; goes into the audit log
+    #[arg(long, value_name = "text")]
+    reason: Option<String>,
+    /// Deploy a release that was rolled back from
+    #[arg(long)]
+    again: bool,
+    /// Deploy an older state than what is live
+    #[arg(long)]
+    allow_older: bool,
+    /// Deploy changes that are not committed to a protected environment
+    #[arg(long)]
+    allow_dirty: bool,
+    /// No gradual rollout in a protected environment
+    #[arg(long)]
+    all_at_once: bool,
+}
+
+impl Args {
+    /// `--changed-since`.
+    pub(crate) fn since(&self) -> Option<&str> {
+        self.changed_since.as_deref()
+    }
+
+    /// `--dry-run`.
+    pub(crate) fn is_dry_run(&self) -> bool {
+        self.dry_run
+    }
+
+    /// `--exit-code`.
+    pub(crate) fn wants_exit_code(&self) -> bool {
+        self.exit_code
+    }
+
+    fn allowed(&self) -> Allowed {
+        Allowed {
+            again: self.again,
+            older: self.allow_older,
+            dirty: self.allow_dirty,
+            all_at_once: self.all_at_once,
+            has_reason: self
+                .reason
+                .as_ref()
+                .is_some_and(|reason| !reason.trim().is_empty()),
+        }
+    }
+
+    /// What `ops` needs for one service.
+    pub(crate) fn options(
+        &self,
+        context: &Context,
+        config: &Config,
+        environment: &Environment,
+        located: Located,
+    ) -> Result<Options> {
+        let directories = context.directories()?;
+        let artifact = self
+            .artifact
+            .as_ref()
+            .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+        Ok(Options {
+            repository: config.repository_of(&located.service.name),
+            service: located.service,
+            directory: located.directory,
+            environment: environment.clone(),
+            artifact,
+            rebuild: self.rebuild,
+            allowed: self.allowed(),
+            reason: self.reason.clone(),
+            pipeline: context.pipeline(),
+            state: directories.state,
+            cache: directories.cache,
+        })
+    }
+}
+
+/// Runs `squad deploy`.
+pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
+    context.block_on(async {
+        let config = context.config()?;
+        let environment = context.environment(&config)?;
+        if args.all || args.changed_since.is_some() {
+            return crate::cli::deploy_many::run(context, args, &config, &environment).await;
+        }
+        one(context, args, &config, &environment).await
+    })
+}
+
+async fn one(
+    context: &Context,
+    args: &Args,
+    config: &Config,
+    environment: &Environment,
+) -> Result<u8> {
+    let located = context.service(config, args.service.as_ref(), environment)?;
+    context.claim(config, &located)?;
+    let options = args.options(context, config, environment, located)?;
+    let platform = context.platform(environment)?;
+    let plan = deploy::plan(&*platform, &options).await?;
+    if let Some(line) = view::nothing(&options, &plan) {
+        context.output.status(&line);
+        context.settle(&*platform, environment).await;
+        print(context, &options, &plan, None);
+        return Ok(0);
+    }
+    for line in view::plan_lines(&options, &plan, context.now()) {
+        context.output.status(&line);
+    }
+    if args.dry_run {
+        print(context, &options, &plan, None);
+        return Ok(if args.exit_code {
+            Kind::Differs.exit_code()
+        } else {
+            0
+        });
+    }
+    if !prompt::confirm(context, consent(environment), "Deploy?")? {
+        return Err(declined());
+    }
+    if args.no_wait {
+        return context.go_on_alone("--no-wait", &options.service.name);
+    }
+    let journal = context.journal(environment)?;
+    context.settle_with(&*platform, &journal).await;
+    let outcome = applied(context, args, &*platform, &journal, &options, &plan, "").await?;
+    print(context, &options, &plan, Some(&outcome));
+    Ok(0)
+}
+
+/// A person said no.
+pub(crate) fn declined() -> Error {
+    Error::new(
+        Kind::Interrupted,
+        "declined",
+        "nothing was changed: the answer was no",
+    )
+}
+
+/// Whether a person has to say yes.
+pub(crate) fn consent(environment: &Environment) -> Consent {
+    if environment.platform == PlatformKind::Local && !environment.protected {
+        Consent::None
+    } else {
+        Consent::Yes
+    }
+}
+
+/// Applies a plan under Ctrl-C: once = stop cleanly, twice = at once.
+pub(crate) async fn applied(
+    context: &Context,
+    args: &Args,
+    platform: &dyn Platform,
+    journal: &audit::Journal,
+    options: &Options,
+    plan: &Plan,
+    prefix: &str,
+) -> Result<Outcome> {
+    let (stop, cancel) = Cancel::new();
+    let reporter = Progress::new(context, prefix);
+    let tools = Tools {
+        platform,
+        journal,
+        clock: context.clock(),
+        reporter: &reporter,
+        cancel,
+        timeout: args.timeout,
+    };
+    let work = apply::apply(&tools, options, plan);
+    let interrupts = async {
+        drop(tokio::signal::ctrl_c().await);
+        context
+            .output
+            .status("stopping; what is live stays as it is (Ctrl-C again to quit now)");
+        drop(stop.send(true));
+        drop(tokio::signal::ctrl_c().await);
+    };
+    tokio::select! {
+        result = work => result,
+        () = interrupts => Err(deploy::build::interrupted("quit at once")
+            .hint(format!("see what is live: `squad status {}`", options.service.name))),
+    }
+}
+
+fn print(context: &Context, options: &Options, plan: &Plan, outcome: Option<&Outcome>) {
+    if context.output.is_json() {
+        context
+            .output
+            .json(&view::Wire::new(options, plan, outcome));
+        return;
+    }
+    if let Some(outcome) = outcome {
+        summary(context, options, outcome);
+        context.output.out(&outcome.revision.to_string());
+    } else if let Deploy::UpToDate { revision } | Deploy::Superseded { revision } = &plan.decision {
+        context.output.out(&revision.to_string());
+    }
+}
+
+/// Where it is, and how far it reaches.
+fn summary(context: &Context, options: &Options, outcome: &Outcome) {
+    if let Some(address) = &outcome.address {
+        context
+            .output
+            .status(&format!("  {address} in {}", seconds(outcome.milliseconds)));
+    }
+    if options.environment.platform == PlatformKind::Local {
+        context.output.status("on this machine only");
+    }
+    pending(context, outcome.pending_events);
+}
+
+/// Says that events wait on this machine.
+pub(crate) fn pending(context: &Context, events: usize) {
+    if events > 0 {
+        let (plural, verb) = if events == 1 {
+            ("event", "is")
+        } else {
+            ("events", "are")
+        };
+        context.output.warn(&format!(
+            "{events} {plural} {verb} recorded on this machine and pending: the audit store does not answer"
+        ));
+    }
+}

@@ -1,0 +1,214 @@
+//! `squad deploy --all | --changed-since`: one plan for many services, a result for each.
+
+use futures_util::StreamExt;
+use serde::Serialize;
+
+use crate::cli::context::Context;
+use crate::cli::deploy::{Args, applied, consent, declined};
+use crate::cli::prompt;
+use crate::cli::view::deploy as view;
+use crate::config::Config;
+use crate::domain::environment::Environment;
+use crate::domain::plan::Deploy;
+use crate::error::{Error, Kind, Result};
+use crate::ops::deploy::fleet::{self, Member};
+use crate::ops::deploy::{self, Options, Outcome, Plan};
+use crate::output::Style;
+
+/// `squad.deploy-many/v1`.
+#[derive(Debug, Serialize)]
+struct Wire {
+    schema: &'static str,
+    env: String,
+    /// `succeeded`, `unchanged`, `planned` or `failed`.
+    outcome: &'static str,
+    /// In order of their names.
+    services: Vec<serde_json::Value>,
+}
+
+/// One service of the plan.
+struct Item {
+    options: Options,
+    plan: Result<Plan>,
+}
+
+/// Plans all, asks once, applies a few at a time, and reports each.
+pub(crate) async fn run(
+    context: &Context,
+    args: &Args,
+    config: &Config,
+    environment: &Environment,
+) -> Result<u8> {
+    let platform = context.platform(environment)?;
+    let mut members = Vec::new();
+    for (name, _) in config.services() {
+        let located = config.service(Some(&name), &environment.name)?;
+        members.push(Member {
+            service: located.service,
+            directory: located.directory,
+        });
+    }
+    if members.is_empty() {
+        return Err(Error::new(
+            Kind::Config,
+            "no-service",
+            "cannot deploy: there is no `squad.toml` here or above",
+        )
+        .hint("go to the repository's directory, or name the service"));
+    }
+    if let Some(reference) = args.since() {
+        let here = context.directory()?;
+        let root = config.workspace_root().unwrap_or(&here);
+        let changed = fleet::changed_since(root, &members, reference)?;
+        members.retain(|member| changed.contains(&member.service.name));
+        context.output.status(&format!(
+            "{} of the workspace's services changed since {reference}",
+            members.len()
+        ));
+    }
+    let mut items = Vec::with_capacity(members.len());
+    for member in members {
+        let located = crate::config::Located {
+            service: member.service,
+            directory: member.directory,
+        };
+        context.claim(config, &located)?;
+        let options = args.options(context, config, environment, located)?;
+        let plan = deploy::plan(&*platform, &options).await;
+        items.push(Item { options, plan });
+    }
+    let changing = show(context, &items);
+    if changing == 0 || args.is_dry_run() {
+        let failed = items.iter().any(|item| item.plan.is_err());
+        let results: Vec<_> = items.iter().map(|item| (item, None)).collect();
+        print(context, environment, &results);
+        return Ok(match (failed, changing > 0 && args.wants_exit_code()) {
+            (true, _) => Kind::Failed.exit_code(),
+            (false, true) => Kind::Differs.exit_code(),
+            (false, false) => 0,
+        });
+    }
+    let question = format!("Deploy {changing} services?");
+    if !prompt::confirm(context, consent(environment), &question)? {
+        return Err(declined());
+    }
+    let journal = context.journal(environment)?;
+    context.settle_with(&*platform, &journal).await;
+    let (journal, platform) = (&journal, &*platform);
+    let mut results: Vec<_> = futures_util::stream::iter(items.iter().map(|item| async move {
+        let outcome = match &item.plan {
+            Ok(plan) if matches!(plan.decision, Deploy::Change(_)) => {
+                let name = item.options.service.name.as_str();
+                Some(applied(context, args, platform, journal, &item.options, plan, name).await)
+            }
+            _ => None,
+        };
+        (item, outcome)
+    }))
+    .buffer_unordered(fleet::AT_ONCE)
+    .collect()
+    .await;
+    results.sort_by(|a, b| a.0.options.service.name.cmp(&b.0.options.service.name));
+    print(context, environment, &results);
+    let worst = results
+        .iter()
+        .filter_map(|(item, outcome)| match (&item.plan, outcome) {
+            (Err(error), _) | (_, Some(Err(error))) => Some(error.kind.exit_code()),
+            _ => None,
+        })
+        .max_by_key(|code| u8::from(*code == Kind::Interrupted.exit_code()));
+    Ok(worst.unwrap_or(0))
+}
+
+/// One line for each service; returns how many change.
+fn show(context: &Context, items: &[Item]) -> usize {
+    let mut changing = 0;
+    for item in items {
+        let name = &item.options.service.name;
+        match &item.plan {
+            Ok(plan) => {
+                if let Some(line) = view::nothing(&item.options, plan) {
+                    context.output.status(&line);
+                } else {
+                    changing += 1;
+                    for line in view::plan_lines(&item.options, plan, context.now()) {
+                        context.output.status(&line);
+                    }
+                }
+            }
+            Err(error) => {
+                let cross = context.output.paint(Style::Error, context.output.cross());
+                context
+                    .output
+                    .status(&format!("{cross} {name}: {}", error.message));
+            }
+        }
+    }
+    changing
+}
+
+fn print(
+    context: &Context,
+    environment: &Environment,
+    results: &[(&Item, Option<Result<Outcome>>)],
+) {
+    let mut services = Vec::new();
+    let (mut failed, mut succeeded, mut planned) = (0, 0, 0);
+    for (item, outcome) in results {
+        let name = &item.options.service.name;
+        match (&item.plan, outcome) {
+            (Err(error), _) | (_, Some(Err(error))) => {
+                failed += 1;
+                let mut value = error.to_json();
+                if let Some(object) = value.as_object_mut() {
+                    object.insert("service".into(), name.to_string().into());
+                    object.insert("outcome".into(), "failed".into());
+                }
+                services.push(value);
+                if !context.output.is_json() {
+                    context
+                        .output
+                        .out(&format!("{name} failed: {}", error.message));
+                }
+            }
+            (Ok(plan), outcome) => {
+                let outcome = outcome.as_ref().and_then(|outcome| outcome.as_ref().ok());
+                let wire = view::Wire::new(&item.options, plan, outcome);
+                services.push(serde_json::to_value(&wire).unwrap_or_default());
+                match (&plan.decision, outcome) {
+                    (Deploy::Change(_), Some(outcome)) => {
+                        succeeded += 1;
+                        if !context.output.is_json() {
+                            context.output.out(&format!("{name} {}", outcome.revision));
+                        }
+                    }
+                    (Deploy::Change(_), None) => planned += 1,
+                    (Deploy::UpToDate { revision } | Deploy::Superseded { revision }, _) => {
+                        if !context.output.is_json() {
+                            context.output.out(&format!("{name} {revision}"));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    let word = match (failed, succeeded, planned) {
+        (1.., _, _) => "failed",
+        (0, 1.., _) => "succeeded",
+        (0, 0, 1..) => "planned",
+        (0, 0, 0) => "unchanged",
+    };
+    if context.output.is_json() {
+        context.output.json(&Wire {
+            schema: "squad.deploy-many/v1",
+            env: environment.name.to_string(),
+            outcome: word,
+            services,
+        });
+    } else {
+        context.output.status(&format!(
+            "{succeeded} deployed, {failed} failed, {} unchanged",
+            results.len() - succeeded - failed - planned
+        ));
+    }
+}

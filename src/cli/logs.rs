@@ -1,0 +1,116 @@
+//! `squad logs`.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::cli::context::Context;
+use crate::cli::time::parse_span;
+use crate::domain::name::ServiceName;
+use crate::domain::release::RevisionNumber;
+use crate::error::{Error, Result};
+use crate::output::{Style, sanitize};
+use crate::platform::{LogLine, LogQuery};
+
+/// Show what a service wrote
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  $ squad logs
+  $ squad logs payments --follow
+  $ squad logs payments --revision 43 --since 15m
+  $ squad logs payments -o json")]
+pub(crate) struct Args {
+    /// Service; the one of the current directory if not given
+    #[arg(value_name = "service")]
+    service: Option<ServiceName>,
+    /// Of this revision only
+    #[arg(long, value_name = "revision")]
+    revision: Option<u64>,
+    /// Not older than this
+    #[arg(long, value_name = "time", value_parser = parse_span)]
+    since: Option<Duration>,
+    /// The newest so many lines; 0 = all that are kept
+    #[arg(long, value_name = "lines", default_value_t = 200)]
+    tail: u32,
+    /// Go on until Ctrl-C
+    #[arg(long, short)]
+    follow: bool,
+}
+
+/// `squad.log/v1`, one for each line.
+#[derive(Debug, Serialize)]
+struct Wire<'a> {
+    schema: &'static str,
+    service: &'a str,
+    at: String,
+    revision: String,
+    stream: &'a str,
+    text: &'a str,
+}
+
+/// Runs `squad logs`.
+pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
+    context.block_on(async {
+        let config = context.config()?;
+        let environment = context.environment(&config)?;
+        let service = context.service_name(&config, args.service.as_ref())?;
+        let platform = context.platform(&environment)?;
+        let now = context.now();
+        let query = LogQuery {
+            revision: args.revision.map(RevisionNumber),
+            since: args.since.and_then(|span| now.checked_sub(span).ok()),
+            tail: (args.tail > 0).then_some(args.tail),
+            follow: args.follow,
+        };
+        let mut lines = 0_u64;
+        let mut print = |line: LogLine| {
+            lines += 1;
+            show(context, &service, &line);
+            !context.output.is_closed()
+        };
+        let work = platform.logs(&service, &query, &mut print);
+        tokio::select! {
+            result = work => result.map_err(|error| {
+                Error::from(error).context(&format!("cannot read the log of `{service}`"))
+            })?,
+            // Following ends with Ctrl-C: that is its end, not a failure.
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        if lines == 0 {
+            context.output.status(&format!(
+                "`{service}` wrote nothing that matches in {}",
+                environment.name
+            ));
+        }
+        Ok(0)
+    })
+}
+
+fn show(context: &Context, service: &ServiceName, line: &LogLine) {
+    if context.output.is_json() {
+        context.output.json(&Wire {
+            schema: "squad.log/v1",
+            service: service.as_str(),
+            at: line.at.to_string(),
+            revision: line.revision.to_string(),
+            stream: &line.stream,
+            text: &line.text,
+        });
+        return;
+    }
+    let time = line
+        .at
+        .to_zoned(jiff::tz::TimeZone::system())
+        .strftime("%H:%M:%S%.3f");
+    let mark = format!("{time} {:>3}", line.revision);
+    let style = if line.stream == "squad" {
+        Style::Dim
+    } else {
+        Style::Name
+    };
+    context.output.out(&format!(
+        "{} {}",
+        context.output.paint_out(style, &mark),
+        sanitize(&line.text)
+    ));
+}

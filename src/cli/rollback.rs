@@ -1,0 +1,188 @@
+//! `squad rollback`.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::cli::context::Context;
+use crate::cli::deploy::{consent, declined, pending};
+use crate::cli::progress::{Progress, seconds};
+use crate::cli::prompt::{self, Consent};
+use crate::cli::time::{parse_span, relative};
+use crate::domain::environment::PlatformKind;
+use crate::domain::name::ServiceName;
+use crate::domain::plan::Rollback;
+use crate::domain::release::RevisionNumber;
+use crate::error::{Kind, Result};
+use crate::ops::rollback::{self, Options, Outcome, Plan, Tools};
+use crate::output::sanitize;
+
+/// Put all traffic back on the last revision that served healthily
+///
+/// Never asks and never waits for the audit log, unless --to names another revision. The revision it leaves is
+/// marked: no later rollback chooses it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  $ squad rollback
+  $ squad rollback payments --env prod --reason \"refunds fail\"
+  $ squad rollback payments --to 41")]
+pub(crate) struct Args {
+    /// Service; the one of the current directory if not given
+    #[arg(value_name = "service")]
+    service: Option<ServiceName>,
+    /// Revision to go to
+    #[arg(long, value_name = "revision")]
+    to: Option<u64>,
+    /// Show the plan and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// With --dry-run: exit with 10 when something would change
+    #[arg(long, requires = "dry_run")]
+    exit_code: bool,
+    /// The longest that starting the revision may take
+    #[arg(long, value_name = "time", default_value = "2m", value_parser = parse_span)]
+    timeout: Duration,
+    /// Why; goes into the audit log
+    #[arg(long, value_name = "text")]
+    reason: Option<String>,
+}
+
+/// `squad.rollback/v1`.
+#[derive(Debug, Serialize)]
+struct Wire {
+    schema: &'static str,
+    service: String,
+    env: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<String>,
+    /// `succeeded`, `unchanged` or (dry run) `planned`.
+    outcome: &'static str,
+    revision: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous: Option<String>,
+}
+
+/// Runs `squad rollback`.
+pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
+    context.block_on(async {
+        let config = context.config()?;
+        let environment = context.environment(&config)?;
+        let service = context.service_name(&config, args.service.as_ref())?;
+        let platform = context.platform(&environment)?;
+        let options = Options {
+            service,
+            to: args.to.map(RevisionNumber),
+            reason: args.reason.clone(),
+            timeout: args.timeout,
+        };
+        let plan = rollback::plan(&*platform, &options).await?;
+        let wire = |outcome: Option<&Outcome>| {
+            wire(&environment.name.to_string(), &options, &plan, outcome)
+        };
+        let (from, to) = match plan.decision {
+            Rollback::Already { revision } => {
+                context.output.status(&format!(
+                    "{} → {}: revision {revision} has all traffic already. Nothing to do.",
+                    options.service, environment.name
+                ));
+                print(context, &wire(None));
+                return Ok(0);
+            }
+            Rollback::Change { from, to } => (from, to),
+        };
+        context.output.status(&line(
+            context,
+            &options,
+            &plan,
+            from,
+            to,
+            environment.name.as_str(),
+        ));
+        if args.dry_run {
+            print(context, &wire(None));
+            return Ok(if args.exit_code {
+                Kind::Differs.exit_code()
+            } else {
+                0
+            });
+        }
+        // The safe direction never asks; a revision of one's own choice may be any.
+        let consent = if args.to.is_some() {
+            consent(&environment)
+        } else {
+            Consent::None
+        };
+        if !prompt::confirm(context, consent, "Roll back?")? {
+            return Err(declined());
+        }
+        let journal = context.journal(&environment)?;
+        let reporter = Progress::new(context, "");
+        let tools = Tools {
+            platform: &*platform,
+            journal: &journal,
+            clock: context.clock(),
+            reporter: &reporter,
+        };
+        let outcome = rollback::apply(&tools, &options, &plan).await?;
+        drop(reporter);
+        context
+            .output
+            .status(&format!("  done in {}", seconds(outcome.milliseconds)));
+        if environment.platform == PlatformKind::Local {
+            context.output.status("on this machine only");
+        }
+        pending(context, outcome.pending_events);
+        print(context, &wire(Some(&outcome)));
+        Ok(0)
+    })
+}
+
+/// `payments → prod: revision 42 → 41 (Rui, today 14:05, Refund limit per customer)`.
+fn line(
+    context: &Context,
+    options: &Options,
+    plan: &Plan,
+    from: Option<RevisionNumber>,
+    to: RevisionNumber,
+    environment: &str,
+) -> String {
+    let from = from.map_or_else(|| "a split".to_owned(), |from| from.to_string());
+    let mut line = format!(
+        "{} → {environment}: revision {from} → {to}",
+        options.service
+    );
+    if let Some(revision) = plan.live.revision(to) {
+        let when = relative(revision.published_at, context.now());
+        line.push_str(&format!(" ({}, {when}", sanitize(&revision.actor.name)));
+        if let Some(subject) = &revision.provenance.subject {
+            line.push_str(&format!(", {}", sanitize(subject)));
+        }
+        line.push(')');
+    }
+    line
+}
+
+fn wire(environment: &str, options: &Options, plan: &Plan, outcome: Option<&Outcome>) -> Wire {
+    let (word, revision, previous) = match (plan.decision, outcome) {
+        (Rollback::Already { revision }, _) => ("unchanged", revision, Some(revision)),
+        (Rollback::Change { from, to }, None) => ("planned", to, from),
+        (Rollback::Change { from, to }, Some(_)) => ("succeeded", to, from),
+    };
+    Wire {
+        schema: "squad.rollback/v1",
+        service: options.service.to_string(),
+        env: environment.to_owned(),
+        operation: outcome.and_then(|outcome| outcome.operation.clone()),
+        outcome: word,
+        revision: revision.to_string(),
+        previous: previous.map(|previous| previous.to_string()),
+    }
+}
+
+fn print(context: &Context, wire: &Wire) {
+    if context.output.is_json() {
+        context.output.json(wire);
+    } else if wire.outcome != "planned" {
+        context.output.out(&wire.revision);
+    }
+}

@@ -1,0 +1,163 @@
+//! `squad status`.
+
+use std::time::Duration;
+
+use crate::cli::context::Context;
+use crate::cli::time::parse_span;
+use crate::cli::view::status as view;
+use crate::config::Config;
+use crate::domain::environment::{Environment, PlatformKind};
+use crate::domain::live::Health;
+use crate::domain::name::ServiceName;
+use crate::error::{Error, Kind, Result};
+use crate::ops::status::{self, Row};
+
+/// Show what is live, and how it is
+///
+/// One service, those of the current directory's workspace, or with --all every service of the environment.
+/// Exits with 3 when something is degraded and with 8 when something is still starting.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  $ squad status
+  $ squad status payments --env staging
+  $ squad status --all -o json
+  $ squad status payments --watch")]
+pub(crate) struct Args {
+    /// Service; those of the current directory if not given
+    #[arg(value_name = "service")]
+    service: Option<ServiceName>,
+    /// Every service
+    #[arg(long, conflicts_with = "service")]
+    all: bool,
+    /// Show again whenever something changes, until Ctrl-C
+    #[arg(long, short)]
+    watch: bool,
+    /// With --watch: end with 124 after this time
+    #[arg(long, value_name = "time", requires = "watch", value_parser = parse_span)]
+    timeout: Option<Duration>,
+}
+
+/// How often the platforms are asked while watching.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// Runs `squad status`.
+pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
+    context.block_on(async {
+        let config = context.config()?;
+        let environments = environments(context, &config)?;
+        let only = only(args, &config);
+        let rows = rows(context, &environments, only.as_deref()).await?;
+        if rows.is_empty() && !args.watch {
+            nothing(context, args, &environments)?;
+        }
+        print(context, &rows);
+        if !args.watch {
+            return Ok(exit_code(&rows));
+        }
+        let deadline = args
+            .timeout
+            .map(|timeout| context.clock().monotonic() + timeout);
+        let mut last = rows;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(INTERVAL) => {}
+                _ = tokio::signal::ctrl_c() => return Ok(exit_code(&last)),
+            }
+            if deadline.is_some_and(|deadline| context.clock().monotonic() >= deadline) {
+                return Ok(Kind::Timeout.exit_code());
+            }
+            let rows = self::rows(context, &environments, only.as_deref()).await?;
+            if rows != last {
+                if context.output.is_terminal() && !context.output.is_json() {
+                    // Back to the top of what was printed before.
+                    context.output.raw(b"\x1b[H\x1b[2J");
+                }
+                print(context, &rows);
+                last = rows;
+            }
+            if context.output.is_closed() {
+                return Ok(0);
+            }
+        }
+    })
+}
+
+/// The one asked for, or all that this version can reach.
+fn environments(context: &Context, config: &Config) -> Result<Vec<Environment>> {
+    if context.environment.is_some() || config.default_environment().is_some() {
+        return Ok(vec![context.environment(config)?]);
+    }
+    let mut all = config.environments();
+    all.retain(|environment| environment.platform == PlatformKind::Local);
+    Ok(all)
+}
+
+fn only(args: &Args, config: &Config) -> Option<Vec<ServiceName>> {
+    if args.all {
+        return None;
+    }
+    if let Some(service) = &args.service {
+        return Some(vec![service.clone()]);
+    }
+    let here: Vec<_> = config
+        .services()
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    (!here.is_empty()).then_some(here)
+}
+
+async fn rows(
+    context: &Context,
+    environments: &[Environment],
+    only: Option<&[ServiceName]>,
+) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for environment in environments {
+        let platform = context.platform(environment)?;
+        rows.extend(status::status(&*platform, environment, only).await?);
+    }
+    rows.sort_by(|a, b| (&a.service, &a.environment.name).cmp(&(&b.service, &b.environment.name)));
+    Ok(rows)
+}
+
+fn nothing(context: &Context, args: &Args, environments: &[Environment]) -> Result<()> {
+    let names: Vec<_> = environments.iter().map(|one| one.name.as_str()).collect();
+    let place = names.join(", ");
+    if let Some(service) = &args.service {
+        return Err(Error::new(
+            Kind::Failed,
+            "nothing-live",
+            format!("`{service}` was never deployed to {place}"),
+        )
+        .hint(format!(
+            "`squad status --all` shows what is there, `squad deploy {service}` deploys it"
+        )));
+    }
+    context
+        .output
+        .status(&format!("nothing was deployed to {place} yet"));
+    Ok(())
+}
+
+fn print(context: &Context, rows: &[Row]) {
+    if context.output.is_json() {
+        context.output.json(&view::Wire::new(rows));
+    } else if !rows.is_empty() {
+        let width = context.output.is_terminal().then(|| context.output.width());
+        context.output.out(&view::table(rows, context.now(), width));
+    }
+}
+
+fn exit_code(rows: &[Row]) -> u8 {
+    let worst = rows.iter().map(Row::health);
+    let mut code = 0;
+    for health in worst {
+        match health {
+            Health::Failed | Health::Degraded => return Kind::Unhealthy.exit_code(),
+            Health::Starting => code = Kind::Pending.exit_code(),
+            Health::Ok | Health::Stopped => {}
+        }
+    }
+    code
+}

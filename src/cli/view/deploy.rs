@@ -1,0 +1,231 @@
+//! How a deploy is shown: the plan in plain words, and the result as a wire struct.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::cli::time::relative;
+use crate::domain::environment::PlatformKind;
+use crate::domain::plan::{Change, Deploy, Difference};
+use crate::ops::deploy::{Options, Outcome, Plan};
+use crate::output::sanitize;
+
+/// `squad.deploy/v1`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Wire {
+    schema: &'static str,
+    service: String,
+    env: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<String>,
+    /// `succeeded`, `unchanged`, `superseded` or (dry run) `planned`.
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous: Option<String>,
+    digest: String,
+    changed: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "is_zero")]
+    pending_events: usize,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+impl Wire {
+    /// For a plan and, when it was applied, its outcome.
+    pub(crate) fn new(options: &Options, plan: &Plan, outcome: Option<&Outcome>) -> Self {
+        let previous = plan.live.sole().map(|revision| revision.number.to_string());
+        let (word, changed) = match &plan.decision {
+            Deploy::UpToDate { .. } => ("unchanged", Vec::new()),
+            Deploy::Superseded { .. } => ("superseded", Vec::new()),
+            Deploy::Change(change) => (
+                if outcome.is_some() {
+                    "succeeded"
+                } else {
+                    "planned"
+                },
+                changed(plan, change),
+            ),
+        };
+        let revision = match (&plan.decision, outcome) {
+            (_, Some(outcome)) => Some(outcome.revision.to_string()),
+            (Deploy::UpToDate { revision } | Deploy::Superseded { revision }, None) => {
+                Some(revision.to_string())
+            }
+            (Deploy::Change(_), None) => None,
+        };
+        Self {
+            schema: "squad.deploy/v1",
+            service: options.service.name.to_string(),
+            env: options.environment.name.to_string(),
+            operation: outcome.and_then(|outcome| outcome.operation.clone()),
+            outcome: word,
+            revision,
+            previous,
+            digest: plan.wanted.digest.clone(),
+            changed,
+            address: outcome
+                .and_then(|outcome| outcome.address.clone())
+                .or_else(|| plan.live.address.clone()),
+            duration_seconds: outcome.filter(|outcome| outcome.operation.is_some()).map(
+                |outcome| {
+                    #[expect(clippy::cast_precision_loss, reason = "a duration in milliseconds")]
+                    let seconds = outcome.milliseconds as f64 / 1000.0;
+                    seconds
+                },
+            ),
+            pending_events: outcome.map_or(0, |outcome| outcome.pending_events),
+        }
+    }
+}
+
+/// Which parts change: `sources` and the keys of the configuration.
+fn changed(plan: &Plan, change: &Change) -> Vec<String> {
+    let mut changed: Vec<_> = change
+        .configuration
+        .iter()
+        .map(|one| one.key.clone())
+        .collect();
+    let same = plan.live.sole().is_some() && change.existing.is_some();
+    if !same && (plan.live.sole().is_none() || changed.is_empty() || !plan.changes.is_empty()) {
+        changed.insert(0, "sources".to_owned());
+    }
+    changed
+}
+
+/// `payments → prod (eks, cluster main, account 123456789012)`.
+pub(crate) fn title(options: &Options) -> String {
+    let environment = &options.environment;
+    let mut place = match environment.platform {
+        PlatformKind::Local => vec!["this machine".to_owned()],
+        other => vec![other.as_str().to_owned()],
+    };
+    if let Some(cluster) = &environment.cluster {
+        let name = cluster.rsplit('/').next().unwrap_or(cluster);
+        place.push(format!("cluster {name}"));
+    }
+    if let Some(account) = &environment.account {
+        place.push(format!("account {account}"));
+    }
+    format!(
+        "{} → {} ({})",
+        options.service.name,
+        environment.name,
+        place.join(", ")
+    )
+}
+
+/// Why nothing is done, in one line.
+pub(crate) fn nothing(options: &Options, plan: &Plan) -> Option<String> {
+    let title = format!("{} → {}", options.service.name, options.environment.name);
+    match &plan.decision {
+        Deploy::UpToDate { revision } => Some(format!(
+            "{title}: revision {revision} already is exactly this (same sources, same configuration). Nothing to do."
+        )),
+        Deploy::Superseded { revision } => Some(format!(
+            "{title}: revision {revision} is newer: this commit is an ancestor of what is live. Nothing to do (`--allow-older --reason` goes on)."
+        )),
+        Deploy::Change(_) => None,
+    }
+}
+
+/// The plan in plain words: first what changes for people, then what changes in the machine.
+pub(crate) fn plan_lines(options: &Options, plan: &Plan, now: Timestamp) -> Vec<String> {
+    let Deploy::Change(change) = &plan.decision else {
+        return Vec::new();
+    };
+    let mut lines = vec![title(options), String::new()];
+    match plan.live.sole() {
+        Some(live) => {
+            let who = format!(
+                "revision {}, {}, {}",
+                live.number,
+                sanitize(&live.actor.name),
+                relative(live.published_at, now)
+            );
+            lines.extend(people(plan, &who));
+        }
+        None => lines.push("  the first deploy here: nothing is live yet".to_owned()),
+    }
+    let mut machine = Vec::new();
+    if let Some(existing) = change.existing {
+        machine.push(format!(
+            "nothing to build: revision {existing} is exactly this"
+        ));
+    }
+    machine.extend(change.configuration.iter().map(difference));
+    if plan.wanted.provenance.dirty {
+        machine.push("the work tree has changes that are not committed".to_owned());
+    }
+    lines.extend(machine.into_iter().map(|line| format!("  {line}")));
+    if plan.live.sole().is_some() {
+        lines.push(format!(
+            "  undo at any time: `squad rollback {}{}`",
+            options.service.name,
+            flag(options)
+        ));
+    }
+    lines.push(String::new());
+    lines
+}
+
+fn flag(options: &Options) -> String {
+    if options.environment.platform == PlatformKind::Local
+        && options.environment.name.as_str() == "local"
+    {
+        String::new()
+    } else {
+        format!(" --env {}", options.environment.name)
+    }
+}
+
+fn people(plan: &Plan, who: &str) -> Vec<String> {
+    let count = plan.changes.len();
+    if count == 0 {
+        return vec![format!("  replaces what is live ({who})")];
+    }
+    let more = if plan.more_changes { "more than " } else { "" };
+    let plural = if count == 1 { "change" } else { "changes" };
+    let mut lines = vec![format!(
+        "  {more}{count} {plural} since what is live ({who}):"
+    )];
+    for commit in &plan.changes {
+        let subject: String = sanitize(&commit.subject).chars().take(60).collect();
+        lines.push(
+            format!("    {subject:<60}  {}", sanitize(&commit.author))
+                .trim_end()
+                .to_owned(),
+        );
+    }
+    lines
+}
+
+fn difference(difference: &Difference) -> String {
+    let key = &difference.key;
+    match (&difference.before, &difference.after) {
+        (Some(before), Some(after)) if before == after => format!("{key} has another value"),
+        (Some(before), Some(after)) => format!("{key} {} → {}", short(before), short(after)),
+        (None, Some(after)) if after == "…" => format!("{key} is new"),
+        (None, Some(after)) => format!("{key} is new: {}", short(after)),
+        (_, None) => format!("{key} is gone"),
+    }
+}
+
+fn short(text: &str) -> String {
+    let text = sanitize(text);
+    if text.chars().count() > 40 {
+        format!("{}…", text.chars().take(39).collect::<String>())
+    } else {
+        text
+    }
+}

@@ -1,0 +1,135 @@
+//! How `squad history` is shown.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::cli::time::relative;
+use crate::domain::audit::event::ResultWord;
+use crate::ops::history::Entry;
+use crate::output::sanitize;
+use crate::output::table::{Align, render};
+
+/// `squad.history/v1`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Wire {
+    schema: &'static str,
+    operations: Vec<WireEntry>,
+}
+
+#[derive(Debug, Serialize)]
+struct WireEntry {
+    operation: String,
+    at: String,
+    kind: String,
+    service: String,
+    env: String,
+    by: String,
+    /// `succeeded`, `failed`, `refused`, `unknown` or `going-on`.
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pull_request: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+impl Wire {
+    /// For entries in their order.
+    pub(crate) fn new(entries: &[Entry]) -> Self {
+        Self {
+            schema: "squad.history/v1",
+            operations: entries.iter().map(wire).collect(),
+        }
+    }
+}
+
+fn wire(entry: &Entry) -> WireEntry {
+    let provenance = entry.change.provenance.clone().unwrap_or_default();
+    WireEntry {
+        operation: entry.operation.clone(),
+        at: entry.at.to_string(),
+        kind: entry.kind.clone(),
+        service: entry.change.service.to_string(),
+        env: entry.change.environment.clone(),
+        by: entry.change.actor.to_string(),
+        outcome: entry.outcome.map_or("going-on", ResultWord::as_str),
+        before: entry.before().map(str::to_owned),
+        after: entry.after().map(str::to_owned),
+        commit: provenance.commit,
+        subject: provenance.subject,
+        pull_request: provenance.pull_request,
+        reason: entry.change.reason.clone(),
+        message: entry.change.message.clone(),
+    }
+}
+
+/// The table for people.
+pub(crate) fn table(entries: &[Entry], now: Timestamp, width: Option<usize>) -> String {
+    let header = [
+        ("WHEN", Align::Left),
+        ("WHO", Align::Left),
+        ("WHAT", Align::Left),
+        ("RESULT", Align::Left),
+    ];
+    let rows: Vec<_> = entries
+        .iter()
+        .map(|entry| {
+            vec![
+                relative(entry.at, now),
+                sanitize(&entry.change.actor.name),
+                what(entry),
+                result(entry),
+            ]
+        })
+        .collect();
+    render(&header, &rows, width)
+}
+
+/// `deploy orders 87 → 88 in prod (#441 Retry the acquirer)`.
+fn what(entry: &Entry) -> String {
+    let mut text = format!("{} {}", entry.kind, entry.change.service);
+    match (entry.before(), entry.after()) {
+        (Some(before), Some(after)) if before != after => {
+            text.push_str(&format!(" {before} → {after}"));
+        }
+        (None, Some(after)) => text.push_str(&format!(" → {after}")),
+        _ => {}
+    }
+    text.push_str(&format!(" in {}", entry.change.environment));
+    if let Some(provenance) = &entry.change.provenance {
+        let pull_request = provenance
+            .pull_request
+            .as_ref()
+            .map(|number| format!("#{number}"));
+        let subject = provenance.subject.as_ref().map(|subject| sanitize(subject));
+        let notes: Vec<_> = pull_request.into_iter().chain(subject).collect();
+        if !notes.is_empty() {
+            text.push_str(&format!(" ({})", notes.join(" ")));
+        }
+    }
+    text
+}
+
+fn result(entry: &Entry) -> String {
+    match entry.outcome {
+        None => "going on, or its process died".to_owned(),
+        Some(ResultWord::Succeeded) => "done".to_owned(),
+        Some(ResultWord::Unknown) => match entry.after() {
+            Some(revision) => format!("not known; {revision} was live after"),
+            None => "not known".to_owned(),
+        },
+        Some(word) => match entry.after() {
+            Some(revision) => format!("{}, {revision} serves", word.as_str()),
+            None => word.as_str().to_owned(),
+        },
+    }
+}

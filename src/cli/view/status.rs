@@ -1,0 +1,155 @@
+//! How `squad status` is shown.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::cli::time::relative;
+use crate::domain::live::Health;
+use crate::ops::status::Row;
+use crate::output::sanitize;
+use crate::output::table::{Align, render};
+
+/// `squad.status/v1`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Wire {
+    schema: &'static str,
+    services: Vec<WireRow>,
+}
+
+#[derive(Debug, Serialize)]
+struct WireRow {
+    service: String,
+    env: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    /// Revision → percent of the requests that match no listed route.
+    traffic: std::collections::BTreeMap<String, u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+    health: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    dirty: bool,
+    revisions: Vec<WireRevision>,
+}
+
+#[derive(Debug, Serialize)]
+struct WireRevision {
+    revision: String,
+    digest: String,
+    published_at: String,
+    health: &'static str,
+    left: bool,
+}
+
+impl Wire {
+    /// For rows in their order.
+    pub(crate) fn new(rows: &[Row]) -> Self {
+        Self {
+            schema: "squad.status/v1",
+            services: rows.iter().map(wire_row).collect(),
+        }
+    }
+}
+
+fn wire_row(row: &Row) -> WireRow {
+    let live = row.live.sole();
+    WireRow {
+        service: row.service.to_string(),
+        env: row.environment.name.to_string(),
+        kind: row.live.kind.map(crate::domain::service::Kind::as_str),
+        traffic: row
+            .live
+            .split
+            .iter()
+            .flat_map(|split| split.rest.iter())
+            .map(|(revision, weight)| (revision.to_string(), weight))
+            .collect(),
+        since: row
+            .live
+            .last_commit
+            .as_ref()
+            .map(|commit| commit.at.to_string()),
+        by: row
+            .live
+            .last_commit
+            .as_ref()
+            .map(|commit| commit.actor.to_string()),
+        health: row.health().as_str(),
+        problem: row.problem().map(str::to_owned),
+        address: row.live.address.clone(),
+        commit: live.and_then(|revision| revision.provenance.commit.clone()),
+        dirty: live.is_some_and(|revision| revision.provenance.dirty),
+        revisions: row
+            .live
+            .revisions
+            .iter()
+            .map(|revision| WireRevision {
+                revision: revision.number.to_string(),
+                digest: revision.digest.clone(),
+                published_at: revision.published_at.to_string(),
+                health: revision.health.as_str(),
+                left: revision.left,
+            })
+            .collect(),
+    }
+}
+
+/// The table for people.
+pub(crate) fn table(rows: &[Row], now: Timestamp, width: Option<usize>) -> String {
+    let cells: Vec<_> = rows.iter().map(|row| cells(row, now)).collect();
+    let header = [
+        ("SERVICE", Align::Left),
+        ("ENV", Align::Left),
+        ("LIVE", Align::Left),
+        ("SINCE", Align::Left),
+        ("HEALTH", Align::Left),
+        ("ADDRESS", Align::Left),
+    ];
+    render(&header, &cells, width)
+}
+
+fn cells(row: &Row, now: Timestamp) -> Vec<String> {
+    let live = match (&row.live.split, row.live.sole()) {
+        (_, Some(revision)) => {
+            let dirty = if revision.provenance.dirty {
+                " (dirty)"
+            } else {
+                ""
+            };
+            format!("{}{dirty}", revision.number)
+        }
+        (Some(split), None) => split
+            .rest
+            .iter()
+            .map(|(revision, weight)| format!("{revision} {weight} %"))
+            .collect::<Vec<_>>()
+            .join(", "),
+        (None, None) => "-".to_owned(),
+    };
+    let since = row
+        .live
+        .last_commit
+        .as_ref()
+        .map_or_else(|| "-".to_owned(), |commit| relative(commit.at, now));
+    let health = match (row.health(), row.problem()) {
+        (Health::Ok, _) => "ok".to_owned(),
+        (health, Some(problem)) => format!("{}  {}", health.as_str(), sanitize(problem)),
+        (health, None) => health.as_str().to_owned(),
+    };
+    vec![
+        row.service.to_string(),
+        row.environment.name.to_string(),
+        live,
+        since,
+        health,
+        row.live.address.clone().unwrap_or_else(|| "-".to_owned()),
+    ]
+}

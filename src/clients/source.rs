@@ -1,0 +1,327 @@
+//! The sources of a service on this machine: which files they are, and one digest over them.
+//!
+//! A cache of file stamps makes the second digest cost one `stat` for each file. It never decides anything:
+//! a stamp that could hide a change (a file written in the same instant as the cache) is not trusted.
+
+use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest::{Context, SHA256, digest};
+use serde::{Deserialize, Serialize};
+
+use super::git::Repository;
+use super::process;
+use crate::fs;
+
+/// Why sources cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// git failed.
+    #[error(transparent)]
+    Git(#[from] process::Error),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] fs::Error),
+    /// A walk over a directory that is not in git failed.
+    #[error("cannot list `{}`: {reason}", path.display())]
+    Walk {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What a file is to a digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Stamp {
+    size: u64,
+    mtime: i64,
+    mtime_nsec: i64,
+    ctime: i64,
+    ctime_nsec: i64,
+    inode: u64,
+    mode: u32,
+}
+
+/// A digest and the stamp of the file it was taken from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Entry {
+    stamp: Stamp,
+    sha256: String,
+}
+
+/// The stamps of one service's files.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct StampCache {
+    /// When it was written, in nanoseconds since 1970 by the clock of the file system.
+    written: i128,
+    files: BTreeMap<String, Entry>,
+}
+
+/// The files of one service, sorted, absolute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Files {
+    /// The directory of the service's `squad.toml`.
+    pub(crate) directory: PathBuf,
+    /// Regular files and symlinks below it, and below the paths it declares.
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+/// Lists tracked and unignored files below `directory` and `inputs` (absolute paths); outside a repository, all
+/// files that no `.gitignore` there excludes.
+pub(crate) fn list(
+    repository: Option<&Repository>,
+    directory: &Path,
+    inputs: &[PathBuf],
+) -> Result<Files, Error> {
+    let mut roots = vec![directory.to_owned()];
+    roots.extend(inputs.iter().cloned());
+    let mut paths = match repository {
+        Some(repository) => {
+            let (inside, outside): (Vec<_>, Vec<_>) = roots
+                .into_iter()
+                .partition(|path| path.starts_with(&repository.root));
+            let mut paths: Vec<_> = repository
+                .files(&inside)?
+                .into_iter()
+                .map(|path| repository.root.join(path))
+                .collect();
+            for path in outside {
+                walk(&path, &mut paths)?;
+            }
+            paths
+        }
+        None => {
+            let mut paths = Vec::new();
+            for path in roots {
+                walk(&path, &mut paths)?;
+            }
+            paths
+        }
+    };
+    paths.retain(|path| {
+        path.symlink_metadata()
+            .is_ok_and(|metadata| !metadata.is_dir())
+    });
+    paths.sort_unstable();
+    paths.dedup();
+    Ok(Files {
+        directory: directory.to_owned(),
+        paths,
+    })
+}
+
+fn walk(root: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Error> {
+    let walk = ignore::WalkBuilder::new(root)
+        .hidden(false)
+        .require_git(false)
+        .git_global(false)
+        .git_exclude(false)
+        .parents(false)
+        .filter_entry(|entry| entry.file_name() != ".git")
+        .build();
+    for entry in walk {
+        let entry = entry.map_err(|error| Error::Walk {
+            path: root.to_owned(),
+            reason: error.to_string(),
+        })?;
+        if !entry.file_type().is_some_and(|kind| kind.is_dir()) {
+            paths.push(entry.into_path());
+        }
+    }
+    Ok(())
+}
+
+/// A digest (64 hex digits) over names, modes and contents of the files, with the stamps kept in `cache`.
+///
+/// Names are relative to the service's directory, so that two checkouts of the same tree agree.
+pub(crate) fn digest_of(files: &Files, cache: &Path) -> Result<String, Error> {
+    let old: StampCache = std::fs::File::open(cache)
+        .ok()
+        .and_then(|file| serde_json::from_reader(std::io::BufReader::new(file)).ok())
+        .unwrap_or_default();
+    let mut new = StampCache::default();
+    let mut changed = false;
+    let mut context = Context::new(&SHA256);
+    for path in &files.paths {
+        let entry = entry_of(path, &old, &mut changed)?;
+        let name = relative(&files.directory, path);
+        for part in [name.as_os_str().as_bytes(), entry.sha256.as_bytes()] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        // Of the mode only what a checkout keeps: executable, or a symlink.
+        context.update(&[u8::from(entry.stamp.mode & 0o100 != 0)]);
+        context.update(&[u8::from(entry.stamp.mode & 0o170_000 == 0o120_000)]);
+        new.files.insert(path.to_string_lossy().into_owned(), entry);
+    }
+    if changed || new.files.len() != old.files.len() {
+        save(&mut new, cache);
+    }
+    Ok(hex(context.finish().as_ref()))
+}
+
+fn entry_of(path: &Path, old: &StampCache, changed: &mut bool) -> Result<Entry, Error> {
+    let metadata = path.symlink_metadata().map_err(fs::at("read", path))?;
+    let stamp = Stamp {
+        size: metadata.size(),
+        mtime: metadata.mtime(),
+        mtime_nsec: metadata.mtime_nsec(),
+        ctime: metadata.ctime(),
+        ctime_nsec: metadata.ctime_nsec(),
+        inode: metadata.ino(),
+        mode: metadata.mode(),
+    };
+    // As git does with its index ("racy git"): a file that changed at or after the time the cache was
+    // written may have changed once more within the same tick.
+    let changed_at = i128::from(stamp.ctime) * 1_000_000_000 + i128::from(stamp.ctime_nsec);
+    if let Some(entry) = old.files.get(path.to_string_lossy().as_ref())
+        && entry.stamp == stamp
+        && changed_at < old.written
+    {
+        return Ok(entry.clone());
+    }
+    *changed = true;
+    let bytes = if metadata.is_symlink() {
+        let target = std::fs::read_link(path).map_err(fs::at("read", path))?;
+        target.as_os_str().as_bytes().to_vec()
+    } else {
+        fs::read(path)?
+    };
+    Ok(Entry {
+        stamp,
+        sha256: hex(digest(&SHA256, &bytes).as_ref()),
+    })
+}
+
+/// A cache that cannot be written costs time, nothing else.
+fn save(new: &mut StampCache, cache: &Path) {
+    let Some(directory) = cache.parent() else {
+        return;
+    };
+    if fs::create_private_dir(directory).is_err() {
+        return;
+    }
+    let Ok(mut temporary) = tempfile::NamedTempFile::new_in(directory) else {
+        return;
+    };
+    // The file system's own clock, as it stamps this file: the stamps of the sources come from the same.
+    let Ok(metadata) = temporary.as_file().metadata() else {
+        return;
+    };
+    new.written = i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec());
+    if serde_json::to_writer(std::io::BufWriter::new(&mut temporary), new).is_ok() {
+        drop(temporary.persist(cache));
+    }
+}
+
+/// `path` as seen from `directory`; `../` where it lies outside.
+fn relative(directory: &Path, path: &Path) -> PathBuf {
+    let mut up = PathBuf::new();
+    for ancestor in directory.ancestors() {
+        if let Ok(rest) = path.strip_prefix(ancestor) {
+            return up.join(rest);
+        }
+        up.push("..");
+    }
+    path.to_owned()
+}
+
+/// Copies those files of `files` that lie below `from` into the new directory `to`, with their modes and symlinks.
+pub(crate) fn copy_below(files: &Files, from: &Path, to: &Path) -> Result<u64, Error> {
+    let mut copied = 0;
+    fs::create_private_dir(to)?;
+    for path in &files.paths {
+        let Ok(name) = path.strip_prefix(from) else {
+            continue;
+        };
+        let target = to.join(name);
+        if let Some(parent) = target.parent() {
+            fs::create_private_dir(parent)?;
+        }
+        if path.is_symlink() {
+            let link = std::fs::read_link(path).map_err(fs::at("read", path))?;
+            std::os::unix::fs::symlink(&link, &target).map_err(fs::at("create", &target))?;
+        } else {
+            std::fs::copy(path, &target).map_err(fs::at("copy", path))?;
+        }
+        copied += 1;
+    }
+    Ok(copied)
+}
+
+/// Lower-case hex digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            drop(write!(text, "{byte:02x}"));
+            text
+        })
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests write files")]
+mod tests {
+    use super::*;
+
+    fn digest_in(directory: &Path, cache: &Path) -> String {
+        digest_of(&list(None, directory, &[]).unwrap(), cache).unwrap()
+    }
+
+    #[test]
+    fn a_digest_depends_on_names_modes_and_contents_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let home = tempfile::tempdir().unwrap();
+        let (one, two) = (home.path().join("one"), home.path().join("two/deep"));
+        for directory in [&one, &two] {
+            std::fs::create_dir_all(directory.join("src")).unwrap();
+            std::fs::write(directory.join("src/a"), "a").unwrap();
+            std::fs::write(directory.join(".gitignore"), "*.log\n").unwrap();
+            std::fs::write(directory.join("x.log"), directory.to_str().unwrap()).unwrap();
+        }
+        let (cache_one, cache_two) = (home.path().join("c1"), home.path().join("c2"));
+        let first = digest_in(&one, &cache_one);
+        assert_eq!(first, digest_in(&two, &cache_two));
+        assert_eq!(first, digest_in(&one, &cache_one), "from the cache");
+
+        std::fs::write(one.join("src/a"), "b").unwrap();
+        let second = digest_in(&one, &cache_one);
+        assert_ne!(first, second);
+        std::fs::write(one.join("src/a"), "a").unwrap();
+        assert_eq!(first, digest_in(&one, &cache_one));
+        std::fs::set_permissions(one.join("src/a"), PermissionsExt::from_mode(0o755)).unwrap();
+        assert_ne!(first, digest_in(&one, &cache_one));
+        std::fs::set_permissions(one.join("src/a"), PermissionsExt::from_mode(0o600)).unwrap();
+        assert_eq!(first, digest_in(&one, &cache_one));
+        std::fs::rename(one.join("src/a"), one.join("src/b")).unwrap();
+        assert_ne!(first, digest_in(&one, &cache_one));
+    }
+
+    #[test]
+    fn a_change_within_the_same_tick_is_seen() {
+        let home = tempfile::tempdir().unwrap();
+        let (directory, cache) = (home.path().join("s"), home.path().join("cache"));
+        std::fs::create_dir(&directory).unwrap();
+        let mut digests = std::collections::BTreeSet::new();
+        for n in 0..200 {
+            std::fs::write(directory.join("a"), format!("{n:03}")).unwrap();
+            digests.insert(digest_in(&directory, &cache));
+        }
+        assert_eq!(digests.len(), 200);
+    }
+
+    #[test]
+    fn a_path_is_named_as_seen_from_the_service() {
+        for (path, wanted) in [("/a/b/c", "c"), ("/a/x/y", "../x/y"), ("/z", "../../z")] {
+            assert_eq!(
+                relative(Path::new("/a/b"), Path::new(path)),
+                Path::new(wanted)
+            );
+        }
+    }
+}

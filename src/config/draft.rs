@@ -1,0 +1,547 @@
+//! Reading in two steps: first what lies on this machine, then, when an org had to be brought here, the rest.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::error::Error;
+use super::manifest;
+use super::org::{self, OrgFile};
+use super::origin::Origin;
+use super::person::{self, Person};
+use super::place::{Mistake, Place, Role, SourceFile, nearest};
+use super::reader::{Effective, Findings};
+use super::selection::{ChosenBy, ORG_FILE, SNAPSHOT_FILE, Selected, Selection, cache_of, select};
+use super::tree::{self, Node};
+use super::workspace::{self, Found, Manifest};
+use super::{Config, Member, Org, Sources};
+use crate::domain::environment::Environment;
+use crate::domain::name::{EnvironmentName, OrgName, ServiceName};
+use crate::domain::org::{Committed, Registry, Snapshot, Source};
+use crate::env::{self, Directories};
+use crate::fs;
+
+/// How old what was fetched of an org may be.
+const FRESH: SignedDuration = SignedDuration::from_mins(5);
+/// How long to leave a remote alone that was asked.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(1);
+
+/// What must be brought to this machine before the files can be read as a whole.
+#[derive(Debug, Clone)]
+pub(crate) enum Need {
+    /// Nothing.
+    Nothing,
+    /// The org's repository, fetched into `cache`.
+    Fetch {
+        /// Its address, with the credentials that were given.
+        url: String,
+        /// Where it is kept.
+        cache: PathBuf,
+        /// What was fetched before.
+        snapshot: Option<Box<Snapshot>>,
+    },
+    /// The org's file in the newest commit of the work tree that holds this directory.
+    Committed(PathBuf),
+}
+
+/// The files of this machine, read and not yet put together.
+#[derive(Debug)]
+pub(crate) struct Draft<'a> {
+    sources: &'a Sources<'a>,
+    found: Found,
+    person: Person,
+    selection: Selection,
+    mistakes: Vec<Mistake>,
+}
+
+impl<'a> Draft<'a> {
+    /// Reads what lies on this machine. Mistakes in files do not stop it; they are reported at the end.
+    pub(crate) fn read(sources: &'a Sources<'a>) -> Result<Self, Error> {
+        let mut mistakes = Vec::new();
+        let found = workspace::find(sources.directory, &mut mistakes)?;
+        let person = person::read(sources.directories, sources.directory, &mut mistakes)?;
+        let registry = person::registry(sources.directories, sources.directory, &mut mistakes)?;
+        let selection = selection(sources, &found, &person, &registry)?;
+        Ok(Self {
+            sources,
+            found,
+            person,
+            selection,
+            mistakes,
+        })
+    }
+
+    /// What must be brought to this machine first.
+    pub(crate) fn need(&self, now: Timestamp) -> Need {
+        let Selection::Known(selected) = &self.selection else {
+            return Need::Nothing;
+        };
+        match &selected.source {
+            Source::Directory(directory) => {
+                if directory
+                    .ancestors()
+                    .any(|above| above.join(".git").exists())
+                {
+                    Need::Committed(directory.clone())
+                } else {
+                    Need::Nothing
+                }
+            }
+            Source::Git(url) => {
+                let cache = cache_of(url, self.sources.directories);
+                let snapshot = snapshot(url, self.sources.directories);
+                if snapshot
+                    .as_ref()
+                    .is_some_and(|snapshot| is_fresh(snapshot, now))
+                {
+                    return Need::Nothing;
+                }
+                Need::Fetch {
+                    url: url.clone(),
+                    cache,
+                    snapshot: snapshot.map(Box::new),
+                }
+            }
+        }
+    }
+
+    /// Puts everything together and reports all mistakes. `committed` is what [`Need::Committed`] asked for;
+    /// without it, the protected environments of an org in a work tree cannot be used.
+    pub(crate) fn finish(mut self, committed: Option<Committed>) -> Result<Config, Error> {
+        let mut warnings = Vec::new();
+        let mut missing_org = None;
+        let org = match std::mem::replace(&mut self.selection, Selection::None) {
+            Selection::None => None,
+            Selection::Missing(name, place) => {
+                warnings.push(format!(
+                    "this machine does not know the org `{name}` ({}), so only `local` can be used; \
+                     add it with `squad org add <directory or git url>`",
+                    place.shown()
+                ));
+                missing_org = Some(name);
+                None
+            }
+            Selection::Known(selected) => {
+                org_of(selected, committed, self.sources, &mut self.mistakes)?
+            }
+        };
+        let (environments, uncommitted) = environments(org.as_ref(), &mut warnings);
+        let known = org.as_ref().map(|org| names(org));
+        let members = members(
+            std::mem::take(&mut self.found.services),
+            self.found.defaults.as_ref(),
+            org.as_ref().and_then(|org| org.file.defaults.as_ref()),
+            known.as_deref(),
+            &mut self.mistakes,
+        );
+        if !self.mistakes.is_empty() {
+            return Err(Error::Mistakes(in_order(self.mistakes)));
+        }
+        let chosen_environment = chosen_environment(self.sources, &self.person)?;
+        let config = Config {
+            directory: self.sources.directory.to_owned(),
+            org,
+            missing_org,
+            environments,
+            uncommitted,
+            members,
+            manifest: self.found.nearest,
+            root: self.found.root,
+            chosen_environment,
+            warnings,
+        };
+        if let Ok(member) = config.member_here() {
+            config.refuse_other_org(member)?;
+        }
+        Ok(config)
+    }
+}
+
+fn selection(
+    sources: &Sources<'_>,
+    found: &Found,
+    person: &Person,
+    registry: &Registry,
+) -> Result<Selection, Error> {
+    let here = found
+        .services
+        .iter()
+        .find(|manifest| Some(&manifest.path) == found.nearest.as_ref());
+    let own = here
+        .into_iter()
+        .chain(&found.services)
+        .filter_map(|manifest| manifest.tree.at(&["service", "org"]))
+        .chain(
+            found
+                .defaults
+                .as_ref()
+                .and_then(|defaults| defaults.at(&["service", "org"])),
+        )
+        .find_map(|node| Some((OrgName::new(node.as_text()?).ok()?, node.place.clone()?)));
+    select(
+        sources.org,
+        sources.env.get(env::SQUAD_ORG),
+        own.as_ref().map(|(name, place)| (name, place)),
+        person,
+        registry,
+        sources.directory,
+    )
+}
+
+fn chosen_environment(
+    sources: &Sources<'_>,
+    person: &Person,
+) -> Result<Option<(EnvironmentName, Origin)>, Error> {
+    if let Some(text) = sources.env.get(env::SQUAD_ENV) {
+        let name = EnvironmentName::new(text).map_err(|error| Error::Variable {
+            variable: env::SQUAD_ENV,
+            reason: error.to_string(),
+        })?;
+        return Ok(Some((name, Origin::Variable(env::SQUAD_ENV))));
+    }
+    Ok(person.env.clone().map(|name| {
+        let origin = Origin::of(person.env_place.as_ref(), None);
+        (name, origin)
+    }))
+}
+
+fn snapshot(url: &str, directories: &Directories) -> Option<Snapshot> {
+    let path = cache_of(url, directories).join(SNAPSHOT_FILE);
+    // It can be fetched again, so one that cannot be read counts as none.
+    serde_json::from_slice(&fs::read(&path).ok()?).ok()
+}
+
+/// Whether the remote was asked lately. A clock that was set back makes nothing fresh.
+fn is_fresh(snapshot: &Snapshot, now: Timestamp) -> bool {
+    let lately = |since: Timestamp, most: SignedDuration| {
+        let age = now.duration_since(since);
+        !age.is_negative() && age < most
+    };
+    lately(snapshot.fetched_at, FRESH) || lately(snapshot.tried_at, PATIENCE)
+}
+
+/// Reads an org's file. None only when it has mistakes, which are noted.
+fn org_of(
+    selected: Selected,
+    committed: Option<Committed>,
+    sources: &Sources<'_>,
+    mistakes: &mut Vec<Mistake>,
+) -> Result<Option<Org>, Error> {
+    match selected.source.clone() {
+        Source::Directory(directory) => {
+            let path = directory.join(ORG_FILE);
+            let Some(text) = fs::read_if_there(&path)? else {
+                return Err(Error::NoOrgFile {
+                    path,
+                    alias: selected.alias,
+                });
+            };
+            let file = SourceFile::new(&path, sources.directory, text, Role::Org);
+            let read = read_org(&file, Some(&directory), mistakes);
+            let committed = committed.unwrap_or_default();
+            let is_same = committed.text.as_ref() == Some(&file.text);
+            let other = match (&committed.text, &committed.commit) {
+                (Some(text), Some(commit)) if !is_same => {
+                    let file = at_commit(&path, &file.shown, commit, text.clone());
+                    read_org(&file, Some(&directory), mistakes).map(|(file, _)| file)
+                }
+                _ => None,
+            };
+            Ok(read.map(|(file, values)| Org {
+                selected,
+                file,
+                commit: committed.commit.filter(|_| is_same || other.is_some()),
+                committed: other,
+                fetched_at: None,
+                values,
+            }))
+        }
+        Source::Git(url) => {
+            let url = super::without_password(&url);
+            let Some(snapshot) = snapshot(&url, sources.directories) else {
+                return Err(Error::NotFetched { url });
+            };
+            let path = Path::new(ORG_FILE);
+            let file = at_commit(path, ORG_FILE, &snapshot.commit, snapshot.text);
+            let read = read_org(&file, None, mistakes);
+            Ok(read.map(|(file, values)| Org {
+                selected,
+                file,
+                committed: None,
+                commit: Some(snapshot.commit),
+                fetched_at: Some(snapshot.fetched_at),
+                values,
+            }))
+        }
+    }
+}
+
+/// The org's file as a commit has it.
+fn at_commit(path: &Path, shown: &str, commit: &str, text: String) -> Arc<SourceFile> {
+    let short = commit.get(..7).unwrap_or(commit);
+    let shown = format!("{shown}@{short}");
+    Arc::new(SourceFile {
+        path: path.with_file_name(&shown),
+        shown,
+        text,
+        role: Role::Org,
+    })
+}
+
+/// Reads the text of an org's file and notes its mistakes.
+pub(crate) fn read_org(
+    file: &Arc<SourceFile>,
+    directory: Option<&Path>,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<(OrgFile, Vec<Effective>)> {
+    let (tree, broken) = tree::parse(file);
+    let findings = Findings::default();
+    let read = org::org(&tree, directory, &findings);
+    let is_broken = !broken.is_empty();
+    mistakes.extend(broken);
+    mistakes.extend(workspace::suppressed(findings.take_mistakes(), is_broken));
+    read.map(|read| (read, findings.into_values()))
+}
+
+/// Every name that the org's file has, in either form.
+fn names(org: &Org) -> Vec<EnvironmentName> {
+    let committed = org
+        .committed
+        .iter()
+        .flat_map(|file| file.environments.keys());
+    let mut names: Vec<EnvironmentName> = org
+        .file
+        .environments
+        .keys()
+        .chain(committed)
+        .cloned()
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// The environments that can be used, and the protected ones that cannot because no commit has them.
+fn environments(
+    org: Option<&Org>,
+    warnings: &mut Vec<String>,
+) -> (BTreeMap<EnvironmentName, Environment>, Vec<EnvironmentName>) {
+    let mut usable = BTreeMap::new();
+    let mut uncommitted = Vec::new();
+    let Some(org) = org else {
+        usable.insert(EnvironmentName::local(), Environment::builtin_local());
+        return (usable, uncommitted);
+    };
+    let in_git = match &org.selected.source {
+        Source::Git(_) => true,
+        Source::Directory(directory) => directory
+            .ancestors()
+            .any(|above| above.join(".git").exists()),
+    };
+    // The file is what the commit says.
+    let is_same = org.commit.is_some() && org.committed.is_none();
+    for name in names(org) {
+        let working = org.file.environments.get(&name);
+        let committed = org
+            .committed
+            .as_ref()
+            .and_then(|file| file.environments.get(&name));
+        let is_protected = [working, committed]
+            .into_iter()
+            .flatten()
+            .any(|environment| environment.protected);
+        let chosen = if is_protected && in_git && !is_same {
+            if committed != working {
+                warnings.push(format!(
+                    "`{name}` is protected, so changes of {ORG_FILE} that are not committed do not count for it"
+                ));
+            }
+            committed.map(|environment| (environment, org.commit.clone()))
+        } else {
+            let commit = org.commit.clone().filter(|_| is_same);
+            working.map(|environment| (environment, commit))
+        };
+        match chosen {
+            Some((environment, org_commit)) => {
+                let environment = Environment {
+                    org_commit,
+                    ..environment.clone()
+                };
+                usable.insert(name, environment);
+            }
+            None if is_protected => uncommitted.push(name),
+            None => {}
+        }
+    }
+    (usable, uncommitted)
+}
+
+/// Reads every service once, for no environment and for each that it has overrides for, and notes mistakes.
+fn members(
+    manifests: Vec<Manifest>,
+    defaults: Option<&Node>,
+    org_defaults: Option<&Node>,
+    environments: Option<&[EnvironmentName]>,
+    mistakes: &mut Vec<Mistake>,
+) -> Vec<Member> {
+    let mut members: Vec<(Member, Place)> = Vec::new();
+    for manifest in manifests {
+        let findings = Findings::default();
+        let mut tree = manifest.tree;
+        for defaults in [defaults, org_defaults].into_iter().flatten() {
+            tree = tree::with_defaults(&tree, defaults);
+        }
+        let (base, overrides) = tree.without("env");
+        let name = manifest::service(&base, &findings).map(|service| service.name);
+        if let Some(overrides) = &overrides {
+            check_overrides(&base, overrides, environments, &findings);
+        }
+        mistakes.extend(workspace::suppressed(
+            findings.take_mistakes(),
+            manifest.broken,
+        ));
+        let place = base
+            .at(&["service", "name"])
+            .and_then(|node| node.place.clone());
+        let (Some(name), Some(place), Some(directory)) = (name, place, manifest.path.parent())
+        else {
+            continue;
+        };
+        members.push((
+            Member {
+                name,
+                directory: directory.to_owned(),
+                path: manifest.path,
+                base,
+                overrides,
+            },
+            place,
+        ));
+    }
+    note_duplicates(&members, mistakes);
+    let mut members: Vec<Member> = members.into_iter().map(|(member, _)| member).collect();
+    members.sort_by(|a, b| a.name.cmp(&b.name));
+    members
+}
+
+fn note_duplicates(members: &[(Member, Place)], mistakes: &mut Vec<Mistake>) {
+    let mut first: BTreeMap<&ServiceName, &Place> = BTreeMap::new();
+    for (member, place) in members {
+        if let Some(other) = first.get(&member.name) {
+            mistakes.push(Mistake {
+                place: place.clone(),
+                message: format!(
+                    "two services are named `{}`: the other one is in {}",
+                    member.name,
+                    other.shown()
+                ),
+                missing: false,
+            });
+        } else {
+            first.insert(&member.name, place);
+        }
+    }
+}
+
+fn check_overrides(
+    base: &Node,
+    overrides: &Node,
+    environments: Option<&[EnvironmentName]>,
+    findings: &Findings,
+) {
+    let Some(table) = overrides.table() else {
+        if let Some(place) = &overrides.place {
+            let what = overrides.value.what();
+            findings.mistake(place, format!("`env` is {what}; it must be a table"));
+        }
+        return;
+    };
+    for (text, entry) in table {
+        let key = entry.key.as_ref();
+        let Some(name) = org::key_name::<EnvironmentName>(text, key, findings) else {
+            continue;
+        };
+        if let (Some(known), Some(key)) = (environments, key)
+            && !known.contains(&name)
+        {
+            let names: Vec<&str> = known.iter().map(EnvironmentName::as_str).collect();
+            let message = nearest(text, names.iter().copied()).map_or_else(
+                || {
+                    let known = super::check::listed(&names);
+                    format!("the org has no environment `{text}`; it has {known}")
+                },
+                |meant| format!("the org has no environment `{text}`; did you mean `{meant}`?"),
+            );
+            findings.mistake(key, message);
+        }
+        let over = &entry.node;
+        if over.table().is_none() {
+            if let Some(place) = &over.place {
+                let what = over.value.what();
+                findings.mistake(place, format!("`env.{text}` is {what}; it must be a table"));
+            }
+            continue;
+        }
+        for identity in manifest::IDENTITY {
+            if let Some(place) = over
+                .at(&["service", identity])
+                .and_then(|node| node.place.clone())
+            {
+                let message = format!("`service.{identity}` is the same in every environment");
+                findings.mistake(&place, message);
+            }
+        }
+        for key in ["schema", "workspace", "env"] {
+            if let Some(place) = over
+                .table()
+                .and_then(|table| table.get(key))
+                .and_then(|entry| entry.key.clone())
+            {
+                findings.mistake(&place, format!("`{key}` cannot be set for one environment"));
+            }
+        }
+        let (over, _) = over.clone().without("env");
+        manifest::service(&tree::merge(base, &over), findings);
+    }
+}
+
+/// In the order of the files and lines, each once, and without those that a broken line led to.
+fn in_order(mut mistakes: Vec<Mistake>) -> Vec<Mistake> {
+    mistakes.sort_by(|a, b| {
+        let key = |mistake: &Mistake| (mistake.place.file.path.clone(), mistake.place.start);
+        key(a).cmp(&key(b))
+    });
+    mistakes.dedup_by(|a, b| {
+        a.place.file.path == b.place.file.path
+            && a.place.start == b.place.start
+            && a.message == b.message
+    });
+    let broken: Vec<Place> = mistakes
+        .iter()
+        .filter(|mistake| mistake.message.starts_with("this is not TOML"))
+        .map(|mistake| mistake.place.clone())
+        .collect();
+    mistakes.retain(|mistake| {
+        mistake.message.starts_with("this is not TOML")
+            || !broken.iter().any(|place| place.is_beside(&mistake.place))
+    });
+    mistakes
+}
+
+/// Who chose the org, as an origin.
+impl From<&ChosenBy> for Origin {
+    fn from(by: &ChosenBy) -> Self {
+        match by {
+            ChosenBy::Flag => Self::Flag("--org"),
+            ChosenBy::Variable => Self::Variable(env::SQUAD_ORG),
+            ChosenBy::Service(place) | ChosenBy::Person(place) => Self::of(Some(place), None),
+            ChosenBy::Use => Self::File {
+                path: person::ORGS_FILE.to_owned(),
+                line: 1,
+                org: None,
+            },
+        }
+    }
+}

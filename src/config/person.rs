@@ -1,0 +1,100 @@
+//! The person's own files: `config.toml`, which people write, and `orgs.toml`, which `squad org` writes.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::check;
+use super::place::{Mistake, Role, SourceFile};
+use super::reader::{Findings, Reader};
+use super::tree;
+use crate::domain::name::{EnvironmentName, OrgName};
+use crate::domain::org::Registry;
+use crate::env::Directories;
+use crate::fs;
+
+/// Name of the person's own configuration.
+pub(crate) const CONFIG_FILE: &str = "config.toml";
+/// Name of the list of orgs.
+pub(crate) const ORGS_FILE: &str = "orgs.toml";
+
+/// What `config.toml` says.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Person {
+    /// The org to use.
+    pub(crate) org: Option<OrgName>,
+    /// Where that is said.
+    pub(crate) org_place: Option<super::place::Place>,
+    /// The environment to use.
+    pub(crate) env: Option<EnvironmentName>,
+    /// Where that is said.
+    pub(crate) env_place: Option<super::place::Place>,
+    /// `text` or `json`.
+    pub(crate) output: Option<&'static str>,
+    /// `auto`, `always` or `never`.
+    pub(crate) color: Option<&'static str>,
+}
+
+/// Reads `config.toml`; everything is none when it is not there.
+pub(crate) fn read(
+    directories: &Directories,
+    from: &Path,
+    mistakes: &mut Vec<Mistake>,
+) -> Result<Person, fs::Error> {
+    let path = directories.config.join(CONFIG_FILE);
+    let Some(text) = fs::read_if_there(&path)? else {
+        return Ok(Person::default());
+    };
+    let file = SourceFile::new(&path, from, text, Role::Person);
+    Ok(parse(&file, mistakes))
+}
+
+fn parse(file: &Arc<SourceFile>, mistakes: &mut Vec<Mistake>) -> Person {
+    let (tree, broken) = tree::parse(file);
+    mistakes.extend(broken);
+    let findings = Findings::default();
+    let mut root = Reader::root(&tree, &findings);
+    let place_of = |key: &str| tree.at(&[key]).and_then(|node| node.place.clone());
+    let person = Person {
+        org: root.value("org", check::name),
+        org_place: place_of("org"),
+        env: root.value("env", check::name),
+        env_place: place_of("env"),
+        output: root.value("output", check::one_of(&["text", "json"])),
+        color: root.value("color", check::one_of(&["auto", "always", "never"])),
+    };
+    root.finish();
+    mistakes.extend(findings.take_mistakes());
+    person
+}
+
+/// Reads `orgs.toml`.
+pub(crate) fn registry(
+    directories: &Directories,
+    from: &Path,
+    mistakes: &mut Vec<Mistake>,
+) -> Result<Registry, fs::Error> {
+    let path = directories.config.join(ORGS_FILE);
+    let Some(text) = fs::read_if_there(&path)? else {
+        return Ok(Registry::default());
+    };
+    let file = SourceFile::new(&path, from, text, Role::Person);
+    match toml::from_str(&file.text) {
+        Ok(registry) => Ok(registry),
+        Err(error) => {
+            let mut place = file.start();
+            if let Some(span) = error.span() {
+                place.start = span.start;
+                place.end = span.end;
+            }
+            mistakes.push(Mistake {
+                place,
+                message: format!(
+                    "{}; this file is written by `squad org`",
+                    error.message().trim().replace('\n', ", ")
+                ),
+                missing: false,
+            });
+            Ok(Registry::default())
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Which `squad.toml` files belong together: the one of the directory or above, and a workspace with its
+//! members, as Cargo finds them.
+
+use std::path::{Path, PathBuf};
+
+use globset::Glob;
+
+use super::org::check_defaults;
+use super::place::{Mistake, Role, SourceFile};
+use super::reader::{Findings, Reader};
+use super::tree::{self, Node};
+use super::{MANIFEST, check, manifest};
+use crate::fs;
+
+/// One `squad.toml` that was read.
+#[derive(Debug)]
+pub(crate) struct Manifest {
+    /// Its path, absolute.
+    pub(crate) path: PathBuf,
+    /// Its content.
+    pub(crate) tree: Node,
+    /// Its syntax is broken somewhere.
+    pub(crate) broken: bool,
+}
+
+/// The files that were found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// The one of the directory or above.
+    pub(crate) nearest: Option<PathBuf>,
+    /// The directory of the file with `[workspace]`.
+    pub(crate) root: Option<PathBuf>,
+    /// Every service, in the order of the paths.
+    pub(crate) services: Vec<Manifest>,
+    /// `[workspace.defaults]`.
+    pub(crate) defaults: Option<Node>,
+}
+
+/// Keys of `[workspace.defaults]`: any of a service.
+const DEFAULTS: [&str; 8] = [
+    "service", "build", "run", "function", "route", "rollout", "analysis", "env",
+];
+
+fn read(path: &Path, from: &Path, mistakes: &mut Vec<Mistake>) -> Result<Manifest, fs::Error> {
+    let file = SourceFile::new(path, from, text_of(path, from, mistakes)?, Role::Service);
+    let (tree, broken) = tree::parse(&file);
+    let manifest = Manifest {
+        path: path.to_owned(),
+        tree,
+        broken: !broken.is_empty(),
+    };
+    mistakes.extend(broken);
+    Ok(manifest)
+}
+
+/// The text of a file; bytes that are not UTF-8 are a mistake with their place.
+fn text_of(path: &Path, from: &Path, mistakes: &mut Vec<Mistake>) -> Result<String, fs::Error> {
+    match String::from_utf8(fs::read(path)?) {
+        Ok(text) => Ok(text),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            let file = SourceFile::new(path, from, text, Role::Service);
+            let mut place = file.start();
+            place.start = at;
+            place.end = at;
+            mistakes.push(Mistake {
+                place,
+                message: "this is not UTF-8, which every TOML file must be".to_owned(),
+                missing: false,
+            });
+            // What follows cannot be trusted to say anything.
+            Ok(String::new())
+        }
+    }
+}
+
+/// Finds and reads all files that matter for a directory.
+pub(crate) fn find(directory: &Path, mistakes: &mut Vec<Mistake>) -> Result<Found, fs::Error> {
+    let mut found = Found::default();
+    let mut own = None;
+    for above in directory.ancestors() {
+        let path = above.join(MANIFEST);
+        if !path.is_file() {
+            continue;
+        }
+        let mut noted = Vec::new();
+        let manifest = read(&path, directory, &mut noted)?;
+        let is_root = manifest.tree.at(&["workspace"]).is_some();
+        match own {
+            None if is_root => {
+                found.nearest = Some(path);
+                mistakes.extend(noted);
+                return workspace(manifest, found, None, directory, mistakes);
+            }
+            None => {
+                found.nearest = Some(path);
+                mistakes.extend(noted);
+                own = Some(manifest);
+            }
+            Some(member) if is_root => {
+                let members = members(&manifest, &Findings::default());
+                if !members.contains(&member.path) {
+                    own = Some(member);
+                    continue;
+                }
+                mistakes.extend(noted);
+                return workspace(manifest, found, Some(member), directory, mistakes);
+            }
+            Some(member) => own = Some(member),
+        }
+    }
+    found.services.extend(own);
+    Ok(found)
+}
+
+fn workspace(
+    root: Manifest,
+    mut found: Found,
+    member: Option<Manifest>,
+    from: &Path,
+    mistakes: &mut Vec<Mistake>,
+) -> Result<Found, fs::Error> {
+    let findings = Findings::default();
+    let mut reader = Reader::root(&root.tree, &findings);
+    let own_service = root.tree.at(&["service"]).is_some();
+    if !own_service {
+        manifest::schema(&mut reader);
+    }
+    let mut section = reader.table("workspace");
+    section.entry("members");
+    if let Some(entry) = section.entry("defaults") {
+        let (shown, node) = ("workspace.defaults", &entry.node);
+        check_defaults(node, &DEFAULTS, shown, &findings);
+        forbid_identity(node, &findings);
+        found.defaults = Some(node.clone());
+    }
+    section.finish();
+    if !own_service {
+        reader.finish();
+    }
+    let paths = members(&root, &findings);
+    mistakes.extend(suppressed(findings.take_mistakes(), root.broken));
+    found.root = root.path.parent().map(Path::to_owned);
+    let root_path = root.path.clone();
+    if own_service {
+        found.services.push(root);
+    }
+    let mut member = member;
+    for path in paths.into_iter().filter(|path| *path != root_path) {
+        let manifest = match member.take_if(|member| member.path == path) {
+            Some(member) => member,
+            None => read(&path, from, mistakes)?,
+        };
+        found.services.push(manifest);
+    }
+    Ok(found)
+}
+
+/// Where a file cannot be parsed as a whole, what seems missing may be in the part that was lost.
+pub(crate) fn suppressed(mistakes: Vec<Mistake>, broken: bool) -> Vec<Mistake> {
+    mistakes
+        .into_iter()
+        .filter(|mistake| !(broken && mistake.missing))
+        .collect()
+}
+
+fn forbid_identity(defaults: &Node, findings: &Findings) {
+    for key in ["name", "kind"] {
+        if let Some(place) = defaults
+            .at(&["service", key])
+            .and_then(|node| node.place.clone())
+        {
+            let message = format!("`service.{key}` is each service's own, so it has no default");
+            findings.mistake(&place, message);
+        }
+    }
+}
+
+/// The `squad.toml` files that `[workspace] members` names, sorted.
+fn members(root: &Manifest, findings: &Findings) -> Vec<PathBuf> {
+    let mut reader = Reader::root(&root.tree, findings);
+    let mut section = reader.table("workspace");
+    let patterns = section
+        .need("members", "members = [\"functions/*\"]", check::texts)
+        .unwrap_or_default();
+    let Some(directory) = root.path.parent() else {
+        return Vec::new();
+    };
+    let mut paths = Vec::new();
+    let Some(entry) = section.entry("members") else {
+        return paths;
+    };
+    for pattern in patterns {
+        match expand(directory, &pattern) {
+            Ok(found) if found.is_empty() && !pattern.contains(['*', '?', '[', '{']) => {
+                let rest = format!("names `{pattern}`, which has no {MANIFEST}");
+                section.wrong(&entry.node, "members", &rest);
+            }
+            Ok(found) => paths.extend(found),
+            Err(rest) => section.wrong(&entry.node, "members", &rest),
+        }
+    }
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+/// The files that one pattern names: `*` and `?` stand for parts of one directory's name.
+fn expand(directory: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
+    if pattern.starts_with('/') || pattern.contains("**") {
+        return Err(format!(
+            "has `{pattern}`; write directories relative to this file, with `*` for one level"
+        ));
+    }
+    let mut directories = vec![directory.to_owned()];
+    for segment in pattern.split('/').filter(|segment| !segment.is_empty()) {
+        if !segment.contains(['*', '?', '[', '{']) {
+            for directory in &mut directories {
+                match segment {
+                    "." => {}
+                    ".." => drop(directory.pop()),
+                    _ => directory.push(segment),
+                }
+            }
+            continue;
+        }
+        let glob = Glob::new(segment)
+            .map_err(|_| format!("has `{pattern}`, which is not a pattern"))?
+            .compile_matcher();
+        directories = directories
+            .iter()
+            .filter_map(|directory| std::fs::read_dir(directory).ok())
+            .flatten()
+            .flatten()
+            .filter(|entry| {
+                let name = entry.file_name();
+                glob.is_match(&name) && !name.to_string_lossy().starts_with('.')
+            })
+            .map(|entry| entry.path())
+            .collect();
+    }
+    Ok(directories
+        .into_iter()
+        .map(|directory| directory.join(MANIFEST))
+        .filter(|path| path.is_file())
+        .collect())
+}

@@ -1,0 +1,345 @@
+//! Applying a plan: build, record the intent, publish, commit, verify, record the outcome.
+//!
+//! Killed at any point, the same command run again converges: the digest names the revision, the commit is one
+//! compare-and-swap, and an intent without an outcome is closed by the next command.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::build::{self, Built};
+use super::{Options, Outcome, Plan, described};
+use crate::clock::Clock;
+use crate::domain::live::Live;
+use crate::domain::plan::{Change, Deploy};
+use crate::domain::release::{Release, RevisionNumber};
+use crate::domain::traffic::Split;
+use crate::error::{Error, Kind, Result};
+use crate::ops::audit::{self, Intent, Journal, Recorded, ResultWord};
+use crate::ops::{Cancel, Event, Reporter, live_state};
+use crate::platform::{self, Commit, Platform, Progress, Published};
+
+/// What applying needs beside the plan.
+pub(crate) struct Tools<'a> {
+    /// Where it runs.
+    pub(crate) platform: &'a dyn Platform,
+    /// Where it is recorded.
+    pub(crate) journal: &'a Journal,
+    /// What time it is.
+    pub(crate) clock: &'a dyn Clock,
+    /// Who is told.
+    pub(crate) reporter: &'a dyn Reporter,
+    /// Ctrl-C.
+    pub(crate) cancel: Cancel,
+    /// The longest it may take.
+    pub(crate) timeout: Duration,
+}
+
+/// Does what the plan says.
+pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> Result<Outcome> {
+    let asked = format!("cannot deploy `{}`", options.service.name);
+    let change = match &plan.decision {
+        Deploy::UpToDate { revision } | Deploy::Superseded { revision } => {
+            return Ok(Outcome {
+                operation: None,
+                revision: *revision,
+                previous: Some(*revision),
+                address: plan.live.address.clone(),
+                milliseconds: 0,
+                pending_events: 0,
+            });
+        }
+        Deploy::Change(change) => change,
+    };
+    let started = tools.clock.monotonic();
+    let build_id = ulid::Ulid::generate().to_string();
+    let built = tokio::select! {
+        built = async {
+            match change.existing {
+                Some(_) => Ok(None),
+                None => build::build(options, plan, &build_id, tools.clock, tools.reporter, &tools.cancel)
+                    .await
+                    .map(Some),
+            }
+        } => built,
+        () = tokio::time::sleep(tools.timeout) => Err(timed_out(tools.timeout, "the build")),
+    };
+    let built = match built {
+        Ok(built) => built,
+        Err(error) => return Err(with_live(error.context(&asked), tools, options).await),
+    };
+    let operation = tools
+        .journal
+        .begin(tools.clock, intent(options, plan, change))
+        .await
+        .map_err(|error| {
+            error
+                .context(&asked)
+                .live(live_state(&options.service.name, Some(&plan.live)))
+        })?;
+    let id = operation.id().to_owned();
+    tools.reporter.report(Event::Done {
+        what: "recorded",
+        detail: format!("operation {id}, {}", options.environment.log_name()),
+        milliseconds: 0,
+    });
+    let left = tools
+        .timeout
+        .saturating_sub(tools.clock.monotonic().saturating_sub(started));
+    let result = tokio::select! {
+        result = publish_and_commit(tools, options, plan, change, built.as_ref(), &id) => result,
+        () = tokio::time::sleep(left) => Err(timed_out(tools.timeout, "the deploy")),
+        () = tools.cancel.cancelled() => Err(build::interrupted("the deploy was stopped")),
+    };
+    finish(tools, options, plan, operation, result, started)
+        .await
+        .map_err(|error| error.context(&asked))
+}
+
+fn timed_out(timeout: Duration, what: &str) -> Error {
+    Error::new(
+        Kind::Timeout,
+        "timeout",
+        format!("{what} was not finished after {} s", timeout.as_secs()),
+    )
+    .retryable()
+    .hint("run the same command again: it goes on where it was; or give it longer with `--timeout`")
+}
+
+fn intent(options: &Options, plan: &Plan, change: &Change) -> Intent {
+    let changed: Vec<_> = change
+        .configuration
+        .iter()
+        .map(|one| one.key.as_str())
+        .collect();
+    Intent {
+        kind: audit::Kind::Deploy,
+        service: options.service.name.clone(),
+        reason: options.reason.clone(),
+        before: described(&plan.live),
+        after: json!({ "digest": plan.wanted.digest, "changed": changed }),
+        provenance: Some(plan.wanted.provenance.clone()),
+        digest: Some(plan.wanted.digest.clone()),
+    }
+}
+
+/// The revision that has the traffic now, and what was observed of it.
+struct Shifted {
+    revision: RevisionNumber,
+    live: Live,
+}
+
+async fn publish_and_commit(
+    tools: &Tools<'_>,
+    options: &Options,
+    plan: &Plan,
+    change: &Change,
+    built: Option<&Built>,
+    operation: &str,
+) -> Result<Shifted> {
+    let name = &options.service.name;
+    let published = publish(tools, options, plan, change, built, operation).await?;
+    let commit = Commit {
+        split: Split::all(&options.service.routes, published.revision),
+        state: String::new(),
+        leaves: None,
+        actor: tools.journal.actor().clone(),
+        operation: operation.to_owned(),
+    };
+    // The token of the plan, not of the publish: whoever changed the traffic since the person saw the plan wins.
+    let token = if change.existing.is_some() {
+        &plan.live.token
+    } else {
+        &published.token
+    };
+    let started = tools.clock.monotonic();
+    if let Err(error) = guard_traffic(tools, options, plan).await {
+        return Err(error);
+    }
+    match tools.platform.commit(name, token, &commit).await {
+        Ok(_) => {}
+        Err(platform::Error::Conflict { winner }) => {
+            let live = tools.platform.observe(name).await?;
+            // Somebody deployed the very same: what was asked for is true.
+            if live.sole().map(|revision| revision.digest.as_str()) != Some(&plan.wanted.digest) {
+                return Err(platform::Error::Conflict { winner }.into());
+            }
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let live = tools.platform.observe(name).await?;
+    match live.sole() {
+        Some(revision) if revision.digest == plan.wanted.digest => {
+            tools.reporter.report(Event::Done {
+                what: "live",
+                detail: format!("all traffic on revision {}", revision.number),
+                milliseconds: millis(tools.clock, started),
+            });
+            Ok(Shifted {
+                revision: revision.number,
+                live,
+            })
+        }
+        _ => Err(platform::Error::Conflict {
+            winner: live.last_commit.clone(),
+        }
+        .into()),
+    }
+}
+
+/// Refuses when the traffic is not what the plan was made for: a publish moves the token, so that the token alone
+/// cannot tell.
+async fn guard_traffic(tools: &Tools<'_>, options: &Options, plan: &Plan) -> Result<()> {
+    let live = tools.platform.observe(&options.service.name).await?;
+    let same = live.split == plan.live.split && live.last_commit == plan.live.last_commit;
+    let wanted = live.sole().map(|revision| revision.digest.as_str()) == Some(&plan.wanted.digest);
+    if same || wanted {
+        Ok(())
+    } else {
+        Err(platform::Error::Conflict {
+            winner: live.last_commit,
+        }
+        .into())
+    }
+}
+
+async fn publish(
+    tools: &Tools<'_>,
+    options: &Options,
+    plan: &Plan,
+    change: &Change,
+    built: Option<&Built>,
+    operation: &str,
+) -> Result<Published> {
+    let name = &options.service.name;
+    let started = tools.clock.monotonic();
+    let progress = |progress: Progress| {
+        let detail = match progress {
+            Progress::Storing => "storing the artifact".to_owned(),
+            Progress::Starting { ready, of } => format!("{ready} of {of} processes ready"),
+            Progress::Restarting { times, how } => format!("{how} ({times} times)"),
+        };
+        tools.reporter.report(Event::Going {
+            what: "revision",
+            detail,
+        });
+    };
+    tools.reporter.report(Event::Began {
+        what: "revision",
+        detail: "starting".to_owned(),
+    });
+    let result = match (change.existing, built) {
+        (Some(existing), _) => tools
+            .platform
+            .prepare(name, existing, &progress)
+            .await
+            .map(|()| Published {
+                revision: existing,
+                existed: true,
+                address: plan.live.address.clone(),
+                token: plan.live.token.clone(),
+            }),
+        (None, Some(built)) => {
+            let release = Release {
+                service: options.service.clone(),
+                digest: plan.wanted.digest.clone(),
+                artifact: built.artifact.clone(),
+                python_environment: built.python_environment.clone(),
+                provenance: plan.wanted.provenance.clone(),
+                actor: tools.journal.actor().clone(),
+                operation: operation.to_owned(),
+            };
+            tools.platform.publish(&release, &progress).await
+        }
+        (None, None) => return Err(Error::internal("a release without an artifact")),
+    };
+    match result {
+        Ok(published) => {
+            let how = if published.existed {
+                "was there already, and is ready"
+            } else {
+                "ready"
+            };
+            tools.reporter.report(Event::Done {
+                what: "published",
+                detail: format!("revision {}, {how}", published.revision),
+                milliseconds: millis(tools.clock, started),
+            });
+            Ok(published)
+        }
+        Err(error) => {
+            if let platform::Error::DoesNotStart {
+                revision,
+                diagnosis,
+            } = &error
+            {
+                tools.reporter.report(Event::Failed {
+                    what: "revision",
+                    detail: format!("{revision}: {}", diagnosis.summary),
+                });
+            }
+            Err(error.into())
+        }
+    }
+}
+
+/// Records how it ended; a log that does not answer any more leaves the event on this machine, and is no error.
+async fn finish(
+    tools: &Tools<'_>,
+    options: &Options,
+    plan: &Plan,
+    operation: audit::Operation,
+    result: Result<Shifted>,
+    started: Duration,
+) -> Result<Outcome> {
+    let id = operation.id().to_owned();
+    match result {
+        Ok(shifted) => {
+            let outcome = audit::Outcome {
+                result: ResultWord::Succeeded,
+                after: described(&shifted.live),
+                message: None,
+                error_id: None,
+            };
+            let recorded = tools
+                .journal
+                .finish(tools.clock, operation, outcome)
+                .await?;
+            Ok(Outcome {
+                operation: Some(id),
+                revision: shifted.revision,
+                previous: plan.live.sole().map(|revision| revision.number),
+                address: shifted.live.address,
+                milliseconds: millis(tools.clock, started),
+                pending_events: match recorded {
+                    Recorded::Committed => 0,
+                    Recorded::Pending { events } => events,
+                },
+            })
+        }
+        Err(error) => {
+            let live = tools.platform.observe(&options.service.name).await.ok();
+            let outcome = audit::Outcome {
+                result: if error.kind == Kind::Refused {
+                    ResultWord::Refused
+                } else {
+                    ResultWord::Failed
+                },
+                after: live.as_ref().map(described).unwrap_or_default(),
+                message: Some(error.message.clone()),
+                error_id: Some(error.id.to_owned()),
+            };
+            drop(tools.journal.finish(tools.clock, operation, outcome).await);
+            Err(error.live(live_state(&options.service.name, live.as_ref())))
+        }
+    }
+}
+
+async fn with_live(error: Error, tools: &Tools<'_>, options: &Options) -> Error {
+    let live = tools.platform.observe(&options.service.name).await.ok();
+    error.live(live_state(&options.service.name, live.as_ref()))
+}
+
+pub(crate) fn millis(clock: &dyn Clock, since: Duration) -> u64 {
+    u64::try_from(clock.monotonic().saturating_sub(since).as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,322 @@
+//! Building: the service's own command, its output shown and kept, and the artifact that comes out of it.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+
+use super::{Options, Plan};
+use crate::clients::{process, python, source};
+use crate::clock::Clock;
+use crate::domain::service::Kind as ServiceKind;
+use crate::error::{Error, Kind, Result};
+use crate::fs;
+use crate::ops::{Cancel, Event, Reporter};
+
+/// Builds whose output is kept, for each service.
+const KEPT_LOGS: usize = 10;
+/// Bytes of a build's output that are kept: of more, the beginning.
+const KEPT_BYTES: u64 = 16 * 1024 * 1024;
+/// Lines that a failed build's error shows.
+const SHOWN_LINES: usize = 10;
+
+/// What a build made.
+#[derive(Debug)]
+pub(crate) struct Built {
+    /// The directory to publish.
+    pub(crate) artifact: PathBuf,
+    /// Where its processes find their Python.
+    pub(crate) python_environment: Option<PathBuf>,
+    /// A copy made for this deploy; removed when it is dropped.
+    _staging: Option<tempfile::TempDir>,
+}
+
+/// Makes the Python environment, runs the build command, and finds the artifact.
+pub(crate) async fn build(
+    options: &Options,
+    plan: &Plan,
+    operation: &str,
+    clock: &dyn Clock,
+    reporter: &dyn Reporter,
+    cancel: &Cancel,
+) -> Result<Built> {
+    let python_environment = python_environment(options, clock, reporter).await?;
+    if let Some(artifact) = &options.artifact {
+        return Ok(Built {
+            artifact: artifact.clone(),
+            python_environment,
+            _staging: None,
+        });
+    }
+    let build = &options.service.build;
+    let artifact = options.directory.join(&build.artifact);
+    if build.command.is_empty() {
+        let staging = stage(options, plan, &artifact)?;
+        return Ok(Built {
+            artifact: staging.path().join("artifact"),
+            python_environment,
+            _staging: Some(staging),
+        });
+    }
+    let started = clock.monotonic();
+    reporter.report(Event::Began {
+        what: "build",
+        detail: build.command.join(" "),
+    });
+    run(
+        options,
+        operation,
+        python_environment.as_deref(),
+        reporter,
+        cancel,
+    )
+    .await?;
+    reporter.report(Event::Done {
+        what: "built",
+        detail: String::new(),
+        milliseconds: millis(clock, started),
+    });
+    if artifact.is_dir() {
+        Ok(Built {
+            artifact,
+            python_environment,
+            _staging: None,
+        })
+    } else {
+        Err(missing(&artifact, "the build left no such directory"))
+    }
+}
+
+fn millis(clock: &dyn Clock, since: std::time::Duration) -> u64 {
+    u64::try_from((clock.monotonic().saturating_sub(since)).as_millis()).unwrap_or(u64::MAX)
+}
+
+fn missing(artifact: &Path, why: &str) -> Error {
+    Error::new(
+        Kind::Failed,
+        "artifact-missing",
+        format!("there is no artifact at `{}`: {why}", artifact.display()),
+    )
+    .hint("set `artifact` under [build] in squad.toml to the directory that holds what is to run")
+}
+
+/// Copies the tracked and unignored files below the artifact's directory, so that caches and other leavings of
+/// the work tree never become part of a revision.
+fn stage(options: &Options, plan: &Plan, artifact: &Path) -> Result<tempfile::TempDir> {
+    let artifact = artifact.components().collect::<PathBuf>();
+    if !artifact.is_dir() {
+        return Err(missing(&artifact, "there is no such directory"));
+    }
+    let parent = options.state.join("staging");
+    fs::create_private_dir(&parent)?;
+    let staging = tempfile::Builder::new()
+        .prefix("deploy-")
+        .tempdir_in(&parent)
+        .map_err(fs::at("create", &parent))?;
+    let copied = source::copy_below(&plan.files, &artifact, &staging.path().join("artifact"))?;
+    if copied == 0 {
+        return Err(missing(
+            &artifact,
+            "it holds no file that git tracks or would track",
+        ));
+    }
+    Ok(staging)
+}
+
+/// Makes the environment on a thread of its own, so that Ctrl-C and the time limit are heard meanwhile.
+async fn python_environment(
+    options: &Options,
+    clock: &dyn Clock,
+    reporter: &dyn Reporter,
+) -> Result<Option<PathBuf>> {
+    let Some(lock) = &options.service.build.python_lock else {
+        return Ok(None);
+    };
+    let lock = options.directory.join(lock);
+    let function = options.service.kind == ServiceKind::Function;
+    let cache = options.cache.clone();
+    let started = clock.monotonic();
+    let (sender, making) = tokio::sync::oneshot::channel();
+    let mut work = tokio::task::spawn_blocking(move || {
+        let sender = std::cell::Cell::new(Some(sender));
+        python::environment(
+            &cache,
+            &python::Wanted {
+                lock: &lock,
+                function,
+            },
+            &|| {
+                if let Some(sender) = sender.take() {
+                    drop(sender.send(()));
+                }
+            },
+        )
+    });
+    tokio::select! {
+        biased;
+        Ok(()) = making => {}
+        result = &mut work => return Ok(Some(result.map_err(Error::internal)??)),
+    }
+    reporter.report(Event::Began {
+        what: "environment",
+        detail: "installing the Python packages, once for each lock file".to_owned(),
+    });
+    let environment = work.await.map_err(Error::internal)??;
+    reporter.report(Event::Done {
+        what: "environment",
+        detail: "Python packages installed".to_owned(),
+        milliseconds: millis(clock, started),
+    });
+    Ok(Some(environment))
+}
+
+/// Runs the build command; its output goes to the reporter line by line and to a file that is kept.
+async fn run(
+    options: &Options,
+    operation: &str,
+    python_environment: Option<&Path>,
+    reporter: &dyn Reporter,
+    cancel: &Cancel,
+) -> Result<()> {
+    let service = &options.service;
+    let Some((program, arguments)) = service.build.command.split_first() else {
+        return Ok(());
+    };
+    let directory = options.state.join("builds").join(service.name.as_str());
+    fs::create_private_dir(&directory)?;
+    let log_path = directory.join(format!("{operation}.log"));
+    let mut log = File::create(&log_path).map_err(fs::at("create", &log_path))?;
+    // A relative program is meant as seen from the service, as make and CI would run it.
+    let program_path = options.directory.join(program);
+    let mut command = if program.contains('/') {
+        process::command_async(program_path)
+    } else {
+        process::command_async(program)
+    };
+    command
+        .args(arguments)
+        .current_dir(&options.directory)
+        .env("SQUAD_SERVICE", service.name.as_str())
+        .env("SQUAD_ENV", options.environment.name.as_str())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    if let Some(environment) = python_environment {
+        command.env("VIRTUAL_ENV", environment);
+    }
+    let mut child = command.spawn().map_err(|source| {
+        let why = if source.kind() == std::io::ErrorKind::NotFound {
+            format!("`{program}` is not installed, or not on PATH")
+        } else {
+            source.to_string()
+        };
+        Error::new(
+            Kind::Failed,
+            "build-failed",
+            format!("the build does not start: {why}"),
+        )
+    })?;
+    let (sender, mut lines) = tokio::sync::mpsc::channel::<Vec<u8>>(64);
+    for stream in [
+        child
+            .stdout
+            .take()
+            .map(|out| Box::new(out) as Box<dyn AsyncRead + Unpin + Send>),
+        child
+            .stderr
+            .take()
+            .map(|err| Box::new(err) as Box<dyn AsyncRead + Unpin + Send>),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        drop(tokio::spawn(read_lines(stream, sender.clone())));
+    }
+    drop(sender);
+    let mut last = std::collections::VecDeque::new();
+    let mut written = 0;
+    loop {
+        let line = tokio::select! {
+            line = lines.recv() => line,
+            () = cancel.cancelled() => {
+                drop(child.kill().await);
+                return Err(interrupted("the build was stopped"));
+            }
+        };
+        let Some(line) = line else { break };
+        if written < KEPT_BYTES {
+            log.write_all(&line).map_err(fs::at("write", &log_path))?;
+            written += line.len() as u64;
+        }
+        let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+        if last.len() == SHOWN_LINES {
+            drop(last.pop_front());
+        }
+        last.push_back(text.clone());
+        reporter.report(Event::Output(text));
+    }
+    let status = child
+        .wait()
+        .await
+        .map_err(fs::at("wait for", Path::new(program)))?;
+    prune(&directory);
+    if status.success() {
+        return Ok(());
+    }
+    let mut error = Error::new(
+        Kind::Failed,
+        "build-failed",
+        format!(
+            "the build failed: `{}` ended with {status}",
+            service.build.command.join(" ")
+        ),
+    );
+    error.details.extend(last);
+    Err(error.hint(format!("all of its output: `less {}`", log_path.display())))
+}
+
+/// Ctrl-C, in words.
+pub(crate) fn interrupted(what: &str) -> Error {
+    Error::new(Kind::Interrupted, "interrupted", what.to_owned())
+}
+
+/// Reads lines; one without an end is cut at 64 KiB, so that no output can fill the memory.
+async fn read_lines(
+    stream: Box<dyn AsyncRead + Unpin + Send>,
+    sender: tokio::sync::mpsc::Sender<Vec<u8>>,
+) {
+    use tokio::io::AsyncReadExt;
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut line = Vec::new();
+        match (&mut reader)
+            .take(64 * 1024)
+            .read_until(b'\n', &mut line)
+            .await
+        {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {
+                if line.last() != Some(&b'\n') {
+                    line.push(b'\n');
+                }
+                if sender.send(line).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Keeps the newest logs; names are ULIDs, so their order is that of time.
+fn prune(directory: &Path) {
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return;
+    };
+    let mut names: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    names.sort_unstable();
+    for old in names.iter().rev().skip(KEPT_LOGS) {
+        drop(std::fs::remove_file(old));
+    }
+}

@@ -1,0 +1,231 @@
+//! `squad deploy`: plan (observe, digest, decide), then apply (build, record, publish, commit, verify).
+//!
+//! Planning changes nothing. Applying records its intent before the environment changes, and its outcome after.
+
+pub(crate) mod apply;
+pub(crate) mod build;
+pub(crate) mod fleet;
+mod sources;
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::clients::git::{self, Repository};
+use crate::clients::source::Files;
+use crate::domain::environment::Environment;
+use crate::domain::live::Live;
+use crate::domain::plan::{self, Allowed, Deploy, Refusal, Wanted};
+use crate::domain::release::{Provenance, RevisionNumber};
+use crate::domain::service::Service;
+use crate::error::{Error, Kind, Result};
+use crate::platform::Platform;
+
+/// How many subjects a plan lists before it says how many more there are.
+const MOST_CHANGES: usize = 20;
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// The service, effective for the environment.
+    pub(crate) service: Service,
+    /// The directory of its `squad.toml`, absolute.
+    pub(crate) directory: PathBuf,
+    /// Where to.
+    pub(crate) environment: Environment,
+    /// `--artifact`: a directory that is deployed as it is; nothing is built.
+    pub(crate) artifact: Option<PathBuf>,
+    /// `--rebuild`: build although the digest is known.
+    pub(crate) rebuild: bool,
+    /// What the person allowed.
+    pub(crate) allowed: Allowed,
+    /// `--reason`.
+    pub(crate) reason: Option<String>,
+    /// Number of the pull request and name of the pipeline's run, when CI tells.
+    pub(crate) pipeline: Pipeline,
+    /// The repository that the org's file names for the service.
+    pub(crate) repository: Option<String>,
+    /// squad's state directory.
+    pub(crate) state: PathBuf,
+    /// squad's cache directory.
+    pub(crate) cache: PathBuf,
+}
+
+/// What CI says about the run that deploys.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Pipeline {
+    /// Number of the pull request.
+    pub(crate) pull_request: Option<String>,
+    /// Name or address of the run.
+    pub(crate) run: Option<String>,
+}
+
+/// A plan, and all that applying it needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// What is live now.
+    pub(crate) live: Live,
+    /// What is to be live.
+    pub(crate) wanted: Wanted,
+    /// What will be done.
+    pub(crate) decision: Deploy,
+    /// Commits that go out, newest first, at most [`MOST_CHANGES`]; empty when git cannot tell.
+    pub(crate) changes: Vec<git::Commit>,
+    /// Commits that go out and are not listed.
+    pub(crate) more_changes: bool,
+    /// The files that the digest was taken over.
+    pub(crate) files: Files,
+    /// The repository of the sources, when they are in one.
+    pub(crate) repository: Option<Repository>,
+}
+
+/// Observes, takes the digest of the sources, and decides.
+pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<Plan> {
+    let name = &options.service.name;
+    let asked = format!("cannot deploy `{name}`");
+    let gathered = {
+        let options = options.clone();
+        tokio::task::spawn_blocking(move || sources::gather(&options))
+    };
+    let live = platform
+        .observe(name)
+        .await
+        .map_err(|error| Error::from(error).context(&asked))?;
+    let gathered = gathered
+        .await
+        .map_err(Error::internal)?
+        .map_err(|error| error.context(&asked))?;
+    let sources::Gathered {
+        digest,
+        provenance,
+        files,
+        repository,
+    } = gathered;
+    let live_commit = live
+        .sole()
+        .and_then(|revision| revision.provenance.commit.clone());
+    let is_older = is_older(repository.as_ref(), live_commit.as_deref(), &provenance);
+    let wanted = Wanted {
+        service: options.service.clone(),
+        digest,
+        provenance,
+        is_older,
+    };
+    let decision = plan::deploy(&live, &options.environment, &wanted, options.allowed)
+        .map_err(|refusal| refuse(&asked, &refusal, &options.environment, &wanted))?;
+    let mut plan = Plan {
+        live,
+        wanted,
+        decision,
+        changes: Vec::new(),
+        more_changes: false,
+        files,
+        repository,
+    };
+    if matches!(plan.decision, Deploy::Change(_)) {
+        add_changes(&mut plan, options, live_commit.as_deref());
+    }
+    Ok(plan)
+}
+
+/// Whether the sources are an older state of what is live.
+fn is_older(
+    repository: Option<&Repository>,
+    live_commit: Option<&str>,
+    provenance: &Provenance,
+) -> bool {
+    match (repository, live_commit, provenance.commit.as_deref()) {
+        (Some(repository), Some(live), Some(wanted)) if live != wanted && !provenance.dirty => {
+            repository.is_ancestor(wanted, live) == Some(true)
+        }
+        _ => false,
+    }
+}
+
+/// The commits that go out; that git cannot tell is no reason to fail.
+fn add_changes(plan: &mut Plan, options: &Options, live_commit: Option<&str>) {
+    let (Some(repository), Some(commit)) =
+        (&plan.repository, plan.wanted.provenance.commit.clone())
+    else {
+        return;
+    };
+    let paths = sources::roots(options);
+    if let Ok(head) = repository.log(None, &commit, &[], 1) {
+        plan.wanted.provenance.subject = head.into_iter().next().map(|commit| commit.subject);
+    }
+    if live_commit.is_none() {
+        return;
+    }
+    if let Ok(mut changes) = repository.log(live_commit, &commit, &paths, MOST_CHANGES + 1) {
+        plan.more_changes = changes.len() > MOST_CHANGES;
+        changes.truncate(MOST_CHANGES);
+        plan.changes = changes;
+    }
+}
+
+/// What the audit log says of the state before and after.
+pub(crate) fn described(live: &Live) -> serde_json::Value {
+    match (live.sole(), &live.split) {
+        (Some(revision), _) => {
+            json!({ "revision": revision.number.to_string(), "digest": revision.digest })
+        }
+        (None, Some(split)) => json!({ "split": split }),
+        (None, None) => json!({}),
+    }
+}
+
+/// A refusal in words.
+fn refuse(asked: &str, refusal: &Refusal, environment: &Environment, wanted: &Wanted) -> Error {
+    let name = &wanted.service.name;
+    let target = environment.name.as_str();
+    match refusal {
+        Refusal::LeftBefore { revision } => Error::new(
+            Kind::Refused,
+            "release-left",
+            format!("{asked}: a rollback left this very release (revision {revision})"),
+        )
+        .hint(format!(
+            "change something, or `squad deploy {name} --env {target} --again --reason \"…\"`"
+        )),
+        Refusal::Dirty => Error::new(
+            Kind::Refused,
+            "dirty-tree",
+            format!("{asked}: `{target}` is protected, and the work tree has changes that are not committed"),
+        )
+        .hint("commit them first (`git status` lists them), or add `--allow-dirty --reason \"…\"`"),
+        Refusal::Gradual => Error::new(
+            Kind::Refused,
+            "gradual-only",
+            format!("{asked}: `{target}` is protected and the service has a `[rollout]`; gradual rollouts are not in this version"),
+        )
+        .hint(format!(
+            "`squad deploy {name} --env {target} --all-at-once --reason \"…\"`"
+        )),
+        Refusal::ReasonMissing { flag } => Error::new(
+            Kind::Usage,
+            "reason-missing",
+            format!("{asked}: `{flag}` needs a reason"),
+        )
+        .hint(format!("add `--reason \"…\"` beside `{flag}`: it goes into the audit log")),
+        Refusal::NoTarget { .. } | Refusal::NothingLive | Refusal::UnknownRevision { .. } => {
+            Error::internal("a deploy was refused as a rollback")
+        }
+    }
+}
+
+/// The outcome of applying a plan.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Outcome {
+    /// The operation (ULID); none when nothing had to be done.
+    pub(crate) operation: Option<String>,
+    /// What serves now.
+    pub(crate) revision: RevisionNumber,
+    /// What served before.
+    pub(crate) previous: Option<RevisionNumber>,
+    /// Where it can be reached.
+    pub(crate) address: Option<String>,
+    /// Milliseconds from the start of applying.
+    pub(crate) milliseconds: u64,
+    /// Events of this operation that are on this machine only.
+    pub(crate) pending_events: usize,
+}

@@ -1,0 +1,124 @@
+//! What a deploy ships: the files, their digest, and where they come from.
+
+use std::path::PathBuf;
+
+use super::Options;
+use crate::clients::git::{self, Repository};
+use crate::clients::source::{self, Files};
+use crate::domain::release::Provenance;
+use crate::error::{Error, Kind, Result};
+
+/// All that planning needs to know of the sources.
+pub(super) struct Gathered {
+    /// `sha256:<64 hex>` over the files, the effective configuration and the build's argv.
+    pub(super) digest: String,
+    pub(super) provenance: Provenance,
+    pub(super) files: Files,
+    pub(super) repository: Option<Repository>,
+}
+
+/// The directory of the service and the paths it declares, absolute.
+pub(super) fn roots(options: &Options) -> Vec<PathBuf> {
+    let mut roots = vec![options.directory.clone()];
+    roots.extend(
+        options
+            .service
+            .build
+            .inputs
+            .iter()
+            .map(|path| normal(options, path)),
+    );
+    roots
+}
+
+/// A declared path without `.` and `..`, so that git and the digest name it one way.
+fn normal(options: &Options, path: &str) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for component in options.directory.join(path).components() {
+        match component {
+            std::path::Component::ParentDir => drop(normal.pop()),
+            std::path::Component::CurDir => {}
+            other => normal.push(other),
+        }
+    }
+    normal
+}
+
+/// Lists and digests the sources. The two questions to git run beside each other.
+pub(super) fn gather(options: &Options) -> Result<Gathered> {
+    let repository = Repository::discover(&options.directory);
+    let roots = roots(options);
+    let (directory, inputs) = (
+        options
+            .artifact
+            .clone()
+            .unwrap_or_else(|| options.directory.clone()),
+        roots.get(1..).unwrap_or_default().to_vec(),
+    );
+    if options.artifact.is_some() && !directory.is_dir() {
+        return Err(Error::new(
+            Kind::Failed,
+            "artifact-missing",
+            format!("`{}` is not a directory", directory.display()),
+        ));
+    }
+    let (head, digest) = std::thread::scope(|scope| {
+        let head = scope.spawn(|| match &repository {
+            Some(repository) => repository.head(&roots).map(Some),
+            None => Ok(None),
+        });
+        let files = if options.artifact.is_some() {
+            // An artifact is what it is, ignored files and all.
+            source::list(None, &directory, &[])
+        } else {
+            source::list(repository.as_ref(), &directory, &inputs)
+        };
+        let digest = files.and_then(|files| {
+            let key = options.directory.to_string_lossy().replace(['/', ' '], "_");
+            let kind = if options.artifact.is_some() {
+                "artifact"
+            } else {
+                "source"
+            };
+            let cache = options
+                .cache
+                .join("stamps")
+                .join(format!("{kind}{key}.json"));
+            source::digest_of(&files, &cache).map(|digest| (files, digest))
+        });
+        (head.join(), digest)
+    });
+    let head = head.map_err(|_| Error::internal("the thread that asked git died"))??;
+    let (files, sources) = digest?;
+    let mut provenance = Provenance {
+        pull_request: options.pipeline.pull_request.clone(),
+        pipeline_run: options.pipeline.run.clone(),
+        repository: options.repository.as_deref().map(git::without_credentials),
+        ..Provenance::default()
+    };
+    if let Some(head) = head {
+        provenance.commit = head.commit;
+        provenance.branch = head.branch;
+        provenance.dirty = head.dirty;
+    }
+    Ok(Gathered {
+        digest: release_digest(options, &sources)?,
+        provenance,
+        files,
+        repository,
+    })
+}
+
+/// One digest over all that decides what the revision is. Secret values are not in it: only their references
+/// are known here.
+fn release_digest(options: &Options, sources: &str) -> Result<String> {
+    let service = serde_json::to_string(&options.service).map_err(Error::internal)?;
+    let nonce = if options.rebuild {
+        ulid::Ulid::generate().to_string()
+    } else {
+        String::new()
+    };
+    let text = format!("squad-release/v1\n{sources}\n{service}\n{nonce}\n");
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    Ok(format!("sha256:{}", source::hex(digest.as_ref())))
+}

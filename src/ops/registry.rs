@@ -1,0 +1,104 @@
+//! Which directory holds the sources of which service on this machine: written by each deploy, so that
+//! `squad deploy <name>` works outside the repository and a second repository cannot take a known name.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::clients::git::Repository;
+use crate::domain::name::{OrgName, ServiceName};
+use crate::error::{Error, Kind, Result};
+use crate::fs;
+
+/// Where one service's sources are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    /// The directory of its `squad.toml`, absolute.
+    pub(crate) directory: PathBuf,
+    /// The address of git's `origin`, without credentials, when there is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) repository: Option<String>,
+}
+
+/// The services of one org, or those without an org.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    path: PathBuf,
+}
+
+impl Registry {
+    /// Below squad's state directory.
+    pub(crate) fn new(state: &Path, org: Option<&OrgName>) -> Self {
+        let name = org.map_or("local", OrgName::as_str);
+        Self {
+            path: state.join("services").join(format!("{name}.json")),
+        }
+    }
+
+    fn read(&self) -> Result<BTreeMap<ServiceName, Entry>> {
+        let Some(text) = fs::read_if_there(&self.path)? else {
+            return Ok(BTreeMap::new());
+        };
+        serde_json::from_str(&text).map_err(|error| {
+            Error::new(
+                Kind::Failed,
+                "state-damaged",
+                format!("cannot read `{}`: {error}", self.path.display()),
+            )
+            .hint(format!(
+                "it can be made again: `rm {}`, then deploy",
+                self.path.display()
+            ))
+        })
+    }
+
+    /// Where the sources of a service were when it was last deployed from here.
+    pub(crate) fn find(&self, name: &ServiceName) -> Result<Option<Entry>> {
+        Ok(self.read()?.remove(name))
+    }
+
+    /// Says that the sources of `name` are in `directory`; refuses when another repository has the name.
+    pub(crate) fn claim(&self, name: &ServiceName, directory: &Path) -> Result<()> {
+        if self
+            .read()?
+            .get(name)
+            .is_some_and(|entry| entry.directory == directory)
+        {
+            return Ok(());
+        }
+        let parent = self.path.parent().unwrap_or(Path::new("."));
+        fs::create_private_dir(parent)?;
+        let lock_path = self.path.with_extension("lock");
+        let lock = File::create(&lock_path).map_err(fs::at("create", &lock_path))?;
+        lock.lock().map_err(fs::at("lock", &lock_path))?;
+        let mut entries = self.read()?;
+        let repository = Repository::discover(directory).and_then(|repository| repository.origin());
+        if let Some(known) = entries.get(name) {
+            let same_origin = repository.is_some() && known.repository == repository;
+            let gone = !known.directory.join("squad.toml").exists();
+            if known.directory != directory && !same_origin && !gone {
+                return Err(Error::new(
+                    Kind::Refused,
+                    "service-name-taken",
+                    format!(
+                        "cannot deploy `{name}` from here: the name belongs to `{}`",
+                        known.directory.display()
+                    ),
+                )
+                .hint("give this service another name in its squad.toml"));
+            }
+        }
+        entries.insert(
+            name.clone(),
+            Entry {
+                directory: directory.to_owned(),
+                repository,
+            },
+        );
+        let text = serde_json::to_string_pretty(&entries).map_err(Error::internal)?;
+        fs::write_durably(&self.path, text.as_bytes(), 0o600)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,265 @@
+//! `squad rollback`: all traffic back to the last revision that served healthily, in one commit.
+//!
+//! A brake: it needs the local outbox and nothing else of the audit log.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::clock::Clock;
+use crate::domain::live::{Live, Revision};
+use crate::domain::name::ServiceName;
+use crate::domain::plan::{self, Refusal, Rollback};
+use crate::domain::release::RevisionNumber;
+use crate::domain::traffic::Split;
+use crate::error::{Error, Kind, Result};
+use crate::ops::audit::{self, Intent, Journal, Recorded, ResultWord};
+use crate::ops::deploy::apply::millis;
+use crate::ops::deploy::described;
+use crate::ops::{Event, Reporter, live_state};
+use crate::platform::{self, Commit, Platform, Progress};
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// Whose traffic moves.
+    pub(crate) service: ServiceName,
+    /// `--to`.
+    pub(crate) to: Option<RevisionNumber>,
+    /// `--reason`.
+    pub(crate) reason: Option<String>,
+    /// The longest that starting the revision may take.
+    pub(crate) timeout: Duration,
+}
+
+/// A plan, and what it was made for.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// What is live now.
+    pub(crate) live: Live,
+    /// What will be done.
+    pub(crate) decision: Rollback,
+}
+
+/// The outcome of a rollback.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Outcome {
+    /// The operation (ULID); none when nothing had to be done.
+    pub(crate) operation: Option<String>,
+    /// What serves now.
+    pub(crate) revision: RevisionNumber,
+    /// What was left.
+    pub(crate) previous: Option<RevisionNumber>,
+    /// Milliseconds.
+    pub(crate) milliseconds: u64,
+    /// Events that are on this machine only.
+    pub(crate) pending_events: usize,
+}
+
+/// Observes and decides.
+pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<Plan> {
+    let asked = format!("cannot roll back `{}`", options.service);
+    let live = platform
+        .observe(&options.service)
+        .await
+        .map_err(|error| Error::from(error).context(&asked))?;
+    match plan::rollback(&live, options.to) {
+        Ok(decision) => Ok(Plan { live, decision }),
+        Err(refusal) => Err(refuse(&asked, &refusal, options, &live)),
+    }
+}
+
+fn refuse(asked: &str, refusal: &Refusal, options: &Options, live: &Live) -> Error {
+    let name = &options.service;
+    let list = |error: Error, numbers: &[RevisionNumber]| {
+        numbers
+            .iter()
+            .filter_map(|number| live.revision(*number))
+            .fold(error, |error, revision| {
+                error.detail(described_candidate(revision))
+            })
+    };
+    let error = match refusal {
+        Refusal::NothingLive => Error::new(
+            Kind::Refused,
+            "nothing-live",
+            format!("{asked}: it was never live here"),
+        )
+        .hint(format!("deploy it with `squad deploy {name}`")),
+        Refusal::NoTarget { candidates } => {
+            let error = Error::new(
+                Kind::Refused,
+                "no-rollback-target",
+                format!("{asked}: no other revision served healthily without being left"),
+            );
+            match candidates.first() {
+                Some(first) => list(error, candidates)
+                    .hint(format!("choose one: `squad rollback {name} --to {first}`")),
+                None => error.hint("deploy an older state of the sources instead"),
+            }
+        }
+        Refusal::UnknownRevision {
+            revision,
+            candidates,
+        } => list(
+            Error::new(
+                Kind::Usage,
+                "no-such-revision",
+                format!("{asked}: there is no revision {revision}"),
+            ),
+            candidates,
+        ),
+        _ => Error::internal("a rollback was refused as a deploy"),
+    };
+    error.live(live_state(name, Some(live)))
+}
+
+/// `41  served until 14:05, left by a rollback`.
+fn described_candidate(revision: &Revision) -> String {
+    let mut notes = Vec::new();
+    if let Some(subject) = &revision.provenance.subject {
+        notes.push(subject.clone());
+    }
+    if revision.left {
+        notes.push("left by a rollback".to_owned());
+    }
+    if revision.last_served_at.is_some() && !revision.served_healthily {
+        notes.push("did not serve healthily".to_owned());
+    }
+    if revision.last_served_at.is_none() {
+        notes.push("never served".to_owned());
+    }
+    format!("{}  {}", revision.number, notes.join(", "))
+}
+
+/// What a rollback needs beside its plan.
+pub(crate) struct Tools<'a> {
+    /// Where it runs.
+    pub(crate) platform: &'a dyn Platform,
+    /// Where it is recorded.
+    pub(crate) journal: &'a Journal,
+    /// What time it is.
+    pub(crate) clock: &'a dyn Clock,
+    /// Who is told.
+    pub(crate) reporter: &'a dyn Reporter,
+}
+
+/// Does what the plan says.
+pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> Result<Outcome> {
+    let asked = format!("cannot roll back `{}`", options.service);
+    let (from, to) = match plan.decision {
+        Rollback::Already { revision } => {
+            return Ok(Outcome {
+                operation: None,
+                revision,
+                previous: Some(revision),
+                milliseconds: 0,
+                pending_events: 0,
+            });
+        }
+        Rollback::Change { from, to } => (from, to),
+    };
+    let started = tools.clock.monotonic();
+    let intent = Intent {
+        kind: audit::Kind::Rollback,
+        service: options.service.clone(),
+        reason: options.reason.clone(),
+        before: described(&plan.live),
+        after: json!({ "revision": to.to_string() }),
+        provenance: plan
+            .live
+            .revision(to)
+            .map(|revision| revision.provenance.clone()),
+        digest: plan
+            .live
+            .revision(to)
+            .map(|revision| revision.digest.clone()),
+    };
+    let operation = tools.journal.begin_brake(tools.clock, intent).await?;
+    let id = operation.id().to_owned();
+    let result = tokio::select! {
+        result = shift(tools, options, plan, from, to, &id) => result,
+        () = tokio::time::sleep(options.timeout) => {
+            Err(platform::Error::Timeout(options.timeout).into())
+        }
+    };
+    let live = tools.platform.observe(&options.service).await.ok();
+    let outcome = audit::Outcome {
+        result: if result.is_ok() {
+            ResultWord::Succeeded
+        } else {
+            ResultWord::Failed
+        },
+        after: live.as_ref().map(described).unwrap_or_default(),
+        message: result.as_ref().err().map(|error| error.message.clone()),
+        error_id: result.as_ref().err().map(|error| error.id.to_owned()),
+    };
+    let recorded = tools
+        .journal
+        .finish(tools.clock, operation, outcome)
+        .await?;
+    result.map_err(|error| {
+        error
+            .context(&asked)
+            .live(live_state(&options.service, live.as_ref()))
+    })?;
+    Ok(Outcome {
+        operation: Some(id),
+        revision: to,
+        previous: from,
+        milliseconds: millis(tools.clock, started),
+        pending_events: match recorded {
+            Recorded::Committed => 0,
+            Recorded::Pending { events } => events,
+        },
+    })
+}
+
+async fn shift(
+    tools: &Tools<'_>,
+    options: &Options,
+    plan: &Plan,
+    from: Option<RevisionNumber>,
+    to: RevisionNumber,
+    operation: &str,
+) -> Result<()> {
+    let name = &options.service;
+    let started = tools.clock.monotonic();
+    let progress = |progress: Progress| {
+        if let Progress::Starting { ready, of } = progress {
+            tools.reporter.report(Event::Going {
+                what: "revision",
+                detail: format!("{to}: {ready} of {of} processes ready"),
+            });
+        }
+    };
+    tools.platform.prepare(name, to, &progress).await?;
+    let routes: Vec<_> = match plan.live.revision(to).and_then(|one| one.service.as_ref()) {
+        Some(service) => service.routes.clone(),
+        None => Vec::new(),
+    };
+    let commit = Commit {
+        split: Split::all(&routes, to),
+        state: String::new(),
+        leaves: from,
+        actor: tools.journal.actor().clone(),
+        operation: operation.to_owned(),
+    };
+    tools
+        .platform
+        .commit(name, &plan.live.token, &commit)
+        .await?;
+    let live = tools.platform.observe(name).await?;
+    if live.sole().map(|revision| revision.number) != Some(to) {
+        return Err(platform::Error::Conflict {
+            winner: live.last_commit,
+        }
+        .into());
+    }
+    tools.reporter.report(Event::Done {
+        what: "live",
+        detail: format!("all traffic on revision {to}"),
+        milliseconds: millis(tools.clock, started),
+    });
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! `squad status`: what is live, where, since when, and how it is.
+
+use crate::domain::environment::Environment;
+use crate::domain::live::{Health, Live};
+use crate::domain::name::ServiceName;
+use crate::error::Result;
+use crate::platform::Platform;
+
+/// One service in one environment.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Row {
+    /// The service.
+    pub(crate) service: ServiceName,
+    /// The environment.
+    pub(crate) environment: Environment,
+    /// What the platform observed.
+    pub(crate) live: Live,
+}
+
+impl Row {
+    /// The health of what serves: the worst of the revisions with traffic.
+    pub(crate) fn health(&self) -> Health {
+        let Some(split) = &self.live.split else {
+            return Health::Stopped;
+        };
+        let order = |health: &Health| match health {
+            Health::Ok => 0,
+            Health::Stopped => 1,
+            Health::Starting => 2,
+            Health::Degraded => 3,
+            Health::Failed => 4,
+        };
+        split
+            .revisions()
+            .into_iter()
+            .filter_map(|number| self.live.revision(number))
+            .map(|revision| revision.health)
+            .max_by_key(order)
+            .unwrap_or(Health::Stopped)
+    }
+
+    /// What is wrong with what serves, in a few words.
+    pub(crate) fn problem(&self) -> Option<&str> {
+        let split = self.live.split.as_ref()?;
+        split
+            .revisions()
+            .into_iter()
+            .filter_map(|number| self.live.revision(number))
+            .find_map(|revision| revision.problem.as_deref())
+    }
+}
+
+/// Observes the named services, or every service that was ever published there.
+pub(crate) async fn status(
+    platform: &dyn Platform,
+    environment: &Environment,
+    only: Option<&[ServiceName]>,
+) -> Result<Vec<Row>> {
+    let known = platform.services().await?;
+    let names: Vec<_> = match only {
+        Some(only) => known
+            .into_iter()
+            .filter(|name| only.contains(name))
+            .collect(),
+        None => known,
+    };
+    let mut rows = Vec::with_capacity(names.len());
+    for service in names {
+        let live = platform.observe(&service).await?;
+        rows.push(Row {
+            service,
+            environment: environment.clone(),
+            live,
+        });
+    }
+    rows.sort_by(|a, b| a.service.cmp(&b.service));
+    Ok(rows)
+}

@@ -1,0 +1,1 @@
+//! Answers as HTTP: see the next commit.

@@ -1,0 +1,1 @@
+//! HTTP requests as events: see the next commit.

@@ -1,0 +1,1 @@
+"""The service. Start it with `python -m app.main`."""
