@@ -1,5 +1,6 @@
 //! Arguments in, exit code out: the only code that knows clap, dialoguer and indicatif.
 
+mod audit;
 mod context;
 mod demo;
 mod deploy;
@@ -111,6 +112,7 @@ enum When {
 /// One variant for each verb or noun, in alphabetical order.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Audit(audit::Args),
     Demo(demo::Args),
     Deploy(deploy::Args),
     History(history::Args),
@@ -173,6 +175,7 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// The one dispatch: each arm is one call.
 fn dispatch(context: &Context, command: Command) -> Result<u8> {
     match command {
+        Command::Audit(args) => audit::run(context, &args),
         Command::Demo(args) => demo::run(context, &args),
         Command::Deploy(args) => deploy::run(context, &args),
         Command::History(args) => history::run(context, &args),

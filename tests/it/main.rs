@@ -16,6 +16,7 @@
     reason = "test code"
 )]
 
+mod audit;
 mod harness;
 mod layers;
 mod support;

@@ -122,11 +122,18 @@ impl Checker {
                 "its signed note is no checkpoint".into(),
             )
         })?;
-        self.matches(&frame, &tree, &checkpoint)
-            .map_err(|(kind, detail)| damage(kind, detail))?;
         let first = frame.events.first().cloned().unwrap_or_default();
-        let (committed, time) = first_event(bytes.get(first).unwrap_or_default())
-            .map_err(|detail| damage(DamageKind::Writer, detail))?;
+        let first = first_event(bytes.get(first).unwrap_or_default());
+        self.matches(&frame, &tree, &checkpoint)
+            .map_err(|found| match &first {
+                // What was signed over another beginning cannot fit either; the beginning is to be named.
+                Ok((committed, _)) if found.0 == DamageKind::Content => {
+                    chained(before, committed).err().unwrap_or(found)
+                }
+                _ => found,
+            })
+            .map_err(|(kind, detail)| damage(kind, detail))?;
+        let (committed, time) = first.map_err(|detail| damage(DamageKind::Writer, detail))?;
         chained(before, &committed).map_err(|(kind, detail)| damage(kind, detail))?;
         let verifier = self.verifier(&committed)?;
         let writer = &verifier.key;

@@ -37,7 +37,7 @@ pub(crate) struct Report {
     pub(crate) keys: Vec<KeyUse>,
     /// Events covered by the checkpoint that this machine had kept; none when it had never seen the log.
     pub(crate) kept: Option<u64>,
-    /// Operations without an outcome.
+    /// Operations without an outcome; only looked for when everything fits.
     pub(crate) open: Vec<OpenSummary>,
     /// Events that wait on this machine.
     pub(crate) pending: usize,
@@ -122,9 +122,10 @@ impl Journal {
         let known = self.memory.known_keys()?;
         let own = self.key.public().to_string();
         let keys = sum.keys(|key| *key == own || known.contains(key));
-        let open = self.still_open(sum.open)?;
+        let mut open = Vec::new();
         if verdict.is_good() {
-            self.remember(&pin, &sum.position, &keys)?;
+            self.remember(pin.as_ref(), &sum.position, &keys)?;
+            open = self.still_open(sum.open)?;
         }
         Ok(Report {
             verdict,
@@ -170,7 +171,7 @@ impl Journal {
         Ok(found)
     }
 
-    fn remember(&self, pin: &Option<Pin>, position: &Position, keys: &[KeyUse]) -> Result<()> {
+    fn remember(&self, pin: Option<&Pin>, position: &Position, keys: &[KeyUse]) -> Result<()> {
         let mut bytes = Vec::new();
         let mut checkpoint = String::new();
         if let Some(last) = position.commits.checked_sub(1)
@@ -181,7 +182,7 @@ impl Journal {
             checkpoint = String::from_utf8_lossy(note).into_owned();
         }
         self.memory.advance(&Pin {
-            first: pin.as_ref().map_or(position.commits, |pin| pin.first),
+            first: pin.map_or(position.commits, |pin| pin.first),
             position: position.clone(),
             checkpoint,
         })?;

@@ -10,6 +10,7 @@
     reason = "a harness offers more than the tests of one day use"
 )]
 
+pub(crate) mod audit_log;
 pub(crate) mod home;
 pub(crate) mod load;
 pub(crate) mod output;
