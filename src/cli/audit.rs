@@ -101,7 +101,7 @@ async fn list(context: &Context, journal: &Journal, args: &List) -> Result<u8> {
     if context.output.is_json() {
         context
             .output
-            .json(&view::Events::new(journal.log(), &events));
+            .json(&view::Listing::new(journal.log(), &events));
     } else if events.is_empty() {
         context
             .output
@@ -137,7 +137,7 @@ async fn show(context: &Context, journal: &Journal, args: &Show) -> Result<u8> {
     if context.output.is_json() {
         context
             .output
-            .json(&view::Events::new(journal.log(), &events));
+            .json(&view::Listing::new(journal.log(), &events));
     } else {
         context.output.out(&view::details(&events));
     }

@@ -7,6 +7,7 @@
     clippy::disallowed_methods,
     clippy::allow_attributes,
     missing_docs,
+    dead_code,
     reason = "test code"
 )]
 

@@ -19,14 +19,14 @@ const MOST_LINES: usize = 10;
 
 /// `squad.audit-events/v1`.
 #[derive(Debug, Serialize)]
-pub(crate) struct Events<'a> {
+pub(crate) struct Listing<'a> {
     schema: &'static str,
     log: &'a str,
-    events: Vec<WireEvent<'a>>,
+    events: Vec<WireRecorded<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct WireEvent<'a> {
+struct WireRecorded<'a> {
     /// Number of the commit; absent while the event is pending on this machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     commit: Option<u64>,
@@ -38,7 +38,7 @@ struct WireEvent<'a> {
     event: &'a Event,
 }
 
-impl<'a> Events<'a> {
+impl<'a> Listing<'a> {
     /// Events in their order.
     pub(crate) fn new(log: &'a str, events: &'a [RecordedEvent]) -> Self {
         Self {
@@ -46,7 +46,7 @@ impl<'a> Events<'a> {
             log,
             events: events
                 .iter()
-                .map(|recorded| WireEvent {
+                .map(|recorded| WireRecorded {
                     commit: recorded.place.map(|place| place.commit),
                     index: recorded.place.map(|place| place.index),
                     pending: recorded.place.is_none(),

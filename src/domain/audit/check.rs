@@ -55,8 +55,6 @@ pub(crate) struct Accepted {
     pub(crate) frame: Frame,
     /// The key that signed it.
     pub(crate) writer: VerifierKey,
-    /// When it was written, as its writer's clock claims.
-    pub(crate) time: Timestamp,
 }
 
 /// Checks commits of one log; keeps prepared keys and buffers between them.
@@ -133,7 +131,7 @@ impl Checker {
                 _ => found,
             })
             .map_err(|(kind, detail)| damage(kind, detail))?;
-        let (committed, time) = first.map_err(|detail| damage(DamageKind::Writer, detail))?;
+        let (committed, _) = first.map_err(|detail| damage(DamageKind::Writer, detail))?;
         chained(before, &committed).map_err(|(kind, detail)| damage(kind, detail))?;
         let verifier = self.verifier(&committed)?;
         let writer = &verifier.key;
@@ -158,7 +156,6 @@ impl Checker {
             },
             writer: writer.clone(),
             frame,
-            time,
         })
     }
 

@@ -28,7 +28,7 @@ use crate::domain::release::Actor;
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::fs;
 
-pub(crate) use crate::domain::audit::event::{Change, Intent, Kind, Outcome, ResultWord};
+pub(crate) use crate::domain::audit::event::{Intent, Kind, Outcome, ResultWord};
 pub(crate) use read::{Query, RecordedEvent};
 pub(crate) use verify::{OpenSummary, Report};
 
@@ -122,16 +122,6 @@ impl OpenOperation {
     /// The service it was about.
     pub(crate) fn service(&self) -> &ServiceName {
         &self.service
-    }
-
-    /// Its intent.
-    pub(crate) fn intent(&self) -> &Event {
-        &self.intent
-    }
-
-    /// What its intent said.
-    pub(crate) fn change(&self) -> Option<Change> {
-        self.intent.change()
     }
 }
 

@@ -8,6 +8,7 @@ use crate::clock::SystemClock;
 use crate::domain::audit::verdict::{DamageKind, Verdict};
 use crate::domain::environment::Environment;
 use crate::domain::name::ServiceName;
+use crate::fs::{read, rename_durably};
 
 /// A machine with its own state directory; `store` may be shared.
 fn settings(state: &Path, store: &Path) -> Settings {
@@ -100,10 +101,10 @@ async fn an_operation_is_two_events_in_the_log() {
     let change = events[1].event.change().unwrap();
     assert_eq!(change.actor, *journal.actor());
     assert_eq!(change.actor.key.unwrap().len(), 8);
-    let report = report(&journal).await;
-    assert_eq!(report.verdict, Verdict::Ok);
-    assert_eq!((report.commits, report.events), (2, 4));
-    assert_eq!(report.open, []);
+    let found = report(&journal).await;
+    assert_eq!(found.verdict, Verdict::Ok);
+    assert_eq!((found.commits, found.events), (2, 4));
+    assert_eq!(found.open, []);
     assert!(journal.abandoned().await.unwrap().is_empty());
 }
 
@@ -146,13 +147,13 @@ async fn writers_on_several_machines_lose_nothing() {
         .collect();
     wanted.sort();
     assert_eq!(told, wanted);
-    let report = report(&journal).await;
-    assert_eq!(report.verdict, Verdict::UnanchoredTail(report.events));
-    assert_eq!(report.events, report.commits + 400);
-    assert_eq!(report.keys.len(), 4);
-    assert!(report.keys.iter().all(|one| !one.known));
-    assert_eq!(report.open, []);
-    let again = self::report(&journal).await;
+    let found = report(&journal).await;
+    assert_eq!(found.verdict, Verdict::UnanchoredTail(found.events));
+    assert_eq!(found.events, found.commits + 400);
+    assert_eq!(found.keys.len(), 4);
+    assert!(found.keys.iter().all(|one| !one.known));
+    assert_eq!(found.open, []);
+    let again = report(&journal).await;
     assert_eq!(again.verdict, Verdict::Ok);
     assert!(again.keys.iter().all(|one| one.known));
 }
@@ -240,7 +241,7 @@ async fn an_event_that_was_appended_before_the_kill_is_not_appended_again() {
     let directory = home.path().join("a/audit/acme/prod");
     let files = ["outbox.jsonl", "pin"];
     let operation = journal.record(&clock, intent("payments"), false).unwrap();
-    let before = files.map(|name| crate::fs::read(&directory.join(name)).unwrap());
+    let before = files.map(|name| read(&directory.join(name)).unwrap());
     journal.flush(&clock).await.unwrap();
     let wanted = told(&journal).await;
     // Killed after the commit was created and before anything was noted, with and without the pin; other
@@ -280,7 +281,7 @@ async fn a_log_that_was_changed_takes_nothing_more() {
         home.path()
             .join(format!("store/audit/acme/prod/commit/{n:020}"))
     };
-    let last = crate::fs::read(&commit(3)).unwrap();
+    let last = read(&commit(3)).unwrap();
     std::fs::remove_file(commit(3)).unwrap();
     let error = deploy(&journal, "three").await.unwrap_err();
     assert_eq!(
@@ -324,7 +325,7 @@ async fn another_history_of_the_same_log_is_a_fork() {
     deploy(&other, "two").await.unwrap();
     deploy(&other, "three").await.unwrap();
     std::fs::remove_dir_all(home.path().join("store")).unwrap();
-    crate::fs::rename_durably(&home.path().join("other"), &home.path().join("store")).unwrap();
+    rename_durably(&home.path().join("other"), &home.path().join("store")).unwrap();
     let Verdict::Forked { kept, found } = report(&journal).await.verdict else {
         panic!("not a fork");
     };

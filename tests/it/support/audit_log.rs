@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 type Hash = [u8; 32];
 
 /// SHA-256.
-pub fn sha256(bytes: &[u8]) -> Hash {
+pub(crate) fn sha256(bytes: &[u8]) -> Hash {
     digest(&SHA256, bytes)
         .as_ref()
         .try_into()
@@ -19,12 +19,16 @@ pub fn sha256(bytes: &[u8]) -> Hash {
 }
 
 /// Lower-case hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digit = |digit: u8| char::from_digit(digit.into(), 16).expect("a digit");
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }
 
 /// A key of a device that writes.
-pub struct Key {
+pub(crate) struct Key {
     name: String,
     id: [u8; 4],
     pair: Ed25519KeyPair,
@@ -32,7 +36,7 @@ pub struct Key {
 
 impl Key {
     /// The key that this seed makes.
-    pub fn new(name: &str, seed: u8) -> Self {
+    pub(crate) fn new(name: &str, seed: u8) -> Self {
         let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).expect("a key");
         let mut bytes = format!("{name}\n").into_bytes();
         bytes.push(0x01);
@@ -45,19 +49,19 @@ impl Key {
     }
 
     /// 8 hexadecimal digits.
-    pub fn id(&self) -> String {
+    pub(crate) fn id(&self) -> String {
         hex(&self.id)
     }
 
     /// As a C2SP verifier key.
-    pub fn verifier(&self) -> String {
+    pub(crate) fn verifier(&self) -> String {
         let mut bytes = vec![0x01];
         bytes.extend_from_slice(self.pair.public_key().as_ref());
         format!("{}+{}+{}", self.name, self.id(), STANDARD.encode(bytes))
     }
 
     /// The lines below a text that is signed.
-    pub fn note(&self, text: &str) -> String {
+    pub(crate) fn note(&self, text: &str) -> String {
         let mut bytes = self.id.to_vec();
         bytes.extend_from_slice(self.pair.sign(text.as_bytes()).as_ref());
         format!("{text}\n— {} {}\n", self.name, STANDARD.encode(bytes))
@@ -65,20 +69,20 @@ impl Key {
 }
 
 /// A log that is being written.
-pub struct Log {
+pub(crate) struct Log {
     directory: PathBuf,
     name: String,
     /// Number of the next commit.
-    pub commits: u64,
+    pub(crate) commits: u64,
     /// Events so far.
-    pub size: u64,
+    pub(crate) size: u64,
     peaks: Vec<Hash>,
     last: Option<Hash>,
 }
 
 impl Log {
     /// An empty log, such as `local/local`, below the root of a store.
-    pub fn new(store: &Path, name: &str) -> Self {
+    pub(crate) fn new(store: &Path, name: &str) -> Self {
         let directory = store.join(format!("audit/{name}/commit"));
         std::fs::create_dir_all(&directory).expect("a directory");
         Self {
@@ -92,7 +96,7 @@ impl Log {
     }
 
     /// The file of a commit.
-    pub fn path(&self, n: u64) -> PathBuf {
+    pub(crate) fn path(&self, n: u64) -> PathBuf {
         self.directory.join(format!("{n:020}"))
     }
 
@@ -119,13 +123,13 @@ impl Log {
     }
 
     /// Appends a commit of these events.
-    pub fn commit(&mut self, key: &Key, events: &[String]) {
+    pub(crate) fn commit(&mut self, key: &Key, events: &[String]) {
         let first = self.first_event(key);
         self.commit_raw(key, &first, events);
     }
 
     /// What the first event of the next commit is.
-    pub fn first_event(&self, key: &Key) -> String {
+    pub(crate) fn first_event(&self, key: &Key) -> String {
         let prev = self
             .last
             .map_or_else(String::new, |last| format!(r#""prev":"{}","#, hex(&last)));
@@ -140,7 +144,7 @@ impl Log {
     }
 
     /// Appends a commit with any first event.
-    pub fn commit_raw(&mut self, key: &Key, first: &str, events: &[String]) {
+    pub(crate) fn commit_raw(&mut self, key: &Key, first: &str, events: &[String]) {
         let mut bytes = format!(
             "squad-commit/v1\nstart {}\nn {}\n",
             self.size,
@@ -151,18 +155,19 @@ impl Log {
             bytes.extend_from_slice(format!("{} {event}\n", event.len()).as_bytes());
             self.leaf(event.as_bytes());
         }
-        let peaks: String = self
+        let peaks: Vec<String> = self
             .peaks
             .iter()
-            .map(|peak| format!(" {}", STANDARD.encode(peak)))
+            .map(|peak| STANDARD.encode(peak))
             .collect();
+        let peaks = peaks.join(" ");
         let checkpoint = format!(
             "squad.dev/{}\n{}\n{}\n",
             self.name,
             self.size,
             STANDARD.encode(self.root())
         );
-        bytes.extend_from_slice(format!("peaks{peaks}\n\n{}", key.note(&checkpoint)).as_bytes());
+        bytes.extend_from_slice(format!("peaks {peaks}\n\n{}", key.note(&checkpoint)).as_bytes());
         std::fs::write(self.path(self.commits), &bytes).expect("a commit");
         self.last = Some(sha256(&bytes));
         self.commits += 1;
@@ -177,7 +182,7 @@ fn node(left: &Hash, right: &Hash) -> Hash {
 }
 
 /// A ULID of 2026 that ends with `n`.
-pub fn ulid(n: u64) -> String {
+pub(crate) fn ulid(n: u64) -> String {
     const DIGITS: &[u8] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
     let mut text = b"01M24BB8G10000000000000000".to_vec();
     let mut rest = n;
@@ -198,7 +203,7 @@ fn time(n: u64) -> String {
 }
 
 /// An event of about 500 bytes: the intent (`planned`) or the outcome of operation `n`.
-pub fn event(planned: bool, n: u64, service: &str, pad: usize) -> String {
+pub(crate) fn event(planned: bool, n: u64, service: &str, pad: usize) -> String {
     let (kind, outcome, id) = if planned {
         ("planned", "", 2 * n)
     } else {
