@@ -6,17 +6,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cli::prompt;
-use crate::clients::process;
+use crate::clients::{git, process};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Draft, Located, Need, Sources};
 use crate::domain::environment::Environment;
 use crate::domain::name::{EnvironmentName, ServiceName};
 use crate::domain::org::{Committed, Source};
+use crate::domain::release::Actor;
 use crate::env::{self, Directories, Env};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::ops;
-use crate::ops::audit::Journal;
+use crate::ops::audit::{self, Journal};
 use crate::ops::deploy::Pipeline;
 use crate::ops::registry::Registry;
 use crate::ops::settle;
@@ -289,8 +290,33 @@ impl Context {
     }
 
     /// The audit log of an environment.
-    pub(crate) fn journal(&self, _environment: &Environment) -> Result<Journal> {
-        Err(Error::internal("stub"))
+    pub(crate) fn journal(&self, environment: &Environment) -> Result<Journal> {
+        let state = self.directories()?.state;
+        Journal::open(audit::Settings {
+            store: audit::Store::of(environment, &state),
+            log: environment.log_name(),
+            state,
+            actor: self.actor(),
+            environment: environment.clone(),
+        })
+    }
+
+    /// Who does something: the run in CI, else the person as git knows them, else the login name.
+    fn actor(&self) -> Actor {
+        let get = |name: &str| self.env.get(name).map(str::to_owned);
+        let name = get(env::GITHUB_RUN_ID)
+            .map(|id| format!("github-actions run {id}"))
+            .or_else(|| get(env::CI_PIPELINE_ID).map(|id| format!("gitlab-ci pipeline {id}")))
+            .or_else(|| get(env::BUILD_TAG).map(|tag| format!("jenkins {tag}")))
+            .or_else(|| git::user(None))
+            .or_else(|| get(env::USER))
+            .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
+        let host = rustix::system::uname();
+        Actor {
+            name,
+            host: host.nodename().to_string_lossy().into_owned(),
+            key: None,
+        }
     }
 
     /// Brings the record up to date before a mutation; what cannot be appended waits, and is said.

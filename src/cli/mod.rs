@@ -1,5 +1,6 @@
 //! Arguments in, exit code out: the only code that knows clap, dialoguer and indicatif.
 
+mod audit;
 mod completions;
 mod config;
 mod context;
@@ -106,6 +107,7 @@ enum When {
 /// One variant for each verb or noun, in alphabetical order.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Audit(audit::Args),
     Completions(completions::Args),
     Config(config::Args),
     Demo(demo::Args),
@@ -190,6 +192,7 @@ fn habits(env: &Env) -> (Option<OutputFormat>, Option<When>) {
 fn dispatch(context: &Context, command: Command) -> Result<u8> {
     match command {
         Command::Completions(args) => completions::run(context, &args),
+        Command::Audit(args) => audit::run(context, &args),
         Command::Demo(args) => demo::run(context, &args),
         Command::Deploy(args) => deploy::run(context, &args),
         Command::Help(args) => help::run(context, &args),

@@ -16,6 +16,7 @@
     reason = "test code"
 )]
 
+mod audit;
 mod deploy;
 mod docs;
 mod errors;

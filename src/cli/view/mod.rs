@@ -1,5 +1,6 @@
 //! What is printed: wire structs (`schema`, snake_case) and text, one file for each noun.
 
+pub(crate) mod audit;
 pub(crate) mod config;
 pub(crate) mod deploy;
 pub(crate) mod env;

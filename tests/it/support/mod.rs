@@ -11,6 +11,7 @@
     reason = "a harness offers more than the tests of one day use"
 )]
 
+pub(crate) mod audit_log;
 pub(crate) mod home;
 pub(crate) mod journey;
 pub(crate) mod load;
