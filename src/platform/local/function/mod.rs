@@ -32,7 +32,6 @@ use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
 
 pub(crate) use failure::InitFailure;
-pub(crate) use gateway::{Caller, call};
 pub(crate) use pool::FunctionPool;
 pub(crate) use start::{Unsupported, start_command};
 
