@@ -18,7 +18,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::ops;
 use crate::ops::audit::{self, Journal};
-use crate::ops::deploy::Pipeline;
+use crate::ops::deploy::{self, Pipeline};
 use crate::ops::registry::Registry;
 use crate::ops::settle;
 use crate::output::Output;
@@ -269,10 +269,16 @@ impl Context {
         Ok(config.current_service()?.clone())
     }
 
-    /// Says that the sources of this service are here.
-    pub(crate) fn claim(&self, config: &Config, located: &Located) -> Result<()> {
+    /// Refuses a service whose name belongs to another repository; writes nothing.
+    pub(crate) fn check_name(&self, config: &Config, located: &Located) -> Result<()> {
         let state = self.directories()?.state;
-        Registry::new(&state, config.org()).claim(&located.service.name, &located.directory)
+        Registry::new(&state, config.org()).check(&located.service.name, &located.directory)
+    }
+
+    /// Says that the sources of this service are here.
+    pub(crate) fn claim(&self, config: &Config, options: &deploy::Options) -> Result<()> {
+        let state = self.directories()?.state;
+        Registry::new(&state, config.org()).claim(&options.service.name, &options.directory)
     }
 
     /// The platform that runs an environment.
@@ -369,11 +375,11 @@ impl Context {
     }
 
     /// Runs this very command again without `flag`, detached from the terminal, and returns.
-    pub(crate) fn go_on_alone(&self, flag: &str, service: &ServiceName) -> Result<u8> {
+    pub(crate) fn go_on_alone(&self, flag: &str, what: &str) -> Result<u8> {
         let state = self.directories()?.state;
         let directory = state.join("background");
         fs::create_private_dir(&directory)?;
-        let path = directory.join(format!("{service}-{}.log", ulid::Ulid::generate()));
+        let path = directory.join(format!("{what}-{}.log", ulid::Ulid::generate()));
         let log = File::create(&path).map_err(fs::at("create", &path))?;
         let executable = std::env::current_exe().map_err(Error::internal)?;
         let mut command = process::command(executable);
@@ -393,8 +399,7 @@ impl Context {
             "going on in the background; its output: {}",
             path.display()
         ));
-        self.output
-            .hint(&format!("`squad status {service} --watch`"));
+        self.output.hint("follow it with `squad status --watch`");
         Ok(0)
     }
 }
