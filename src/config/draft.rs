@@ -373,17 +373,8 @@ pub(crate) fn read_org(
 
 /// Every name that the org's file has, in either form.
 fn names(org: &Org) -> Vec<EnvironmentName> {
-    let committed = org
-        .committed
-        .iter()
-        .flat_map(|file| file.environments.keys());
-    let mut names: Vec<EnvironmentName> = org
-        .file
-        .environments
-        .keys()
-        .chain(committed)
-        .cloned()
-        .collect();
+    let committed = org.committed.iter().flat_map(|file| &file.names);
+    let mut names: Vec<EnvironmentName> = org.file.names.iter().chain(committed).cloned().collect();
     names.sort();
     names.dedup();
     names

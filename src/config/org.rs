@@ -21,6 +21,8 @@ pub(crate) struct OrgFile {
     pub(crate) squads: BTreeMap<SquadName, Squad>,
     /// `[service.<name>]`.
     pub(crate) services: BTreeMap<ServiceName, OrgService>,
+    /// Every name of an environment, also of those whose definition has mistakes.
+    pub(crate) names: Vec<EnvironmentName>,
     /// `[env.<name>]`; always with `local`.
     pub(crate) environments: BTreeMap<EnvironmentName, Environment>,
     /// `[trusted]`: public keys whose signatures in the audit log count, by the name of the device.
@@ -65,7 +67,7 @@ pub(crate) fn org(tree: &Node, directory: Option<&Path>, findings: &Findings) ->
     };
     let squads = squads(&mut root);
     let services = services(&mut root, &squads);
-    let environments = environments(&mut root, name.as_ref(), directory);
+    let (names, environments) = environments(&mut root, name.as_ref(), directory);
     let trusted = trusted(&mut root);
     let defaults = defaults(&mut root);
     root.finish();
@@ -73,6 +75,7 @@ pub(crate) fn org(tree: &Node, directory: Option<&Path>, findings: &Findings) ->
         name: name?,
         squads,
         services,
+        names,
         environments,
         trusted,
         defaults,
@@ -173,11 +176,13 @@ fn environments(
     root: &mut Reader<'_>,
     org: Option<&OrgName>,
     directory: Option<&Path>,
-) -> BTreeMap<EnvironmentName, Environment> {
+) -> (Vec<EnvironmentName>, BTreeMap<EnvironmentName, Environment>) {
     let mut all = root.table("env");
     let mut environments = BTreeMap::new();
+    let mut names = vec![EnvironmentName::local()];
     for (name, place, mut table) in all.named_tables() {
         let name: Option<EnvironmentName> = key_name(name, place, all.findings());
+        names.extend(name.clone());
         let environment = environment(&mut table, name.as_ref(), directory);
         table.finish();
         if let (Some(name), Some(mut environment)) = (name, environment) {
@@ -191,7 +196,7 @@ fn environments(
         org: org.cloned(),
         ..Environment::builtin_local()
     });
-    environments
+    (names, environments)
 }
 
 fn platform(value: &Value) -> Converted<PlatformKind> {

@@ -266,3 +266,62 @@ fn address(repository: &str) -> String {
         format!("https://github.com/{repository}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::name::{EnvironmentName, OrgName, ServiceName};
+
+    fn environment(name: &str) -> EnvironmentName {
+        EnvironmentName::new(name).unwrap()
+    }
+
+    #[test]
+    fn says_what_there_is_and_what_was_meant() {
+        let error = Error::from(config::Error::UnknownEnvironment {
+            name: environment("prdo"),
+            known: vec![environment("prod"), environment("local")],
+            nearest: Some("prod".to_owned()),
+            org: Some(OrgName::new("acme").unwrap()),
+            missing_org: None,
+        });
+        assert_eq!(
+            error.message,
+            "cannot find the environment `prdo`; did you mean `prod`?"
+        );
+        assert_eq!(error.causes, ["the org `acme` has `prod`, `local`"]);
+        assert_eq!(
+            (error.id, error.kind.exit_code()),
+            ("environment-unknown", 5)
+        );
+    }
+
+    #[test]
+    fn a_service_elsewhere_comes_with_its_repository() {
+        let error = Error::from(config::Error::UnknownService {
+            name: ServiceName::new("payments").unwrap(),
+            known: Vec::new(),
+            nearest: None,
+            repository: Some("acme/payments".to_owned()),
+        });
+        assert_eq!(
+            error.hints,
+            [
+                "the org says that it lives in acme/payments: `git clone https://github.com/acme/payments`"
+            ]
+        );
+    }
+
+    #[test]
+    fn long_lists_are_cut() {
+        let names: Vec<String> = (0..20).map(|number| format!("`s{number}`")).collect();
+        assert!(shortened(&names).ends_with("`s7` and 12 more"));
+    }
+
+    #[test]
+    fn no_service_names_the_way_out() {
+        let error = Error::from(config::Error::NoService("/a".into()));
+        assert_eq!((error.id, error.kind.exit_code()), ("no-service", 5));
+        assert!(error.hints.iter().any(|hint| hint.contains("`squad new`")));
+    }
+}
