@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Draft, Need, Sources};
+use crate::domain::name::EnvironmentName;
 use crate::domain::org::{Committed, Source};
 use crate::env::{Directories, Env};
 use crate::error::{Error, Kind, Result};
@@ -70,6 +71,30 @@ impl Context {
             self.output.warn(warning);
         }
         Ok(config)
+    }
+
+    /// The same without the services' files, whose mistakes then do not matter: for the commands that stop what
+    /// is live.
+    pub(crate) fn config_without_services(&self) -> Result<Config> {
+        self.with_draft(self.org.as_deref(), |draft| {
+            let draft = draft.without_services();
+            let committed = self.bring(draft.need(self.clock.now()))?;
+            Ok(draft.finish(committed)?)
+        })
+    }
+
+    /// `--env` as a name; none when the flag was not given.
+    pub(crate) fn environment_flag(&self) -> Result<Option<EnvironmentName>> {
+        let Some(text) = &self.environment else {
+            return Ok(None);
+        };
+        EnvironmentName::new(text).map(Some).map_err(|error| {
+            Error::new(
+                Kind::Usage,
+                "name-invalid",
+                format!("cannot use `--env`: {error}"),
+            )
+        })
     }
 
     /// Checks all files of the configuration and returns their names.

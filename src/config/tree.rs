@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
-use super::place::{Mistake, Place, SourceFile};
+use super::place::{Mistake, NOT_TOML, Place, SourceFile};
 
 /// A value and where it is written.
 #[derive(Debug, Clone)]
@@ -222,7 +222,7 @@ fn words(message: &str) -> String {
     let message = message.trim().replace('\n', ", ");
     match message.strip_prefix("duplicate key") {
         Some(rest) => format!("this key or table is there twice{rest}"),
-        None => format!("this is not TOML: {message}"),
+        None => format!("{NOT_TOML}: {message}"),
     }
 }
 

@@ -152,7 +152,7 @@ fn an_org_in_git_is_used_by_its_address_and_fetched_again() {
     // … unless a person asks.
     let out = machine.squad("work", &["org", "refresh"]).good();
     assert!(
-        out.contains("preview") && out.contains(&newer[..12]),
+        out.contains("preview") && out.contains(newer.get(..12).unwrap()),
         "{out}"
     );
     // Offline: what is here is used, and its age is shown.
@@ -163,7 +163,7 @@ fn an_org_in_git_is_used_by_its_address_and_fetched_again() {
         said.err.contains("warning: the org is ")
             && said
                 .err
-                .contains(&format!(" d old (commit {})", &newer[..7])),
+                .contains(&format!(" d old (commit {})", newer.get(..7).unwrap())),
         "{said:?}"
     );
     assert!(said.good().contains("preview"));
