@@ -117,25 +117,30 @@ fn check_overrides(
             }
             continue;
         }
-        for identity in manifest::IDENTITY {
-            if let Some(place) = over
-                .at(&["service", identity])
-                .and_then(|node| node.place.clone())
-            {
-                let message = format!("`service.{identity}` is the same in every environment");
-                findings.mistake(&place, message);
-            }
-        }
-        for key in ["schema", "workspace", "env"] {
-            if let Some(place) = over
-                .table()
-                .and_then(|table| table.get(key))
-                .and_then(|entry| entry.key.clone())
-            {
-                findings.mistake(&place, format!("`{key}` cannot be set for one environment"));
-            }
-        }
+        forbid(over, findings);
         let (over, _) = over.clone().without("env");
         manifest::service(&tree::merge(base, &over), findings);
+    }
+}
+
+/// Notes what an environment cannot override.
+fn forbid(over: &Node, findings: &Findings) {
+    for identity in manifest::IDENTITY {
+        if let Some(place) = over
+            .at(&["service", identity])
+            .and_then(|node| node.place.clone())
+        {
+            let message = format!("`service.{identity}` is the same in every environment");
+            findings.mistake(&place, message);
+        }
+    }
+    for key in ["schema", "workspace", "env"] {
+        if let Some(place) = over
+            .table()
+            .and_then(|table| table.get(key))
+            .and_then(|entry| entry.key.clone())
+        {
+            findings.mistake(&place, format!("`{key}` cannot be set for one environment"));
+        }
     }
 }

@@ -235,21 +235,8 @@ fn environment(
         check::account,
     );
     let region = when(table, "region", "\"eu-west-1\"", aws, kind, check::region);
-    let example = "arn:aws:eks:eu-west-1:123456789012:cluster/main";
-    let in_place = |value: &Value| {
-        let arn = check::arn("eks", "cluster/", example)(value)?;
-        if let Some(account) = account.as_ref().filter(|account| **account != arn.account) {
-            return Err(format!(
-                "is in the account {}, not in {account}",
-                arn.account
-            ));
-        }
-        if let Some(region) = region.as_ref().filter(|region| **region != arn.region) {
-            return Err(format!("is in the region {}, not in {region}", arn.region));
-        }
-        Ok(arn.text)
-    };
-    let quoted = format!("\"{example}\"");
+    let in_place = |value: &Value| cluster(value, account.as_deref(), region.as_deref());
+    let quoted = format!("\"{CLUSTER}\"");
     let cluster = when(table, "cluster", &quoted, eks, kind, in_place);
     let namespace = if eks {
         table.value_or("namespace", Value::text("{service}"), namespace)
@@ -274,6 +261,24 @@ fn environment(
         org_commit: None,
         metrics,
     })
+}
+
+/// What the ARN of a cluster looks like.
+const CLUSTER: &str = "arn:aws:eks:eu-west-1:123456789012:cluster/main";
+
+/// The ARN of a cluster that lies in the environment's account and region.
+fn cluster(value: &Value, account: Option<&str>, region: Option<&str>) -> Converted<String> {
+    let arn = check::arn("eks", "cluster/", CLUSTER)(value)?;
+    if let Some(account) = account.filter(|account| *account != arn.account) {
+        return Err(format!(
+            "is in the account {}, not in {account}",
+            arn.account
+        ));
+    }
+    if let Some(region) = region.filter(|region| *region != arn.region) {
+        return Err(format!("is in the region {}, not in {region}", arn.region));
+    }
+    Ok(arn.text)
 }
 
 /// A key that a platform needs, and that has no meaning for the others.

@@ -11,8 +11,7 @@ fn the_org_is_chosen_in_the_order_of_precedence() {
     for name in ["flag", "variable", "service", "person", "used"] {
         machine.write(&format!("{name}/org.toml"), &org(name));
     }
-    let list: String = ["service", "person", "used"]
-        .iter()
+    let list = ["service", "person", "used"]
         .map(|name| {
             let path = machine.path(name);
             format!(
@@ -20,7 +19,7 @@ fn the_org_is_chosen_in_the_order_of_precedence() {
                 path.display()
             )
         })
-        .collect();
+        .concat();
     machine.write(
         "home/.config/squad/orgs.toml",
         &format!("current = \"used\"\n{list}"),
