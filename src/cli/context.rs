@@ -83,10 +83,34 @@ impl Context {
         Ok(config)
     }
 
+    /// The same without the services' files, whose mistakes then do not matter: for the commands that stop what
+    /// is live.
+    pub(crate) fn config_without_services(&self) -> Result<Config> {
+        self.with_draft(&self.directory()?, self.org.as_deref(), |draft| {
+            let draft = draft.without_services();
+            let committed = self.bring(draft.need(self.clock.now()))?;
+            Ok(draft.finish(committed)?)
+        })
+    }
+
     fn config_at(&self, directory: &Path, org: Option<&str>) -> Result<Config> {
         self.with_draft(directory, org, |draft| {
             let committed = self.bring(draft.need(self.clock.now()))?;
             Ok(draft.finish(committed)?)
+        })
+    }
+
+    /// `--env` as a name; none when the flag was not given.
+    pub(crate) fn environment_flag(&self) -> Result<Option<EnvironmentName>> {
+        let Some(text) = &self.environment else {
+            return Ok(None);
+        };
+        EnvironmentName::new(text).map(Some).map_err(|error| {
+            Error::new(
+                Kind::Usage,
+                "name-invalid",
+                format!("cannot use `--env`: {error}"),
+            )
         })
     }
 
@@ -202,13 +226,8 @@ impl Context {
     /// The environment that was asked for: `--env`, `SQUAD_ENV`, the person's default, or the only one. A remote
     /// one is never guessed: a person is asked, a script gets an error.
     pub(crate) fn environment(&self, config: &Config) -> Result<Environment> {
-        let name = match &self.environment {
-            Some(name) => Some(EnvironmentName::new(name.as_str()).map_err(|error| {
-                Error::new(Kind::Usage, "wrong-name", format!("`--env`: {error}"))
-            })?),
-            None => config.default_environment(),
-        };
-        if let Some(name) = name {
+        let flag = self.environment_flag()?;
+        if let Some(name) = flag.or_else(|| config.default_environment()) {
             return Ok(config.environment(&name)?);
         }
         let environments = config.environments();
