@@ -6,6 +6,7 @@ mod deploy;
 mod deploy_many;
 mod history;
 mod invoke;
+mod local;
 mod logs;
 mod progress;
 mod prompt;
@@ -116,6 +117,7 @@ enum Command {
     Deploy(deploy::Args),
     History(history::Args),
     Invoke(invoke::Args),
+    Local(local::Args),
     Logs(logs::Args),
     Rollback(rollback::Args),
     Status(status::Args),
@@ -179,6 +181,7 @@ fn dispatch(context: &Context, command: Command) -> Result<u8> {
         Command::Deploy(args) => deploy::run(context, &args),
         Command::History(args) => history::run(context, &args),
         Command::Invoke(args) => invoke::run(context, &args),
+        Command::Local(args) => local::run(context, args),
         Command::Logs(args) => logs::run(context, &args),
         Command::Rollback(args) => rollback::run(context, &args),
         Command::Status(args) => status::run(context, &args),

@@ -3,4 +3,5 @@
 pub(crate) mod deploy;
 pub(crate) mod history;
 pub(crate) mod invoke;
+pub(crate) mod local;
 pub(crate) mod status;
