@@ -10,7 +10,6 @@
 //! is "Create AWS Lambda proxy integrations for HTTP APIs in API Gateway" (API Gateway Developer Guide).
 
 mod answer;
-mod convert;
 mod event;
 mod failure;
 mod gateway;
