@@ -332,6 +332,8 @@ mod tests {
             rollout: None,
             analysis: Analysis {
                 slow_milliseconds: None,
+                watch_seconds: None,
+                max_hold_seconds: None,
                 tolerance: 1.25,
                 harm: 1.0,
             },

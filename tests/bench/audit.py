@@ -16,12 +16,17 @@ WRITERS, APPENDS = 8, 50
 EVENTS, IN_EACH = 1_000_000, 64
 
 
-def helper():
-    """The program of tests/bench/audit, made of the library's files; built once for each state of the sources."""
-    command = ["cargo", "build", "--release", "--locked", "--quiet", "--features", "bench", "--example", "audit-bench"]
+def example(name, *features):
+    """One of the programs of tests/bench, in release form."""
+    command = ["cargo", "build", "--release", "--locked", "--quiet", *features, "--example", name]
     if subprocess.run(command, cwd=ROOT, check=False).returncode:
-        raise Missing("tests/bench/audit does not build")
-    return os.path.join(TARGET, "release/examples/audit-bench")
+        raise Missing(f"the example {name} does not build")
+    return os.path.join(TARGET, "release/examples", name)
+
+
+def helper():
+    """The program of tests/bench/audit, made of the library's files."""
+    return example("audit-bench", "--features", "bench")
 
 
 def run(*arguments):
@@ -88,13 +93,14 @@ def writers(workplace):
 
 
 def verified(workplace, events, in_each, name, goal):
-    program = helper()
+    program = example("audit_log")
     home = os.path.join(workplace.root, "verify")
     shutil.rmtree(home, ignore_errors=True)
     state = os.path.join(home, "squad")
     store = os.path.join(state, "audit-store")
     say(f"writing {events:,} events, {in_each} in each commit")
-    filled = run(program, "fill", state, store, events, in_each)
+    subprocess.run([program, store, str(events), str(in_each)], check=True, capture_output=True)
+    size = sum(os.path.getsize(path) for path in glob.glob(os.path.join(store, "audit/local/local/commit/*")))
     env = {**workplace.env, "XDG_STATE_HOME": home}
     command = f"find {store} -type f -print0 | LC_ALL=C sort -z | xargs -0 cat | sha256sum"
     own, other = [], []
@@ -114,7 +120,7 @@ def verified(workplace, events, in_each, name, goal):
     shutil.rmtree(home, ignore_errors=True)
     # The first run of each warms the cache.
     own, other = statistics.median(own[1:]), statistics.median(other[1:])
-    peer = (f"sha256sum of the {filled['bytes'] / 1e6:.0f} MB", other)
+    peer = (f"sha256sum of the {size / 1e6:.0f} MB", other)
     yield result(name, own, "s", peer=peer, ratio=own / other, at_most_times=goal)
 
 

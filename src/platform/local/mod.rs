@@ -3,3 +3,6 @@
 //! For laptops and demos; production is EKS and Lambda. One supervisor process for each local environment.
 
 pub(crate) mod function;
+
+pub(crate) mod metrics;
+pub(crate) mod proxy;

@@ -1,9 +1,8 @@
-//! What the bench of the audit log runs inside the process: appends, raw syncs beside them, and a large log.
+//! What the bench of the audit log runs inside the process: appends, and raw syncs beside them.
 //!
 //! ```text
 //! audit-bench append <state> <store> <operations>      two appends for each operation, one commit each
 //! audit-bench sync <directory> <rounds> <syncs>         raw writes of an event's size with as many syncs
-//! audit-bench fill <state> <store> <events> <in each commit>
 //! ```
 //! It is made of the library's own files and is built only with `--features bench`, so nothing of it is shipped.
 #![allow(
@@ -43,13 +42,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::clients::audit_store::AuditStore;
-use crate::clients::device_key::DeviceKey;
-use crate::clock::{Clock, SystemClock};
-use crate::domain::audit::check::{Position, origin};
-use crate::domain::audit::event::{Committed, Event, Stamp};
-use crate::domain::audit::note::Checkpoint;
-use crate::domain::audit::{frame, hex, sha256, tree};
+use crate::clock::SystemClock;
 use crate::domain::environment::Environment;
 use crate::domain::name::ServiceName;
 use crate::domain::release::Actor;
@@ -63,8 +56,7 @@ async fn main() {
     match text(0) {
         "append" => append(Path::new(text(1)), Path::new(text(2)), number(3)).await,
         "sync" => sync(Path::new(text(1)), number(2), number(3)),
-        "fill" => fill(Path::new(text(1)), Path::new(text(2)), number(3), number(4)).await,
-        other => panic!("append, sync or fill, not {other}"),
+        other => panic!("append or sync, not {other}"),
     }
 }
 
@@ -163,69 +155,4 @@ fn sync(directory: &Path, rounds: u64, syncs: u64) {
         times.push(start.elapsed());
     }
     report("rounds", times);
-}
-
-/// Writes a log of events of about 600 bytes without waiting for the disk.
-async fn fill(state: &Path, store: &Path, events: u64, in_each: u64) {
-    let environment = Environment::builtin_local();
-    let log = environment.log_name();
-    let key = DeviceKey::load_or_create(&state.join("keys").join("device.ed25519"), "bench")
-        .unwrap_or_else(|error| panic!("{error:?}"));
-    let directory = AuditStore::in_directory(store, &log).directory();
-    std::fs::create_dir_all(&directory).expect("a directory");
-    let clock = SystemClock::new();
-    let mut serial: u128 = 0;
-    let mut stamp = || {
-        serial += 1;
-        let time = clock.now();
-        let milliseconds = u64::try_from(time.as_millisecond()).expect("after 1970");
-        Stamp {
-            id: ulid::Ulid::from_parts(milliseconds, serial),
-            time,
-        }
-    };
-    let writer = Actor { key: Some(key.public().id()), ..actor() };
-    let mut sample = |stamp: Stamp, operation: ulid::Ulid, padding: usize| {
-        let reason = Some("r".repeat(padding));
-        Event::planned(stamp, operation, &environment, &writer, intent("payments", reason)).to_bytes()
-    };
-    let base = sample(stamp(), stamp().id, 1).len();
-    let padding = 600_usize.saturating_sub(base) + 1;
-    let mut position = Position::default();
-    let (mut written, mut bytes_written) = (0, 0);
-    while written < events {
-        let committed = Committed {
-            n: position.commits,
-            prev: position.last.as_ref().map(|hash| hex(hash)),
-            writer: key.public().id(),
-            key: key.public().to_string(),
-        };
-        let mut leaves = vec![Event::committed(stamp(), &log, &committed).to_bytes()];
-        while (leaves.len() as u64) < in_each.min(events - written) {
-            let operation = stamp().id;
-            leaves.push(sample(stamp(), operation, padding));
-        }
-        let mut after = position.tree.clone();
-        for leaf in &leaves {
-            after.append(tree::leaf_hash(leaf));
-        }
-        let note = key.sign(&Checkpoint {
-            origin: origin(&log),
-            size: after.size(),
-            root: after.root(),
-        });
-        let bytes = frame::encode(position.tree.size(), &leaves, after.peaks(), &note);
-        std::fs::write(directory.join(format!("{:020}", position.commits)), &bytes).expect("room");
-        written += leaves.len() as u64;
-        bytes_written += bytes.len();
-        position = Position {
-            commits: position.commits + 1,
-            tree: after,
-            last: Some(sha256(&bytes)),
-        };
-    }
-    println!(
-        "{}",
-        json!({"events": written, "commits": position.commits, "bytes": bytes_written, "padding": padding})
-    );
 }

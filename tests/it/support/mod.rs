@@ -11,7 +11,9 @@
     reason = "a harness offers more than the tests of one day use"
 )]
 
+pub(crate) mod audit_log;
 pub(crate) mod home;
+pub(crate) mod journey;
 pub(crate) mod load;
 pub(crate) mod output;
 pub(crate) mod processes;

@@ -10,11 +10,14 @@
 //! is "Create AWS Lambda proxy integrations for HTTP APIs in API Gateway" (API Gateway Developer Guide).
 
 mod answer;
+mod convert;
 mod event;
 mod failure;
+mod gateway;
 mod identifier;
 mod pool;
 mod runtime_api;
+mod shared;
 mod slot;
 mod start;
 #[cfg(test)]
@@ -29,6 +32,7 @@ use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
 
 pub(crate) use failure::InitFailure;
+pub(crate) use gateway::{Caller, call};
 pub(crate) use pool::FunctionPool;
 pub(crate) use start::{Unsupported, start_command};
 
