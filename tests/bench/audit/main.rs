@@ -143,7 +143,10 @@ fn sync(directory: &Path, rounds: u64, syncs: u64) {
                 file.write_all(&bytes).expect("room");
                 file.sync_all().expect("a sync");
                 std::fs::rename(path.with_extension("new"), &path).expect("a name");
-                std::fs::File::open(directory).expect("open").sync_all().expect("a sync");
+                std::fs::File::open(directory)
+                    .expect("open")
+                    .sync_all()
+                    .expect("a sync");
                 left -= 2;
             }
             if left >= 1 {
