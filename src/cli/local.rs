@@ -189,7 +189,9 @@ fn start(context: &Context) -> Result<u8> {
         return Ok(0);
     }
     view::summary(context, &status);
-    context.output.out(status.address.as_deref().unwrap_or("running"));
+    context
+        .output
+        .out(status.address.as_deref().unwrap_or("running"));
     Ok(0)
 }
 
@@ -201,7 +203,9 @@ fn stop(context: &Context) -> Result<u8> {
         return Ok(0);
     }
     if !ran {
-        context.output.status("nothing to stop: the local platform does not run");
+        context
+            .output
+            .status("nothing to stop: the local platform does not run");
     }
     context.output.out("stopped");
     Ok(0)
@@ -221,7 +225,9 @@ fn status(context: &Context) -> Result<u8> {
         }
         None => {
             context.output.out("stopped");
-            context.output.hint("`squad local start` starts it, as does every command that needs it");
+            context
+                .output
+                .hint("`squad local start` starts it, as does every command that needs it");
         }
     }
     Ok(0)
@@ -236,7 +242,11 @@ fn prune(context: &Context) -> Result<u8> {
         context.output.out(&format!(
             "{} {}, {} freed",
             pruned.revisions,
-            if pruned.revisions == 1 { "revision" } else { "revisions" },
+            if pruned.revisions == 1 {
+                "revision"
+            } else {
+                "revisions"
+            },
             view::bytes(pruned.bytes)
         ));
     }
@@ -247,7 +257,9 @@ fn reset_journal(context: &Context) -> Result<u8> {
     let local = Local::new(settings(context)?);
     let aside = local.reset_journal(context.now())?;
     let Some(aside) = aside else {
-        context.output.status("nothing to reset: there is no journal");
+        context
+            .output
+            .status("nothing to reset: there is no journal");
         return Ok(0);
     };
     context.output.status(&format!(

@@ -148,7 +148,11 @@ pub(crate) fn table(context: &Context, status: &SupervisorStatus) {
     ));
     for service in &status.services {
         let live: Vec<String> = service.live.iter().map(ToString::to_string).collect();
-        let live = if live.is_empty() { "–".to_owned() } else { live.join(", ") };
+        let live = if live.is_empty() {
+            "–".to_owned()
+        } else {
+            live.join(", ")
+        };
         context.output.out(&format!(
             "{:width$}  {live:8}  {}",
             service.service.as_str(),

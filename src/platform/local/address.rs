@@ -111,14 +111,13 @@ impl Address {
 /// Binds a kept port on loopback.
 pub(super) fn bind(port: u16) -> Result<TcpListener> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    TcpListener::bind(address)
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::AddrInUse => Error::PortTaken {
-                port,
-                owner: sockets::owner_of(port),
-            },
-            _ => Error::Unreachable(format!("cannot listen on port {port}: {error}")),
-        })
+    TcpListener::bind(address).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => Error::PortTaken {
+            port,
+            owner: sockets::owner_of(port),
+        },
+        _ => Error::Unreachable(format!("cannot listen on port {port}: {error}")),
+    })
 }
 
 #[cfg(test)]

@@ -44,11 +44,19 @@ pub(super) async fn answer(
         Request::Services => done(frames, &supervisor.names().await).await,
         Request::Publish { release } => {
             let host = supervisor.service(&release.service.name);
-            done(frames, &host.publish(*release, &tell).await.map_err(failed)?).await
+            done(
+                frames,
+                &host.publish(*release, &tell).await.map_err(failed)?,
+            )
+            .await
         }
         Request::Prepare { service, revision } => {
             let host = supervisor.service(&service);
-            done(frames, &host.prepare(revision, &tell).await.map_err(failed)?).await
+            done(
+                frames,
+                &host.prepare(revision, &tell).await.map_err(failed)?,
+            )
+            .await
         }
         Request::Commit {
             service,

@@ -161,7 +161,10 @@ mod tests {
                 "  File \"<frozen os>\", line 685, in __getitem__\nKeyError: 'DB_URL'",
                 variable,
             ),
-            ("    price = prices['DB_URL']\nKeyError: 'DB_URL'", "KeyError: 'DB_URL'"),
+            (
+                "    price = prices['DB_URL']\nKeyError: 'DB_URL'",
+                "KeyError: 'DB_URL'",
+            ),
             ("fatal: environment variable DB_URL is not set", variable),
             ("missing required environment variable: DB_URL", variable),
             (
@@ -180,9 +183,18 @@ mod tests {
                 "Exception in thread \"main\" java.lang.IllegalStateException: no database\n\tat a.B.c(B.java:3)",
                 "java.lang.IllegalStateException: no database",
             ),
-            ("panic: runtime error: index out of range\n\ngoroutine 1 [running]:", "runtime error: index out of range"),
-            ("  File \"a.py\", line 1\nSyntaxError: invalid syntax", "SyntaxError: invalid syntax"),
-            ("psycopg.OperationalError: connection refused", "psycopg.OperationalError: connection refused"),
+            (
+                "panic: runtime error: index out of range\n\ngoroutine 1 [running]:",
+                "runtime error: index out of range",
+            ),
+            (
+                "  File \"a.py\", line 1\nSyntaxError: invalid syntax",
+                "SyntaxError: invalid syntax",
+            ),
+            (
+                "psycopg.OperationalError: connection refused",
+                "psycopg.OperationalError: connection refused",
+            ),
         ] {
             assert_eq!(cause(log).as_deref(), Some(wanted), "{log}");
         }
@@ -190,7 +202,12 @@ mod tests {
 
     #[test]
     fn a_log_without_a_known_shape_has_no_cause() {
-        for log in ["", "listening on 8080", "an Error occurred, see above", "stopped"] {
+        for log in [
+            "",
+            "listening on 8080",
+            "an Error occurred, see above",
+            "stopped",
+        ] {
             assert_eq!(cause(log), None, "{log}");
         }
     }

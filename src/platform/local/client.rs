@@ -322,7 +322,10 @@ fn spawn(settings: &Settings, log: &Path) -> Result<()> {
 )]
 fn open_log(path: &Path) -> Result<std::fs::File, fs::Error> {
     use std::os::unix::fs::OpenOptionsExt;
-    if path.metadata().is_ok_and(|metadata| metadata.len() > LONGEST_LOG) {
+    if path
+        .metadata()
+        .is_ok_and(|metadata| metadata.len() > LONGEST_LOG)
+    {
         std::fs::rename(path, path.with_extension("log.1")).map_err(at("rename", path))?;
     }
     std::fs::OpenOptions::new()

@@ -115,32 +115,45 @@ pub(super) fn diagnose(
         Seen::NoSecret(_) => {
             diagnosis.cause = None;
             diagnosis.evidence.clear();
-            diagnosis.hint =
-                Some("write the secret into that file, or correct [run.env] in squad.toml".to_owned());
+            diagnosis.hint = Some(
+                "write the secret into that file, or correct [run.env] in squad.toml".to_owned(),
+            );
         }
         Seen::NoPort { port, others, .. } if diagnosis.cause.is_none() => {
             diagnosis.cause = Some(match others.as_slice() {
-                [] => format!("it has to listen on 127.0.0.1, on the port in the variable PORT, here {port}"),
+                [] => format!(
+                    "it has to listen on 127.0.0.1, on the port in the variable PORT, here {port}"
+                ),
                 [other] => format!(
                     "it listens on port {other}, and has to listen on the port in the variable PORT, here {port}"
                 ),
-                _ => format!("it listens on other ports, and not on the one in the variable PORT, here {port}"),
+                _ => format!(
+                    "it listens on other ports, and not on the one in the variable PORT, here {port}"
+                ),
             });
         }
         Seen::NotReady { path, status, .. } if diagnosis.cause.is_none() => {
             diagnosis.cause = Some(match status {
-                Some(404) => format!("it has no `{path}`; `ready` under [run] in squad.toml names the path"),
-                Some(status) => format!("`GET {path}` answered {status}, and has to answer 200 once it can take requests"),
+                Some(404) => {
+                    format!("it has no `{path}`; `ready` under [run] in squad.toml names the path")
+                }
+                Some(status) => format!(
+                    "`GET {path}` answered {status}, and has to answer 200 once it can take requests"
+                ),
                 None => format!("`GET {path}` was accepted and not answered"),
             });
         }
         Seen::Exited(exits) | Seen::Crashed(exits) if diagnosis.cause.is_none() => {
             if let Some(How::Signal(9)) = exits.last().map(|exit| exit.how) {
-                diagnosis.cause =
-                    Some("most likely the machine ran out of memory: nothing in squad sent that signal".to_owned());
+                diagnosis.cause = Some(
+                    "most likely the machine ran out of memory: nothing in squad sent that signal"
+                        .to_owned(),
+                );
             } else if let Some(How::Code(0)) = exits.last().map(|exit| exit.how) {
-                diagnosis.cause =
-                    Some("it ended as if its work was done; a service has to stay in the foreground".to_owned());
+                diagnosis.cause = Some(
+                    "it ended as if its work was done; a service has to stay in the foreground"
+                        .to_owned(),
+                );
             }
         }
         _ => {}
@@ -167,19 +180,39 @@ fn summary(seen: &Seen) -> String {
     match seen {
         Seen::NoCommand(reason) | Seen::NoSecret(reason) => reason.clone(),
         Seen::Exited(exits) => exits_in_words(exits, "it started"),
-        Seen::Crashed(exits) => format!("{}, after it had been ready", exits_in_words(exits, "its last start")),
-        Seen::NoPort { port, others, after } => {
+        Seen::Crashed(exits) => format!(
+            "{}, after it had been ready",
+            exits_in_words(exits, "its last start")
+        ),
+        Seen::NoPort {
+            port,
+            others,
+            after,
+        } => {
             let others = match others.as_slice() {
                 [] => String::new(),
                 list => format!(
                     ", but on {}",
-                    list.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")
+                    list.iter()
+                        .map(u16::to_string)
+                        .collect::<Vec<_>>()
+                        .join(", ")
                 ),
             };
-            format!("process runs, and does not listen on port {port}{others}, after {}", seconds(*after))
+            format!(
+                "process runs, and does not listen on port {port}{others}, after {}",
+                seconds(*after)
+            )
         }
-        Seen::NotReady { path, status, after } => match status {
-            Some(status) => format!("`GET {path}` still answers {status} after {}", seconds(*after)),
+        Seen::NotReady {
+            path,
+            status,
+            after,
+        } => match status {
+            Some(status) => format!(
+                "`GET {path}` still answers {status} after {}",
+                seconds(*after)
+            ),
             None => format!("`GET {path}` does not answer within {}", seconds(*after)),
         },
         Seen::Init(reason) => format!("function cannot be loaded: {reason}"),
@@ -266,17 +299,29 @@ mod tests {
                 "process ended with exit code 2, 0.4 s after its last start, 3 times, after it had been ready",
             ),
             (
-                Seen::NoPort { port: 4711, others: vec![8080], after },
+                Seen::NoPort {
+                    port: 4711,
+                    others: vec![8080],
+                    after,
+                },
                 "port-not-opened",
                 "process runs, and does not listen on port 4711, but on 8080, after 20 s",
             ),
             (
-                Seen::NotReady { path: "/readyz".into(), status: Some(503), after },
+                Seen::NotReady {
+                    path: "/readyz".into(),
+                    status: Some(503),
+                    after,
+                },
                 "never-ready",
                 "`GET /readyz` still answers 503 after 20 s",
             ),
             (
-                Seen::NotReady { path: "/readyz".into(), status: None, after },
+                Seen::NotReady {
+                    path: "/readyz".into(),
+                    status: None,
+                    after,
+                },
                 "never-ready",
                 "`GET /readyz` does not answer within 20 s",
             ),
@@ -292,7 +337,10 @@ mod tests {
             ),
         ] {
             let diagnosis = of(&seen, &[]);
-            assert_eq!((diagnosis.id.as_str(), diagnosis.summary.as_str()), (id, summary));
+            assert_eq!(
+                (diagnosis.id.as_str(), diagnosis.summary.as_str()),
+                (id, summary)
+            );
             assert!(diagnosis.hint.is_some(), "{id}");
         }
     }
@@ -315,7 +363,10 @@ mod tests {
     fn a_missing_variable_is_named_with_what_to_do() {
         let diagnosis = of(
             &Seen::Exited(vec![exit(How::Code(1)); 3]),
-            &["  File \"<frozen os>\", line 679, in __getitem__", "KeyError: 'ACQUIRER_URL'"],
+            &[
+                "  File \"<frozen os>\", line 679, in __getitem__",
+                "KeyError: 'ACQUIRER_URL'",
+            ],
         );
         assert_eq!(
             diagnosis.cause.as_deref(),

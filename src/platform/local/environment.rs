@@ -185,7 +185,11 @@ mod tests {
             .env
             .insert("LOG_LEVEL".into(), Variable::Value("debug".into()));
         let made = of_process(
-            &base(&[("PATH", "/bin"), ("AWS_SECRET_ACCESS_KEY", "x"), ("TZ", "UTC")]),
+            &base(&[
+                ("PATH", "/bin"),
+                ("AWS_SECRET_ACCESS_KEY", "x"),
+                ("TZ", "UTC"),
+            ]),
             &release,
             "local",
             RevisionNumber(3),
@@ -221,7 +225,10 @@ mod tests {
         };
         let made = with("file:~/password").unwrap();
         assert_eq!(made.variables["PASSWORD"], "hunter22");
-        assert_eq!(masked("login with hunter22 failed", &made.secrets), "login with *** failed");
+        assert_eq!(
+            masked("login with hunter22 failed", &made.secrets),
+            "login with *** failed"
+        );
         assert_eq!(
             with("file:~/nothing").unwrap_err().to_string(),
             "the secret PASSWORD cannot be read from `file:~/nothing`: there is no such file"

@@ -230,7 +230,9 @@ impl Host {
             Some(Phase::Starting) => (Health::Starting, None),
             Some(Phase::Restarting(times, how)) => (
                 Health::Degraded,
-                Some(format!("it is started again after {how}, {times} times so far")),
+                Some(format!(
+                    "it is started again after {how}, {times} times so far"
+                )),
             ),
             Some(Phase::Failed(diagnosis)) => (Health::Failed, Some(in_few_words(&diagnosis))),
             Some(Phase::Stopped) | None => match &state.failed {
@@ -291,11 +293,7 @@ impl Host {
         published
     }
 
-    async fn publish_alone(
-        self: &Arc<Self>,
-        release: Release,
-        tell: &Tell,
-    ) -> Result<Published> {
+    async fn publish_alone(self: &Arc<Self>, release: Release, tell: &Tell) -> Result<Published> {
         let kind = release.service.kind;
         if kind != Kind::Worker {
             self.choose_port().await?;
@@ -360,7 +358,10 @@ impl Host {
         self.shared
             .ledger
             .change(move |state| {
-                let highest = state.services.get(&name).map_or(0, |service| service.highest);
+                let highest = state
+                    .services
+                    .get(&name)
+                    .map_or(0, |service| service.highest);
                 let number = RevisionNumber(highest + 1);
                 // In its place before the record says so: a record without an artifact would be a lie, an
                 // artifact without a record is swept.
@@ -378,13 +379,21 @@ impl Host {
     /// Starts a revision where it does not run, and returns when it is ready.
     async fn bring_up(self: &Arc<Self>, revision: RevisionNumber, tell: &Tell) -> Result<()> {
         let serves = self.read(|service| service.serves(revision)).await;
-        let wanted = if serves { Wanted::Serving } else { Wanted::Ready };
+        let wanted = if serves {
+            Wanted::Serving
+        } else {
+            Wanted::Ready
+        };
         let runner = self.run(revision, wanted).await?;
         runner.settled(&**tell).await
     }
 
     /// The runner of a revision: the one that is alive, or a new one.
-    async fn run(self: &Arc<Self>, revision: RevisionNumber, wanted: Wanted) -> Result<Arc<Runner>> {
+    async fn run(
+        self: &Arc<Self>,
+        revision: RevisionNumber,
+        wanted: Wanted,
+    ) -> Result<Arc<Runner>> {
         if let Some(runner) = self.runner(revision).filter(|runner| runner.is_alive()) {
             return Ok(runner);
         }
@@ -525,7 +534,11 @@ impl Host {
             self.follow_traffic(&wanted).await;
         }
         let name = self.name.clone();
-        Ok(self.shared.ledger.read(move |state| state.token(&name)).await)
+        Ok(self
+            .shared
+            .ledger
+            .read(move |state| state.token(&name))
+            .await)
     }
 
     /// Makes proxy and processes follow a commit: first the table, then what has no traffic any more ends.
@@ -720,9 +733,9 @@ impl Host {
                 self.name
             )));
         }
-        let revision = revision
-            .or_else(|| split?.pick(ticket))
-            .ok_or_else(|| Error::Invalid(format!("`{}` has no traffic on any revision", self.name)))?;
+        let revision = revision.or_else(|| split?.pick(ticket)).ok_or_else(|| {
+            Error::Invalid(format!("`{}` has no traffic on any revision", self.name))
+        })?;
         let _needed = self.need(revision);
         let quiet: Tell = Arc::new(|_| {});
         self.bring_up(revision, &quiet).await?;
@@ -740,11 +753,21 @@ impl Host {
         self.shared
             .ledger
             .change(move |state| {
-                if state.services.get(&name).is_some_and(|service| service.port.is_some()) {
+                if state
+                    .services
+                    .get(&name)
+                    .is_some_and(|service| service.port.is_some())
+                {
                     return Ok((None, ()));
                 }
                 let port = super::address::choose(&seed, &super::address::taken(state))?;
-                Ok((Some(Record::Port { service: name, port }), ()))
+                Ok((
+                    Some(Record::Port {
+                        service: name,
+                        port,
+                    }),
+                    (),
+                ))
             })
             .await
     }

@@ -326,7 +326,10 @@ mod tests {
     fn what_was_appended_comes_back_in_order() {
         let directory = tempfile::tempdir().unwrap();
         let path = journal_of(directory.path(), &RECORDS);
-        assert_eq!(replay(&path).unwrap(), (RECORDS.map(String::from).into(), None));
+        assert_eq!(
+            replay(&path).unwrap(),
+            (RECORDS.map(String::from).into(), None)
+        );
     }
 
     #[test]
@@ -428,7 +431,11 @@ mod tests {
         }
         let path = journal_of(directory.path(), &RECORDS);
         let refused = Journal::open(&path, |record: String| {
-            if record == "third" { Err("no".to_owned()) } else { Ok(()) }
+            if record == "third" {
+                Err("no".to_owned())
+            } else {
+                Ok(())
+            }
         });
         let Err(Error::CorruptJournal { offset, reason, .. }) = refused else {
             panic!("accepted");
@@ -444,7 +451,9 @@ mod tests {
         let (mut journal, _) = Journal::open(&path, |_: String| Ok(())).unwrap();
         journal.file = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let error = journal.append(&"more").unwrap_err();
-        let Error::File(error) = error else { panic!("{error:?}") };
+        let Error::File(error) = error else {
+            panic!("{error:?}")
+        };
         assert_eq!(error.source.kind(), io::ErrorKind::StorageFull);
         assert_eq!(replay(&path).unwrap().0, RECORDS);
     }
@@ -465,7 +474,10 @@ mod tests {
         let path = journal_of(directory.path(), &RECORDS);
         let now = "2025-01-02T03:04:05Z".parse().unwrap();
         let aside = set_aside(&path, now).unwrap().unwrap();
-        assert_eq!(aside.file_name().unwrap(), "journal.damaged-20250102T030405Z");
+        assert_eq!(
+            aside.file_name().unwrap(),
+            "journal.damaged-20250102T030405Z"
+        );
         assert!(aside.exists());
         assert!(!path.exists());
         assert_eq!(set_aside(&path, now).unwrap(), None);

@@ -242,7 +242,9 @@ pub(super) fn read(
 
 /// Whether a query asks for a line.
 pub(super) fn matches(query: &LogQuery, line: &LogLine) -> bool {
-    query.revision.is_none_or(|revision| revision == line.revision)
+    query
+        .revision
+        .is_none_or(|revision| revision == line.revision)
         && query.since.is_none_or(|since| line.at >= since)
 }
 
@@ -370,11 +372,25 @@ mod tests {
             log.write(RevisionNumber(1), "stdout", &format!("{n} {text}"));
         }
         let sizes: Vec<u64> = (0..=FILES)
-            .map(|age| log.path(age).metadata().map_or(0, |metadata| metadata.len()))
+            .map(|age| {
+                log.path(age)
+                    .metadata()
+                    .map_or(0, |metadata| metadata.len())
+            })
             .collect();
-        assert!(sizes[..FILES].iter().all(|size| *size > 0 && *size <= LONGEST_FILE), "{sizes:?}");
+        assert!(
+            sizes[..FILES]
+                .iter()
+                .all(|size| *size > 0 && *size <= LONGEST_FILE),
+            "{sizes:?}"
+        );
         assert_eq!(sizes[FILES], 0);
-        assert!(texts(&log, &LogQuery::default()).last().unwrap().starts_with("699 "));
+        assert!(
+            texts(&log, &LogQuery::default())
+                .last()
+                .unwrap()
+                .starts_with("699 ")
+        );
         assert_eq!(log.prune().unwrap(), sizes[1] + sizes[2]);
     }
 }

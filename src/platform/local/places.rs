@@ -103,7 +103,10 @@ mod tests {
         let (ours, _theirs) = UnixStream::pair().unwrap();
         assert!(check_peer(&ours).is_ok());
         let other = rustix::process::getuid().as_raw() + 1;
-        assert!(matches!(check_owner(&ours, other), Err(Error::ForeignOwner(_))));
+        assert!(matches!(
+            check_owner(&ours, other),
+            Err(Error::ForeignOwner(_))
+        ));
     }
 
     #[test]

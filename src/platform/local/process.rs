@@ -98,14 +98,22 @@ impl Launcher {
         let mut watcher = tokio::process::Command::from(command)
             .spawn()
             .map_err(|error| error.to_string())?;
-        ours.set_nonblocking(true).map_err(|error| error.to_string())?;
+        ours.set_nonblocking(true)
+            .map_err(|error| error.to_string())?;
         let stream = UnixStream::from_std(ours).map_err(|error| error.to_string())?;
         let (reports, mut control) = stream.into_split();
-        let mut order = serde_json::to_vec(&Order::Run(launch)).map_err(|error| error.to_string())?;
+        let mut order =
+            serde_json::to_vec(&Order::Run(launch)).map_err(|error| error.to_string())?;
         order.push(b'\n');
         let readers: Vec<JoinHandle<()>> = [
-            watcher.stdout.take().map(|pipe| read(pipe, "stdout", sink.clone())),
-            watcher.stderr.take().map(|pipe| read(pipe, "stderr", sink.clone())),
+            watcher
+                .stdout
+                .take()
+                .map(|pipe| read(pipe, "stdout", sink.clone())),
+            watcher
+                .stderr
+                .take()
+                .map(|pipe| read(pipe, "stderr", sink.clone())),
         ]
         .into_iter()
         .flatten()
@@ -130,7 +138,11 @@ impl Launcher {
         let (tell, ended) = watch::channel(None);
         tokio::spawn(async move {
             let end = match next_report(&mut reports).await {
-                Some(Report::Ended { code, signal, forced }) => Ended {
+                Some(Report::Ended {
+                    code,
+                    signal,
+                    forced,
+                }) => Ended {
                     how: match (code, signal) {
                         (Some(code), _) => How::Code(code),
                         (None, Some(signal)) => How::Signal(signal),
@@ -141,7 +153,10 @@ impl Launcher {
                 _ => {
                     // Somebody killed the watcher: the group is ours to end.
                     sockets::kill_group(pid);
-                    Ended { how: How::Lost, forced: true }
+                    Ended {
+                        how: How::Lost,
+                        forced: true,
+                    }
                 }
             };
             drop(watcher.wait().await);
@@ -152,7 +167,11 @@ impl Launcher {
             }
             tell.send_replace(Some(end));
         });
-        Ok(Process { pid, control, ended })
+        Ok(Process {
+            pid,
+            control,
+            ended,
+        })
     }
 
     /// Notes a running group; none when that is not possible, which costs nothing but the note.
@@ -199,8 +218,14 @@ impl Process {
     /// Waits for its end.
     pub(super) async fn ended(&mut self) -> Ended {
         match self.ended.wait_for(Option::is_some).await {
-            Ok(ended) => ended.unwrap_or(Ended { how: How::Lost, forced: true }),
-            Err(_) => Ended { how: How::Lost, forced: true },
+            Ok(ended) => ended.unwrap_or(Ended {
+                how: How::Lost,
+                forced: true,
+            }),
+            Err(_) => Ended {
+                how: How::Lost,
+                forced: true,
+            },
         }
     }
 

@@ -13,7 +13,9 @@ pub(super) fn problem(
     variables: &BTreeMap<String, String>,
 ) -> Option<String> {
     let Some(program) = command.first().filter(|program| !program.is_empty()) else {
-        return Some("there is no command: `command` under [run] in squad.toml is empty".to_owned());
+        return Some(
+            "there is no command: `command` under [run] in squad.toml is empty".to_owned(),
+        );
     };
     let path = variables.get("PATH").map_or("", String::as_str);
     let file = match find(program, directory, path) {
@@ -40,7 +42,9 @@ pub(super) fn problem(
     let interpreter = interpreter_of(&file)?;
     let (interpreter, argument) = interpreter
         .split_once(char::is_whitespace)
-        .map_or((interpreter.as_str(), ""), |(first, rest)| (first, rest.trim()));
+        .map_or((interpreter.as_str(), ""), |(first, rest)| {
+            (first, rest.trim())
+        });
     if !matches!(find(interpreter, directory, path), Found::At(_)) {
         return Some(format!(
             "`{program}` is a script for `{interpreter}`, which is not there"
@@ -106,7 +110,10 @@ fn interpreter_of(file: &Path) -> Option<String> {
         .take(256)
         .read_to_end(&mut start)
         .ok()?;
-    let line = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let line = start
+        .strip_prefix(b"#!")?
+        .split(|byte| *byte == b'\n')
+        .next()?;
     let line = String::from_utf8_lossy(line).trim().to_owned();
     (!line.is_empty()).then_some(line)
 }
@@ -133,10 +140,16 @@ mod tests {
             ("./good", None),
             ("./well", None),
             ("sh", None),
-            ("", Some("there is no command: `command` under [run] in squad.toml is empty")),
+            (
+                "",
+                Some("there is no command: `command` under [run] in squad.toml is empty"),
+            ),
             ("bin/serve", Some("`bin/serve` is not in the artifact")),
             ("/nowhere/x", Some("`/nowhere/x` is not there")),
-            ("nosuchprogram", Some("`nosuchprogram` is not installed, or not on PATH")),
+            (
+                "nosuchprogram",
+                Some("`nosuchprogram` is not installed, or not on PATH"),
+            ),
             (
                 "./plain",
                 Some("`./plain` is not executable: run `chmod +x ./plain` in the sources"),

@@ -58,7 +58,9 @@ pub(super) async fn ask(port: u16, path: &str) -> Answer {
 fn status_of(start: &[u8]) -> Option<u16> {
     let line = std::str::from_utf8(start.split(|byte| *byte == b'\n').next()?).ok()?;
     let mut words = line.split(' ');
-    words.next().filter(|version| version.starts_with("HTTP/"))?;
+    words
+        .next()
+        .filter(|version| version.starts_with("HTTP/"))?;
     words.next()?.trim().parse().ok()
 }
 

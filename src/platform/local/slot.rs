@@ -251,12 +251,7 @@ async fn becomes_ready(
 }
 
 /// What was seen of a process that runs and did not get ready.
-fn not_ready(
-    runner: &Runner,
-    process: &Process,
-    port: Option<u16>,
-    last: &Mutex<Answer>,
-) -> Seen {
+fn not_ready(runner: &Runner, process: &Process, port: Option<u16>, last: &Mutex<Answer>) -> Seen {
     let after = runner.start_time();
     let Some(port) = port else {
         return Seen::Init(format!(
@@ -272,8 +267,16 @@ fn not_ready(
             others: sockets::ports_of_group(process.pid),
             after,
         },
-        Answer::Silent => Seen::NotReady { path, status: None, after },
-        Answer::Status(status) => Seen::NotReady { path, status: Some(status), after },
+        Answer::Silent => Seen::NotReady {
+            path,
+            status: None,
+            after,
+        },
+        Answer::Status(status) => Seen::NotReady {
+            path,
+            status: Some(status),
+            after,
+        },
     }
 }
 

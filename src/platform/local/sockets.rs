@@ -104,7 +104,9 @@ pub(super) fn kill_group(group: u32) {
 /// Bytes that this process holds in memory (`VmRSS` of proc(5)).
 pub(super) fn resident_bytes() -> Option<u64> {
     let status = fs::read_to_string(Path::new("/proc/self/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kibibytes * 1024)
 }
@@ -158,7 +160,10 @@ fn sockets_of(process: &Path) -> BTreeSet<u64> {
     entries
         .filter_map(|entry| {
             let target = std::fs::read_link(entry.ok()?.path()).ok()?;
-            let inode = target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?;
+            let inode = target
+                .to_str()?
+                .strip_prefix("socket:[")?
+                .strip_suffix(']')?;
             inode.parse().ok()
         })
         .collect()
@@ -214,7 +219,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let owner = owner_of(port).unwrap();
-        assert!(owner.ends_with(&format!("(process {})", std::process::id())), "{owner}");
+        assert!(
+            owner.ends_with(&format!("(process {})", std::process::id())),
+            "{owner}"
+        );
         drop(listener);
         assert_eq!(owner_of(port), None);
     }

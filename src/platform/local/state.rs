@@ -271,10 +271,9 @@ impl ServiceState {
 
     fn committed(&mut self, commit: Commit, at: Timestamp) -> Result<(), String> {
         for number in commit.split.revisions() {
-            let revision = self
-                .revisions
-                .get_mut(&number)
-                .ok_or_else(|| format!("it gives traffic to revision {number}, which is not there"))?;
+            let revision = self.revisions.get_mut(&number).ok_or_else(|| {
+                format!("it gives traffic to revision {number}, which is not there")
+            })?;
             revision.last_served_at = Some(at);
             revision.left = false;
         }
@@ -313,7 +312,8 @@ impl ServiceState {
     pub(super) fn superfluous(&self, newest: usize) -> Vec<RevisionNumber> {
         let serving = self.serving();
         let before = self.before_present();
-        let recent: Vec<RevisionNumber> = self.revisions.keys().rev().take(newest).copied().collect();
+        let recent: Vec<RevisionNumber> =
+            self.revisions.keys().rev().take(newest).copied().collect();
         self.revisions
             .keys()
             .filter(|number| {
@@ -362,13 +362,7 @@ pub(super) mod tests {
                 function: None,
                 routes: Vec::new(),
                 rollout: None,
-                analysis: Analysis {
-                    slow_milliseconds: None,
-                    tolerance: 1.25,
-                    harm: 1.0,
-                    max_hold_seconds: None,
-                    watch_seconds: None,
-                },
+                analysis: Analysis::default(),
             },
             digest: digest.into(),
             artifact: "/nowhere".into(),
@@ -511,7 +505,10 @@ pub(super) mod tests {
                 revision: RevisionNumber(1),
             },
         ] {
-            assert!(state_of(2, &[(1, None)]).apply(record.clone()).is_err(), "{record:?}");
+            assert!(
+                state_of(2, &[(1, None)]).apply(record.clone()).is_err(),
+                "{record:?}"
+            );
         }
     }
 

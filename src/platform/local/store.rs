@@ -46,9 +46,7 @@ impl Store {
         let path = self.service(service).join("staging").join(id);
         fs::create_private_dir(path.parent().unwrap_or(&path))?;
         let staged = Staged { path };
-        let root = from
-            .canonicalize()
-            .map_err(at("read", from))?;
+        let root = from.canonicalize().map_err(at("read", from))?;
         copy_directory(&root, &root, &staged.path)?;
         Ok(staged)
     }
@@ -245,7 +243,10 @@ fn stays_inside(parent: &Path, link: &Path) -> bool {
 }
 
 fn relative(root: &Path, path: &Path) -> String {
-    path.strip_prefix(root).unwrap_or(path).display().to_string()
+    path.strip_prefix(root)
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }
 
 #[cfg(test)]
@@ -270,9 +271,17 @@ mod tests {
         let staged = store.stage(&shop(), &from, "01A").unwrap();
         store.place(staged, &shop(), RevisionNumber(1)).unwrap();
         let artifact = store.artifact(&shop(), RevisionNumber(1));
-        let mode = artifact.join("bin/serve").metadata().unwrap().permissions().mode();
+        let mode = artifact
+            .join("bin/serve")
+            .metadata()
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o755);
-        assert_eq!(fs::read(&artifact.join("bin/again")).unwrap(), b"#!/bin/sh\n");
+        assert_eq!(
+            fs::read(&artifact.join("bin/again")).unwrap(),
+            b"#!/bin/sh\n"
+        );
         assert!(!artifact.join(".git").exists());
         assert_eq!(store.remove(&shop(), RevisionNumber(1)).unwrap(), 10 + 12);
         assert!(!artifact.exists());
@@ -288,7 +297,11 @@ mod tests {
             ("a/../../../x", false),
             ("./b", true),
         ] {
-            assert_eq!(stays_inside(Path::new("bin"), Path::new(link)), inside, "{link}");
+            assert_eq!(
+                stays_inside(Path::new("bin"), Path::new(link)),
+                inside,
+                "{link}"
+            );
         }
         let home = tempfile::tempdir().unwrap();
         let from = home.path().join("app");
@@ -300,7 +313,11 @@ mod tests {
             error,
             "the artifact's link `users` points outside of the artifact, to `/etc/passwd`"
         );
-        assert!(entries(&store.service(&shop()).join("staging")).unwrap().is_empty());
+        assert!(
+            entries(&store.service(&shop()).join("staging"))
+                .unwrap()
+                .is_empty()
+        );
         std::fs::remove_file(from.join("users")).unwrap();
         drop(std::os::unix::net::UnixListener::bind(from.join("socket")).unwrap());
         let error = store.stage(&shop(), &from, "01A").unwrap_err().to_string();
@@ -314,7 +331,9 @@ mod tests {
         for path in ["staging/01A", "revisions/1", "revisions/2", "revisions/x"] {
             std::fs::create_dir_all(store.service(&shop()).join(path)).unwrap();
         }
-        store.sweep(|name, number| name == "shop" && number.0 == 1).unwrap();
+        store
+            .sweep(|name, number| name == "shop" && number.0 == 1)
+            .unwrap();
         let left = entries(&store.service(&shop()).join("revisions")).unwrap();
         assert_eq!(left, [store.artifact(&shop(), RevisionNumber(1))]);
         assert!(!store.service(&shop()).join("staging").exists());

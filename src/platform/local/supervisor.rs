@@ -24,10 +24,12 @@ use super::address;
 use super::environment;
 use super::host::{Host, Shared};
 use super::ledger::Ledger;
+use super::metrics::Metrics;
 use super::places::{self, Place};
 use super::process::{self, Launcher};
-use super::protocol::{self, Build, Frame, Hello, Pruned, Request, ServiceStatus, SupervisorStatus};
-use super::metrics::Metrics;
+use super::protocol::{
+    self, Build, Frame, Hello, Pruned, Request, ServiceStatus, SupervisorStatus,
+};
 use super::proxy::{EnvironmentProxy, ServiceProxy};
 use super::sockets::{self, Leases};
 use super::state::{Record, ServiceState, State};
@@ -168,7 +170,12 @@ impl Supervisor {
                 }
             })
             .await?;
-        let Some(port) = self.shared.ledger.read(|state| state.environment_port).await else {
+        let Some(port) = self
+            .shared
+            .ledger
+            .read(|state| state.environment_port)
+            .await
+        else {
             return Ok(());
         };
         let listener = address::bind(port)?;
@@ -219,7 +226,11 @@ impl Supervisor {
     }
 
     /// Answers until it is told to end, and ends everything.
-    pub(super) async fn serve(self: Arc<Self>, listener: UnixListener, ended: impl Future<Output = ()>) {
+    pub(super) async fn serve(
+        self: Arc<Self>,
+        listener: UnixListener,
+        ended: impl Future<Output = ()>,
+    ) {
         tracing::info!("serving, process {}", std::process::id());
         let clients = Arc::new(tokio::sync::Semaphore::new(CLIENTS));
         let mut stopping = self.stopping.subscribe();

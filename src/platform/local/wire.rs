@@ -44,8 +44,23 @@ pub(super) enum Failure {
 
 /// The verbs of [`crate::fs::Error`] that a supervisor can use.
 const ACTIONS: [&str; 17] = [
-    "append to", "copy", "create", "lock", "look at", "make private", "open", "read", "remove",
-    "rename", "repair", "replace", "start", "store", "sync", "truncate", "write",
+    "append to",
+    "copy",
+    "create",
+    "lock",
+    "look at",
+    "make private",
+    "open",
+    "read",
+    "remove",
+    "rename",
+    "repair",
+    "replace",
+    "start",
+    "store",
+    "sync",
+    "truncate",
+    "write",
 ];
 
 impl From<Error> for Failure {
@@ -108,10 +123,7 @@ impl From<Failure> for Error {
                     .find(|known| *known == action)
                     .unwrap_or("use"),
                 path,
-                source: number.map_or_else(
-                    || io::Error::other(text),
-                    io::Error::from_raw_os_error,
-                ),
+                source: number.map_or_else(|| io::Error::other(text), io::Error::from_raw_os_error),
             }),
             Failure::Stopping => Self::Unreachable("it is being stopped".to_owned()),
         }
