@@ -71,7 +71,11 @@ fn all(revision: RevisionNumber) -> Split {
     Split::all(&[], revision)
 }
 
-async fn publish(p: P<'_>, service: &ServiceName, answers: &'static str) -> (RevisionNumber, String) {
+async fn publish(
+    p: P<'_>,
+    service: &ServiceName,
+    answers: &'static str,
+) -> (RevisionNumber, String) {
     let release = p.release(service, answers, Behaviour::Answers(answers));
     let published = p.platform().publish(&release, &|_| {}).await.unwrap();
     (published.revision, published.address.unwrap())
@@ -89,7 +93,10 @@ async fn shift(p: P<'_>, service: &ServiceName, split: Split) -> Token {
 async fn nothing_is_there_before_the_first_publish(p: P<'_>) {
     let service = name("never");
     let live = p.platform().observe(&service).await.unwrap();
-    assert_eq!((live.revisions.len(), live.split, live.kind), (0, None, None));
+    assert_eq!(
+        (live.revisions.len(), live.split, live.kind),
+        (0, None, None)
+    );
     assert!(!p.platform().services().await.unwrap().contains(&service));
     let nobody = p.platform().prepare(&service, one(), &|_| {}).await;
     assert!(matches!(nobody, Err(Error::NoRevision(_))), "{nobody:?}");
@@ -124,17 +131,25 @@ async fn a_commit_is_one_compare_and_swap(p: P<'_>) {
     assert_eq!(p.get(&address, "/", None).await.unwrap(), "a");
     let bob = commit(all(two()), "v1 r2", "bob");
     match p.platform().commit(&service, &before, &bob).await {
-        Err(Error::Conflict { winner: Some(winner) }) => assert_eq!(winner.actor.name, "ana"),
+        Err(Error::Conflict {
+            winner: Some(winner),
+        }) => assert_eq!(winner.actor.name, "ana"),
         other => panic!("{other:?}"),
     }
     let live = p.platform().observe(&service).await.unwrap();
-    assert_eq!((live.split, live.state.as_str()), (Some(all(one())), "v1 r1"));
+    assert_eq!(
+        (live.split, live.state.as_str()),
+        (Some(all(one())), "v1 r1")
+    );
     assert_eq!(live.token, after);
     // The same once more, as after an answer that was lost.
     let again = p.platform().commit(&service, &before, &ana).await.unwrap();
     assert_eq!(again, after);
     // A commit may have stopped what never had traffic.
-    p.platform().prepare(&service, two(), &|_| {}).await.unwrap();
+    p.platform()
+        .prepare(&service, two(), &|_| {})
+        .await
+        .unwrap();
     p.platform().commit(&service, &after, &bob).await.unwrap();
     assert_eq!(p.get(&address, "/", None).await.unwrap(), "b");
 }
@@ -156,7 +171,10 @@ async fn of_commits_at_once_one_wins(p: P<'_>) {
     let live = platform.observe(&service).await.unwrap();
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
     for lost in results.into_iter().filter_map(Result::err) {
-        let Error::Conflict { winner: Some(winner) } = lost else {
+        let Error::Conflict {
+            winner: Some(winner),
+        } = lost
+        else {
             panic!("{lost:?}");
         };
         assert_eq!(winner.actor.name, live.state);
@@ -169,7 +187,11 @@ async fn a_wrong_commit_is_refused_and_changes_nothing(p: P<'_>) {
     publish(p, &service, "a").await;
     let token = p.platform().observe(&service).await.unwrap().token;
     let long = "x".repeat(201);
-    for (split, state) in [(all(one()), long.as_str()), (all(one()), "ä"), (all(RevisionNumber(9)), "")] {
+    for (split, state) in [
+        (all(one()), long.as_str()),
+        (all(one()), "ä"),
+        (all(RevisionNumber(9)), ""),
+    ] {
         let refused = p
             .platform()
             .commit(&service, &token, &commit(split, state, "ana"))
@@ -192,16 +214,26 @@ async fn a_release_that_does_not_start_says_why(p: P<'_>) {
     let (_, address) = publish(p, &service, "a").await;
     shift(p, &service, all(one())).await;
     let release = p.release(&service, "broken", Behaviour::NeedsVariable);
-    let Err(Error::DoesNotStart { revision, diagnosis }) =
-        p.platform().publish(&release, &|_| {}).await
+    let Err(Error::DoesNotStart {
+        revision,
+        diagnosis,
+    }) = p.platform().publish(&release, &|_| {}).await
     else {
         panic!("it started");
     };
     assert_eq!(revision, two());
     assert!(diagnosis.summary.contains("exit code 1"), "{diagnosis:?}");
-    assert!(diagnosis.cause.as_ref().unwrap().contains("MISSING"), "{diagnosis:?}");
+    assert!(
+        diagnosis.cause.as_ref().unwrap().contains("MISSING"),
+        "{diagnosis:?}"
+    );
     assert!(!diagnosis.evidence.is_empty() && diagnosis.evidence.len() <= 10);
-    let again = p.platform().diagnose(&service, two()).await.unwrap().unwrap();
+    let again = p
+        .platform()
+        .diagnose(&service, two())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(again.id, diagnosis.id);
     assert_eq!(p.platform().diagnose(&service, one()).await.unwrap(), None);
     let live = p.platform().observe(&service).await.unwrap();
@@ -237,7 +269,10 @@ async fn a_rollback_prepares_what_was_stopped_and_marks_what_it_leaves(p: P<'_>)
     shift(p, &service, all(one())).await;
     publish(p, &service, "b").await;
     let token = shift(p, &service, all(two())).await;
-    p.platform().prepare(&service, one(), &|_| {}).await.unwrap();
+    p.platform()
+        .prepare(&service, one(), &|_| {})
+        .await
+        .unwrap();
     let back = Commit {
         leaves: Some(two()),
         ..commit(all(one()), "", "ana")
@@ -245,10 +280,22 @@ async fn a_rollback_prepares_what_was_stopped_and_marks_what_it_leaves(p: P<'_>)
     p.platform().commit(&service, &token, &back).await.unwrap();
     assert_eq!(p.get(&address, "/", None).await.unwrap(), "a");
     let live = p.platform().observe(&service).await.unwrap();
-    let left: Vec<bool> = live.revisions.iter().map(|revision| revision.left).collect();
+    let left: Vec<bool> = live
+        .revisions
+        .iter()
+        .map(|revision| revision.left)
+        .collect();
     assert_eq!(left, [false, true]);
-    assert!(live.revisions.iter().all(|revision| revision.last_served_at.is_some()));
-    assert!(live.revisions.iter().all(|revision| revision.served_healthily));
+    assert!(
+        live.revisions
+            .iter()
+            .all(|revision| revision.last_served_at.is_some())
+    );
+    assert!(
+        live.revisions
+            .iter()
+            .all(|revision| revision.served_healthily)
+    );
 }
 
 /// A switch loses no request: those under way end where they are.
@@ -280,7 +327,10 @@ async fn each_route_has_weights_of_its_own(p: P<'_>) {
     };
     let half = Weights::new(BTreeMap::from([(one(), 50), (two(), 50)])).unwrap();
     let split = Split {
-        routes: vec![RouteSplit { route, weights: half }],
+        routes: vec![RouteSplit {
+            route,
+            weights: half,
+        }],
         rest: Weights::all(one()),
     };
     shift(p, &service, split).await;
@@ -322,7 +372,10 @@ async fn the_log_has_what_a_revision_wrote(p: P<'_>) {
         .await
         .unwrap();
     assert!(lines.iter().all(|line| line.revision == two()));
-    assert!(lines.iter().any(|line| line.text == "answering b"), "{lines:?}");
+    assert!(
+        lines.iter().any(|line| line.text == "answering b"),
+        "{lines:?}"
+    );
     assert!(lines.is_sorted_by_key(|line| line.at));
 }
 
@@ -334,7 +387,14 @@ async fn publishes_at_once_get_numbers_of_their_own(p: P<'_>) {
     let publishing = digests.map(|digest| {
         let release = p.release(&service, digest, Behaviour::Answers("x"));
         let platform = Arc::clone(&platform);
-        async move { platform.publish(&release, &|_| {}).await.unwrap().revision.0 }
+        async move {
+            platform
+                .publish(&release, &|_| {})
+                .await
+                .unwrap()
+                .revision
+                .0
+        }
     });
     let numbers = futures_util::future::join_all(publishing).await;
     let mut distinct = numbers.clone();

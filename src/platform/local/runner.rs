@@ -121,7 +121,10 @@ impl Runner {
             }
             Kind::Function => {
                 let pool = make_pool(&plan, slots, Arc::clone(&restarts)).await?;
-                (None, Some(pool))
+                let target = Target::Function(Arc::clone(&pool) as _);
+                let backend = Backend::new(plan.revision, target);
+                backend.set_available(false);
+                (Some(backend), Some(pool))
             }
             Kind::Worker => (None, None),
         };

@@ -96,7 +96,12 @@ impl Home {
     }
 
     fn release(&self, service: &str, digest: &str) -> Release {
-        Proving::release(self, &ServiceName::new(service).unwrap(), digest, Behaviour::Answers("a"))
+        Proving::release(
+            self,
+            &ServiceName::new(service).unwrap(),
+            digest,
+            Behaviour::Answers("a"),
+        )
     }
 
     async fn kill_supervisor(&self) -> u32 {
@@ -135,16 +140,22 @@ impl Drop for Home {
         let local = Arc::clone(&self.local);
         // A test may fail in the middle: nothing of it may go on running.
         let stopping = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.unwrap().block_on(async { drop(local.stop().await) });
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime
+                .unwrap()
+                .block_on(async { drop(local.stop().await) });
         });
         drop(stopping.join());
     }
 }
 
 fn is_zombie(pid: u32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat").as_ref())
-        .is_ok_and(|stat| stat.rsplit_once(')').is_some_and(|(_, rest)| rest.starts_with(" Z")))
+    fs::read_to_string(format!("/proc/{pid}/stat").as_ref()).is_ok_and(|stat| {
+        stat.rsplit_once(')')
+            .is_some_and(|(_, rest)| rest.starts_with(" Z"))
+    })
 }
 
 /// Waits for something that has no event.
@@ -160,12 +171,23 @@ async fn until(mut what: impl FnMut() -> bool) {
 
 async fn get(address: &str, path: &str, forced: Option<&str>) -> Result<String, String> {
     let host = address.strip_prefix("http://").unwrap();
-    let mut stream = TcpStream::connect(host).await.map_err(|error| error.to_string())?;
-    let header = forced.map_or(String::new(), |forced| format!("x-squad-canary: {forced}\r\n"));
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n{header}connection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.map_err(|error| error.to_string())?;
+    let mut stream = TcpStream::connect(host)
+        .await
+        .map_err(|error| error.to_string())?;
+    let header = forced.map_or(String::new(), |forced| {
+        format!("x-squad-canary: {forced}\r\n")
+    });
+    let request =
+        format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n{header}connection: close\r\n\r\n");
+    stream
+        .write_all(request.as_bytes())
+        .await
+        .map_err(|error| error.to_string())?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.map_err(|error| error.to_string())?;
+    stream
+        .read_to_string(&mut answer)
+        .await
+        .map_err(|error| error.to_string())?;
     match answer.split_once("\r\n\r\n") {
         Some((head, body)) if head.starts_with("HTTP/1.1 200") => Ok(body.to_owned()),
         _ => Err(answer),
@@ -202,14 +224,24 @@ impl Proving for Home {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_contract() {
     let home = Home::new();
-    assert!(contract::run(&home).await.is_empty(), "the local platform can do all of it");
+    assert!(
+        contract::run(&home).await.is_empty(),
+        "the local platform can do all of it"
+    );
 }
 
 #[tokio::test]
 async fn looking_at_an_environment_that_never_was_starts_nothing() {
     let home = Home::new();
     let service = ServiceName::new("shop").unwrap();
-    assert!(home.local.observe(&service).await.unwrap().revisions.is_empty());
+    assert!(
+        home.local
+            .observe(&service)
+            .await
+            .unwrap()
+            .revisions
+            .is_empty()
+    );
     assert!(home.local.services().await.unwrap().is_empty());
     assert_eq!(home.local.status().await.unwrap(), None);
     assert!(!home.state().exists());
@@ -230,7 +262,11 @@ async fn ten_clients_at_once_start_one_supervisor() {
 async fn a_killed_supervisor_comes_back_with_everything_and_leaves_no_orphan() {
     let home = Home::new();
     let service = ServiceName::new("shop").unwrap();
-    let published = home.local.publish(&home.release("shop", "a"), &|_| {}).await.unwrap();
+    let published = home
+        .local
+        .publish(&home.release("shop", "a"), &|_| {})
+        .await
+        .unwrap();
     let address = published.address.unwrap();
     home.shift("shop", 1).await;
     let before = home.local.observe(&service).await.unwrap();
@@ -249,10 +285,23 @@ async fn a_killed_supervisor_comes_back_with_everything_and_leaves_no_orphan() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn supervisor_and_watchers_killed_together_leave_no_orphan() {
     let home = Home::new();
-    home.local.publish(&home.release("shop", "a"), &|_| {}).await.unwrap();
-    let [process] = home.processes()[..] else { panic!("{:?}", home.processes()) };
+    home.local
+        .publish(&home.release("shop", "a"), &|_| {})
+        .await
+        .unwrap();
+    let [process] = home.processes()[..] else {
+        panic!("{:?}", home.processes())
+    };
     let status = fs::read_to_string(format!("/proc/{process}/stat").as_ref()).unwrap();
-    let watcher: i32 = status.rsplit_once(')').unwrap().1.split_whitespace().nth(1).unwrap().parse().unwrap();
+    let watcher: i32 = status
+        .rsplit_once(')')
+        .unwrap()
+        .1
+        .split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap();
     let supervisor = home.local.status().await.unwrap().unwrap().pid;
     for pid in [i32::try_from(supervisor).unwrap(), watcher] {
         let pid = rustix::process::Pid::from_raw(pid).unwrap();
@@ -264,15 +313,25 @@ async fn supervisor_and_watchers_killed_together_leave_no_orphan() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_with_traffic_that_dies_is_started_again_and_no_request_fails() {
     let home = Home::new();
-    let published = home.local.publish(&home.release("shop", "a"), &|_| {}).await.unwrap();
+    let published = home
+        .local
+        .publish(&home.release("shop", "a"), &|_| {})
+        .await
+        .unwrap();
     home.shift("shop", 1).await;
-    let [process] = home.processes()[..] else { panic!("{:?}", home.processes()) };
+    let [process] = home.processes()[..] else {
+        panic!("{:?}", home.processes())
+    };
     let raw = rustix::process::Pid::from_raw(i32::try_from(process).unwrap()).unwrap();
     rustix::process::kill_process(raw, rustix::process::Signal::KILL).unwrap();
     until(|| !home.processes().contains(&process)).await;
     let address = published.address.unwrap();
     assert_eq!(get(&address, "/", None).await.unwrap(), "a");
-    let live = home.local.observe(&ServiceName::new("shop").unwrap()).await.unwrap();
+    let live = home
+        .local
+        .observe(&ServiceName::new("shop").unwrap())
+        .await
+        .unwrap();
     assert_eq!(live.revisions[0].health, Health::Ok);
     let mut said = Vec::new();
     let mut note = |line: crate::platform::LogLine| {
@@ -280,8 +339,15 @@ async fn a_process_with_traffic_that_dies_is_started_again_and_no_request_fails(
         true
     };
     let service = ServiceName::new("shop").unwrap();
-    home.local.logs(&service, &LogQuery::default(), &mut note).await.unwrap();
-    assert!(said.iter().any(|text| text.starts_with("ended with signal 9 (SIGKILL)")), "{said:?}");
+    home.local
+        .logs(&service, &LogQuery::default(), &mut note)
+        .await
+        .unwrap();
+    assert!(
+        said.iter()
+            .any(|text| text.starts_with("ended with signal 9 (SIGKILL)")),
+        "{said:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -293,7 +359,10 @@ async fn twenty_publishes_at_once_all_serve_and_stop_ends_all() {
         async move { local.publish(&release, &|_| {}).await.unwrap() }
     });
     let published = futures_util::future::join_all(publishing).await;
-    let mut addresses: Vec<_> = published.into_iter().filter_map(|one| one.address).collect();
+    let mut addresses: Vec<_> = published
+        .into_iter()
+        .filter_map(|one| one.address)
+        .collect();
     addresses.sort();
     addresses.dedup();
     assert_eq!(addresses.len(), 20);
@@ -307,7 +376,11 @@ async fn twenty_publishes_at_once_all_serve_and_stop_ends_all() {
 async fn a_kept_port_that_is_taken_names_its_owner_and_is_used_again_once_it_is_free() {
     let home = Home::new();
     let service = ServiceName::new("shop").unwrap();
-    let published = home.local.publish(&home.release("shop", "a"), &|_| {}).await.unwrap();
+    let published = home
+        .local
+        .publish(&home.release("shop", "a"), &|_| {})
+        .await
+        .unwrap();
     home.shift("shop", 1).await;
     let address = published.address.unwrap();
     home.local.stop().await.unwrap();
@@ -315,41 +388,75 @@ async fn a_kept_port_that_is_taken_names_its_owner_and_is_used_again_once_it_is_
     let live = home.local.observe(&service).await.unwrap();
     assert_eq!(live.revisions[0].health, Health::Failed);
     let problem = live.revisions[0].problem.clone().unwrap();
-    assert!(problem.contains(&format!("(process {})", std::process::id())), "{problem}");
-    let refused = home.local.publish(&home.release("shop", "b"), &|_| {}).await;
-    assert!(matches!(refused, Err(Error::PortTaken { owner: Some(_), .. })), "{refused:?}");
+    assert!(
+        problem.contains(&format!("(process {})", std::process::id())),
+        "{problem}"
+    );
+    let refused = home
+        .local
+        .publish(&home.release("shop", "b"), &|_| {})
+        .await;
+    assert!(
+        matches!(refused, Err(Error::PortTaken { owner: Some(_), .. })),
+        "{refused:?}"
+    );
     drop(taking);
-    assert_eq!(home.local.observe(&service).await.unwrap().revisions[0].health, Health::Ok);
+    assert_eq!(
+        home.local.observe(&service).await.unwrap().revisions[0].health,
+        Health::Ok
+    );
     assert_eq!(get(&address, "/", None).await.unwrap(), "a");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_journal_is_refused_and_can_be_set_aside() {
     let home = Home::new();
-    home.local.publish(&home.release("shop", "a"), &|_| {}).await.unwrap();
+    home.local
+        .publish(&home.release("shop", "a"), &|_| {})
+        .await
+        .unwrap();
     home.local.stop().await.unwrap();
     let path = home.state().join("journal");
     let mut bytes = fs::read(&path).unwrap();
     bytes[40] ^= 1;
     fs::write_durably(&path, &bytes, 0o600).unwrap();
     let service = ServiceName::new("shop").unwrap();
-    let Err(Error::CorruptJournal { path: named, offset, .. }) = home.local.observe(&service).await
+    let Err(Error::CorruptJournal {
+        path: named,
+        offset,
+        ..
+    }) = home.local.observe(&service).await
     else {
         panic!("accepted");
     };
     assert_eq!((named, offset), (path.clone(), 16));
     let now = "2025-01-02T03:04:05Z".parse().unwrap();
     home.local.reset_journal(now).unwrap().unwrap();
-    let again = home.local.publish(&home.release("shop", "a"), &|_| {}).await.unwrap();
-    assert_eq!(again.revision, RevisionNumber(2), "a number is never used again");
-    assert!(home.local.reset_journal(now).is_err(), "not while it is in use");
+    let again = home
+        .local
+        .publish(&home.release("shop", "a"), &|_| {})
+        .await
+        .unwrap();
+    assert_eq!(
+        again.revision,
+        RevisionNumber(2),
+        "a number is never used again"
+    );
+    assert!(
+        home.local.reset_journal(now).is_err(),
+        "not while it is in use"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_way_of_not_starting_has_its_diagnosis() {
     let home = Home::new();
     let cases: [(&str, &[&str], &str); 5] = [
-        ("exits", &["sh", "-c", "echo no database; exit 3"], "process-exited"),
+        (
+            "exits",
+            &["sh", "-c", "echo no database; exit 3"],
+            "process-exited",
+        ),
         ("killed", &["sh", "-c", "kill -SEGV $$"], "killed-by-signal"),
         ("missing", &["bin/nothing"], "command-not-found"),
         ("deaf", &["sleep", "60"], "port-not-opened"),
@@ -369,30 +476,47 @@ async fn each_way_of_not_starting_has_its_diagnosis() {
         let local = Arc::clone(&home.local);
         async move {
             match local.publish(&release, &|_| {}).await {
-                Err(Error::DoesNotStart { diagnosis, .. }) => assert_eq!(diagnosis.id, id, "{diagnosis:?}"),
+                Err(Error::DoesNotStart { diagnosis, .. }) => {
+                    assert_eq!(diagnosis.id, id, "{diagnosis:?}")
+                }
                 other => panic!("{name}: {other:?}"),
             }
         }
     });
     futures_util::future::join_all(starting).await;
-    assert!(home.processes().is_empty(), "what does not start is stopped");
+    assert!(
+        home.processes().is_empty(),
+        "what does not start is stopped"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_follower_hears_what_is_written_from_now_on() {
     let home = Home::new();
     let service = ServiceName::new("shop").unwrap();
-    home.local.publish(&home.release("shop", "a"), &|_| {}).await.unwrap();
+    home.local
+        .publish(&home.release("shop", "a"), &|_| {})
+        .await
+        .unwrap();
     let local = Home::connect(home.directory.path());
     let (tell, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let following = tokio::spawn(async move {
-        let query = LogQuery { follow: true, tail: Some(1), ..LogQuery::default() };
+        let query = LogQuery {
+            follow: true,
+            tail: Some(1),
+            ..LogQuery::default()
+        };
         let service = ServiceName::new("shop").unwrap();
-        local.logs(&service, &query, &mut |line| tell.send(line).is_ok()).await
+        local
+            .logs(&service, &query, &mut |line| tell.send(line).is_ok())
+            .await
     });
     let first = heard.recv().await.unwrap();
     assert!(first.text.starts_with("ready after"), "{}", first.text);
-    home.local.retire(&service, RevisionNumber(1)).await.unwrap();
+    home.local
+        .retire(&service, RevisionNumber(1))
+        .await
+        .unwrap();
     assert_eq!(heard.recv().await.unwrap().text, "stopped");
     following.abort();
 }
@@ -409,7 +533,10 @@ async fn secrets_reach_the_process_and_nothing_else() {
     );
     let published = home.local.publish(&release, &|_| {}).await.unwrap();
     home.shift("shop", 1).await;
-    assert_eq!(get(&published.address.unwrap(), "/", None).await.unwrap(), "correct-horse");
+    assert_eq!(
+        get(&published.address.unwrap(), "/", None).await.unwrap(),
+        "correct-horse"
+    );
     for file in ["journal", "supervisor.log", "services/shop/log/log.jsonl"] {
         let bytes = fs::read(&home.state().join(file)).unwrap();
         let text = String::from_utf8_lossy(&bytes);
