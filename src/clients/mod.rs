@@ -3,6 +3,7 @@
 pub(crate) mod audit_store;
 pub(crate) mod device_key;
 pub(crate) mod git;
+pub(crate) mod git_remote;
 pub(crate) mod outbox;
 pub(crate) mod pin;
 pub(crate) mod process;

@@ -7,18 +7,18 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::error::Error;
-use super::manifest;
+use super::members;
 use super::org::{self, OrgFile};
 use super::origin::Origin;
 use super::person::{self, Person};
-use super::place::{Mistake, Place, Role, SourceFile, nearest};
+use super::place::{self, Mistake, NOT_TOML, Place, Role, SourceFile};
 use super::reader::{Effective, Findings};
 use super::selection::{ChosenBy, ORG_FILE, SNAPSHOT_FILE, Selected, Selection, cache_of, select};
-use super::tree::{self, Node};
-use super::workspace::{self, Found, Manifest};
-use super::{Config, Member, Org, Sources};
+use super::tree;
+use super::workspace::{self, Found};
+use super::{Config, MANIFEST, Org, Sources};
 use crate::domain::environment::Environment;
-use crate::domain::name::{EnvironmentName, OrgName, ServiceName};
+use crate::domain::name::{EnvironmentName, OrgName};
 use crate::domain::org::{Committed, Registry, Snapshot, Source};
 use crate::env::{self, Directories};
 use crate::fs;
@@ -33,6 +33,8 @@ const PATIENCE: SignedDuration = SignedDuration::from_mins(1);
 pub(crate) enum Need {
     /// Nothing.
     Nothing,
+    /// Nothing that could be had: the remote did not answer a moment ago, so what is here has to do.
+    Stale(Box<Snapshot>),
     /// The org's repository, fetched into `cache`.
     Fetch {
         /// Its address, with the credentials that were given.
@@ -53,14 +55,17 @@ pub(crate) struct Draft<'a> {
     found: Found,
     person: Person,
     selection: Selection,
+    /// Of the services' files.
+    service_mistakes: Vec<Mistake>,
+    /// Of all other files.
     mistakes: Vec<Mistake>,
 }
 
 impl<'a> Draft<'a> {
     /// Reads what lies on this machine. Mistakes in files do not stop it; they are reported at the end.
     pub(crate) fn read(sources: &'a Sources<'a>) -> Result<Self, Error> {
-        let mut mistakes = Vec::new();
-        let found = workspace::find(sources.directory, &mut mistakes)?;
+        let (mut service_mistakes, mut mistakes) = (Vec::new(), Vec::new());
+        let found = workspace::find(sources.directory, &mut service_mistakes)?;
         let person = person::read(sources.directories, sources.directory, &mut mistakes)?;
         let registry = person::registry(sources.directories, sources.directory, &mut mistakes)?;
         let selection = selection(sources, &found, &person, &registry)?;
@@ -69,8 +74,17 @@ impl<'a> Draft<'a> {
             found,
             person,
             selection,
+            service_mistakes,
             mistakes,
         })
+    }
+
+    /// Leaves the services' files out, with all their mistakes: a change of `squad.toml` that is half done must
+    /// not keep anybody from stopping what is live.
+    pub(crate) fn without_services(mut self) -> Self {
+        self.found = Found::default();
+        self.service_mistakes.clear();
+        self
     }
 
     /// What must be brought to this machine first.
@@ -92,11 +106,14 @@ impl<'a> Draft<'a> {
             Source::Git(url) => {
                 let cache = cache_of(url, self.sources.directories);
                 let snapshot = snapshot(url, self.sources.directories);
-                if snapshot
-                    .as_ref()
-                    .is_some_and(|snapshot| is_fresh(snapshot, now))
-                {
-                    return Need::Nothing;
+                match &snapshot {
+                    Some(snapshot) if is_lately(snapshot.fetched_at, now, FRESH) => {
+                        return Need::Nothing;
+                    }
+                    Some(snapshot) if is_lately(snapshot.tried_at, now, PATIENCE) => {
+                        return Need::Stale(Box::new(snapshot.clone()));
+                    }
+                    _ => {}
                 }
                 Need::Fetch {
                     url: url.clone(),
@@ -107,11 +124,20 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Where the selected org lies.
+    pub(crate) fn org_source(&self) -> Option<Source> {
+        match &self.selection {
+            Selection::Known(selected) => Some(selected.source.clone()),
+            Selection::None | Selection::Missing(..) => None,
+        }
+    }
+
     /// Puts everything together and reports all mistakes. `committed` is what [`Need::Committed`] asked for;
     /// without it, the protected environments of an org in a work tree cannot be used.
     pub(crate) fn finish(mut self, committed: Option<Committed>) -> Result<Config, Error> {
         let mut warnings = Vec::new();
         let mut missing_org = None;
+        self.mistakes.append(&mut self.service_mistakes);
         let org = match std::mem::replace(&mut self.selection, Selection::None) {
             Selection::None => None,
             Selection::Missing(name, place) => {
@@ -128,8 +154,8 @@ impl<'a> Draft<'a> {
             }
         };
         let (environments, uncommitted) = environments(org.as_ref(), &mut warnings);
-        let known = org.as_ref().map(|org| names(org));
-        let members = members(
+        let known = org.as_ref().map(names);
+        let members = members::read(
             std::mem::take(&mut self.found.services),
             self.found.defaults.as_ref(),
             org.as_ref().and_then(|org| org.file.defaults.as_ref()),
@@ -156,6 +182,61 @@ impl<'a> Draft<'a> {
             config.refuse_other_org(member)?;
         }
         Ok(config)
+    }
+}
+
+impl Draft<'_> {
+    /// [`finish`](Self::finish), and an `org.toml` in the directory itself: how an org checks its own file.
+    pub(crate) fn check(self, committed: Option<Committed>) -> Result<Vec<String>, Error> {
+        let directory = self.sources.directory;
+        let own = directory.join(ORG_FILE);
+        let mut files = Vec::new();
+        let mut mistakes = Vec::new();
+        if let Some(file) = place::read(&own, directory, Role::Org, &mut mistakes)? {
+            read_org(&file, Some(directory), &mut mistakes);
+            files.push(file.shown.clone());
+        }
+        match self.finish(committed) {
+            Ok(config) => {
+                if let Some(root) = &config.root {
+                    files.push(place::shown(&root.join(MANIFEST), directory));
+                }
+                for member in &config.members {
+                    files.push(place::shown(&member.path, directory));
+                }
+                if let Some(org) = &config.org {
+                    let file = match &org.selected.source {
+                        Source::Directory(of) => place::shown(&of.join(ORG_FILE), directory),
+                        Source::Git(url) => super::without_password(url),
+                    };
+                    files.push(file);
+                }
+            }
+            Err(Error::Mistakes(more)) => mistakes.extend(more),
+            Err(error) if mistakes.is_empty() => return Err(error),
+            Err(_) => {}
+        }
+        if !mistakes.is_empty() {
+            return Err(Error::Mistakes(in_order(mistakes)));
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        files.retain(|file| seen.insert(file.clone()));
+        Ok(files)
+    }
+}
+
+/// Reads and checks an org's file by itself.
+pub(crate) fn read_org_alone(source: &Source, sources: &Sources<'_>) -> Result<OrgFile, Error> {
+    let mut mistakes = Vec::new();
+    let selected = Selected {
+        by: ChosenBy::Flag,
+        alias: None,
+        source: source.clone(),
+    };
+    let org = org_of(selected, None, sources, &mut mistakes)?;
+    match org {
+        Some(org) if mistakes.is_empty() => Ok(org.file),
+        _ => Err(Error::Mistakes(in_order(mistakes))),
     }
 }
 
@@ -213,13 +294,10 @@ fn snapshot(url: &str, directories: &Directories) -> Option<Snapshot> {
     serde_json::from_slice(&fs::read(&path).ok()?).ok()
 }
 
-/// Whether the remote was asked lately. A clock that was set back makes nothing fresh.
-fn is_fresh(snapshot: &Snapshot, now: Timestamp) -> bool {
-    let lately = |since: Timestamp, most: SignedDuration| {
-        let age = now.duration_since(since);
-        !age.is_negative() && age < most
-    };
-    lately(snapshot.fetched_at, FRESH) || lately(snapshot.tried_at, PATIENCE)
+/// Whether something happened less than `most` ago. A clock that was set back makes nothing recent.
+fn is_lately(since: Timestamp, now: Timestamp, most: SignedDuration) -> bool {
+    let age = now.duration_since(since);
+    !age.is_negative() && age < most
 }
 
 /// Reads an org's file. None only when it has mistakes, which are noted.
@@ -232,13 +310,12 @@ fn org_of(
     match selected.source.clone() {
         Source::Directory(directory) => {
             let path = directory.join(ORG_FILE);
-            let Some(text) = fs::read_if_there(&path)? else {
+            let Some(file) = place::read(&path, sources.directory, Role::Org, mistakes)? else {
                 return Err(Error::NoOrgFile {
                     path,
                     alias: selected.alias,
                 });
             };
-            let file = SourceFile::new(&path, sources.directory, text, Role::Org);
             let read = read_org(&file, Some(&directory), mistakes);
             let committed = committed.unwrap_or_default();
             let is_same = committed.text.as_ref() == Some(&file.text);
@@ -307,17 +384,8 @@ pub(crate) fn read_org(
 
 /// Every name that the org's file has, in either form.
 fn names(org: &Org) -> Vec<EnvironmentName> {
-    let committed = org
-        .committed
-        .iter()
-        .flat_map(|file| file.environments.keys());
-    let mut names: Vec<EnvironmentName> = org
-        .file
-        .environments
-        .keys()
-        .chain(committed)
-        .cloned()
-        .collect();
+    let committed = org.committed.iter().flat_map(|file| &file.names);
+    let mut names: Vec<EnvironmentName> = org.file.names.iter().chain(committed).cloned().collect();
     names.sort();
     names.dedup();
     names
@@ -378,135 +446,6 @@ fn environments(
     (usable, uncommitted)
 }
 
-/// Reads every service once, for no environment and for each that it has overrides for, and notes mistakes.
-fn members(
-    manifests: Vec<Manifest>,
-    defaults: Option<&Node>,
-    org_defaults: Option<&Node>,
-    environments: Option<&[EnvironmentName]>,
-    mistakes: &mut Vec<Mistake>,
-) -> Vec<Member> {
-    let mut members: Vec<(Member, Place)> = Vec::new();
-    for manifest in manifests {
-        let findings = Findings::default();
-        let mut tree = manifest.tree;
-        for defaults in [defaults, org_defaults].into_iter().flatten() {
-            tree = tree::with_defaults(&tree, defaults);
-        }
-        let (base, overrides) = tree.without("env");
-        let name = manifest::service(&base, &findings).map(|service| service.name);
-        if let Some(overrides) = &overrides {
-            check_overrides(&base, overrides, environments, &findings);
-        }
-        mistakes.extend(workspace::suppressed(
-            findings.take_mistakes(),
-            manifest.broken,
-        ));
-        let place = base
-            .at(&["service", "name"])
-            .and_then(|node| node.place.clone());
-        let (Some(name), Some(place), Some(directory)) = (name, place, manifest.path.parent())
-        else {
-            continue;
-        };
-        members.push((
-            Member {
-                name,
-                directory: directory.to_owned(),
-                path: manifest.path,
-                base,
-                overrides,
-            },
-            place,
-        ));
-    }
-    note_duplicates(&members, mistakes);
-    let mut members: Vec<Member> = members.into_iter().map(|(member, _)| member).collect();
-    members.sort_by(|a, b| a.name.cmp(&b.name));
-    members
-}
-
-fn note_duplicates(members: &[(Member, Place)], mistakes: &mut Vec<Mistake>) {
-    let mut first: BTreeMap<&ServiceName, &Place> = BTreeMap::new();
-    for (member, place) in members {
-        if let Some(other) = first.get(&member.name) {
-            mistakes.push(Mistake {
-                place: place.clone(),
-                message: format!(
-                    "two services are named `{}`: the other one is in {}",
-                    member.name,
-                    other.shown()
-                ),
-                missing: false,
-            });
-        } else {
-            first.insert(&member.name, place);
-        }
-    }
-}
-
-fn check_overrides(
-    base: &Node,
-    overrides: &Node,
-    environments: Option<&[EnvironmentName]>,
-    findings: &Findings,
-) {
-    let Some(table) = overrides.table() else {
-        if let Some(place) = &overrides.place {
-            let what = overrides.value.what();
-            findings.mistake(place, format!("`env` is {what}; it must be a table"));
-        }
-        return;
-    };
-    for (text, entry) in table {
-        let key = entry.key.as_ref();
-        let Some(name) = org::key_name::<EnvironmentName>(text, key, findings) else {
-            continue;
-        };
-        if let (Some(known), Some(key)) = (environments, key)
-            && !known.contains(&name)
-        {
-            let names: Vec<&str> = known.iter().map(EnvironmentName::as_str).collect();
-            let message = nearest(text, names.iter().copied()).map_or_else(
-                || {
-                    let known = super::check::listed(&names);
-                    format!("the org has no environment `{text}`; it has {known}")
-                },
-                |meant| format!("the org has no environment `{text}`; did you mean `{meant}`?"),
-            );
-            findings.mistake(key, message);
-        }
-        let over = &entry.node;
-        if over.table().is_none() {
-            if let Some(place) = &over.place {
-                let what = over.value.what();
-                findings.mistake(place, format!("`env.{text}` is {what}; it must be a table"));
-            }
-            continue;
-        }
-        for identity in manifest::IDENTITY {
-            if let Some(place) = over
-                .at(&["service", identity])
-                .and_then(|node| node.place.clone())
-            {
-                let message = format!("`service.{identity}` is the same in every environment");
-                findings.mistake(&place, message);
-            }
-        }
-        for key in ["schema", "workspace", "env"] {
-            if let Some(place) = over
-                .table()
-                .and_then(|table| table.get(key))
-                .and_then(|entry| entry.key.clone())
-            {
-                findings.mistake(&place, format!("`{key}` cannot be set for one environment"));
-            }
-        }
-        let (over, _) = over.clone().without("env");
-        manifest::service(&tree::merge(base, &over), findings);
-    }
-}
-
 /// In the order of the files and lines, each once, and without those that a broken line led to.
 fn in_order(mut mistakes: Vec<Mistake>) -> Vec<Mistake> {
     mistakes.sort_by(|a, b| {
@@ -514,17 +453,19 @@ fn in_order(mut mistakes: Vec<Mistake>) -> Vec<Mistake> {
         key(a).cmp(&key(b))
     });
     mistakes.dedup_by(|a, b| {
+        // A default with an unknown key is seen where it is written and again in every service.
+        let unknown = |mistake: &Mistake| mistake.message.starts_with("unknown key");
         a.place.file.path == b.place.file.path
             && a.place.start == b.place.start
-            && a.message == b.message
+            && (a.message == b.message || (unknown(a) && unknown(b)))
     });
     let broken: Vec<Place> = mistakes
         .iter()
-        .filter(|mistake| mistake.message.starts_with("this is not TOML"))
+        .filter(|mistake| mistake.message.starts_with(NOT_TOML))
         .map(|mistake| mistake.place.clone())
         .collect();
     mistakes.retain(|mistake| {
-        mistake.message.starts_with("this is not TOML")
+        mistake.message.starts_with(NOT_TOML)
             || !broken.iter().any(|place| place.is_beside(&mistake.place))
     });
     mistakes
@@ -537,11 +478,7 @@ impl From<&ChosenBy> for Origin {
             ChosenBy::Flag => Self::Flag("--org"),
             ChosenBy::Variable => Self::Variable(env::SQUAD_ORG),
             ChosenBy::Service(place) | ChosenBy::Person(place) => Self::of(Some(place), None),
-            ChosenBy::Use => Self::File {
-                path: person::ORGS_FILE.to_owned(),
-                line: 1,
-                org: None,
-            },
+            ChosenBy::Use => Self::Command("squad org use"),
         }
     }
 }

@@ -17,6 +17,19 @@
 )]
 
 mod audit;
+mod config;
+mod deploy;
+mod docs;
+mod errors;
+mod generated;
 mod harness;
+mod kill;
 mod layers;
+mod org;
+mod rollback;
+mod status;
+mod stream;
 mod support;
+mod sync_order;
+mod terminal;
+mod workspace;

@@ -12,9 +12,11 @@
 mod answer;
 mod event;
 mod failure;
+mod gateway;
 mod identifier;
 mod pool;
 mod runtime_api;
+mod shared;
 mod slot;
 mod start;
 #[cfg(test)]
