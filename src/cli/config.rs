@@ -5,8 +5,8 @@ use clap::Subcommand;
 use super::context::Context;
 use super::view::config as view;
 use crate::config::{self, Origin, Setting};
-use crate::domain::name::{EnvironmentName, ServiceName};
-use crate::error::{Error, Kind, Result};
+use crate::domain::name::ServiceName;
+use crate::error::Result;
 use crate::output::Style;
 
 /// Look at the effective configuration and check its files
@@ -72,17 +72,8 @@ fn check(context: &Context) -> Result<u8> {
 
 fn show(context: &Context, args: &Show) -> Result<u8> {
     let config = context.config()?;
-    let chosen = match &context.environment {
-        Some(text) => {
-            let name = EnvironmentName::new(text).map_err(|error| {
-                Error::new(
-                    Kind::Usage,
-                    "environment-unknown",
-                    format!("cannot use `--env`: {error}"),
-                )
-            })?;
-            Some((name, Origin::Flag("--env")))
-        }
+    let chosen = match context.environment_flag()? {
+        Some(name) => Some((name, Origin::Flag("--env"))),
         None => config.default_environment_and_origin(),
     };
     let mut settings = Vec::new();

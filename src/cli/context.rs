@@ -18,7 +18,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::ops;
 use crate::ops::audit::{self, Journal};
-use crate::ops::deploy::Pipeline;
+use crate::ops::deploy::{self, Pipeline};
 use crate::ops::registry::Registry;
 use crate::ops::settle;
 use crate::output::Output;
@@ -83,10 +83,34 @@ impl Context {
         Ok(config)
     }
 
+    /// The same without the services' files, whose mistakes then do not matter: for the commands that stop what
+    /// is live.
+    pub(crate) fn config_without_services(&self) -> Result<Config> {
+        self.with_draft(&self.directory()?, self.org.as_deref(), |draft| {
+            let draft = draft.without_services();
+            let committed = self.bring(draft.need(self.clock.now()))?;
+            Ok(draft.finish(committed)?)
+        })
+    }
+
     fn config_at(&self, directory: &Path, org: Option<&str>) -> Result<Config> {
         self.with_draft(directory, org, |draft| {
             let committed = self.bring(draft.need(self.clock.now()))?;
             Ok(draft.finish(committed)?)
+        })
+    }
+
+    /// `--env` as a name; none when the flag was not given.
+    pub(crate) fn environment_flag(&self) -> Result<Option<EnvironmentName>> {
+        let Some(text) = &self.environment else {
+            return Ok(None);
+        };
+        EnvironmentName::new(text).map(Some).map_err(|error| {
+            Error::new(
+                Kind::Usage,
+                "name-invalid",
+                format!("cannot use `--env`: {error}"),
+            )
         })
     }
 
@@ -202,13 +226,8 @@ impl Context {
     /// The environment that was asked for: `--env`, `SQUAD_ENV`, the person's default, or the only one. A remote
     /// one is never guessed: a person is asked, a script gets an error.
     pub(crate) fn environment(&self, config: &Config) -> Result<Environment> {
-        let name = match &self.environment {
-            Some(name) => Some(EnvironmentName::new(name.as_str()).map_err(|error| {
-                Error::new(Kind::Usage, "wrong-name", format!("`--env`: {error}"))
-            })?),
-            None => config.default_environment(),
-        };
-        if let Some(name) = name {
+        let flag = self.environment_flag()?;
+        if let Some(name) = flag.or_else(|| config.default_environment()) {
             return Ok(config.environment(&name)?);
         }
         let environments = config.environments();
@@ -269,10 +288,16 @@ impl Context {
         Ok(config.current_service()?.clone())
     }
 
-    /// Says that the sources of this service are here.
-    pub(crate) fn claim(&self, config: &Config, located: &Located) -> Result<()> {
+    /// Refuses a service whose name belongs to another repository; writes nothing.
+    pub(crate) fn check_name(&self, config: &Config, located: &Located) -> Result<()> {
         let state = self.directories()?.state;
-        Registry::new(&state, config.org()).claim(&located.service.name, &located.directory)
+        Registry::new(&state, config.org()).check(&located.service.name, &located.directory)
+    }
+
+    /// Says that the sources of this service are here.
+    pub(crate) fn claim(&self, config: &Config, options: &deploy::Options) -> Result<()> {
+        let state = self.directories()?.state;
+        Registry::new(&state, config.org()).claim(&options.service.name, &options.directory)
     }
 
     /// The platform that runs an environment.
@@ -369,11 +394,11 @@ impl Context {
     }
 
     /// Runs this very command again without `flag`, detached from the terminal, and returns.
-    pub(crate) fn go_on_alone(&self, flag: &str, service: &ServiceName) -> Result<u8> {
+    pub(crate) fn go_on_alone(&self, flag: &str, what: &str) -> Result<u8> {
         let state = self.directories()?.state;
         let directory = state.join("background");
         fs::create_private_dir(&directory)?;
-        let path = directory.join(format!("{service}-{}.log", ulid::Ulid::generate()));
+        let path = directory.join(format!("{what}-{}.log", ulid::Ulid::generate()));
         let log = File::create(&path).map_err(fs::at("create", &path))?;
         let executable = std::env::current_exe().map_err(Error::internal)?;
         let mut command = process::command(executable);
@@ -393,8 +418,7 @@ impl Context {
             "going on in the background; its output: {}",
             path.display()
         ));
-        self.output
-            .hint(&format!("`squad status {service} --watch`"));
+        self.output.hint("follow it with `squad status --watch`");
         Ok(0)
     }
 }

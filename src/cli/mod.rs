@@ -11,6 +11,7 @@ mod env;
 mod help;
 mod history;
 mod invoke;
+mod local;
 mod logs;
 mod man;
 mod org;
@@ -116,6 +117,7 @@ enum Command {
     Help(help::Args),
     History(history::Args),
     Invoke(invoke::Args),
+    Local(local::Args),
     Logs(logs::Args),
     Man(man::Args),
     Org(org::Args),
@@ -198,6 +200,7 @@ fn dispatch(context: &Context, command: Command) -> Result<u8> {
         Command::Help(args) => help::run(context, &args),
         Command::History(args) => history::run(context, &args),
         Command::Invoke(args) => invoke::run(context, &args),
+        Command::Local(args) => local::run(context, args),
         Command::Logs(args) => logs::run(context, &args),
         Command::Man(args) => man::run(context, &args),
         Command::Rollback(args) => rollback::run(context, &args),

@@ -53,7 +53,8 @@ struct List {}
 #[command(after_help = "Examples:\n  $ squad org refresh\n  $ squad org refresh acme")]
 struct Refresh {
     /// Org [default: the one in use]
-    org: Option<OrgName>,
+    #[arg(value_name = "org")]
+    name: Option<OrgName>,
 }
 
 /// Show an org: its source, environments and squads
@@ -61,7 +62,8 @@ struct Refresh {
 #[command(after_help = "Examples:\n  $ squad org show\n  $ squad org show acme -o json")]
 struct Show {
     /// Org [default: the one in use]
-    org: Option<OrgName>,
+    #[arg(value_name = "org")]
+    name: Option<OrgName>,
 }
 
 /// Use an org wherever nothing else names one
@@ -69,7 +71,8 @@ struct Show {
 #[command(after_help = "Examples:\n  $ squad org use acme")]
 struct Use {
     /// Org
-    org: OrgName,
+    #[arg(value_name = "org")]
+    name: OrgName,
 }
 
 /// Runs `squad org …`.
@@ -77,9 +80,9 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<u8> {
     match args.verb {
         Verb::Add(args) => add(context, &args),
         Verb::List(_) => list(context),
-        Verb::Refresh(args) => refresh(context, args.org),
-        Verb::Show(args) => show(context, args.org),
-        Verb::Use(args) => choose(context, &args.org),
+        Verb::Refresh(args) => refresh(context, args.name),
+        Verb::Show(args) => show(context, args.name),
+        Verb::Use(args) => choose(context, &args.name),
     }
 }
 

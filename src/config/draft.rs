@@ -7,18 +7,18 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::error::Error;
-use super::manifest;
+use super::members;
 use super::org::{self, OrgFile};
 use super::origin::Origin;
 use super::person::{self, Person};
-use super::place::{self, Mistake, Place, Role, SourceFile, nearest};
+use super::place::{self, Mistake, NOT_TOML, Place, Role, SourceFile};
 use super::reader::{Effective, Findings};
 use super::selection::{ChosenBy, ORG_FILE, SNAPSHOT_FILE, Selected, Selection, cache_of, select};
-use super::tree::{self, Node};
-use super::workspace::{self, Found, Manifest};
-use super::{Config, MANIFEST, Member, Org, Sources};
+use super::tree;
+use super::workspace::{self, Found};
+use super::{Config, MANIFEST, Org, Sources};
 use crate::domain::environment::Environment;
-use crate::domain::name::{EnvironmentName, OrgName, ServiceName};
+use crate::domain::name::{EnvironmentName, OrgName};
 use crate::domain::org::{Committed, Registry, Snapshot, Source};
 use crate::env::{self, Directories};
 use crate::fs;
@@ -55,14 +55,17 @@ pub(crate) struct Draft<'a> {
     found: Found,
     person: Person,
     selection: Selection,
+    /// Of the services' files.
+    service_mistakes: Vec<Mistake>,
+    /// Of all other files.
     mistakes: Vec<Mistake>,
 }
 
 impl<'a> Draft<'a> {
     /// Reads what lies on this machine. Mistakes in files do not stop it; they are reported at the end.
     pub(crate) fn read(sources: &'a Sources<'a>) -> Result<Self, Error> {
-        let mut mistakes = Vec::new();
-        let found = workspace::find(sources.directory, &mut mistakes)?;
+        let (mut service_mistakes, mut mistakes) = (Vec::new(), Vec::new());
+        let found = workspace::find(sources.directory, &mut service_mistakes)?;
         let person = person::read(sources.directories, sources.directory, &mut mistakes)?;
         let registry = person::registry(sources.directories, sources.directory, &mut mistakes)?;
         let selection = selection(sources, &found, &person, &registry)?;
@@ -71,8 +74,17 @@ impl<'a> Draft<'a> {
             found,
             person,
             selection,
+            service_mistakes,
             mistakes,
         })
+    }
+
+    /// Leaves the services' files out, with all their mistakes: a change of `squad.toml` that is half done must
+    /// not keep anybody from stopping what is live.
+    pub(crate) fn without_services(mut self) -> Self {
+        self.found = Found::default();
+        self.service_mistakes.clear();
+        self
     }
 
     /// What must be brought to this machine first.
@@ -125,6 +137,7 @@ impl<'a> Draft<'a> {
     pub(crate) fn finish(mut self, committed: Option<Committed>) -> Result<Config, Error> {
         let mut warnings = Vec::new();
         let mut missing_org = None;
+        self.mistakes.append(&mut self.service_mistakes);
         let org = match std::mem::replace(&mut self.selection, Selection::None) {
             Selection::None => None,
             Selection::Missing(name, place) => {
@@ -142,7 +155,7 @@ impl<'a> Draft<'a> {
         };
         let (environments, uncommitted) = environments(org.as_ref(), &mut warnings);
         let known = org.as_ref().map(names);
-        let members = members(
+        let members = members::read(
             std::mem::take(&mut self.found.services),
             self.found.defaults.as_ref(),
             org.as_ref().and_then(|org| org.file.defaults.as_ref()),
@@ -179,8 +192,7 @@ impl Draft<'_> {
         let own = directory.join(ORG_FILE);
         let mut files = Vec::new();
         let mut mistakes = Vec::new();
-        if let Some(text) = fs::read_if_there(&own)? {
-            let file = SourceFile::new(&own, directory, text, Role::Org);
+        if let Some(file) = place::read(&own, directory, Role::Org, &mut mistakes)? {
             read_org(&file, Some(directory), &mut mistakes);
             files.push(file.shown.clone());
         }
@@ -298,13 +310,12 @@ fn org_of(
     match selected.source.clone() {
         Source::Directory(directory) => {
             let path = directory.join(ORG_FILE);
-            let Some(text) = fs::read_if_there(&path)? else {
+            let Some(file) = place::read(&path, sources.directory, Role::Org, mistakes)? else {
                 return Err(Error::NoOrgFile {
                     path,
                     alias: selected.alias,
                 });
             };
-            let file = SourceFile::new(&path, sources.directory, text, Role::Org);
             let read = read_org(&file, Some(&directory), mistakes);
             let committed = committed.unwrap_or_default();
             let is_same = committed.text.as_ref() == Some(&file.text);
@@ -373,17 +384,8 @@ pub(crate) fn read_org(
 
 /// Every name that the org's file has, in either form.
 fn names(org: &Org) -> Vec<EnvironmentName> {
-    let committed = org
-        .committed
-        .iter()
-        .flat_map(|file| file.environments.keys());
-    let mut names: Vec<EnvironmentName> = org
-        .file
-        .environments
-        .keys()
-        .chain(committed)
-        .cloned()
-        .collect();
+    let committed = org.committed.iter().flat_map(|file| &file.names);
+    let mut names: Vec<EnvironmentName> = org.file.names.iter().chain(committed).cloned().collect();
     names.sort();
     names.dedup();
     names
@@ -444,135 +446,6 @@ fn environments(
     (usable, uncommitted)
 }
 
-/// Reads every service once, for no environment and for each that it has overrides for, and notes mistakes.
-fn members(
-    manifests: Vec<Manifest>,
-    defaults: Option<&Node>,
-    org_defaults: Option<&Node>,
-    environments: Option<&[EnvironmentName]>,
-    mistakes: &mut Vec<Mistake>,
-) -> Vec<Member> {
-    let mut members: Vec<(Member, Place)> = Vec::new();
-    for manifest in manifests {
-        let findings = Findings::default();
-        let mut tree = manifest.tree;
-        for defaults in [defaults, org_defaults].into_iter().flatten() {
-            tree = tree::with_defaults(&tree, defaults);
-        }
-        let (base, overrides) = tree.without("env");
-        let name = manifest::service(&base, &findings).map(|service| service.name);
-        if let Some(overrides) = &overrides {
-            check_overrides(&base, overrides, environments, &findings);
-        }
-        mistakes.extend(workspace::suppressed(
-            findings.take_mistakes(),
-            manifest.broken,
-        ));
-        let place = base
-            .at(&["service", "name"])
-            .and_then(|node| node.place.clone());
-        let (Some(name), Some(place), Some(directory)) = (name, place, manifest.path.parent())
-        else {
-            continue;
-        };
-        members.push((
-            Member {
-                name,
-                directory: directory.to_owned(),
-                path: manifest.path,
-                base,
-                overrides,
-            },
-            place,
-        ));
-    }
-    note_duplicates(&members, mistakes);
-    let mut members: Vec<Member> = members.into_iter().map(|(member, _)| member).collect();
-    members.sort_by(|a, b| a.name.cmp(&b.name));
-    members
-}
-
-fn note_duplicates(members: &[(Member, Place)], mistakes: &mut Vec<Mistake>) {
-    let mut first: BTreeMap<&ServiceName, &Place> = BTreeMap::new();
-    for (member, place) in members {
-        if let Some(other) = first.get(&member.name) {
-            mistakes.push(Mistake {
-                place: place.clone(),
-                message: format!(
-                    "two services are named `{}`: the other one is in {}",
-                    member.name,
-                    other.shown()
-                ),
-                missing: false,
-            });
-        } else {
-            first.insert(&member.name, place);
-        }
-    }
-}
-
-fn check_overrides(
-    base: &Node,
-    overrides: &Node,
-    environments: Option<&[EnvironmentName]>,
-    findings: &Findings,
-) {
-    let Some(table) = overrides.table() else {
-        if let Some(place) = &overrides.place {
-            let what = overrides.value.what();
-            findings.mistake(place, format!("`env` is {what}; it must be a table"));
-        }
-        return;
-    };
-    for (text, entry) in table {
-        let key = entry.key.as_ref();
-        let Some(name) = org::key_name::<EnvironmentName>(text, key, findings) else {
-            continue;
-        };
-        if let (Some(known), Some(key)) = (environments, key)
-            && !known.contains(&name)
-        {
-            let names: Vec<&str> = known.iter().map(EnvironmentName::as_str).collect();
-            let message = nearest(text, names.iter().copied()).map_or_else(
-                || {
-                    let known = super::check::listed(&names);
-                    format!("the org has no environment `{text}`; it has {known}")
-                },
-                |meant| format!("the org has no environment `{text}`; did you mean `{meant}`?"),
-            );
-            findings.mistake(key, message);
-        }
-        let over = &entry.node;
-        if over.table().is_none() {
-            if let Some(place) = &over.place {
-                let what = over.value.what();
-                findings.mistake(place, format!("`env.{text}` is {what}; it must be a table"));
-            }
-            continue;
-        }
-        for identity in manifest::IDENTITY {
-            if let Some(place) = over
-                .at(&["service", identity])
-                .and_then(|node| node.place.clone())
-            {
-                let message = format!("`service.{identity}` is the same in every environment");
-                findings.mistake(&place, message);
-            }
-        }
-        for key in ["schema", "workspace", "env"] {
-            if let Some(place) = over
-                .table()
-                .and_then(|table| table.get(key))
-                .and_then(|entry| entry.key.clone())
-            {
-                findings.mistake(&place, format!("`{key}` cannot be set for one environment"));
-            }
-        }
-        let (over, _) = over.clone().without("env");
-        manifest::service(&tree::merge(base, &over), findings);
-    }
-}
-
 /// In the order of the files and lines, each once, and without those that a broken line led to.
 fn in_order(mut mistakes: Vec<Mistake>) -> Vec<Mistake> {
     mistakes.sort_by(|a, b| {
@@ -588,11 +461,11 @@ fn in_order(mut mistakes: Vec<Mistake>) -> Vec<Mistake> {
     });
     let broken: Vec<Place> = mistakes
         .iter()
-        .filter(|mistake| mistake.message.starts_with("this is not TOML"))
+        .filter(|mistake| mistake.message.starts_with(NOT_TOML))
         .map(|mistake| mistake.place.clone())
         .collect();
     mistakes.retain(|mistake| {
-        mistake.message.starts_with("this is not TOML")
+        mistake.message.starts_with(NOT_TOML)
             || !broken.iter().any(|place| place.is_beside(&mistake.place))
     });
     mistakes

@@ -507,6 +507,26 @@ fn rollout(root: &mut Reader<'_>) -> Result<Option<Rollout>, Noted> {
         table.finish();
         return Err(Noted);
     };
+    let (steps, good) = steps(&mut table);
+    if let Value::List(items) = &whole.node.value
+        && items.is_empty()
+    {
+        table.wrong(
+            &whole.node,
+            "steps",
+            "is empty; there must be one step at least",
+        );
+    }
+    table.finish();
+    if good && !steps.is_empty() {
+        Ok(Some(Rollout { steps }))
+    } else {
+        Err(Noted)
+    }
+}
+
+/// The steps that are right, and whether all are.
+fn steps(table: &mut Reader<'_>) -> (Vec<RolloutStep>, bool) {
     let mut steps = Vec::new();
     let mut good = true;
     let mut last = 0;
@@ -539,22 +559,7 @@ fn rollout(root: &mut Reader<'_>) -> Result<Option<Rollout>, Noted> {
             _ => good = false,
         }
     }
-    if let (Value::List(items), true) = (&whole.node.value, steps.is_empty())
-        && items.is_empty()
-    {
-        good = false;
-        table.wrong(
-            &whole.node,
-            "steps",
-            "is empty; there must be one step at least",
-        );
-    }
-    table.finish();
-    if good && !steps.is_empty() {
-        Ok(Some(Rollout { steps }))
-    } else {
-        Err(Noted)
-    }
+    (steps, good)
 }
 
 fn analysis(root: &mut Reader<'_>) -> Option<Analysis> {

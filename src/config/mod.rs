@@ -8,6 +8,7 @@ mod draft;
 mod duration;
 mod error;
 mod manifest;
+mod members;
 pub(crate) mod org;
 mod origin;
 pub(crate) mod person;

@@ -21,6 +21,8 @@ pub(crate) struct OrgFile {
     pub(crate) squads: BTreeMap<SquadName, Squad>,
     /// `[service.<name>]`.
     pub(crate) services: BTreeMap<ServiceName, OrgService>,
+    /// Every name of an environment, also of those whose definition has mistakes.
+    pub(crate) names: Vec<EnvironmentName>,
     /// `[env.<name>]`; always with `local`.
     pub(crate) environments: BTreeMap<EnvironmentName, Environment>,
     /// `[trusted]`: public keys whose signatures in the audit log count, by the name of the device.
@@ -65,7 +67,7 @@ pub(crate) fn org(tree: &Node, directory: Option<&Path>, findings: &Findings) ->
     };
     let squads = squads(&mut root);
     let services = services(&mut root, &squads);
-    let environments = environments(&mut root, name.as_ref(), directory);
+    let (names, environments) = environments(&mut root, name.as_ref(), directory);
     let trusted = trusted(&mut root);
     let defaults = defaults(&mut root);
     root.finish();
@@ -73,6 +75,7 @@ pub(crate) fn org(tree: &Node, directory: Option<&Path>, findings: &Findings) ->
         name: name?,
         squads,
         services,
+        names,
         environments,
         trusted,
         defaults,
@@ -173,11 +176,13 @@ fn environments(
     root: &mut Reader<'_>,
     org: Option<&OrgName>,
     directory: Option<&Path>,
-) -> BTreeMap<EnvironmentName, Environment> {
+) -> (Vec<EnvironmentName>, BTreeMap<EnvironmentName, Environment>) {
     let mut all = root.table("env");
     let mut environments = BTreeMap::new();
+    let mut names = vec![EnvironmentName::local()];
     for (name, place, mut table) in all.named_tables() {
         let name: Option<EnvironmentName> = key_name(name, place, all.findings());
+        names.extend(name.clone());
         let environment = environment(&mut table, name.as_ref(), directory);
         table.finish();
         if let (Some(name), Some(mut environment)) = (name, environment) {
@@ -191,7 +196,7 @@ fn environments(
         org: org.cloned(),
         ..Environment::builtin_local()
     });
-    environments
+    (names, environments)
 }
 
 fn platform(value: &Value) -> Converted<PlatformKind> {
@@ -230,21 +235,8 @@ fn environment(
         check::account,
     );
     let region = when(table, "region", "\"eu-west-1\"", aws, kind, check::region);
-    let example = "arn:aws:eks:eu-west-1:123456789012:cluster/main";
-    let in_place = |value: &Value| {
-        let arn = check::arn("eks", "cluster/", example)(value)?;
-        if let Some(account) = account.as_ref().filter(|account| **account != arn.account) {
-            return Err(format!(
-                "is in the account {}, not in {account}",
-                arn.account
-            ));
-        }
-        if let Some(region) = region.as_ref().filter(|region| **region != arn.region) {
-            return Err(format!("is in the region {}, not in {region}", arn.region));
-        }
-        Ok(arn.text)
-    };
-    let quoted = format!("\"{example}\"");
+    let in_place = |value: &Value| cluster(value, account.as_deref(), region.as_deref());
+    let quoted = format!("\"{CLUSTER}\"");
     let cluster = when(table, "cluster", &quoted, eks, kind, in_place);
     let namespace = if eks {
         table.value_or("namespace", Value::text("{service}"), namespace)
@@ -269,6 +261,24 @@ fn environment(
         org_commit: None,
         metrics,
     })
+}
+
+/// What the ARN of a cluster looks like.
+const CLUSTER: &str = "arn:aws:eks:eu-west-1:123456789012:cluster/main";
+
+/// The ARN of a cluster that lies in the environment's account and region.
+fn cluster(value: &Value, account: Option<&str>, region: Option<&str>) -> Converted<String> {
+    let arn = check::arn("eks", "cluster/", CLUSTER)(value)?;
+    if let Some(account) = account.filter(|account| *account != arn.account) {
+        return Err(format!(
+            "is in the account {}, not in {account}",
+            arn.account
+        ));
+    }
+    if let Some(region) = region.filter(|region| *region != arn.region) {
+        return Err(format!("is in the region {}, not in {region}", arn.region));
+    }
+    Ok(arn.text)
 }
 
 /// A key that a platform needs, and that has no meaning for the others.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::check;
-use super::place::{Mistake, Role, SourceFile};
+use super::place::{self, Mistake, Place, Role, SourceFile};
 use super::reader::{Findings, Reader};
 use super::tree;
 use crate::domain::name::{EnvironmentName, OrgName};
@@ -23,11 +23,11 @@ pub(crate) struct Person {
     /// The org to use.
     pub(crate) org: Option<OrgName>,
     /// Where that is said.
-    pub(crate) org_place: Option<super::place::Place>,
+    pub(crate) org_place: Option<Place>,
     /// The environment to use.
     pub(crate) env: Option<EnvironmentName>,
     /// Where that is said.
-    pub(crate) env_place: Option<super::place::Place>,
+    pub(crate) env_place: Option<Place>,
     /// `text` or `json`.
     pub(crate) output: Option<&'static str>,
     /// `auto`, `always` or `never`.
@@ -41,11 +41,8 @@ pub(crate) fn read(
     mistakes: &mut Vec<Mistake>,
 ) -> Result<Person, fs::Error> {
     let path = directories.config.join(CONFIG_FILE);
-    let Some(text) = fs::read_if_there(&path)? else {
-        return Ok(Person::default());
-    };
-    let file = SourceFile::new(&path, from, text, Role::Person);
-    Ok(parse(&file, mistakes))
+    let file = place::read(&path, from, Role::Person, mistakes)?;
+    Ok(file.map_or_else(Person::default, |file| parse(&file, mistakes)))
 }
 
 fn parse(file: &Arc<SourceFile>, mistakes: &mut Vec<Mistake>) -> Person {
@@ -74,10 +71,9 @@ pub(crate) fn registry(
     mistakes: &mut Vec<Mistake>,
 ) -> Result<Registry, fs::Error> {
     let path = directories.config.join(ORGS_FILE);
-    let Some(text) = fs::read_if_there(&path)? else {
+    let Some(file) = place::read(&path, from, Role::Person, mistakes)? else {
         return Ok(Registry::default());
     };
-    let file = SourceFile::new(&path, from, text, Role::Person);
     match toml::from_str(&file.text) {
         Ok(registry) => Ok(registry),
         Err(error) => {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::secret;
+use crate::fs;
 
 /// Columns of a line that an excerpt shows at most.
 const EXCERPT_WIDTH: usize = 96;
@@ -53,6 +54,40 @@ impl SourceFile {
         }
     }
 }
+
+/// Reads a file; none when it is not there. Bytes that are not UTF-8 are a mistake, and then nothing in the file
+/// counts.
+pub(crate) fn read(
+    path: &Path,
+    from: &Path,
+    role: Role,
+    mistakes: &mut Vec<Mistake>,
+) -> Result<Option<Arc<SourceFile>>, fs::Error> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Some(SourceFile::new(path, from, text, role))),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            let mut place = SourceFile::new(path, from, text, role).start();
+            place.start = at;
+            place.end = at;
+            mistakes.push(Mistake {
+                place,
+                message: format!("{NOT_TOML}: every TOML file is UTF-8, and this byte is not"),
+                missing: false,
+            });
+            Ok(Some(SourceFile::new(path, from, String::new(), role)))
+        }
+    }
+}
+
+/// How the message of a mistake begins after which the rest of the file may be misunderstood.
+pub(crate) const NOT_TOML: &str = "this is not TOML";
 
 /// A path as people see it from a directory: relative below it or a few steps above, else absolute.
 pub(crate) fn shown(path: &Path, from: &Path) -> String {

@@ -2,13 +2,14 @@
 //!
 //! Broken TOML is read as far as it goes, so that all mistakes of a file can be shown at once.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
-use super::place::{Mistake, Place, SourceFile};
+use super::place::{Mistake, NOT_TOML, Place, SourceFile};
 
 /// A value and where it is written.
 #[derive(Debug, Clone)]
@@ -193,23 +194,24 @@ fn lay_over(base: &Node, over: &Node, choose: Choose) -> Node {
 
 /// Reads a file. What cannot be read is among the mistakes, and missing or [`Value::Broken`] in the tree.
 pub(crate) fn parse(file: &Arc<SourceFile>) -> (Node, Vec<Mistake>) {
-    let (table, errors) = DeTable::parse_recoverable(&file.text);
+    /// A file with more lines than this that are no key at all is no TOML file.
+    const MOST: usize = 20;
     let mut mistakes: Vec<Mistake> = Vec::new();
-    for error in errors {
-        let span = error.span().unwrap_or(0..0);
-        let mistake = Mistake {
-            place: place(file, span),
-            message: words(error.message()),
-            missing: false,
-        };
-        // One slip often upsets the parser several times on the same line: the first one says it.
-        if !mistakes
+    let mut text = Cow::Borrowed(file.text.as_str());
+    for _ in 0..MOST {
+        let (_, errors) = DeTable::parse_recoverable(&text);
+        let stopped = errors
             .iter()
-            .any(|other| other.place.is_beside(&mistake.place))
-        {
-            mistakes.push(mistake);
+            .filter(|error| error.message().starts_with("key with no value"))
+            .find_map(toml::de::Error::span);
+        note(file, &errors, &mut mistakes);
+        // The parser gives up at such a line. It is blanked, byte for byte, to see what comes after it.
+        match stopped.and_then(|span| blanked(&text, span.start)) {
+            Some(rest) => text = Cow::Owned(rest),
+            None => break,
         }
     }
+    let (table, _) = DeTable::parse_recoverable(&text);
     let root = Node {
         value: Value::Table(owned_table(file, table.get_ref(), &mut mistakes)),
         place: Some(file.start()),
@@ -217,12 +219,42 @@ pub(crate) fn parse(file: &Arc<SourceFile>) -> (Node, Vec<Mistake>) {
     (root, mistakes)
 }
 
+/// Adds what the parser says. One slip often upsets it several times on the same line: the first one says it.
+fn note(file: &Arc<SourceFile>, errors: &[toml::de::Error], mistakes: &mut Vec<Mistake>) {
+    for error in errors {
+        let mistake = Mistake {
+            place: place(file, error.span().unwrap_or(0..0)),
+            message: words(error.message()),
+            missing: false,
+        };
+        let is_known = mistakes
+            .iter()
+            .any(|other| other.place.is_beside(&mistake.place));
+        if !is_known {
+            mistakes.push(mistake);
+        }
+    }
+}
+
+/// The text with the line around a byte made of spaces; none when there is nothing on it.
+fn blanked(text: &str, at: usize) -> Option<String> {
+    let before = text.get(..at)?;
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let length = text.get(start..)?.find('\n').unwrap_or(text.len() - start);
+    let line = text.get(start..start + length)?;
+    if line.trim().is_empty() {
+        return None;
+    }
+    let after = text.get(start + length..)?;
+    Some([text.get(..start)?, &" ".repeat(length), after].concat())
+}
+
 /// The parser's words as one line that starts with a small letter and names TOML where it would be unclear.
 fn words(message: &str) -> String {
     let message = message.trim().replace('\n', ", ");
     match message.strip_prefix("duplicate key") {
         Some(rest) => format!("this key or table is there twice{rest}"),
-        None => format!("this is not TOML: {message}"),
+        None => format!("{NOT_TOML}: {message}"),
     }
 }
 
@@ -325,6 +357,21 @@ mod tests {
         );
         assert!(mistakes[1].starts_with("squad.toml:3:"), "{mistakes:?}");
         assert_eq!(node.at(&["d"]).unwrap().value.shown(), "4");
+    }
+
+    #[test]
+    fn a_line_without_a_value_does_not_hide_the_rest() {
+        let (node, mistakes) = read("a: 1\nb = 1\nc d\ne = = 1\nf = 2\n");
+        let lines: Vec<&str> = mistakes
+            .iter()
+            .map(|line| line.get(..13).unwrap())
+            .collect();
+        assert_eq!(
+            lines,
+            ["squad.toml:1:", "squad.toml:3:", "squad.toml:4:"],
+            "{mistakes:?}"
+        );
+        assert_eq!(node.at(&["f"]).unwrap().value.shown(), "2");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use globset::Glob;
 
 use super::org::check_defaults;
-use super::place::{Mistake, Role, SourceFile};
+use super::place::{self, Mistake, Role, SourceFile};
 use super::reader::{Findings, Reader};
 use super::tree::{self, Node};
 use super::{MANIFEST, check, manifest};
@@ -42,37 +42,23 @@ const DEFAULTS: [&str; 8] = [
 ];
 
 fn read(path: &Path, from: &Path, mistakes: &mut Vec<Mistake>) -> Result<Manifest, fs::Error> {
-    let file = SourceFile::new(path, from, text_of(path, from, mistakes)?, Role::Service);
+    let before = mistakes.len();
+    let file = place::read(path, from, Role::Service, mistakes)?
+        .unwrap_or_else(|| SourceFile::new(path, from, String::new(), Role::Service));
     let (tree, broken) = tree::parse(&file);
-    let manifest = Manifest {
+    mistakes.extend(broken);
+    Ok(Manifest {
         path: path.to_owned(),
         tree,
-        broken: !broken.is_empty(),
-    };
-    mistakes.extend(broken);
-    Ok(manifest)
+        broken: mistakes.len() > before,
+    })
 }
 
-/// The text of a file; bytes that are not UTF-8 are a mistake with their place.
-fn text_of(path: &Path, from: &Path, mistakes: &mut Vec<Mistake>) -> Result<String, fs::Error> {
-    match String::from_utf8(fs::read(path)?) {
-        Ok(text) => Ok(text),
-        Err(error) => {
-            let at = error.utf8_error().valid_up_to();
-            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-            let file = SourceFile::new(path, from, text, Role::Service);
-            let mut place = file.start();
-            place.start = at;
-            place.end = at;
-            mistakes.push(Mistake {
-                place,
-                message: "this is not UTF-8, which every TOML file must be".to_owned(),
-                missing: false,
-            });
-            // What follows cannot be trusted to say anything.
-            Ok(String::new())
-        }
-    }
+/// Whether anybody may write into a directory, such as `/tmp`: what lies there is nobody's word, and its
+/// commands must not run because somebody works below it.
+fn is_everybodys(directory: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(directory).is_ok_and(|data| data.permissions().mode() & 0o002 != 0)
 }
 
 /// Finds and reads all files that matter for a directory.
@@ -80,6 +66,9 @@ pub(crate) fn find(directory: &Path, mistakes: &mut Vec<Mistake>) -> Result<Foun
     let mut found = Found::default();
     let mut own = None;
     for above in directory.ancestors() {
+        if above != directory && is_everybodys(above) {
+            break;
+        }
         let path = above.join(MANIFEST);
         if !path.is_file() {
             continue;

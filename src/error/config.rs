@@ -1,58 +1,24 @@
 //! The words for errors of `config`.
 
+use std::path::Path;
+
 use super::{Error, Kind};
 use crate::clients::{git_remote, process};
 use crate::config;
+use crate::domain::name::{EnvironmentName, OrgName, ServiceName};
 
 impl From<config::Error> for Error {
     fn from(error: config::Error) -> Self {
         match error {
             config::Error::Mistakes(mistakes) => of_mistakes(&mistakes),
-            config::Error::NoService(directory) => Self::new(
-                Kind::Config,
-                "no-service",
-                format!(
-                    "cannot find a service: there is no squad.toml in `{}` or above",
-                    directory.display()
-                ),
-            )
-            .hint("make one with `squad new`, or go to a service's directory"),
-            config::Error::SeveralServices(names) => {
-                let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-                Self::new(
-                    Kind::Usage,
-                    "service-ambiguous",
-                    format!(
-                        "cannot tell which service is meant: this workspace has {}",
-                        shortened(&names)
-                    ),
-                )
-                .hint("name one, or go to its directory")
-            }
+            config::Error::NoService(directory) => no_service(&directory),
+            config::Error::SeveralServices(names) => several_services(&names),
             config::Error::UnknownService {
                 name,
                 known,
                 nearest,
                 repository,
-            } => {
-                let mut error = Self::new(
-                    Kind::Config,
-                    "service-unknown",
-                    format!("cannot find the service `{name}` in these files{}", meant(nearest)),
-                );
-                if !known.is_empty() {
-                    let known: Vec<String> =
-                        known.iter().map(|name| format!("`{name}`")).collect();
-                    error = error.cause(format!("there is {}", shortened(&known)));
-                }
-                if let Some(repository) = repository {
-                    error = error.hint(format!(
-                        "the org says that it lives in {repository}: `git clone {}`",
-                        address(&repository)
-                    ));
-                }
-                error
-            }
+            } => unknown_service(&name, &known, nearest, repository),
             config::Error::UnknownEnvironment {
                 name,
                 known,
@@ -90,22 +56,7 @@ impl From<config::Error> for Error {
             )
             .cause(format!("`{selected}` was chosen by {by}"))
             .hint("leave `--org` and SQUAD_ORG out: the service's file names its org"),
-            config::Error::NoOrgFile { path, alias } => {
-                let named = alias
-                    .as_ref()
-                    .map_or(String::new(), |alias| format!(" of the org `{alias}`"));
-                let error = Self::new(
-                    Kind::Config,
-                    "org-file-missing",
-                    format!("cannot read the file{named}: there is no `{}`", path.display()),
-                );
-                match alias {
-                    Some(alias) => error.hint(format!(
-                        "say where it is now: `squad org add <directory or git url> --name {alias}`"
-                    )),
-                    None => error,
-                }
-            }
+            config::Error::NoOrgFile { path, alias } => no_org_file(&path, alias.as_ref()),
             config::Error::NotFetched { url } => Self::new(
                 Kind::Config,
                 "org-not-fetched",
@@ -121,6 +72,79 @@ impl From<config::Error> for Error {
             config::Error::File(error) => error.into(),
         }
     }
+}
+
+fn no_service(directory: &Path) -> Error {
+    Error::new(
+        Kind::Config,
+        "no-service",
+        format!(
+            "cannot find a service: there is no squad.toml in `{}` or above",
+            directory.display()
+        ),
+    )
+    .hint("make one with `squad new`, or go to a service's directory")
+}
+
+fn several_services(names: &[ServiceName]) -> Error {
+    Error::new(
+        Kind::Usage,
+        "service-ambiguous",
+        format!(
+            "cannot tell which service is meant: this workspace has {}",
+            shortened(&quoted(names))
+        ),
+    )
+    .hint("name one, or go to its directory")
+}
+
+fn unknown_service(
+    name: &ServiceName,
+    known: &[ServiceName],
+    nearest: Option<String>,
+    repository: Option<String>,
+) -> Error {
+    let mut error = Error::new(
+        Kind::Config,
+        "service-unknown",
+        format!(
+            "cannot find the service `{name}` in these files{}",
+            meant(nearest)
+        ),
+    );
+    if !known.is_empty() {
+        error = error.cause(format!("there is {}", shortened(&quoted(known))));
+    }
+    if let Some(repository) = repository {
+        error = error.hint(format!(
+            "the org says that it lives in {repository}: `git clone {}`",
+            address(&repository)
+        ));
+    }
+    error
+}
+
+fn no_org_file(path: &Path, alias: Option<&OrgName>) -> Error {
+    let named = alias.map_or(String::new(), |alias| format!(" of the org `{alias}`"));
+    let error = Error::new(
+        Kind::Config,
+        "org-file-missing",
+        format!(
+            "cannot read the file{named}: there is no `{}`",
+            path.display()
+        ),
+    );
+    match alias {
+        Some(alias) => error.hint(format!(
+            "say where it is now: `squad org add <directory or git url> --name {alias}`"
+        )),
+        None => error,
+    }
+}
+
+/// Names in backticks.
+fn quoted<T: std::fmt::Display>(names: &[T]) -> Vec<String> {
+    names.iter().map(|name| format!("`{name}`")).collect()
 }
 
 impl From<git_remote::Error> for Error {
@@ -196,13 +220,13 @@ fn of_mistakes(mistakes: &[config::Mistake]) -> Error {
 }
 
 fn unknown_environment(
-    name: &crate::domain::name::EnvironmentName,
-    known: &[crate::domain::name::EnvironmentName],
+    name: &EnvironmentName,
+    known: &[EnvironmentName],
     nearest: Option<String>,
-    org: Option<&crate::domain::name::OrgName>,
-    missing_org: Option<&crate::domain::name::OrgName>,
+    org: Option<&OrgName>,
+    missing_org: Option<&OrgName>,
 ) -> Error {
-    let known: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+    let known = quoted(known);
     let (why, hint) = match (org, missing_org) {
         (Some(org), _) => (
             format!("the org `{org}` has {}", shortened(&known)),
@@ -227,7 +251,7 @@ fn unknown_environment(
 }
 
 fn unknown_org(name: &str, by: &str, known: &[String], nearest: Option<String>) -> Error {
-    let known: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+    let known = quoted(known);
     let why = if known.is_empty() {
         "this machine knows no org yet".to_owned()
     } else {
@@ -264,5 +288,63 @@ fn address(repository: &str) -> String {
         repository.to_owned()
     } else {
         format!("https://github.com/{repository}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(name: &str) -> EnvironmentName {
+        EnvironmentName::new(name).unwrap()
+    }
+
+    #[test]
+    fn says_what_there_is_and_what_was_meant() {
+        let error = Error::from(config::Error::UnknownEnvironment {
+            name: environment("prdo"),
+            known: vec![environment("prod"), environment("local")],
+            nearest: Some("prod".to_owned()),
+            org: Some(OrgName::new("acme").unwrap()),
+            missing_org: None,
+        });
+        assert_eq!(
+            error.message,
+            "cannot find the environment `prdo`; did you mean `prod`?"
+        );
+        assert_eq!(error.causes, ["the org `acme` has `prod`, `local`"]);
+        assert_eq!(
+            (error.id, error.kind.exit_code()),
+            ("environment-unknown", 5)
+        );
+    }
+
+    #[test]
+    fn a_service_elsewhere_comes_with_its_repository() {
+        let error = Error::from(config::Error::UnknownService {
+            name: ServiceName::new("payments").unwrap(),
+            known: Vec::new(),
+            nearest: None,
+            repository: Some("acme/payments".to_owned()),
+        });
+        assert_eq!(
+            error.hints,
+            [
+                "the org says that it lives in acme/payments: `git clone https://github.com/acme/payments`"
+            ]
+        );
+    }
+
+    #[test]
+    fn long_lists_are_cut() {
+        let names: Vec<String> = (0..20).map(|number| format!("`s{number}`")).collect();
+        assert!(shortened(&names).ends_with("`s7` and 12 more"));
+    }
+
+    #[test]
+    fn no_service_names_the_way_out() {
+        let error = Error::from(config::Error::NoService("/a".into()));
+        assert_eq!((error.id, error.kind.exit_code()), ("no-service", 5));
+        assert!(error.hints.iter().any(|hint| hint.contains("`squad new`")));
     }
 }

@@ -267,10 +267,7 @@ mod tests {
         let again = add(&options(&path, "acme", "/a", false)).unwrap();
         assert!(again.known && again.in_use);
         choose(&path, &OrgName::new("other").unwrap()).unwrap();
-        let text = std::fs::File::open(&path)
-            .map(std::io::read_to_string)
-            .unwrap()
-            .unwrap();
+        let text = fs::read_to_string(&path).unwrap();
         assert_eq!(
             text,
             "# Written by `squad org`.\ncurrent = \"other\"\n\n[org.acme]\nname = \"acme\"\n\n\

@@ -17,6 +17,7 @@
 )]
 
 mod audit;
+mod config;
 mod deploy;
 mod docs;
 mod errors;
@@ -24,6 +25,7 @@ mod generated;
 mod harness;
 mod kill;
 mod layers;
+mod org;
 mod rollback;
 mod status;
 mod stream;

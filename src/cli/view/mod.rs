@@ -7,5 +7,6 @@ pub(crate) mod env;
 pub(crate) mod help;
 pub(crate) mod history;
 pub(crate) mod invoke;
+pub(crate) mod local;
 pub(crate) mod org;
 pub(crate) mod status;

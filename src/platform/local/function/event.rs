@@ -99,9 +99,13 @@ fn headers(call: &Call<'_>) -> Map<String, Value> {
     if let Some(authority) = call.head.uri.authority() {
         add("host", authority.to_string());
     }
-    add("x-forwarded-for", call.source_ip.to_string());
     add("x-forwarded-proto", "http".to_owned());
     add("x-amzn-trace-id", call.trace.to_owned());
+    let source = call.source_ip.to_string();
+    match all.get_mut("x-forwarded-for") {
+        Some(Value::String(chain)) => *chain = format!("{chain}, {source}"),
+        _ => drop(all.insert("x-forwarded-for".to_owned(), source.into())),
+    }
     all
 }
 
@@ -156,23 +160,12 @@ fn query_parameters(raw: &str) -> Map<String, Value> {
 
 /// The values of a template's parameters, decoded; none where the route has no parameters.
 fn path_parameters(route: Option<&Route>, raw_path: &str) -> Option<Map<String, Value>> {
-    let template = route?.path.0.as_str();
-    let mut all = Map::new();
-    let mut rest = raw_path.strip_prefix('/').unwrap_or(raw_path);
-    for segment in template.strip_prefix('/').unwrap_or(template).split('/') {
-        let name = segment
-            .strip_prefix('{')
-            .and_then(|name| name.strip_suffix('}'));
-        if let Some(name) = name.and_then(|name| name.strip_suffix('*')) {
-            all.insert(name.to_owned(), decode(rest, false).into());
-            break;
-        }
-        let (value, after) = rest.split_once('/').unwrap_or((rest, ""));
-        if let Some(name) = name {
-            all.insert(name.to_owned(), decode(value, false).into());
-        }
-        rest = after;
-    }
+    let all: Map<String, Value> = route?
+        .path
+        .parameters(raw_path)?
+        .into_iter()
+        .map(|(name, value)| (name, decode(&value, false).into()))
+        .collect();
     (!all.is_empty()).then_some(all)
 }
 

@@ -3,16 +3,18 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use hyper::body::Body;
+use hyper::body::{Body, Incoming};
 
 use super::answer::{Problem, answer, problem};
 use super::event::{Call, event};
 use super::{FunctionPool, InvokeOptions, identifier};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::service::Route;
+use crate::platform::local::proxy::{self, Invoke, RequestContext};
 
 /// API Gateway Developer Guide, "Quotas for configuring and running an HTTP API": "Payload size 10 MB".
 const BODY_LIMIT: usize = 10 * 1024 * 1024;
@@ -20,17 +22,33 @@ const BODY_LIMIT: usize = 10 * 1024 * 1024;
 /// The same page: "Maximum integration timeout 30 seconds". A function that takes longer goes on alone.
 const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The proxy hands over what belongs to a revision of a function.
+#[async_trait]
+impl Invoke for FunctionPool {
+    async fn handle(
+        &self,
+        request: Request<Incoming>,
+        context: &RequestContext,
+    ) -> Response<proxy::Body> {
+        let caller = Caller {
+            address: context.remote.ip(),
+            route: context.route.as_ref(),
+        };
+        call(self, request, caller).await.map(proxy::Body::full)
+    }
+}
+
 /// Who calls, as the proxy knows it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Caller<'a> {
+pub(super) struct Caller<'a> {
     /// The other end of the connection.
-    pub(crate) address: IpAddr,
+    pub(super) address: IpAddr,
     /// The route that the request matched; none for the rest.
-    pub(crate) route: Option<&'a Route>,
+    pub(super) route: Option<&'a Route>,
 }
 
 /// Calls the function with a request, and returns its answer or the gateway's own.
-pub(crate) async fn call<B>(
+pub(super) async fn call<B>(
     pool: &FunctionPool,
     request: Request<B>,
     caller: Caller<'_>,

@@ -10,7 +10,6 @@
 //! is "Create AWS Lambda proxy integrations for HTTP APIs in API Gateway" (API Gateway Developer Guide).
 
 mod answer;
-mod convert;
 mod event;
 mod failure;
 mod gateway;
@@ -32,7 +31,6 @@ use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
 
 pub(crate) use failure::InitFailure;
-pub(crate) use gateway::{Caller, call};
 pub(crate) use pool::FunctionPool;
 pub(crate) use start::{Unsupported, start_command};
 

@@ -1,18 +1,26 @@
 //! HTTP requests through the gateway to a real Python function.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::watch;
 
+use super::super::gateway::{Caller, call};
 use super::super::*;
 use super::supervisor::{Running, start};
 use crate::domain::name::RouteName;
 use crate::domain::route::PathTemplate;
 use crate::domain::service::Route;
+use crate::domain::traffic::Split;
+use crate::platform::local::metrics::Metrics;
+use crate::platform::local::proxy::{Backend, Invoke, ServiceProxy, Table, Target};
 
 const CODE: &str = r#"
 import base64, os, time
@@ -133,4 +141,56 @@ async fn large_requests() {
             );
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_proxy_hands_requests_over() {
+    let Some(running) = start(
+        "the_proxy_hands_requests_over",
+        CODE,
+        1,
+        Duration::from_secs(30),
+    )
+    .await
+    else {
+        return;
+    };
+    let service = ServiceName::new("receipts").unwrap();
+    let revision = RevisionNumber(3);
+    let proxy = ServiceProxy::new(service, Arc::new(Metrics::default()));
+    let pool: Arc<dyn Invoke> = running.pool.clone();
+    let routes = [Route {
+        name: RouteName::new("receipt").unwrap(),
+        method: "POST".into(),
+        path: PathTemplate("/receipts/{id}".into()),
+    }];
+    proxy.set_table(Some(Table {
+        split: Split::all(&routes, revision),
+        backends: BTreeMap::from([(revision, Backend::new(revision, Target::Function(pool)))]),
+        rollout: None,
+        slow: None,
+    }));
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let serving = tokio::spawn(proxy.serve(listener, stopped));
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = b"POST /receipts/12 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi";
+    stream.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert!(head.contains("x-squad-revision: 3"), "{head}");
+    let body: Value = serde_json::from_str(body).unwrap();
+    assert_eq!(
+        (&body["key"], &body["parameters"], &body["body"]),
+        (
+            &json!("POST /receipts/{id}"),
+            &json!({"id": "12"}),
+            &json!("hi")
+        )
+    );
+    stop.send_replace(true);
+    serving.await.unwrap().unwrap();
 }

@@ -1,0 +1,348 @@
+//! `squad config` and `squad env`: whole files, through the real binary.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+/// A machine with an empty home; everything in it is gone when it is dropped.
+pub(crate) struct Machine {
+    root: tempfile::TempDir,
+    variables: Vec<(String, String)>,
+}
+
+/// What a run of the binary said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) out: String,
+    pub(crate) err: String,
+    pub(crate) code: i32,
+}
+
+impl Machine {
+    pub(crate) fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        for directory in ["home", "runtime", "work"] {
+            std::fs::create_dir(root.path().join(directory)).unwrap();
+        }
+        Self {
+            root,
+            variables: Vec::new(),
+        }
+    }
+
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.root.path().join(path)
+    }
+
+    pub(crate) fn write(&self, path: &str, text: &str) -> &Self {
+        let path = self.path(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+        self
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
+    fn clean(&self, command: &mut Command, directory: &str) {
+        command
+            .env_clear()
+            .env("HOME", self.path("home"))
+            .env("XDG_RUNTIME_DIR", self.path("runtime"))
+            .env("PATH", "/usr/bin:/bin")
+            .env("LANG", "C.UTF-8")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .envs(self.variables.iter().cloned())
+            .current_dir(self.path(directory));
+    }
+
+    pub(crate) fn squad(&self, directory: &str, arguments: &[&str]) -> Said {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_squad"));
+        self.clean(&mut command, directory);
+        let output = command.args(arguments).output().unwrap();
+        // Both forms in which a system may name the temporary directory.
+        let text = |bytes: Vec<u8>| {
+            let canonical = self.root.path().canonicalize().unwrap();
+            String::from_utf8(bytes)
+                .unwrap()
+                .replace(&canonical.display().to_string(), "[ROOT]")
+                .replace(&self.root.path().display().to_string(), "[ROOT]")
+        };
+        Said {
+            out: text(output.stdout),
+            err: text(output.stderr),
+            code: output.status.code().unwrap(),
+        }
+    }
+
+    pub(crate) fn git(&self, directory: &str, arguments: &[&str]) -> String {
+        let mut command = Command::new("git");
+        self.clean(&mut command, directory);
+        command.args(["-c", "user.name=Ana", "-c", "user.email=ana@acme.example"]);
+        let output = command.args(arguments).output().unwrap();
+        assert!(output.status.success(), "git {arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+}
+
+impl Said {
+    /// Standard output, of a run that succeeded.
+    #[track_caller]
+    pub(crate) fn good(self) -> String {
+        assert_eq!(self.code, 0, "{self:#?}");
+        self.out
+    }
+
+    /// Standard error, of a run that failed with a code and without an answer.
+    #[track_caller]
+    pub(crate) fn failed(self, code: i32) -> String {
+        assert_eq!((self.code, self.out.as_str()), (code, ""), "{self:#?}");
+        self.err
+    }
+}
+
+pub(crate) const SERVICE: &str = "schema = 1\n[service]\nname = \"payments\"\nsquad = \"ledger\"\nkind = \"http\"\n[run]\ncommand = [\"bin/serve\"]\n";
+
+pub(crate) const ORG: &str =
+    "schema = 1\n[org]\nname = \"acme\"\n[squad.ledger]\n[env.staging]\nplatform = \"local\"\n";
+
+#[test]
+fn all_mistakes_of_all_files_are_shown_at_once() {
+    let machine = Machine::new();
+    machine.write(
+        "org/org.toml",
+        "schema = 1\n[org]\nname = \"acme\"\n[env.prod]\nplatform = \"eks\"\nacount = \"123\"\n",
+    );
+    machine.write(
+        "work/squad.toml",
+        "schema = 1\n[service]\nname = \"payments\"\nkind = \"http\"\nregion = \"eu-west-1\"\n[run]\ncommand = [\"a\"]\n\
+         grace = \"20\"\n[run.env]\nDB_PASSWORD = \"hunter2\"\n[rollout]\nsteps = [{ weight = 110, hold = \"5m\" }]\n\
+         [analisys]\nslow = \"1s\"\n[env.prdo]\nrun.port = 1\nbroken = = 1\n",
+    );
+    let said = machine.squad("work", &["config", "check", "--org", "../org"]);
+    assert!(!said.err.contains("hunter2"));
+    assert_eq!(
+        said.failed(5),
+        r#"error: `../org/org.toml`, `squad.toml` have 11 mistakes
+  ../org/org.toml:4:1: `env.prod.account` is missing; write something like `account = "123456789012"`
+      4 | [env.prod]
+        | ^^^^^^^^^^
+  ../org/org.toml:4:1: `env.prod.region` is missing; write something like `region = "eu-west-1"`
+      4 | [env.prod]
+        | ^^^^^^^^^^
+  ../org/org.toml:4:1: `env.prod.cluster` is missing; write something like `cluster = "arn:aws:eks:eu-west-1:123456789012:cluster/main"`
+      4 | [env.prod]
+        | ^^^^^^^^^^
+  ../org/org.toml:6:1: unknown key `env.prod.acount`; did you mean `account`?
+      6 | acount = "123"
+        | ^^^^^^
+  squad.toml:5:1: `service.region` cannot be set here: region comes from the org's file alone (org.toml)
+      5 | region = "eu-west-1"
+        | ^^^^^^
+  squad.toml:8:9: `run.grace` is `20`; it must be a time such as "20s", "5m", "1h30m" or "500ms"
+      8 | grace = "20"
+        |         ^^^^
+  squad.toml:10:1: `run.env.DB_PASSWORD` looks like a secret; write `{ secret = "ssm:/…" }`, or `{ value = "…" }` if it is none
+     10 | DB_PASSWORD = …
+        | ^^^^^^^^^^^
+  squad.toml:12:21: `rollout.steps[0].weight` is 110; the highest is 99
+     12 | steps = [{ weight = 110, hold = "5m" }]
+        |                     ^^^
+  squad.toml:13:2: unknown key `analisys`; did you mean `analysis`?
+     13 | [analisys]
+        |  ^^^^^^^^
+  squad.toml:15:6: the org has no environment `prdo`; did you mean `prod`?
+     15 | [env.prdo]
+        |      ^^^^
+  squad.toml:17:10: this is not TOML: extra `=`, expected nothing
+     17 | broken = = 1
+        |          ^
+docs: https://github.com/squad-cli/squad/blob/main/docs/errors/config-invalid.md
+"#
+    );
+}
+
+#[test]
+fn mistakes_are_one_line_of_json_for_programs() {
+    let machine = Machine::new();
+    machine.write("work/squad.toml", &SERVICE.replace("http", "htp"));
+    let err = machine
+        .squad("work", &["config", "show", "-o", "json"])
+        .failed(5);
+    let value: serde_json::Value = serde_json::from_str(&err).unwrap();
+    assert_eq!(value["id"], "config-invalid");
+    assert_eq!(value["exit_code"], 5);
+    assert_eq!(
+        value["details"][0],
+        "squad.toml:5:8: `service.kind` is `htp`; did you mean `http`?"
+    );
+}
+
+#[test]
+fn every_value_is_shown_with_its_origin() {
+    let mut machine = Machine::new();
+    machine.write(
+        "org/org.toml",
+        &format!("{ORG}[defaults.run]\ngrace = \"9s\"\n"),
+    );
+    machine.write(
+        "work/squad.toml",
+        &format!("{SERVICE}port = 9000\n[env.staging]\nrun.port = 9001\n"),
+    );
+    machine.set("SQUAD_ORG", "../org");
+    let shown = machine.squad("work", &["config", "show", "--env", "staging", "--origin"]);
+    assert_eq!(
+        shown.good(),
+        r#"org = "acme"                 # SQUAD_ORG
+env = "staging"              # --env
+env.platform = "local"       # org acme (../org/org.toml:6)
+env.protected = false        # built-in
+schema = 1                   # squad.toml:1
+service.name = "payments"    # squad.toml:3
+service.squad = "ledger"     # squad.toml:4
+service.kind = "http"        # squad.toml:5
+build.artifact = "."         # built-in
+run.command = ["bin/serve"]  # squad.toml:7
+run.port = 9001              # squad.toml:10
+run.ready = "/readyz"        # built-in
+run.grace = "9s"             # org acme (../org/org.toml:8)
+run.start = "60s"            # built-in
+analysis.tolerance = 1.25    # built-in
+analysis.harm = 1.0          # built-in
+"#
+    );
+    let shown = machine.squad("work", &["config", "show", "-o", "json"]);
+    let value: serde_json::Value = serde_json::from_str(&shown.good()).unwrap();
+    assert_eq!(value["schema"], "squad.config/v1");
+    let port = value["values"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|value| value["key"] == "run.port")
+        .unwrap();
+    assert_eq!(
+        *port,
+        serde_json::json!({
+            "key": "run.port",
+            "value": 9000,
+            "origin": { "kind": "file", "path": "squad.toml", "line": 8 },
+        })
+    );
+}
+
+#[test]
+fn check_names_the_files_of_a_workspace_and_the_orgs_own_file() {
+    let machine = Machine::new();
+    machine.write(
+        "work/squad.toml",
+        "schema = 1\n[workspace]\nmembers = [\"*\"]\n",
+    );
+    machine.write("work/a/squad.toml", SERVICE);
+    machine.write(
+        "work/b/squad.toml",
+        &SERVICE.replace("payments", "receipts"),
+    );
+    let said = machine.squad("work/a", &["config", "check"]);
+    assert_eq!(said.err, "✔ 3 files without mistakes\n");
+    assert_eq!(said.good(), "../squad.toml\nsquad.toml\n../b/squad.toml\n");
+    machine.write("org/org.toml", ORG);
+    let said = machine.squad("org", &["config", "check", "-o", "json"]);
+    assert_eq!(
+        said.good(),
+        "{\"schema\":\"squad.config_check/v1\",\"files\":[\"org.toml\"]}\n"
+    );
+    machine.write("org/org.toml", &ORG.replace("staging", "Staging"));
+    let err = machine.squad("org", &["config", "check"]).failed(5);
+    assert!(
+        err.contains("org.toml:5:6: `Staging` is not a name"),
+        "{err}"
+    );
+    let said = machine.squad("home", &["config", "check"]);
+    assert!(said.err.contains("nothing to check"), "{said:?}");
+    assert_eq!(said.good(), "");
+}
+
+#[test]
+fn without_files_there_is_the_local_environment_and_no_service() {
+    let machine = Machine::new();
+    assert_eq!(
+        machine.squad("work", &["env", "list"]).good(),
+        "ENV              PLATFORM  PROTECTED  WHERE\nlocal (default)  local     no         this machine\n"
+    );
+    let err = machine
+        .squad("work", &["config", "show", "payments"])
+        .failed(5);
+    assert!(
+        err.starts_with("error: cannot find the service `payments` in these files\n"),
+        "{err}"
+    );
+    let err = machine.squad("work", &["env", "show", "prod"]).failed(5);
+    assert_eq!(
+        err,
+        "error: cannot find the environment `prod`\n  caused by: no org is in use, so there is only `local`\n\
+         hint: add your org with `squad org add <directory or git url>`\n\
+         docs: https://github.com/squad-cli/squad/blob/main/docs/errors/environment-unknown.md\n"
+    );
+}
+
+#[test]
+fn environments_are_shown() {
+    let machine = Machine::new();
+    machine.write(
+        "org/org.toml",
+        &format!(
+            "{ORG}[env.prod]\nplatform = \"lambda\"\naccount = \"123456789012\"\nregion = \"eu-west-1\"\nprotected = true\n\
+             audit = \"s3://acme-audit/squad\"\n"
+        ),
+    );
+    assert_eq!(
+        machine
+            .squad("work", &["env", "list", "--org", "../org"])
+            .good(),
+        "ENV      PLATFORM  PROTECTED  WHERE\n\
+         local    local     no         this machine\n\
+         prod     lambda    yes        account 123456789012, eu-west-1\n\
+         staging  local     no         this machine\n"
+    );
+    let shown = machine.squad(
+        "work",
+        &["env", "show", "prod", "--org", "../org", "-o", "json"],
+    );
+    let value: serde_json::Value = serde_json::from_str(&shown.good()).unwrap();
+    assert_eq!(
+        value,
+        serde_json::json!({
+            "schema": "squad.env/v1",
+            "name": "prod",
+            "org": "acme",
+            "platform": "lambda",
+            "protected": true,
+            "account": "123456789012",
+            "region": "eu-west-1",
+            "audit": "s3://acme-audit/squad",
+        })
+    );
+}
+
+#[test]
+fn a_persons_habits_come_after_flags() {
+    let machine = Machine::new();
+    machine.write("home/.config/squad/config.toml", "output = \"json\"\n");
+    let out = machine.squad("work", &["env", "list"]).good();
+    assert!(
+        out.starts_with("{\"schema\":\"squad.env_list/v1\",\"default\":\"local\""),
+        "{out}"
+    );
+    let out = machine.squad("work", &["env", "list", "-o", "text"]).good();
+    assert!(out.starts_with("ENV "), "{out}");
+    machine.write(
+        "home/.config/squad/config.toml",
+        "outptu = \"json\"\nregion = \"x\"\n",
+    );
+    let err = machine.squad("work", &["env", "list"]).failed(5);
+    assert!(
+        err.contains("config.toml:1:1: unknown key `outptu`; did you mean `output`?"),
+        "{err}"
+    );
+    assert!(err.contains("`region` cannot be set here"), "{err}");
+}
