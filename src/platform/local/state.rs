@@ -362,11 +362,7 @@ pub(super) mod tests {
                 function: None,
                 routes: Vec::new(),
                 rollout: None,
-                analysis: Analysis {
-                    slow_milliseconds: None,
-                    tolerance: 1.25,
-                    harm: 1.0,
-                },
+                analysis: Analysis::default(),
             },
             digest: digest.into(),
             artifact: "/nowhere".into(),
