@@ -10,7 +10,7 @@ import subprocess
 import time
 
 from figures import figure, result
-from tools import ROOT, TARGET, Missing, say
+from tools import SQUAD, TARGET, Missing, cargo, say
 
 WRITERS, APPENDS = 8, 50
 EVENTS, IN_EACH = 1_000_000, 64
@@ -18,8 +18,7 @@ EVENTS, IN_EACH = 1_000_000, 64
 
 def example(name, *features):
     """One of the programs of tests/bench, in release form."""
-    command = ["cargo", "build", "--release", "--locked", "--quiet", *features, "--example", name]
-    if subprocess.run(command, cwd=ROOT, check=False).returncode:
+    if not cargo("build", "--release", *features, "--example", name):
         raise Missing(f"the example {name} does not build")
     return os.path.join(TARGET, "release/examples", name)
 
@@ -37,8 +36,8 @@ def run(*arguments):
 
 
 def tracer():
-    command = ["cargo", "build", "--locked", "--quiet", "--example", "tracer"]
-    subprocess.run(command, cwd=ROOT, check=True)
+    if not cargo("build", "--example", "tracer"):
+        raise Missing("the tracer does not build")
     return os.path.join(TARGET, "debug/examples/tracer")
 
 
@@ -104,7 +103,6 @@ def verified(workplace, events, in_each, name, goal):
     env = {**workplace.env, "XDG_STATE_HOME": home}
     command = f"find {store} -type f -print0 | LC_ALL=C sort -z | xargs -0 cat | sha256sum"
     own, other = [], []
-    from tools import SQUAD
     for _ in range(4):
         start = time.monotonic()
         done = subprocess.run([SQUAD, "audit", "verify", "--env", "local"], env=env, cwd=workplace.work,

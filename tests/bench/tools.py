@@ -35,9 +35,17 @@ def build_release():
     """Builds what is measured; quick when it is up to date."""
     if os.environ.get("SQUAD_BENCH_NO_BUILD"):
         return
-    command = ["cargo", "build", "--release", "--locked", "--quiet", "--bin", "squad"]
-    if subprocess.run(command, cwd=ROOT, check=False).returncode:
+    if not cargo("build", "--release", "--bin", "squad"):
         sys.exit("tests/bench/run: the release build failed")
+
+
+def cargo(*arguments):
+    """Runs cargo in the repository; what it says is shown only when it fails."""
+    command = ["cargo", *arguments, "--locked", "--quiet"]
+    done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        print(done.stderr, file=sys.stderr)
+    return done.returncode == 0
 
 
 def load_generator():

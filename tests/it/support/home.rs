@@ -186,10 +186,43 @@ impl Home {
     /// Runs a prepared command to its end.
     #[must_use = "assert the whole output, or its exit code with `success` or `failure`"]
     pub(crate) fn run(&self, command: &mut Command) -> Output {
-        let output = command.output().unwrap_or_else(|error| {
-            panic!("cannot run `{}`: {error}", command.get_program().display())
-        });
-        Output::of(&output, self.root())
+        match self.run_within(command, LONGEST) {
+            Some(output) => output,
+            None => panic!("not ended after {LONGEST:?}, so it was killed: {command:?}"),
+        }
+    }
+
+    /// Runs a prepared command to its end; none when it did not end in time, and then it is dead.
+    pub(crate) fn run_within(&self, command: &mut Command, limit: Duration) -> Option<Output> {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!("cannot run `{}`: {error}", command.get_program().display())
+            });
+        let streams = (read_all(child.stdout.take()), read_all(child.stderr.take()));
+        let deadline = std::time::Instant::now() + limit;
+        let status = loop {
+            if let Some(status) = child.try_wait().expect("it is ours") {
+                break status;
+            }
+            if std::time::Instant::now() > deadline {
+                drop(child.kill());
+                drop(child.wait());
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        // A process that it left behind and that holds its streams would make every pipeline hang.
+        let held = "a process that was left behind holds the standard streams";
+        let limit = Duration::from_secs(5);
+        let output = std::process::Output {
+            status,
+            stdout: streams.0.recv_timeout(limit).expect(held),
+            stderr: streams.1.recv_timeout(limit).expect(held),
+        };
+        Some(Output::of(&output, self.root()))
     }
 
     /// Runs git and returns what it wrote, trimmed; panics when it fails.
@@ -232,7 +265,10 @@ impl Home {
         if self.processes().is_empty() {
             return Vec::new();
         }
-        let _ended = self.squad(["local", "stop"]);
+        let _ended = self.run_within(
+            &mut self.command(["local", "stop"]),
+            Duration::from_secs(30),
+        );
         let deadline = std::time::Instant::now() + Duration::from_secs(15);
         loop {
             let left = self.processes();
@@ -272,6 +308,24 @@ impl Drop for Home {
             "processes were left after `squad local stop`: {left:#?}"
         );
     }
+}
+
+/// Longer than anything that a test runs; a command that hangs must not hang the tests.
+const LONGEST: Duration = Duration::from_mins(5);
+
+/// Reads a stream to its end beside the caller.
+fn read_all(
+    stream: Option<impl std::io::Read + Send + 'static>,
+) -> std::sync::mpsc::Receiver<Vec<u8>> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut stream) = stream {
+            drop(stream.read_to_end(&mut bytes));
+        }
+        drop(sender.send(bytes));
+    });
+    receiver
 }
 
 /// Where the tests keep what they may use again: outside the checkout.
