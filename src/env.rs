@@ -45,6 +45,87 @@ pub(crate) const USER: &str = "USER";
 /// The person's home directory.
 pub(crate) const HOME: &str = "HOME";
 
+/// Every variable that is read and what it does, for `squad help environment` and `docs/environment.md`.
+pub(crate) const ALL: &[(&str, &str)] = &[
+    (
+        SQUAD_ORG,
+        "the org to use: a name, a directory or a git URL; like `--org`",
+    ),
+    (SQUAD_ENV, "the environment to use; like `--env`"),
+    (
+        SQUAD_LOG,
+        "log filter for diagnosis, such as `debug`; written to standard error",
+    ),
+    (NO_COLOR, "set and not empty: no colour"),
+    (
+        CLICOLOR_FORCE,
+        "set and not `0`: colour although the stream is not a terminal",
+    ),
+    (
+        TERM,
+        "type of the terminal; `dumb` = no colour and no cursor movement",
+    ),
+    (
+        COLUMNS,
+        "width of the terminal in columns, before the terminal's own answer",
+    ),
+    (CI, "set and not empty: no prompts and no moving progress"),
+    (BUILD_NUMBER, "like `CI`, set by some systems instead of it"),
+    (RUN_ID, "like `CI`, set by some systems instead of it"),
+    (
+        GITHUB_REF,
+        "recorded with a deploy: the pull request, on GitHub Actions",
+    ),
+    (
+        GITHUB_REPOSITORY,
+        "recorded with a deploy: the repository, on GitHub Actions",
+    ),
+    (
+        GITHUB_RUN_ID,
+        "recorded with a deploy: the run, on GitHub Actions",
+    ),
+    (
+        CI_MERGE_REQUEST_IID,
+        "recorded with a deploy: the merge request, on GitLab CI",
+    ),
+    (
+        CI_PIPELINE_ID,
+        "recorded with a deploy: the pipeline, on GitLab CI",
+    ),
+    (
+        CHANGE_ID,
+        "recorded with a deploy: the pull request, on Jenkins",
+    ),
+    (BUILD_TAG, "recorded with a deploy: the run, on Jenkins"),
+    (USER, "who acts, where git has no name"),
+    (
+        HOME,
+        "the home directory, for the four below when they are not set",
+    ),
+    (
+        "XDG_CONFIG_HOME",
+        "configuration and the list of orgs are in `squad` below it; default `~/.config`",
+    ),
+    (
+        "XDG_STATE_HOME",
+        "journals, logs, the audit log and keys are in `squad` below it; default `~/.local/state`",
+    ),
+    (
+        "XDG_CACHE_HOME",
+        "what can be made again is in `squad` below it; default `~/.cache`",
+    ),
+    (
+        "XDG_RUNTIME_DIR",
+        "sockets are in `squad` below it; default `/tmp/squad-<uid>`",
+    ),
+    (
+        "LC_ALL",
+        "the locale; without UTF-8 in it (or in the two below) only ASCII is written",
+    ),
+    ("LC_CTYPE", "the locale, where `LC_ALL` is not set"),
+    ("LANG", "the locale, where neither of the two above is set"),
+];
+
 /// The environment as it was when the process started.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Env {

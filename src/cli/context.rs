@@ -2,20 +2,23 @@
 
 use std::fs::File;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cli::prompt;
-use crate::clients::process;
+use crate::clients::{git, process};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Located, Sources};
+use crate::config::{self, Config, Draft, Located, Need, Sources};
 use crate::domain::environment::Environment;
 use crate::domain::name::{EnvironmentName, ServiceName};
+use crate::domain::org::{Committed, Source};
+use crate::domain::release::Actor;
 use crate::env::{self, Directories, Env};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
-use crate::ops::audit::Journal;
-use crate::ops::deploy::Pipeline;
+use crate::ops;
+use crate::ops::audit::{self, Journal};
+use crate::ops::deploy::{self, Pipeline};
 use crate::ops::registry::Registry;
 use crate::ops::settle;
 use crate::output::Output;
@@ -66,16 +69,117 @@ impl Context {
         })
     }
 
-    /// The configuration for the current directory.
+    /// The configuration for the current directory. An org that lies in git is brought to this machine first.
     pub(crate) fn config(&self) -> Result<Config> {
+        self.config_for(self.org.as_deref())
+    }
+
+    /// The same with another org than `--org` names.
+    pub(crate) fn config_for(&self, org: Option<&str>) -> Result<Config> {
+        let config = self.config_at(&self.directory()?, org)?;
+        for warning in config.warnings() {
+            self.output.warn(warning);
+        }
+        Ok(config)
+    }
+
+    fn config_at(&self, directory: &Path, org: Option<&str>) -> Result<Config> {
+        self.with_draft(directory, org, |draft| {
+            let committed = self.bring(draft.need(self.clock.now()))?;
+            Ok(draft.finish(committed)?)
+        })
+    }
+
+    /// Checks all files of the configuration and returns their names.
+    pub(crate) fn check_config(&self) -> Result<Vec<String>> {
+        self.with_draft(&self.directory()?, self.org.as_deref(), |draft| {
+            let committed = self.bring(draft.need(self.clock.now()))?;
+            Ok(draft.check(committed)?)
+        })
+    }
+
+    /// Where the org in use lies, without a look into its file.
+    pub(crate) fn org_in_use(&self) -> Result<Option<Source>> {
+        self.with_draft(&self.directory()?, self.org.as_deref(), |draft| {
+            Ok(draft.org_source())
+        })
+    }
+
+    fn with_draft<T>(
+        &self,
+        directory: &Path,
+        org: Option<&str>,
+        then: impl FnOnce(Draft<'_>) -> Result<T>,
+    ) -> Result<T> {
         let directories = self.directories()?;
-        let directory = self.directory()?;
-        Ok(Config::load(&Sources {
-            directory: &directory,
-            org: self.org.as_deref(),
+        let sources = Sources {
+            directory,
+            org,
             directories: &directories,
             env: &self.env,
-        })?)
+        };
+        then(Draft::read(&sources)?)
+    }
+
+    /// Brings what the configuration needs. An org that was fetched before does for now when its remote cannot
+    /// be reached; the person is told how old it is.
+    fn bring(&self, need: Need) -> Result<Option<Committed>> {
+        match need {
+            Need::Nothing => Ok(None),
+            Need::Stale(snapshot) => {
+                self.warn_of_age(&snapshot, None);
+                Ok(None)
+            }
+            Need::Committed(directory) => match ops::org::committed(&directory, config::ORG_FILE) {
+                Ok(committed) => Ok(Some(committed)),
+                Err(error) => {
+                    self.output.warn(&format!(
+                        "cannot see what is committed in `{}`: {}",
+                        directory.display(),
+                        error.message
+                    ));
+                    Ok(None)
+                }
+            },
+            Need::Fetch {
+                url,
+                cache,
+                snapshot,
+            } => {
+                let timeout = if snapshot.is_some() {
+                    ops::org::REFRESH_TIMEOUT
+                } else {
+                    ops::org::FIRST_TIMEOUT
+                };
+                let options = ops::org::RefreshOptions {
+                    url: &url,
+                    shown: &config::without_password(&url),
+                    cache: &cache,
+                    file: config::ORG_FILE,
+                    snapshot_file: config::SNAPSHOT_FILE,
+                    timeout,
+                };
+                match (ops::org::refresh(&options, self.clock()), snapshot) {
+                    (Ok(_), _) => {}
+                    (Err(error), None) => return Err(error),
+                    (Err(error), Some(snapshot)) => self.warn_of_age(&snapshot, Some(&error)),
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    fn warn_of_age(&self, snapshot: &crate::domain::org::Snapshot, why: Option<&Error>) {
+        let age = self.clock.now().duration_since(snapshot.fetched_at);
+        let why = why.map_or_else(
+            || "its repository did not answer a moment ago".to_owned(),
+            |error| error.message.clone(),
+        );
+        self.output.warn(&format!(
+            "the org is {} old (commit {}): {why}",
+            config::roughly(age),
+            snapshot.commit.get(..7).unwrap_or(&snapshot.commit),
+        ));
     }
 
     /// The wall-clock time.
@@ -149,12 +253,7 @@ impl Context {
         let Some(entry) = entry else {
             return Ok(config.service(name, &environment.name)?);
         };
-        let config = Config::load(&Sources {
-            directory: &entry.directory,
-            org: self.org.as_deref(),
-            directories: &directories,
-            env: &self.env,
-        })?;
+        let config = self.config_at(&entry.directory, self.org.as_deref())?;
         Ok(config.service(name, &environment.name)?)
     }
 
@@ -170,10 +269,16 @@ impl Context {
         Ok(config.current_service()?.clone())
     }
 
-    /// Says that the sources of this service are here.
-    pub(crate) fn claim(&self, config: &Config, located: &Located) -> Result<()> {
+    /// Refuses a service whose name belongs to another repository; writes nothing.
+    pub(crate) fn check_name(&self, config: &Config, located: &Located) -> Result<()> {
         let state = self.directories()?.state;
-        Registry::new(&state, config.org()).claim(&located.service.name, &located.directory)
+        Registry::new(&state, config.org()).check(&located.service.name, &located.directory)
+    }
+
+    /// Says that the sources of this service are here.
+    pub(crate) fn claim(&self, config: &Config, options: &deploy::Options) -> Result<()> {
+        let state = self.directories()?.state;
+        Registry::new(&state, config.org()).claim(&options.service.name, &options.directory)
     }
 
     /// The platform that runs an environment.
@@ -191,8 +296,33 @@ impl Context {
     }
 
     /// The audit log of an environment.
-    pub(crate) fn journal(&self, _environment: &Environment) -> Result<Journal> {
-        Err(Error::internal("stub"))
+    pub(crate) fn journal(&self, environment: &Environment) -> Result<Journal> {
+        let state = self.directories()?.state;
+        Journal::open(audit::Settings {
+            store: audit::Store::of(environment, &state),
+            log: environment.log_name(),
+            state,
+            actor: self.actor(),
+            environment: environment.clone(),
+        })
+    }
+
+    /// Who does something: the run in CI, else the person as git knows them, else the login name.
+    fn actor(&self) -> Actor {
+        let get = |name: &str| self.env.get(name).map(str::to_owned);
+        let name = get(env::GITHUB_RUN_ID)
+            .map(|id| format!("github-actions run {id}"))
+            .or_else(|| get(env::CI_PIPELINE_ID).map(|id| format!("gitlab-ci pipeline {id}")))
+            .or_else(|| get(env::BUILD_TAG).map(|tag| format!("jenkins {tag}")))
+            .or_else(|| git::user(None))
+            .or_else(|| get(env::USER))
+            .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
+        let host = rustix::system::uname();
+        Actor {
+            name,
+            host: host.nodename().to_string_lossy().into_owned(),
+            key: None,
+        }
     }
 
     /// Brings the record up to date before a mutation; what cannot be appended waits, and is said.
@@ -245,11 +375,11 @@ impl Context {
     }
 
     /// Runs this very command again without `flag`, detached from the terminal, and returns.
-    pub(crate) fn go_on_alone(&self, flag: &str, service: &ServiceName) -> Result<u8> {
+    pub(crate) fn go_on_alone(&self, flag: &str, what: &str) -> Result<u8> {
         let state = self.directories()?.state;
         let directory = state.join("background");
         fs::create_private_dir(&directory)?;
-        let path = directory.join(format!("{service}-{}.log", ulid::Ulid::generate()));
+        let path = directory.join(format!("{what}-{}.log", ulid::Ulid::generate()));
         let log = File::create(&path).map_err(fs::at("create", &path))?;
         let executable = std::env::current_exe().map_err(Error::internal)?;
         let mut command = process::command(executable);
@@ -269,8 +399,7 @@ impl Context {
             "going on in the background; its output: {}",
             path.display()
         ));
-        self.output
-            .hint(&format!("`squad status {service} --watch`"));
+        self.output.hint("follow it with `squad status --watch`");
         Ok(0)
     }
 }

@@ -79,6 +79,11 @@ impl Args {
         self.changed_since.as_deref()
     }
 
+    /// `--no-wait`.
+    pub(crate) fn goes_on_alone(&self) -> bool {
+        self.no_wait
+    }
+
     /// `--dry-run`.
     pub(crate) fn is_dry_run(&self) -> bool {
         self.dry_run
@@ -150,7 +155,7 @@ async fn one(
     environment: &Environment,
 ) -> Result<u8> {
     let located = context.service(config, args.service.as_ref(), environment)?;
-    context.claim(config, &located)?;
+    context.check_name(config, &located)?;
     let options = args.options(context, config, environment, located)?;
     let platform = context.platform(environment)?;
     let plan = deploy::plan(&*platform, &options).await?;
@@ -174,12 +179,19 @@ async fn one(
     if !prompt::confirm(context, consent(environment), "Deploy?")? {
         return Err(declined());
     }
+    context.claim(config, &options)?;
     if args.no_wait {
-        return context.go_on_alone("--no-wait", &options.service.name);
+        return context.go_on_alone("--no-wait", options.service.name.as_str());
     }
     let journal = context.journal(environment)?;
     context.settle_with(&*platform, &journal).await;
-    let outcome = applied(context, args, &*platform, &journal, &options, &plan, "").await?;
+    let work = async |cancel: Cancel| {
+        applied(
+            context, args, &*platform, &journal, &options, &plan, "", cancel,
+        )
+        .await
+    };
+    let outcome = under_interrupts(context, work).await?;
     print(context, &options, &plan, Some(&outcome));
     Ok(0)
 }
@@ -202,7 +214,11 @@ pub(crate) fn consent(environment: &Environment) -> Consent {
     }
 }
 
-/// Applies a plan under Ctrl-C: once = stop cleanly, twice = at once.
+/// Applies one plan.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of one operation, each of its own kind"
+)]
 pub(crate) async fn applied(
     context: &Context,
     args: &Args,
@@ -211,8 +227,8 @@ pub(crate) async fn applied(
     options: &Options,
     plan: &Plan,
     prefix: &str,
+    cancel: Cancel,
 ) -> Result<Outcome> {
-    let (stop, cancel) = Cancel::new();
     let reporter = Progress::new(context, prefix);
     let tools = Tools {
         platform,
@@ -222,7 +238,15 @@ pub(crate) async fn applied(
         cancel,
         timeout: args.timeout,
     };
-    let work = apply::apply(&tools, options, plan);
+    apply::apply(&tools, options, plan).await
+}
+
+/// Runs an operation under Ctrl-C: once = stop cleanly, twice = at once.
+pub(crate) async fn under_interrupts<T>(
+    context: &Context,
+    work: impl AsyncFnOnce(Cancel) -> Result<T>,
+) -> Result<T> {
+    let (stop, cancel) = Cancel::new();
     let interrupts = async {
         drop(tokio::signal::ctrl_c().await);
         context
@@ -232,9 +256,9 @@ pub(crate) async fn applied(
         drop(tokio::signal::ctrl_c().await);
     };
     tokio::select! {
-        result = work => result,
+        result = work(cancel) => result,
         () = interrupts => Err(deploy::build::interrupted("quit at once")
-            .hint(format!("see what is live: `squad status {}`", options.service.name))),
+            .hint("see what is live: `squad status`")),
     }
 }
 

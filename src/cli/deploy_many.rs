@@ -4,16 +4,19 @@ use futures_util::StreamExt;
 use serde::Serialize;
 
 use crate::cli::context::Context;
-use crate::cli::deploy::{Args, applied, consent, declined};
+use crate::cli::deploy::{Args, applied, consent, declined, under_interrupts};
 use crate::cli::prompt;
 use crate::cli::view::deploy as view;
 use crate::config::Config;
-use crate::domain::environment::Environment;
+use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::plan::Deploy;
 use crate::error::{Error, Kind, Result};
+use crate::ops::Cancel;
+use crate::ops::audit::Journal;
 use crate::ops::deploy::fleet::{self, Member};
 use crate::ops::deploy::{self, Options, Outcome, Plan};
 use crate::output::Style;
+use crate::platform::Platform;
 
 /// `squad.deploy-many/v1`.
 #[derive(Debug, Serialize)]
@@ -72,7 +75,7 @@ pub(crate) async fn run(
             service: member.service,
             directory: member.directory,
         };
-        context.claim(config, &located)?;
+        context.check_name(config, &located)?;
         let options = args.options(context, config, environment, located)?;
         let plan = deploy::plan(&*platform, &options).await;
         items.push(Item { options, plan });
@@ -88,26 +91,37 @@ pub(crate) async fn run(
             (false, false) => 0,
         });
     }
-    let question = format!("Deploy {changing} services?");
-    if !prompt::confirm(context, consent(environment), &question)? {
+    let plural = if changing == 1 { "service" } else { "services" };
+    if !prompt::confirm(
+        context,
+        consent(environment),
+        &format!("Deploy {changing} {plural}?"),
+    )? {
         return Err(declined());
+    }
+    for item in &items {
+        context.claim(config, &item.options)?;
+    }
+    if args.goes_on_alone() {
+        return context.go_on_alone("--no-wait", "workspace");
     }
     let journal = context.journal(environment)?;
     context.settle_with(&*platform, &journal).await;
     let (journal, platform) = (&journal, &*platform);
-    let mut results: Vec<_> = futures_util::stream::iter(items.iter().map(|item| async move {
-        let outcome = match &item.plan {
-            Ok(plan) if matches!(plan.decision, Deploy::Change(_)) => {
-                let name = item.options.service.name.as_str();
-                Some(applied(context, args, platform, journal, &item.options, plan, name).await)
+    let mut results = under_interrupts(context, async |cancel: Cancel| {
+        let work = items.iter().map(|item| {
+            let cancel = cancel.clone();
+            async move {
+                (
+                    item,
+                    apply(context, args, platform, journal, item, cancel).await,
+                )
             }
-            _ => None,
-        };
-        (item, outcome)
-    }))
-    .buffer_unordered(fleet::AT_ONCE)
-    .collect()
-    .await;
+        });
+        let stream = futures_util::stream::iter(work).buffer_unordered(fleet::AT_ONCE);
+        Ok(stream.collect::<Vec<_>>().await)
+    })
+    .await?;
     results.sort_by(|a, b| a.0.options.service.name.cmp(&b.0.options.service.name));
     print(context, environment, &results);
     let worst = results
@@ -118,6 +132,38 @@ pub(crate) async fn run(
         })
         .max_by_key(|code| u8::from(*code == Kind::Interrupted.exit_code()));
     Ok(worst.unwrap_or(0))
+}
+
+/// Applies one item; none when it has nothing to do. What was not begun when Ctrl-C came is not begun any more.
+async fn apply(
+    context: &Context,
+    args: &Args,
+    platform: &dyn Platform,
+    journal: &Journal,
+    item: &Item,
+    cancel: Cancel,
+) -> Option<Result<Outcome>> {
+    let plan = item.plan.as_ref().ok()?;
+    if !matches!(plan.decision, Deploy::Change(_)) {
+        return None;
+    }
+    if cancel.is_cancelled() {
+        return Some(Err(deploy::build::interrupted("not begun")));
+    }
+    let name = item.options.service.name.as_str();
+    Some(
+        applied(
+            context,
+            args,
+            platform,
+            journal,
+            &item.options,
+            plan,
+            name,
+            cancel,
+        )
+        .await,
+    )
 }
 
 /// One line for each service; returns how many change.
@@ -210,5 +256,8 @@ fn print(
             "{succeeded} deployed, {failed} failed, {} unchanged",
             results.len() - succeeded - failed - planned
         ));
+        if environment.platform == PlatformKind::Local {
+            context.output.status("on this machine only");
+        }
     }
 }

@@ -1,11 +1,20 @@
 //! Arguments in, exit code out: the only code that knows clap, dialoguer and indicatif.
 
+mod audit;
+mod completions;
+mod config;
 mod context;
 mod demo;
 mod deploy;
 mod deploy_many;
+mod env;
+mod help;
 mod history;
+mod invoke;
+mod local;
 mod logs;
+mod man;
+mod org;
 mod progress;
 mod prompt;
 mod rollback;
@@ -19,6 +28,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::clock::SystemClock;
+use crate::config::person;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::output::{Color, Format, Output, Settings, Style};
@@ -49,25 +59,12 @@ struct Global {
     /// Environment
     #[arg(long, global = true, value_name = "env", help_heading = "Global flags")]
     env: Option<String>,
-    /// Form of the answer
-    #[arg(
-        long,
-        short,
-        global = true,
-        value_enum,
-        default_value = "text",
-        help_heading = "Global flags"
-    )]
-    output: OutputFormat,
-    /// When to colour
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        default_value = "auto",
-        help_heading = "Global flags"
-    )]
-    color: When,
+    /// Form of the answer [default: text]
+    #[arg(long, short, global = true, value_enum, help_heading = "Global flags")]
+    output: Option<OutputFormat>,
+    /// When to colour [default: auto]
+    #[arg(long, global = true, value_enum, help_heading = "Global flags")]
+    color: Option<When>,
     /// Go on without asking
     #[arg(long, short, global = true, help_heading = "Global flags")]
     yes: bool,
@@ -111,10 +108,19 @@ enum When {
 /// One variant for each verb or noun, in alphabetical order.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Audit(audit::Args),
+    Completions(completions::Args),
+    Config(config::Args),
     Demo(demo::Args),
     Deploy(deploy::Args),
+    Env(env::Args),
+    Help(help::Args),
     History(history::Args),
+    Invoke(invoke::Args),
+    Local(local::Args),
     Logs(logs::Args),
+    Man(man::Args),
+    Org(org::Args),
     Rollback(rollback::Args),
     Status(status::Args),
 }
@@ -135,15 +141,16 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    let habits = habits(&env);
     let settings = Settings {
-        format: match cli.global.output {
-            OutputFormat::Text => Format::Text,
-            OutputFormat::Json => Format::Json,
+        format: match cli.global.output.or(habits.0) {
+            Some(OutputFormat::Json) => Format::Json,
+            Some(OutputFormat::Text) | None => Format::Text,
         },
-        color: match cli.global.color {
-            When::Auto => Color::Auto,
-            When::Always => Color::Always,
-            When::Never => Color::Never,
+        color: match cli.global.color.or(habits.1) {
+            Some(When::Always) => Color::Always,
+            Some(When::Never) => Color::Never,
+            Some(When::Auto) | None => Color::Auto,
         },
         verbosity: if cli.global.quiet {
             -1
@@ -170,15 +177,37 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// The form and the colour that the person's own configuration asks for. Its mistakes are reported by the
+/// commands that read all of the configuration.
+fn habits(env: &Env) -> (Option<OutputFormat>, Option<When>) {
+    let person = env.directories().and_then(|directories| {
+        person::read(&directories, &directories.config, &mut Vec::new()).ok()
+    });
+    let (output, color) = person.map_or((None, None), |person| (person.output, person.color));
+    (
+        output.and_then(|text| OutputFormat::from_str(text, false).ok()),
+        color.and_then(|text| When::from_str(text, false).ok()),
+    )
+}
+
 /// The one dispatch: each arm is one call.
 fn dispatch(context: &Context, command: Command) -> Result<u8> {
     match command {
+        Command::Completions(args) => completions::run(context, &args),
+        Command::Audit(args) => audit::run(context, &args),
         Command::Demo(args) => demo::run(context, &args),
         Command::Deploy(args) => deploy::run(context, &args),
+        Command::Help(args) => help::run(context, &args),
         Command::History(args) => history::run(context, &args),
+        Command::Invoke(args) => invoke::run(context, &args),
+        Command::Local(args) => local::run(context, args),
         Command::Logs(args) => logs::run(context, &args),
+        Command::Man(args) => man::run(context, &args),
         Command::Rollback(args) => rollback::run(context, &args),
         Command::Status(args) => status::run(context, &args),
+        Command::Config(args) => config::run(context, args),
+        Command::Env(args) => env::run(context, args),
+        Command::Org(args) => org::run(context, args),
     }
 }
 

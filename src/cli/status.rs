@@ -127,7 +127,7 @@ fn nothing(context: &Context, args: &Args, environments: &[Environment]) -> Resu
     if let Some(service) = &args.service {
         return Err(Error::new(
             Kind::Failed,
-            "nothing-live",
+            "never-deployed",
             format!("`{service}` was never deployed to {place}"),
         )
         .hint(format!(

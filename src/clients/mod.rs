@@ -1,6 +1,11 @@
 //! One module for each outside system: no policy, no words for people.
 
+pub(crate) mod audit_store;
+pub(crate) mod device_key;
 pub(crate) mod git;
+pub(crate) mod git_remote;
+pub(crate) mod outbox;
+pub(crate) mod pin;
 pub(crate) mod process;
 pub(crate) mod python;
 pub(crate) mod source;

@@ -46,6 +46,36 @@ pub(crate) fn command_async(program: impl AsRef<OsStr>) -> tokio::process::Comma
     tokio::process::Command::from(command(program))
 }
 
+/// A child that leads a process group of its own, together with all that it started: they end with this value, unless
+/// it is released.
+#[derive(Debug)]
+pub(crate) struct Group(Option<rustix::process::Pid>);
+
+impl Group {
+    /// The group of a child that was started with `process_group(0)`.
+    pub(crate) fn of(child: &tokio::process::Child) -> Self {
+        let id = child.id().and_then(|id| i32::try_from(id).ok());
+        Self(id.and_then(rustix::process::Pid::from_raw))
+    }
+
+    /// The child ended by itself.
+    pub(crate) fn release(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(id) = self.0 {
+            // Nobody is left to be killed when this fails.
+            drop(rustix::process::kill_process_group(
+                id,
+                rustix::process::Signal::KILL,
+            ));
+        }
+    }
+}
+
 /// Runs it to its end and returns what it wrote to standard output.
 pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>, Error> {
     let program = command.get_program().to_string_lossy().into_owned();

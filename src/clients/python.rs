@@ -61,12 +61,12 @@ pub(crate) fn environment(
     let digest = source::hex(context.finish().as_ref());
     let parent = cache.join("python");
     fs::create_private_dir(&parent)?;
-    let directory = parent.join(digest.get(..24).unwrap_or(&digest));
-    let marker = directory.join(".squad-complete");
-    if marker.exists() {
+    let name = digest.get(..24).unwrap_or(&digest);
+    let pointer = parent.join(format!("{name}.current"));
+    if let Some(directory) = current(&pointer)? {
         return Ok(directory);
     }
-    let guard_path = directory.with_extension("lock");
+    let guard_path = parent.join(format!("{name}.lock"));
     let guard = File::options()
         .create(true)
         .truncate(false)
@@ -75,17 +75,49 @@ pub(crate) fn environment(
         .open(&guard_path)
         .map_err(fs::at("open", &guard_path))?;
     guard.lock().map_err(fs::at("lock", &guard_path))?;
-    if marker.exists() {
+    if let Some(directory) = current(&pointer)? {
         return Ok(directory);
     }
     on_make();
-    // What a killed process left behind cannot be trusted.
-    if directory.exists() {
-        std::fs::remove_dir_all(&directory).map_err(fs::at("remove", &directory))?;
+    // Each try has a directory of its own: a pip whose squad was killed may still be writing into the last one, and an
+    // environment cannot be moved once it is made.
+    let directory = parent.join(format!("{name}.{}", ulid::Ulid::generate()));
+    if let Err(error) = make(&python.path, &directory, wanted, &lock_text) {
+        drop(std::fs::remove_dir_all(&directory));
+        return Err(error);
     }
-    make(&python.path, &directory, wanted, &lock_text)?;
-    fs::write_durably(&marker, digest.as_bytes(), 0o600)?;
+    let made = directory
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    fs::write_durably(&pointer, made.as_bytes(), 0o600)?;
+    remove_other_tries(&parent, name, &made);
     Ok(directory)
+}
+
+/// The environment that a pointer names, while it is there.
+fn current(pointer: &Path) -> Result<Option<PathBuf>, Error> {
+    let Some(name) = fs::read_if_there(pointer)? else {
+        return Ok(None);
+    };
+    let directory = pointer.with_file_name(name.trim());
+    Ok(directory.join("bin/python").exists().then_some(directory))
+}
+
+/// Removes what earlier tries left.
+fn remove_other_tries(parent: &Path, name: &str, made: &str) {
+    let Ok(entries) = std::fs::read_dir(parent) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let file = entry.file_name().to_string_lossy().into_owned();
+        let is_try =
+            file.starts_with(name) && !file.ends_with(".lock") && !file.ends_with(".current");
+        if is_try && file != made {
+            drop(std::fs::remove_dir_all(entry.path()));
+        }
+    }
 }
 
 /// The interpreter that environments are made with.

@@ -11,12 +11,12 @@ use super::manifest;
 use super::org::{self, OrgFile};
 use super::origin::Origin;
 use super::person::{self, Person};
-use super::place::{Mistake, Place, Role, SourceFile, nearest};
+use super::place::{self, Mistake, Place, Role, SourceFile, nearest};
 use super::reader::{Effective, Findings};
 use super::selection::{ChosenBy, ORG_FILE, SNAPSHOT_FILE, Selected, Selection, cache_of, select};
 use super::tree::{self, Node};
 use super::workspace::{self, Found, Manifest};
-use super::{Config, Member, Org, Sources};
+use super::{Config, MANIFEST, Member, Org, Sources};
 use crate::domain::environment::Environment;
 use crate::domain::name::{EnvironmentName, OrgName, ServiceName};
 use crate::domain::org::{Committed, Registry, Snapshot, Source};
@@ -33,6 +33,8 @@ const PATIENCE: SignedDuration = SignedDuration::from_mins(1);
 pub(crate) enum Need {
     /// Nothing.
     Nothing,
+    /// Nothing that could be had: the remote did not answer a moment ago, so what is here has to do.
+    Stale(Box<Snapshot>),
     /// The org's repository, fetched into `cache`.
     Fetch {
         /// Its address, with the credentials that were given.
@@ -92,11 +94,14 @@ impl<'a> Draft<'a> {
             Source::Git(url) => {
                 let cache = cache_of(url, self.sources.directories);
                 let snapshot = snapshot(url, self.sources.directories);
-                if snapshot
-                    .as_ref()
-                    .is_some_and(|snapshot| is_fresh(snapshot, now))
-                {
-                    return Need::Nothing;
+                match &snapshot {
+                    Some(snapshot) if is_lately(snapshot.fetched_at, now, FRESH) => {
+                        return Need::Nothing;
+                    }
+                    Some(snapshot) if is_lately(snapshot.tried_at, now, PATIENCE) => {
+                        return Need::Stale(Box::new(snapshot.clone()));
+                    }
+                    _ => {}
                 }
                 Need::Fetch {
                     url: url.clone(),
@@ -104,6 +109,14 @@ impl<'a> Draft<'a> {
                     snapshot: snapshot.map(Box::new),
                 }
             }
+        }
+    }
+
+    /// Where the selected org lies.
+    pub(crate) fn org_source(&self) -> Option<Source> {
+        match &self.selection {
+            Selection::Known(selected) => Some(selected.source.clone()),
+            Selection::None | Selection::Missing(..) => None,
         }
     }
 
@@ -128,7 +141,7 @@ impl<'a> Draft<'a> {
             }
         };
         let (environments, uncommitted) = environments(org.as_ref(), &mut warnings);
-        let known = org.as_ref().map(|org| names(org));
+        let known = org.as_ref().map(names);
         let members = members(
             std::mem::take(&mut self.found.services),
             self.found.defaults.as_ref(),
@@ -156,6 +169,62 @@ impl<'a> Draft<'a> {
             config.refuse_other_org(member)?;
         }
         Ok(config)
+    }
+}
+
+impl Draft<'_> {
+    /// [`finish`](Self::finish), and an `org.toml` in the directory itself: how an org checks its own file.
+    pub(crate) fn check(self, committed: Option<Committed>) -> Result<Vec<String>, Error> {
+        let directory = self.sources.directory;
+        let own = directory.join(ORG_FILE);
+        let mut files = Vec::new();
+        let mut mistakes = Vec::new();
+        if let Some(text) = fs::read_if_there(&own)? {
+            let file = SourceFile::new(&own, directory, text, Role::Org);
+            read_org(&file, Some(directory), &mut mistakes);
+            files.push(file.shown.clone());
+        }
+        match self.finish(committed) {
+            Ok(config) => {
+                if let Some(root) = &config.root {
+                    files.push(place::shown(&root.join(MANIFEST), directory));
+                }
+                for member in &config.members {
+                    files.push(place::shown(&member.path, directory));
+                }
+                if let Some(org) = &config.org {
+                    let file = match &org.selected.source {
+                        Source::Directory(of) => place::shown(&of.join(ORG_FILE), directory),
+                        Source::Git(url) => super::without_password(url),
+                    };
+                    files.push(file);
+                }
+            }
+            Err(Error::Mistakes(more)) => mistakes.extend(more),
+            Err(error) if mistakes.is_empty() => return Err(error),
+            Err(_) => {}
+        }
+        if !mistakes.is_empty() {
+            return Err(Error::Mistakes(in_order(mistakes)));
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        files.retain(|file| seen.insert(file.clone()));
+        Ok(files)
+    }
+}
+
+/// Reads and checks an org's file by itself.
+pub(crate) fn read_org_alone(source: &Source, sources: &Sources<'_>) -> Result<OrgFile, Error> {
+    let mut mistakes = Vec::new();
+    let selected = Selected {
+        by: ChosenBy::Flag,
+        alias: None,
+        source: source.clone(),
+    };
+    let org = org_of(selected, None, sources, &mut mistakes)?;
+    match org {
+        Some(org) if mistakes.is_empty() => Ok(org.file),
+        _ => Err(Error::Mistakes(in_order(mistakes))),
     }
 }
 
@@ -213,13 +282,10 @@ fn snapshot(url: &str, directories: &Directories) -> Option<Snapshot> {
     serde_json::from_slice(&fs::read(&path).ok()?).ok()
 }
 
-/// Whether the remote was asked lately. A clock that was set back makes nothing fresh.
-fn is_fresh(snapshot: &Snapshot, now: Timestamp) -> bool {
-    let lately = |since: Timestamp, most: SignedDuration| {
-        let age = now.duration_since(since);
-        !age.is_negative() && age < most
-    };
-    lately(snapshot.fetched_at, FRESH) || lately(snapshot.tried_at, PATIENCE)
+/// Whether something happened less than `most` ago. A clock that was set back makes nothing recent.
+fn is_lately(since: Timestamp, now: Timestamp, most: SignedDuration) -> bool {
+    let age = now.duration_since(since);
+    !age.is_negative() && age < most
 }
 
 /// Reads an org's file. None only when it has mistakes, which are noted.
@@ -514,9 +580,11 @@ fn in_order(mut mistakes: Vec<Mistake>) -> Vec<Mistake> {
         key(a).cmp(&key(b))
     });
     mistakes.dedup_by(|a, b| {
+        // A default with an unknown key is seen where it is written and again in every service.
+        let unknown = |mistake: &Mistake| mistake.message.starts_with("unknown key");
         a.place.file.path == b.place.file.path
             && a.place.start == b.place.start
-            && a.message == b.message
+            && (a.message == b.message || (unknown(a) && unknown(b)))
     });
     let broken: Vec<Place> = mistakes
         .iter()
@@ -537,11 +605,7 @@ impl From<&ChosenBy> for Origin {
             ChosenBy::Flag => Self::Flag("--org"),
             ChosenBy::Variable => Self::Variable(env::SQUAD_ORG),
             ChosenBy::Service(place) | ChosenBy::Person(place) => Self::of(Some(place), None),
-            ChosenBy::Use => Self::File {
-                path: person::ORGS_FILE.to_owned(),
-                line: 1,
-                org: None,
-            },
+            ChosenBy::Use => Self::Command("squad org use"),
         }
     }
 }

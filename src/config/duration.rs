@@ -36,7 +36,8 @@ pub(crate) fn show(milliseconds: u64) -> String {
     let mut text = String::new();
     for (unit, size) in UNITS {
         if rest >= size {
-            text.push_str(&format!("{}{unit}", rest / size));
+            text.push_str(&(rest / size).to_string());
+            text.push_str(unit);
             rest %= size;
         }
     }
@@ -45,6 +46,18 @@ pub(crate) fn show(milliseconds: u64) -> String {
     } else {
         text
     }
+}
+
+/// How long ago something was, in the largest unit that fits, for people.
+pub(crate) fn roughly(age: jiff::SignedDuration) -> String {
+    let seconds = age.as_secs().max(0);
+    let (count, unit) = match seconds {
+        0..60 => (seconds, "s"),
+        60..3_600 => (seconds / 60, "min"),
+        3_600..86_400 => (seconds / 3_600, "h"),
+        _ => (seconds / 86_400, "d"),
+    };
+    format!("{count} {unit}")
 }
 
 #[cfg(test)]
@@ -85,7 +98,7 @@ mod tests {
 
         #[test]
         fn never_panics(text in "\\PC{0,12}") {
-            drop(parse(&text));
+            let _time = parse(&text);
         }
     }
 }

@@ -24,6 +24,9 @@ pub(crate) const IDENTITY: [&str; 3] = ["name", "org", "kind"];
 
 const DAY: u64 = 24 * 3600;
 
+/// A mistake was noted, so there is no value.
+struct Noted;
+
 /// Reads a whole tree. None only when a mistake was noted.
 pub(crate) fn service(tree: &Node, findings: &Findings) -> Option<Service> {
     let mut root = Reader::root(tree, findings);
@@ -48,9 +51,9 @@ pub(crate) fn service(tree: &Node, findings: &Findings) -> Option<Service> {
         kind: head.kind?,
         build: build?,
         run: run?,
-        function: function?,
+        function: function.ok()?,
         routes: routes?,
-        rollout: rollout?,
+        rollout: rollout.ok()?,
         analysis: analysis?,
     })
 }
@@ -276,17 +279,17 @@ fn reference(text: &str) -> Converted<Variable> {
     Ok(Variable::Secret(text.to_owned()))
 }
 
-/// `Some(None)` for a service that is no function.
+/// None for a service that is no function.
 fn function(
     root: &mut Reader<'_>,
     kind: Option<Kind>,
     name: Option<&ServiceName>,
-) -> Option<Option<Function>> {
+) -> Result<Option<Function>, Noted> {
     if kind == Some(Kind::Function) {
         let mut table = root.table("function");
         let function = function_table(&mut table, name);
         table.finish();
-        return function.map(Some);
+        return function.map(Some).ok_or(Noted);
     }
     // The table of a service that is no function is read for its mistakes, and has no effect. A default for
     // the functions of a workspace or an org need not be complete.
@@ -301,7 +304,7 @@ fn function(
             root.findings().mistake(&mistake.place, mistake.message);
         }
     }
-    Some(None)
+    Ok(None)
 }
 
 fn function_table(table: &mut Reader<'_>, name: Option<&ServiceName>) -> Option<Function> {
@@ -338,7 +341,7 @@ fn function_table(table: &mut Reader<'_>, name: Option<&ServiceName>) -> Option<
     })
 }
 
-/// Lambda API, `CreateFunction`: FunctionName of at most 64 letters, digits, `-` and `_`.
+/// Lambda API, `CreateFunction`: `FunctionName` of at most 64 letters, digits, `-` and `_`.
 fn function_name(value: &Value) -> Converted<String> {
     let text = check::filled(value)?;
     let good = text.len() <= 64
@@ -373,6 +376,7 @@ fn alias_name(value: &Value) -> Converted<String> {
 
 fn routes(root: &mut Reader<'_>, kind: Option<Kind>) -> Option<Vec<Route>> {
     let mut routes: Vec<Route> = Vec::new();
+    let mut names: Vec<RouteName> = Vec::new();
     let mut good = true;
     for mut table in root.tables("route") {
         let place = table.place().cloned();
@@ -381,19 +385,22 @@ fn routes(root: &mut Reader<'_>, kind: Option<Kind>) -> Option<Vec<Route>> {
         let method = table.need("method", "method = \"GET\"", method);
         let path = table.need("path", "path = \"/charges/{id}\"", template);
         table.finish();
-        let (Some(name), Some(method), Some(path), Some(place)) = (name, method, path, place)
-        else {
-            good = false;
-            continue;
-        };
+        let Some(place) = place else { continue };
         if kind == Some(Kind::Worker) {
             good = false;
             findings.mistake(&place, "a worker takes no requests, so it has no routes");
         }
-        if routes.iter().any(|route| route.name == name) {
-            good = false;
-            findings.mistake(&place, format!("a second route is named `{name}`"));
+        if let Some(name) = &name {
+            if names.contains(name) {
+                good = false;
+                findings.mistake(&place, format!("a second route is named `{name}`"));
+            }
+            names.push(name.clone());
         }
+        let (Some(name), Some(method), Some(path)) = (name, method, path) else {
+            good = false;
+            continue;
+        };
         let same = routes
             .iter()
             .find(|route| route.method == method && shape(&route.path.0) == shape(&path));
@@ -487,18 +494,18 @@ fn shape(path: &str) -> String {
         .join("/")
 }
 
-/// `Some(None)` for a service without a rollout.
-fn rollout(root: &mut Reader<'_>) -> Option<Option<Rollout>> {
+/// None for a service without a rollout.
+fn rollout(root: &mut Reader<'_>) -> Result<Option<Rollout>, Noted> {
     let mut table = root.table("rollout");
     if !table.is_there() {
-        return Some(None);
+        return Ok(None);
     }
     let Some(whole) = table.entry("steps") else {
         table.lacks(
             "`rollout.steps` is missing; write something like `steps = [{ weight = 5, hold = \"5m\" }]`",
         );
         table.finish();
-        return None;
+        return Err(Noted);
     };
     let mut steps = Vec::new();
     let mut good = true;
@@ -543,7 +550,11 @@ fn rollout(root: &mut Reader<'_>) -> Option<Option<Rollout>> {
         );
     }
     table.finish();
-    (good && !steps.is_empty()).then_some(Some(Rollout { steps }))
+    if good && !steps.is_empty() {
+        Ok(Some(Rollout { steps }))
+    } else {
+        Err(Noted)
+    }
 }
 
 fn analysis(root: &mut Reader<'_>) -> Option<Analysis> {

@@ -13,6 +13,8 @@ mod origin;
 pub(crate) mod person;
 mod place;
 mod reader;
+#[cfg(test)]
+mod schema;
 mod secret;
 mod selection;
 mod tree;
@@ -22,6 +24,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub(crate) use draft::{Draft, Need};
+pub(crate) use duration::roughly;
 pub(crate) use error::Error;
 pub(crate) use origin::{Origin, Setting};
 pub(crate) use place::Mistake;
@@ -128,6 +131,11 @@ impl Config {
         Some(self.org.as_ref()?.selected.by.shown())
     }
 
+    /// The same as the origin of a value.
+    pub(crate) fn org_origin(&self) -> Option<Origin> {
+        Some(Origin::from(&self.org.as_ref()?.selected.by))
+    }
+
     /// The commit of the selected org's file, when it lies in git and is committed.
     pub(crate) fn org_commit(&self) -> Option<&str> {
         self.org.as_ref()?.commit.as_deref()
@@ -218,7 +226,7 @@ impl Config {
         name: Option<&ServiceName>,
         environment: &EnvironmentName,
     ) -> Result<Located, Error> {
-        let (service, _) = self.decoded(name, environment)?;
+        let (service, _) = self.decoded(name, Some(environment))?;
         let directory = self.member(name)?.directory.clone();
         Ok(Located { service, directory })
     }
@@ -226,7 +234,7 @@ impl Config {
     fn decoded(
         &self,
         name: Option<&ServiceName>,
-        environment: &EnvironmentName,
+        environment: Option<&EnvironmentName>,
     ) -> Result<(Service, Vec<Effective>), Error> {
         let member = self.member(name)?;
         self.refuse_other_org(member)?;
@@ -344,11 +352,11 @@ impl Config {
     }
 
     /// Every effective value of a service in an environment, and where it is written. `None` = the service of
-    /// the current directory.
+    /// the current directory, and without the overrides of any environment.
     pub(crate) fn settings(
         &self,
         name: Option<&ServiceName>,
-        environment: &EnvironmentName,
+        environment: Option<&EnvironmentName>,
     ) -> Result<Vec<Setting>, Error> {
         let (_, values) = self.decoded(name, environment)?;
         Ok(values
@@ -385,13 +393,17 @@ impl Config {
     }
 }
 
+/// Reads and checks the org's file of a directory, or what was fetched of a repository.
+pub(crate) fn read_org(source: &Source, sources: &Sources<'_>) -> Result<OrgFile, Error> {
+    draft::read_org_alone(source, sources)
+}
+
 impl Member {
     /// The tree with the overrides of an environment.
-    fn effective(&self, environment: &EnvironmentName) -> Node {
-        let over = self
-            .overrides
-            .as_ref()
-            .and_then(|overrides| overrides.at(&[environment.as_str()]));
+    fn effective(&self, environment: Option<&EnvironmentName>) -> Node {
+        let over = environment
+            .zip(self.overrides.as_ref())
+            .and_then(|(environment, overrides)| overrides.at(&[environment.as_str()]));
         match over {
             Some(over) => tree::merge(&self.base, over),
             None => self.base.clone(),

@@ -34,7 +34,7 @@ pub(crate) struct OrgFile {
 pub(crate) struct Squad {
     /// `<organisation>/<team>` at GitHub.
     pub(crate) github_team: Option<String>,
-    /// The id of its service at PagerDuty.
+    /// The id of its service at `PagerDuty`.
     pub(crate) pagerduty_service: Option<String>,
     /// Mail addresses of its people.
     pub(crate) members: Vec<String>,
@@ -469,7 +469,9 @@ pub(crate) fn example(name: &OrgName, squads: &[SquadName]) -> String {
          schema = 1\n\n[org]\nname = \"{name}\"\n"
     );
     for squad in squads {
-        text.push_str(&format!("\n[squad.{squad}]\n"));
+        for part in ["\n[squad.", squad.as_str(), "]\n"] {
+            text.push_str(part);
+        }
     }
     text.push_str(
         "\n# Runs on this machine beside the built-in `local`, so that a change can be tried in two places.\n\

@@ -14,6 +14,8 @@ pub(crate) enum Origin {
     Flag(&'static str),
     /// A variable, such as `SQUAD_ENV`.
     Variable(&'static str),
+    /// A command that chose it earlier, such as `squad org use`.
+    Command(&'static str),
     /// A line of a file.
     File {
         /// As people see it.
@@ -44,6 +46,7 @@ impl fmt::Display for Origin {
         match self {
             Self::BuiltIn => f.write_str("built-in"),
             Self::Flag(name) | Self::Variable(name) => f.write_str(name),
+            Self::Command(name) => write!(f, "`{name}`"),
             Self::File {
                 path,
                 line,

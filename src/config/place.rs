@@ -170,13 +170,7 @@ impl Mistake {
         let width = text.chars().count();
         let length = length.min(width.saturating_sub(caret)).max(1);
         let number = number.to_string();
-        let mut below = String::new();
-        below.push_str(&format!(
-            "{:>5} | {}{}",
-            "",
-            " ".repeat(caret),
-            "^".repeat(length)
-        ));
+        let below = format!("{:>5} | {}{}", "", " ".repeat(caret), "^".repeat(length));
         vec![format!("{number:>5} | {}", text.trim_end()), below]
     }
 }

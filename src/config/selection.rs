@@ -199,14 +199,15 @@ pub(crate) fn cache_of(url: &str, directories: &Directories) -> PathBuf {
         .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
         .take(40)
         .collect();
-    let mut digest = String::new();
-    for byte in Sha1::digest(url.as_bytes()).iter().take(8) {
-        digest.push_str(&format!("{byte:02x}"));
-    }
+    let digest = Sha1::digest(url.as_bytes());
+    let digest = digest
+        .iter()
+        .take(8)
+        .fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
     directories
         .cache
         .join("orgs")
-        .join(format!("{name}-{digest}"))
+        .join(format!("{name}-{digest:016x}"))
 }
 
 /// An address as it is stored and shown: no password, and for HTTP no user either (it can be a token).

@@ -88,7 +88,9 @@ impl Value {
                 let mut text = String::from("{ ");
                 for (index, (key, entry)) in table.iter().enumerate() {
                     let comma = if index == 0 { "" } else { ", " };
-                    text.push_str(&format!("{comma}{key} = {}", entry.node.value.shown()));
+                    for part in [comma, key, " = ", &entry.node.value.shown()] {
+                        text.push_str(part);
+                    }
                 }
                 text.push_str(" }");
                 text

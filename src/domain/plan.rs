@@ -15,7 +15,8 @@ use super::service::Service;
 pub(crate) struct Wanted {
     /// The service, effective for the environment.
     pub(crate) service: Service,
-    /// `sha256:<64 hex>` over all that decides what the revision is.
+    /// `sha256:<64 hex>` over all that decides what the revision is; `+<ULID>` behind it asks for another build of
+    /// the same (`--rebuild`).
     pub(crate) digest: String,
     /// Where the sources come from.
     pub(crate) provenance: Provenance,
@@ -120,7 +121,7 @@ pub(crate) fn deploy(
 ) -> Result<Deploy, Refusal> {
     let current = live.sole();
     if let Some(current) = current
-        && current.digest == wanted.digest
+        && is_same(&current.digest, &wanted.digest)
     {
         return Ok(Deploy::UpToDate {
             revision: current.number,
@@ -148,7 +149,7 @@ pub(crate) fn deploy(
         .revisions
         .iter()
         .rev()
-        .find(|revision| revision.digest == wanted.digest);
+        .find(|revision| is_same(&revision.digest, &wanted.digest));
     if let Some(existing) = existing
         && existing.left
         && !allowed.again
@@ -173,6 +174,13 @@ pub(crate) fn deploy(
             .map(|before| differences(before, &wanted.service))
             .unwrap_or_default(),
     }))
+}
+
+/// Whether a known digest is what is wanted. A rebuild of a release is that release; a rebuild that is asked for is
+/// only itself.
+fn is_same(known: &str, wanted: &str) -> bool {
+    let base = known.split('+').next().unwrap_or(known);
+    known == wanted || base == wanted
 }
 
 /// What a rollback will do.
@@ -332,6 +340,8 @@ mod tests {
             rollout: None,
             analysis: Analysis {
                 slow_milliseconds: None,
+                watch_seconds: None,
+                max_hold_seconds: None,
                 tolerance: 1.25,
                 harm: 1.0,
             },
@@ -421,6 +431,38 @@ mod tests {
             plan,
             Ok(Deploy::UpToDate {
                 revision: RevisionNumber(1)
+            })
+        );
+    }
+
+    #[test]
+    fn a_rebuild_is_the_same_release_afterwards() {
+        let before = live(&[(1, "a", Some(1), true, false)], Some(1));
+        let plan = deploy(
+            &before,
+            &environment(false),
+            &wanted("a+01"),
+            Allowed::default(),
+        );
+        assert!(matches!(
+            plan,
+            Ok(Deploy::Change(Change { existing: None, .. }))
+        ));
+        let rows: &[Row] = &[
+            (1, "a", Some(1), true, false),
+            (2, "a+01", Some(2), true, false),
+        ];
+        let after = live(rows, Some(2));
+        let plan = deploy(
+            &after,
+            &environment(false),
+            &wanted("a"),
+            Allowed::default(),
+        );
+        assert_eq!(
+            plan,
+            Ok(Deploy::UpToDate {
+                revision: RevisionNumber(2)
             })
         );
     }

@@ -66,7 +66,7 @@ impl fmt::Display for Actor {
 pub(crate) struct Release {
     /// The service with the environment's overrides applied; holds secret references, no values.
     pub(crate) service: Service,
-    /// `sha256:<64 hex>` over everything that decides what the revision is (DESIGN §13): publishing
+    /// `sha256:<64 hex>` (and `+<ULID>` for a rebuild) over everything that decides what the revision is (DESIGN §13): publishing
     /// the same digest twice yields the same revision.
     pub(crate) digest: String,
     /// Absolute path of the directory that holds the built artifact on this machine.

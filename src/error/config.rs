@@ -1,6 +1,7 @@
 //! The words for errors of `config`.
 
 use super::{Error, Kind};
+use crate::clients::{git_remote, process};
 use crate::config;
 
 impl From<config::Error> for Error {
@@ -121,6 +122,55 @@ impl From<config::Error> for Error {
         }
     }
 }
+
+impl From<git_remote::Error> for Error {
+    fn from(error: git_remote::Error) -> Self {
+        let cannot = "cannot fetch the org's repository";
+        match error {
+            git_remote::Error::Address(why) => Self::new(Kind::Config, "org-address", why),
+            git_remote::Error::Git(process::Error::Failed { stderr, .. }) => {
+                let last = stderr.lines().rev().find(|line| !line.trim().is_empty());
+                let last = last.unwrap_or("git gave no reason");
+                let last = last.trim_start_matches("fatal: ").to_owned();
+                if NO_CREDENTIALS.iter().any(|words| stderr.contains(words)) {
+                    return Self::new(
+                        Kind::Credentials,
+                        "org-credentials",
+                        format!("{cannot}: it does not let this machine in"),
+                    )
+                    .cause(last)
+                    .hint("try what git does: `git ls-remote <url>`");
+                }
+                Self::new(
+                    Kind::Failed,
+                    "org-fetch-failed",
+                    format!("{cannot}: {last}"),
+                )
+                .retryable()
+            }
+            git_remote::Error::Git(error) => error.into(),
+            git_remote::Error::Timeout(time) => Self::new(
+                Kind::Failed,
+                "org-fetch-failed",
+                format!("{cannot}: no answer within {} s", time.as_secs()),
+            )
+            .retryable(),
+            git_remote::Error::Answer(why) => {
+                Self::new(Kind::Failed, "org-fetch-failed", format!("{cannot}: {why}"))
+            }
+        }
+    }
+}
+
+/// What git and SSH say when they are not let in.
+const NO_CREDENTIALS: [&str; 6] = [
+    "could not read Username",
+    "could not read Password",
+    "Authentication failed",
+    "Permission denied (",
+    "terminal prompts disabled",
+    "Host key verification failed",
+];
 
 /// All mistakes in one error: each with its file, line and column, the line itself, and a caret.
 fn of_mistakes(mistakes: &[config::Mistake]) -> Error {

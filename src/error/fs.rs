@@ -35,7 +35,7 @@ impl From<fs::Error> for Error {
 }
 
 /// The system's reason without Rust's `(os error 13)`.
-fn words(error: &std::io::Error) -> String {
+pub(super) fn words(error: &std::io::Error) -> String {
     let text = error.to_string();
     let end = text.find(" (os error").unwrap_or(text.len());
     let mut text = text.get(..end).unwrap_or(&text).to_owned();

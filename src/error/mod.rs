@@ -6,6 +6,7 @@
 mod audit;
 mod config;
 mod fs;
+mod function;
 mod git;
 mod platform;
 mod sources;

@@ -44,7 +44,8 @@ fn revision(value: &Value) -> Option<&str> {
     value.get("revision").and_then(Value::as_str)
 }
 
-/// Puts the events of each operation together; events come newest first, and so do the entries.
+/// Puts the events of each operation together; events come newest first, and so do the
+/// entries: in the order of the log, which no clock can change.
 pub(crate) fn entries(events: &[Event], only: Option<&[ServiceName]>) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut seen = BTreeSet::new();
@@ -76,6 +77,5 @@ pub(crate) fn entries(events: &[Event], only: Option<&[ServiceName]>) -> Vec<Ent
             entry.at = event.time;
         }
     }
-    entries.sort_by_key(|entry| std::cmp::Reverse(entry.at));
     entries
 }

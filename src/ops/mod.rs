@@ -3,6 +3,8 @@
 pub(crate) mod audit;
 pub(crate) mod deploy;
 pub(crate) mod history;
+pub(crate) mod invoke;
+pub(crate) mod org;
 pub(crate) mod registry;
 pub(crate) mod rollback;
 pub(crate) mod settle;

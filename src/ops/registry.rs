@@ -59,13 +59,44 @@ impl Registry {
         Ok(self.read()?.remove(name))
     }
 
+    /// Refuses when another repository has the name; writes nothing.
+    pub(crate) fn check(&self, name: &ServiceName, directory: &Path) -> Result<()> {
+        match self.read()?.get(name) {
+            Some(known) if known.directory != directory => {
+                self.refuse_another(name, known, directory, origin(directory).as_deref())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn refuse_another(
+        &self,
+        name: &ServiceName,
+        known: &Entry,
+        directory: &Path,
+        origin: Option<&str>,
+    ) -> Result<()> {
+        let same_origin = origin.is_some() && known.repository.as_deref() == origin;
+        let gone = !known.directory.join("squad.toml").exists();
+        if known.directory == directory || same_origin || gone {
+            return Ok(());
+        }
+        let there = known.directory.display();
+        Err(Error::new(
+            Kind::Refused,
+            "service-name-taken",
+            format!("cannot deploy `{name}` from here: the name belongs to `{there}`"),
+        )
+        .hint("if they are two services, give this one another name in its squad.toml")
+        .hint(format!(
+            "if the service has moved here: `rm {there}/squad.toml`"
+        )))
+    }
+
     /// Says that the sources of `name` are in `directory`; refuses when another repository has the name.
     pub(crate) fn claim(&self, name: &ServiceName, directory: &Path) -> Result<()> {
-        if self
-            .read()?
-            .get(name)
-            .is_some_and(|entry| entry.directory == directory)
-        {
+        let is_known = |entry: &Entry| entry.directory == directory;
+        if self.read()?.get(name).is_some_and(is_known) {
             return Ok(());
         }
         let parent = self.path.parent().unwrap_or(Path::new("."));
@@ -74,21 +105,9 @@ impl Registry {
         let lock = File::create(&lock_path).map_err(fs::at("create", &lock_path))?;
         lock.lock().map_err(fs::at("lock", &lock_path))?;
         let mut entries = self.read()?;
-        let repository = Repository::discover(directory).and_then(|repository| repository.origin());
+        let repository = origin(directory);
         if let Some(known) = entries.get(name) {
-            let same_origin = repository.is_some() && known.repository == repository;
-            let gone = !known.directory.join("squad.toml").exists();
-            if known.directory != directory && !same_origin && !gone {
-                return Err(Error::new(
-                    Kind::Refused,
-                    "service-name-taken",
-                    format!(
-                        "cannot deploy `{name}` from here: the name belongs to `{}`",
-                        known.directory.display()
-                    ),
-                )
-                .hint("give this service another name in its squad.toml"));
-            }
+            self.refuse_another(name, known, directory, repository.as_deref())?;
         }
         entries.insert(
             name.clone(),
@@ -101,4 +120,8 @@ impl Registry {
         fs::write_durably(&self.path, text.as_bytes(), 0o600)?;
         Ok(())
     }
+}
+
+fn origin(directory: &Path) -> Option<String> {
+    Repository::discover(directory)?.origin()
 }

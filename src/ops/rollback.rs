@@ -245,10 +245,7 @@ async fn shift(
         actor: tools.journal.actor().clone(),
         operation: operation.to_owned(),
     };
-    tools
-        .platform
-        .commit(name, &plan.live.token, &commit)
-        .await?;
+    commit_as_planned(tools, name, plan, &commit).await?;
     let live = tools.platform.observe(name).await?;
     if live.sole().map(|revision| revision.number) != Some(to) {
         return Err(platform::Error::Conflict {
@@ -262,4 +259,26 @@ async fn shift(
         milliseconds: millis(tools.clock, started),
     });
     Ok(())
+}
+
+/// Commits; a publish that moved the token meanwhile does not hold up a brake, another change of the traffic does.
+async fn commit_as_planned(
+    tools: &Tools<'_>,
+    service: &ServiceName,
+    plan: &Plan,
+    commit: &Commit,
+) -> Result<()> {
+    let mut token = plan.live.token.clone();
+    loop {
+        let error = match tools.platform.commit(service, &token, commit).await {
+            Ok(_) => return Ok(()),
+            Err(error @ platform::Error::Conflict { .. }) => error,
+            Err(error) => return Err(error.into()),
+        };
+        let live = tools.platform.observe(service).await?;
+        if live.last_commit != plan.live.last_commit || live.token == token {
+            return Err(error.into());
+        }
+        token = live.token;
+    }
 }

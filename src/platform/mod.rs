@@ -3,17 +3,23 @@
 //! A platform holds revisions and traffic. It knows nothing of people, prompts or audit logs: `ops` records
 //! the intent before it calls, and the outcome after.
 
+#[cfg(test)]
+mod contract;
 pub(crate) mod local;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::live::{LastCommit, Live, Token};
 use crate::domain::name::ServiceName;
 use crate::domain::release::{Actor, Release, RevisionNumber};
 use crate::domain::traffic::Split;
+
+use local::Local;
 
 /// What a platform can do; a plan that needs more is refused with the reason, and the contract suite names
 /// what it skips.
@@ -272,10 +278,27 @@ pub(crate) struct Places {
     pub(crate) executable: PathBuf,
 }
 
-/// stub
-pub(crate) fn connect(
-    _environment: &crate::domain::environment::Environment,
-    _places: &Places,
-) -> Result<std::sync::Arc<dyn Platform>> {
-    Err(Error::Unsupported(String::new()))
+/// The platform that runs an environment. Reaches nothing yet.
+pub(crate) fn connect(environment: &Environment, places: &Places) -> Result<Arc<dyn Platform>> {
+    Ok(Arc::new(Local::new(local_settings(environment, places)?)))
+}
+
+/// What it takes to reach the supervisor of a local environment.
+pub(crate) fn local_settings(
+    environment: &Environment,
+    places: &Places,
+) -> Result<local::Settings> {
+    match environment.platform {
+        PlatformKind::Local => Ok(local::Settings {
+            state: places.state.join("local").join(environment.log_name()),
+            runtime: places.runtime.clone(),
+            executable: places.executable.clone(),
+            name: environment.name.to_string(),
+        }),
+        PlatformKind::Lambda | PlatformKind::Eks => Err(Error::Unsupported(format!(
+            "the platform `{}` of the environment `{}` is not in this version of squad",
+            environment.platform.as_str(),
+            environment.name
+        ))),
+    }
 }

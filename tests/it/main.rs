@@ -16,6 +16,18 @@
     reason = "test code"
 )]
 
+mod audit;
+mod deploy;
+mod docs;
+mod errors;
+mod generated;
 mod harness;
+mod kill;
 mod layers;
+mod rollback;
+mod status;
+mod stream;
 mod support;
+mod sync_order;
+mod terminal;
+mod workspace;

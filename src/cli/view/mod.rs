@@ -1,5 +1,12 @@
 //! What is printed: wire structs (`schema`, snake_case) and text, one file for each noun.
 
+pub(crate) mod audit;
+pub(crate) mod config;
 pub(crate) mod deploy;
+pub(crate) mod env;
+pub(crate) mod help;
 pub(crate) mod history;
+pub(crate) mod invoke;
+pub(crate) mod local;
+pub(crate) mod org;
 pub(crate) mod status;

@@ -22,6 +22,21 @@ pub(crate) struct Position {
     pub(crate) last: Option<Hash>,
 }
 
+impl Position {
+    /// The log after commit `n` as that commit itself says, without a check; none when it is no commit.
+    pub(crate) fn claimed_by(n: u64, bytes: &[u8]) -> Option<Self> {
+        let frame = frame::parse(bytes).ok()?;
+        let size = frame
+            .start
+            .checked_add(u64::try_from(frame.events.len()).ok()?)?;
+        Some(Self {
+            commits: n + 1,
+            tree: CompactRange::new(size, frame.peaks)?,
+            last: Some(sha256(bytes)),
+        })
+    }
+}
+
 /// Why a commit cannot be accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -40,8 +55,6 @@ pub(crate) struct Accepted {
     pub(crate) frame: Frame,
     /// The key that signed it.
     pub(crate) writer: VerifierKey,
-    /// When it was written, as its writer's clock claims.
-    pub(crate) time: Timestamp,
 }
 
 /// Checks commits of one log; keeps prepared keys and buffers between them.
@@ -107,11 +120,18 @@ impl Checker {
                 "its signed note is no checkpoint".into(),
             )
         })?;
-        self.matches(&frame, &tree, &checkpoint)
-            .map_err(|(kind, detail)| damage(kind, detail))?;
         let first = frame.events.first().cloned().unwrap_or_default();
-        let (committed, time) = first_event(bytes.get(first).unwrap_or_default())
-            .map_err(|detail| damage(DamageKind::Writer, detail))?;
+        let first = first_event(bytes.get(first).unwrap_or_default());
+        self.matches(&frame, &tree, &checkpoint)
+            .map_err(|found| match &first {
+                // What was signed over another beginning cannot fit either; the beginning is to be named.
+                Ok((committed, _)) if found.0 == DamageKind::Content => {
+                    chained(before, committed).err().unwrap_or(found)
+                }
+                _ => found,
+            })
+            .map_err(|(kind, detail)| damage(kind, detail))?;
+        let (committed, _) = first.map_err(|detail| damage(DamageKind::Writer, detail))?;
         chained(before, &committed).map_err(|(kind, detail)| damage(kind, detail))?;
         let verifier = self.verifier(&committed)?;
         let writer = &verifier.key;
@@ -136,7 +156,6 @@ impl Checker {
             },
             writer: writer.clone(),
             frame,
-            time,
         })
     }
 

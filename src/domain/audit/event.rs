@@ -1,4 +1,4 @@
-//! One event of the audit log: a CloudEvents 1.0 object whose `data` says who changed what.
+//! One event of the audit log: a `CloudEvents` 1.0 object whose `data` says who changed what.
 //!
 //! Events hold integers only, no secrets, and at most [`LARGEST`] bytes; making one cannot fail, so that no
 //! brake is ever refused because of its record.
@@ -19,7 +19,7 @@ const LONGEST_TEXT: usize = 4 * 1024;
 /// The type of the first event of each commit.
 pub(crate) const COMMITTED: &str = "squad.log.committed.v1";
 
-/// An event; the names of its members are those of CloudEvents 1.0, `operation` is an extension attribute.
+/// An event; the names of its members are those of `CloudEvents` 1.0, `operation` is an extension attribute.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Event {
     /// `1.0`.

@@ -1,109 +1,384 @@
-//! stub until the audit branch is merged
-use crate::clock::Clock;
-use crate::domain::environment::*;
-use crate::domain::name::*;
-use crate::domain::release::*;
-use crate::error::Result;
-use serde_json::Value;
+//! The audit log of one environment, opened for writing: intents before, outcomes after, and what can be read from it.
+//!
+//! An event is first durable in the local outbox, then in the log. What goes forward waits for the log; a brake
+//! waits for the outbox alone. Nothing here decides what is recorded, and nothing here prints.
+
+mod append;
+mod read;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::clients::audit_store::AuditStore;
+use crate::clients::device_key::DeviceKey;
+use crate::clients::outbox::{Outbox, lock};
+use crate::clients::pin::Memory;
+use crate::clock::Clock;
+use crate::domain::audit::event::{Event, Stamp};
+use crate::domain::environment::Environment;
+use crate::domain::name::ServiceName;
+use crate::domain::release::Actor;
+use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::fs;
+
+pub(crate) use crate::domain::audit::event::{Intent, Kind, Outcome, ResultWord};
+pub(crate) use read::{Query, RecordedEvent};
+pub(crate) use verify::{OpenSummary, Report};
+
+/// How long what goes forward waits for the log.
+const FORWARD_LIMIT: Duration = Duration::from_secs(30);
+/// How long a brake tries the log before it goes on with the outbox alone.
+const BRAKE_LIMIT: Duration = Duration::from_millis(150);
+
+/// Where the commits lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Store {
+    /// Below a directory.
     Directory(PathBuf),
+    /// In a bucket: an `s3://` URL.
     S3(String),
 }
+
+impl Store {
+    /// The environment's store: what the org file says, or `audit-store` in squad's state directory.
+    pub(crate) fn of(environment: &Environment, state: &std::path::Path) -> Self {
+        match environment.audit.as_deref() {
+            None => Self::Directory(state.join("audit-store")),
+            Some(url) if url.contains("://") => url.strip_prefix("file://").map_or_else(
+                || Self::S3(url.to_owned()),
+                |path| Self::Directory(path.into()),
+            ),
+            Some(path) => Self::Directory(path.into()),
+        }
+    }
+}
+
+/// What it takes to open a log.
+#[derive(Debug, Clone)]
 pub(crate) struct Settings {
+    /// Where the commits lie.
     pub(crate) store: Store,
+    /// The log's name, such as `acme/prod`.
     pub(crate) log: String,
+    /// squad's state directory: key, outbox, pins, open operations.
     pub(crate) state: PathBuf,
+    /// Who writes; the key is filled in on opening.
     pub(crate) actor: Actor,
+    /// The environment whose log it is.
     pub(crate) environment: Environment,
 }
-pub(crate) struct Journal;
-pub(crate) struct Operation;
+
+/// One audit log, opened for writing.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    log: String,
+    environment: Environment,
+    actor: Actor,
+    key: DeviceKey,
+    store: AuditStore,
+    outbox: Outbox,
+    memory: Memory,
+    directory: PathBuf,
+}
+
+/// An operation whose intent is recorded. Dropped without [`Journal::finish`], it is closed as `unknown` by a later
+/// command.
+#[derive(Debug)]
+pub(crate) struct Operation {
+    id: String,
+    intent: Event,
+    brake: bool,
+    _lock: File,
+}
+
 impl Operation {
+    /// The ULID that both of its events carry.
     pub(crate) fn id(&self) -> &str {
-        ""
+        &self.id
     }
 }
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Deploy,
-    Rollback,
+
+/// An operation that was begun on this machine and whose process is gone; nobody else closes it meanwhile.
+#[derive(Debug)]
+pub(crate) struct OpenOperation {
+    intent: Event,
+    service: ServiceName,
+    _lock: File,
 }
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ResultWord {
-    Succeeded,
-    Failed,
-    Refused,
-    Unknown,
+
+impl OpenOperation {
+    /// Its ULID.
+    pub(crate) fn id(&self) -> &str {
+        self.intent.operation.as_deref().unwrap_or_default()
+    }
+
+    /// The service it was about.
+    pub(crate) fn service(&self) -> &ServiceName {
+        &self.service
+    }
 }
-pub(crate) struct Intent {
-    pub(crate) kind: Kind,
-    pub(crate) service: ServiceName,
-    pub(crate) reason: Option<String>,
-    pub(crate) before: Value,
-    pub(crate) after: Value,
-    pub(crate) provenance: Option<Provenance>,
-    pub(crate) digest: Option<String>,
-}
-pub(crate) struct Outcome {
-    pub(crate) result: ResultWord,
-    pub(crate) after: Value,
-    pub(crate) message: Option<String>,
-    pub(crate) error_id: Option<String>,
-}
+
+/// Where an outcome is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Recorded {
+    /// In the log.
     Committed,
-    Pending { events: usize },
+    /// On this machine; a later command brings it into the log.
+    Pending {
+        /// Events that wait on this machine, this one included.
+        events: usize,
+    },
 }
+
 impl Journal {
-    pub(crate) fn open(_: Settings) -> Result<Self> {
-        Ok(Self)
+    /// Opens a log without looking at it: neither the store nor a network is touched.
+    pub(crate) fn open(settings: Settings) -> Result<Self> {
+        let store = match &settings.store {
+            Store::Directory(root) => AuditStore::in_directory(root, &settings.log),
+            Store::S3(url) => return Err(unsupported(url)),
+        };
+        let directory = settings.state.join("audit").join(&settings.log);
+        fs::create_private_dir(&directory.join("open"))?;
+        let key = DeviceKey::load_or_create(
+            &settings.state.join("keys").join("device.ed25519"),
+            &settings.actor.host,
+        )?;
+        Ok(Self {
+            log: settings.log,
+            environment: settings.environment,
+            actor: Actor {
+                key: Some(key.public().id()),
+                ..settings.actor
+            },
+            key,
+            store,
+            outbox: Outbox::new(&directory),
+            memory: Memory::new(&directory),
+            directory,
+        })
     }
+
+    /// Who writes, with the id of this machine's key.
     pub(crate) fn actor(&self) -> &Actor {
-        unreachable!()
+        &self.actor
     }
-    pub(crate) async fn begin(&self, _: &dyn Clock, _: Intent) -> Result<Operation> {
-        Ok(Operation)
+
+    /// The log's name.
+    pub(crate) fn log(&self) -> &str {
+        &self.log
     }
-    pub(crate) async fn begin_brake(&self, _: &dyn Clock, _: Intent) -> Result<Operation> {
-        Ok(Operation)
+
+    /// Records the intent of something that goes forward. On return it is in the log; otherwise the error is
+    /// `audit-not-writable` (or says what is wrong with the log), and nothing may be done.
+    pub(crate) async fn begin(&self, clock: &dyn Clock, intent: Intent) -> Result<Operation> {
+        let asked = format!("cannot record the intent in the audit log `{}`", self.log);
+        let operation = self
+            .record(clock, intent, false)
+            .map_err(|error| not_writable(&asked, error))?;
+        let Err(error) = self
+            .flush_within(clock, FORWARD_LIMIT, Some(&operation.intent.id))
+            .await
+        else {
+            return Ok(operation);
+        };
+        let outcome = Outcome {
+            result: ResultWord::Refused,
+            after: Value::Null,
+            message: Some(error.message.clone()),
+            error_id: Some(error.id.to_owned()),
+        };
+        let outcome = operation
+            .intent
+            .finished(stamp(clock)?, &self.actor, outcome);
+        // The refusal itself is what the caller hears of; that it cannot be noted adds nothing.
+        drop(self.add(&outcome));
+        self.forget(&operation.id);
+        Err(not_writable(&asked, error))
     }
-    pub(crate) async fn finish(&self, _: &dyn Clock, _: Operation, _: Outcome) -> Result<Recorded> {
-        Ok(Recorded::Committed)
+
+    /// Records the intent of a brake: on return it is durable on this machine, and in the log if that was quick.
+    pub(crate) async fn begin_brake(&self, clock: &dyn Clock, intent: Intent) -> Result<Operation> {
+        let operation = self.record(clock, intent, true)?;
+        // Whatever keeps the log from taking it must not keep anybody from braking.
+        drop(
+            self.flush_within(clock, BRAKE_LIMIT, Some(&operation.intent.id))
+                .await,
+        );
+        Ok(operation)
     }
-}
-pub(crate) struct OpenOperation;
-impl OpenOperation {
-    pub(crate) fn service(&self) -> &ServiceName {
-        unreachable!()
+
+    fn record(&self, clock: &dyn Clock, intent: Intent, brake: bool) -> Result<Operation> {
+        let id = stamp(clock)?.id;
+        let path = self.lock_path(&id.to_string());
+        let lock = lock::now_removable(&path)?
+            .ok_or_else(|| Error::internal(format!("operation {id} exists already")))?;
+        let event = Event::planned(stamp(clock)?, id, &self.environment, &self.actor, intent);
+        if let Err(error) = self.add(&event) {
+            self.forget(&id.to_string());
+            return Err(error);
+        }
+        Ok(Operation {
+            id: id.to_string(),
+            intent: event,
+            brake,
+            _lock: lock,
+        })
     }
-}
-impl Journal {
+
+    /// Records how it ended. What was done is done: a log that cannot be reached leaves the outcome pending.
+    pub(crate) async fn finish(
+        &self,
+        clock: &dyn Clock,
+        operation: Operation,
+        outcome: Outcome,
+    ) -> Result<Recorded> {
+        let event = operation
+            .intent
+            .finished(stamp(clock)?, &self.actor, outcome);
+        self.add(&event).map_err(|error| {
+            let asked = "cannot record the outcome on this machine".to_owned();
+            Error {
+                message: format!("{asked}: {}", error.message),
+                ..error
+            }
+        })?;
+        let limit = if operation.brake {
+            BRAKE_LIMIT
+        } else {
+            FORWARD_LIMIT
+        };
+        self.forget(&operation.id);
+        match self.flush_within(clock, limit, Some(&event.id)).await {
+            Ok(_) => Ok(Recorded::Committed),
+            Err(_) => Ok(Recorded::Pending {
+                events: self.pending().unwrap_or(1),
+            }),
+        }
+    }
+
+    /// Brings what is pending on this machine into the log; returns how many events it appended.
+    pub(crate) async fn flush(&self, clock: &dyn Clock) -> Result<usize> {
+        self.flush_within(clock, FORWARD_LIMIT, None).await
+    }
+
+    /// Events that wait on this machine.
+    pub(crate) fn pending(&self) -> Result<usize> {
+        Ok(self.outbox.contents()?.pending.len())
+    }
+
+    /// Operations begun on this machine whose process is gone, oldest first. Does not look into the log.
+    #[expect(
+        clippy::unused_async,
+        reason = "callers may rely on its being asynchronous"
+    )]
     pub(crate) async fn abandoned(&self) -> Result<Vec<OpenOperation>> {
-        Ok(vec![])
+        let mut found = Vec::new();
+        for intent in self.outbox.contents()?.open {
+            let (Some(id), Some(change)) = (&intent.operation, intent.change()) else {
+                continue;
+            };
+            if let Some(lock) = lock::now_removable(&self.lock_path(id))? {
+                found.push(OpenOperation {
+                    intent,
+                    service: change.service,
+                    _lock: lock,
+                });
+            }
+        }
+        Ok(found)
     }
+
+    /// Closes an abandoned operation as `unknown`, with what is there now. Nothing happens when another command
+    /// closed it first.
     pub(crate) async fn close_unknown(
         &self,
-        _: &dyn Clock,
-        _: OpenOperation,
-        _: Value,
+        clock: &dyn Clock,
+        operation: OpenOperation,
+        observed: Value,
     ) -> Result<()> {
+        let outcome = Outcome {
+            result: ResultWord::Unknown,
+            after: observed,
+            message: Some("its process ended without recording an outcome".to_owned()),
+            error_id: None,
+        };
+        let event = operation
+            .intent
+            .finished(stamp(clock)?, &self.actor, outcome);
+        self.outbox.add_outcome(&event, self.seen()?)?;
+        self.forget(operation.id());
+        // It is durable on this machine; a log that cannot be reached gets it later.
+        drop(self.flush_within(clock, BRAKE_LIMIT, Some(&event.id)).await);
         Ok(())
     }
-    pub(crate) async fn flush(&self, _: &dyn Clock) -> Result<usize> {
-        Ok(0)
+
+    /// Whether the process that began the operation of this id on this machine is alive.
+    fn is_under_way(&self, id: &str) -> bool {
+        let path = self.lock_path(id);
+        path.exists() && matches!(lock::now(&path), Ok(None))
+    }
+
+    fn add(&self, event: &Event) -> Result<()> {
+        Ok(self.outbox.add(event, self.seen()?)?)
+    }
+
+    /// Commits that this machine has seen.
+    fn seen(&self) -> Result<Option<u64>> {
+        Ok(self.memory.pin()?.map(|pin| pin.position.commits))
+    }
+
+    fn lock_path(&self, id: &str) -> PathBuf {
+        self.directory.join("open").join(id)
+    }
+
+    /// Removes the lock file of an operation that is recorded as finished, or that never began.
+    fn forget(&self, id: &str) {
+        // A file that stays behind is empty, and its name is never used again.
+        drop(std::fs::remove_file(self.lock_path(id)));
     }
 }
-#[derive(Default)]
-pub(crate) struct Query {
-    pub(crate) since: Option<jiff::Timestamp>,
+
+/// An id for an event that is made now.
+fn stamp(clock: &dyn Clock) -> Result<Stamp> {
+    let mut random = [0; 16];
+    aws_lc_rs::rand::fill(&mut random)
+        .map_err(|_| Error::internal("the system gives no random numbers"))?;
+    let time = clock.now();
+    let milliseconds = u64::try_from(time.as_millisecond()).unwrap_or(0);
+    Ok(Stamp {
+        id: ulid::Ulid::from_parts(milliseconds, u128::from_be_bytes(random)),
+        time,
+    })
 }
-pub(crate) struct RecordedEvent {
-    pub(crate) event: crate::domain::audit::event::Event,
-}
-impl Journal {
-    pub(crate) async fn events(&self, _: &Query) -> Result<Vec<RecordedEvent>> {
-        Ok(vec![])
+
+/// The error of what goes forward when the log does not take its intent.
+fn not_writable(asked: &str, error: Error) -> Error {
+    if error.id.starts_with("audit-log-") {
+        return error;
     }
+    let mut wrapped = Error::new(
+        ErrorKind::Failed,
+        "audit-not-writable",
+        format!("{asked}: {}", error.message),
+    )
+    .retryable();
+    wrapped.causes = error.causes;
+    wrapped.hints = error.hints;
+    wrapped
+}
+
+fn unsupported(url: &str) -> Error {
+    Error::new(
+        ErrorKind::Config,
+        "audit-store-unsupported",
+        format!("cannot open the audit store `{url}`: this version of squad keeps audit logs in directories only"),
+    )
+    .hint("set `audit` of the environment in org.toml to a directory that all its users share")
 }

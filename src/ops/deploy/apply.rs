@@ -217,7 +217,7 @@ async fn publish(
         let detail = match progress {
             Progress::Storing => "storing the artifact".to_owned(),
             Progress::Starting { ready, of } => format!("{ready} of {of} processes ready"),
-            Progress::Restarting { times, how } => format!("{how} ({times} times)"),
+            Progress::Restarting { times, how } => format!("{how}; try {}", times + 1),
         };
         tools.reporter.report(Event::Going {
             what: "revision",

@@ -42,7 +42,10 @@ pub(crate) async fn build(
     reporter: &dyn Reporter,
     cancel: &Cancel,
 ) -> Result<Built> {
-    let python_environment = python_environment(options, clock, reporter).await?;
+    let python_environment = tokio::select! {
+        environment = python_environment(options, clock, reporter) => environment?,
+        () = cancel.cancelled() => return Err(interrupted("the build was stopped")),
+    };
     if let Some(artifact) = &options.artifact {
         return Ok(Built {
             artifact: artifact.clone(),
@@ -202,7 +205,7 @@ async fn run(
         .env("SQUAD_ENV", options.environment.name.as_str())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true);
+        .process_group(0);
     if let Some(environment) = python_environment {
         command.env("VIRTUAL_ENV", environment);
     }
@@ -218,6 +221,7 @@ async fn run(
             format!("the build does not start: {why}"),
         )
     })?;
+    let mut group = process::Group::of(&child);
     let (sender, mut lines) = tokio::sync::mpsc::channel::<Vec<u8>>(64);
     for stream in [
         child
@@ -241,7 +245,6 @@ async fn run(
         let line = tokio::select! {
             line = lines.recv() => line,
             () = cancel.cancelled() => {
-                drop(child.kill().await);
                 return Err(interrupted("the build was stopped"));
             }
         };
@@ -261,6 +264,7 @@ async fn run(
         .wait()
         .await
         .map_err(fs::at("wait for", Path::new(program)))?;
+    group.release();
     prune(&directory);
     if status.success() {
         return Ok(());

@@ -113,12 +113,11 @@ pub(super) fn gather(options: &Options) -> Result<Gathered> {
 /// are known here.
 fn release_digest(options: &Options, sources: &str) -> Result<String> {
     let service = serde_json::to_string(&options.service).map_err(Error::internal)?;
-    let nonce = if options.rebuild {
-        ulid::Ulid::generate().to_string()
-    } else {
-        String::new()
-    };
-    let text = format!("squad-release/v1\n{sources}\n{service}\n{nonce}\n");
+    let text = format!("squad-release/v1\n{sources}\n{service}\n");
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
-    Ok(format!("sha256:{}", source::hex(digest.as_ref())))
+    let digest = format!("sha256:{}", source::hex(digest.as_ref()));
+    if options.rebuild {
+        return Ok(format!("{digest}+{}", ulid::Ulid::generate()));
+    }
+    Ok(digest)
 }

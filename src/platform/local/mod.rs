@@ -1,5 +1,252 @@
 //! The local platform: the service's processes on this machine behind an in-process reverse proxy.
 //!
 //! For laptops and demos; production is EKS and Lambda. One supervisor process for each local environment.
+//! [`Local`] is its client and implements the contract; everything it must remember is in the supervisor's
+//! journal.
+//!
+//! - *Front*: `client` (finds, starts and replaces supervisors), `protocol`, `wire`, `places`.
+//! - *Supervisor*: `supervisor` (all services), `answer` (requests), `host` (one service), `address`, `proxy`.
+//! - *What it remembers*: `journal` (bytes), `state` (meaning), `ledger` (both), `store` (artifacts), `log`.
+//! - *Processes*: `runner` (a revision), `slot` (one process over its life), `process` and `watcher` (one run of
+//!   it), `backoff`, `ready`, `environment`, `program`, `function`.
+//! - *Why it does not run*: `diagnosis`, `cause`, `sockets`.
 
+mod address;
+mod answer;
+mod backoff;
+mod cause;
+mod client;
+mod diagnosis;
+mod environment;
 pub(crate) mod function;
+mod host;
+mod journal;
+mod ledger;
+mod log;
+pub(crate) mod metrics;
+mod places;
+mod process;
+mod program;
+mod protocol;
+pub(crate) mod proxy;
+mod ready;
+mod runner;
+mod slot;
+mod sockets;
+mod state;
+mod store;
+mod supervise;
+mod supervisor;
+mod watcher;
+mod wire;
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+
+use crate::domain::live::{Live, Token};
+use crate::domain::name::ServiceName;
+use crate::domain::release::{Release, RevisionNumber};
+
+use super::{
+    Capabilities, Commit, Diagnosis, Invocation, LogLine, LogQuery, OnProgress, Platform,
+    Published, Result,
+};
+use client::Client;
+use protocol::{Frame, Request};
+use store::Store;
+
+pub(crate) use process::own_executable;
+pub(crate) use protocol::{Pruned, SupervisorStatus};
+pub(crate) use supervise::supervise;
+pub(crate) use supervisor::Settings as SupervisorSettings;
+pub(crate) use watcher::{run_command, watch};
+
+/// Which environment, and what it takes to reach it.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Its state directory: `<state>/local/<org>/<environment>`.
+    pub(crate) state: PathBuf,
+    /// The directory for sockets.
+    pub(crate) runtime: PathBuf,
+    /// The squad binary, to start a supervisor from.
+    pub(crate) executable: PathBuf,
+    /// The environment's name, which processes see in `SQUAD_ENV`.
+    pub(crate) name: String,
+}
+
+/// The client of one local environment.
+#[derive(Debug)]
+pub(crate) struct Local {
+    client: Client,
+    store: Store,
+}
+
+impl Local {
+    /// Reaches nothing yet.
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            store: Store::new(&settings.state),
+            client: Client::new(settings),
+        }
+    }
+
+    /// How the supervisor is; none when none runs. Starts none.
+    pub(crate) async fn status(&self) -> Result<Option<SupervisorStatus>> {
+        self.client.status().await
+    }
+
+    /// Starts a supervisor where none runs, and returns how it is.
+    pub(crate) async fn start(&self) -> Result<SupervisorStatus> {
+        self.client.ask(Request::Status, |_| {}).await
+    }
+
+    /// Drains and ends the supervisor; false when none ran.
+    pub(crate) async fn stop(&self) -> Result<bool> {
+        self.client.stop().await
+    }
+
+    /// Removes the revisions and logs that are not needed.
+    pub(crate) async fn prune(&self) -> Result<Pruned> {
+        if self.client.is_untouched() {
+            return Ok(Pruned {
+                revisions: 0,
+                bytes: 0,
+            });
+        }
+        self.client.ask(Request::Prune, |_| {}).await
+    }
+
+    /// Moves a journal that cannot be used out of the way, and returns where to. The supervisor must not run.
+    pub(crate) fn reset_journal(&self, now: jiff::Timestamp) -> Result<Option<PathBuf>> {
+        self.client.reset_journal(now)
+    }
+}
+
+#[async_trait]
+impl Platform for Local {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            routes: true,
+            forced_header: true,
+            gate: true,
+            capacity: false,
+        }
+    }
+
+    async fn observe(&self, service: &ServiceName) -> Result<Live> {
+        if self.client.is_untouched() {
+            return Ok(Live {
+                token: Token(state::UNTOUCHED.to_owned()),
+                kind: None,
+                revisions: Vec::new(),
+                split: None,
+                state: String::new(),
+                last_commit: None,
+                address: None,
+            });
+        }
+        let service = service.clone();
+        self.client.ask(Request::Observe { service }, |_| {}).await
+    }
+
+    async fn services(&self) -> Result<Vec<ServiceName>> {
+        if self.client.is_untouched() {
+            return Ok(Vec::new());
+        }
+        self.client.ask(Request::Services, |_| {}).await
+    }
+
+    async fn publish(&self, release: &Release, progress: OnProgress<'_>) -> Result<Published> {
+        let release = Box::new(release.clone());
+        self.client
+            .ask(Request::Publish { release }, |sign| progress(sign))
+            .await
+    }
+
+    async fn prepare(
+        &self,
+        service: &ServiceName,
+        revision: RevisionNumber,
+        progress: OnProgress<'_>,
+    ) -> Result<()> {
+        let service = service.clone();
+        self.client
+            .ask(Request::Prepare { service, revision }, |sign| {
+                progress(sign);
+            })
+            .await
+    }
+
+    async fn commit(&self, service: &ServiceName, token: &Token, commit: &Commit) -> Result<Token> {
+        let request = Request::Commit {
+            service: service.clone(),
+            token: token.clone(),
+            commit: Box::new(commit.clone()),
+        };
+        self.client.ask(request, |_| {}).await
+    }
+
+    async fn retire(&self, service: &ServiceName, revision: RevisionNumber) -> Result<()> {
+        let service = service.clone();
+        self.client
+            .ask(Request::Retire { service, revision }, |_| {})
+            .await
+    }
+
+    async fn diagnose(
+        &self,
+        service: &ServiceName,
+        revision: RevisionNumber,
+    ) -> Result<Option<Diagnosis>> {
+        let service = service.clone();
+        self.client
+            .ask(Request::Diagnose { service, revision }, |_| {})
+            .await
+    }
+
+    async fn logs(
+        &self,
+        service: &ServiceName,
+        query: &LogQuery,
+        on_line: &mut (dyn FnMut(LogLine) -> bool + Send),
+    ) -> Result<()> {
+        if !query.follow {
+            // The files are this user's; there is no need to start anything to read them.
+            return log::read(&log::files_of(&self.store.service(service)), query, on_line)
+                .map(drop);
+        }
+        let request = Request::Follow {
+            service: service.clone(),
+            query: query.clone(),
+        };
+        let mut stream = self.client.open(request).await?;
+        while let Some(frame) = stream.next().await? {
+            let go_on = match frame {
+                Frame::Files(files) => log::read(&files, query, on_line)?,
+                Frame::Line(line) => on_line(line),
+                Frame::Failed(failure) => return Err(failure.into()),
+                Frame::Done(_) => false,
+                Frame::Progress(_) => true,
+            };
+            if !go_on {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn invoke(
+        &self,
+        service: &ServiceName,
+        revision: Option<RevisionNumber>,
+        payload: &str,
+    ) -> Result<Invocation> {
+        let request = Request::Invoke {
+            service: service.clone(),
+            revision,
+            payload: payload.to_owned(),
+        };
+        self.client.ask(request, |_| {}).await
+    }
+}

@@ -7,10 +7,13 @@
 //! It may not reach into the library: what a test needs, a person can do too.
 #![allow(
     dead_code,
+    unused_imports,
     reason = "a harness offers more than the tests of one day use"
 )]
 
+pub(crate) mod audit_log;
 pub(crate) mod home;
+pub(crate) mod journey;
 pub(crate) mod load;
 pub(crate) mod output;
 pub(crate) mod processes;
@@ -18,6 +21,7 @@ pub(crate) mod request;
 pub(crate) mod service;
 pub(crate) mod skip;
 pub(crate) mod terminal;
+pub(crate) mod tracer;
 pub(crate) mod wait;
 
 pub(crate) use home::Home;

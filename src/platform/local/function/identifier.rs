@@ -64,7 +64,7 @@ mod tests {
         let now: Timestamp = "2020-03-12T19:03:58Z".parse().unwrap();
         let header = trace(now);
         let form =
-            regex_lite::Regex::new("^Root=1-5e6a871e-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0$")
+            regex_lite::Regex::new("^Root=1-5e6a879e-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0$")
                 .unwrap();
         assert!(form.is_match(&header), "{header}");
         assert_eq!(common_log_time(now), "12/Mar/2020:19:03:58 +0000");

@@ -10,11 +10,14 @@
 //! is "Create AWS Lambda proxy integrations for HTTP APIs in API Gateway" (API Gateway Developer Guide).
 
 mod answer;
+mod convert;
 mod event;
 mod failure;
+mod gateway;
 mod identifier;
 mod pool;
 mod runtime_api;
+mod shared;
 mod slot;
 mod start;
 #[cfg(test)]

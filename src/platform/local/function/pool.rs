@@ -1,9 +1,8 @@
 //! The processes of one revision of a function, and the invocations that they share.
 
-use std::future::Future;
 use std::io;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,8 +10,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::AbortHandle;
 
-use super::runtime_api::{self, Event, Refusal};
-use super::slot::{Current, Pending, Phase, SharedTail, Table, with_tail};
+use super::runtime_api;
+use super::shared::Shared;
+use super::slot::{Pending, Phase, Readiness, SharedTail, Table, with_tail};
 use super::{
     Answer, Failure, InitFailure, InvokeOptions, InvokeResult, PAYLOAD_LIMIT, ProcessControl,
     Refused, Settings, Slot, failure, identifier,
@@ -28,19 +28,6 @@ pub(crate) struct FunctionPool {
     shared: Arc<Shared>,
     slots: Vec<Slot>,
     servers: Vec<AbortHandle>,
-}
-
-/// What the pool and its Runtime APIs share.
-pub(super) struct Shared {
-    pub(super) settings: Settings,
-    control: Arc<dyn ProcessControl>,
-    clock: SystemClock,
-    table: Mutex<Table>,
-    /// An event waits, or a process changed: whoever waits for an event looks again.
-    changed: Notify,
-    /// An invocation ended.
-    settled: Notify,
-    readiness: watch::Sender<Option<Result<(), InitFailure>>>,
 }
 
 impl std::fmt::Debug for FunctionPool {
@@ -67,7 +54,7 @@ impl FunctionPool {
             table: Mutex::new(Table::new(count)),
             changed: Notify::new(),
             settled: Notify::new(),
-            readiness: watch::Sender::new(None),
+            readiness: watch::Sender::new(vec![None; count]),
         });
         let mut slots = Vec::with_capacity(count);
         let mut servers = Vec::with_capacity(count);
@@ -123,13 +110,31 @@ impl FunctionPool {
         .to_vec()
     }
 
-    /// Returns when the first process asks for an event, or with the reason when one cannot be initialised.
-    /// After a failure it returns the same until [`Self::process_starting`] says that there is a new try.
+    /// Returns when the first process asks for an event, or with the reason when one cannot be initialised
+    /// while no other can serve. After a failure it returns the same until [`Self::process_starting`] says that
+    /// there is a new try.
     pub(crate) async fn ready(&self) -> Result<(), InitFailure> {
+        let known = |all: &[Readiness]| {
+            let serves = all.iter().flatten().find(|one| one.is_ok());
+            serves.or_else(|| all.iter().flatten().next()).cloned()
+        };
+        self.when_known(known).await
+    }
+
+    /// The same for the process of one slot alone.
+    pub(crate) async fn slot_ready(&self, slot: usize) -> Result<(), InitFailure> {
+        self.when_known(|all| all.get(slot).cloned().flatten())
+            .await
+    }
+
+    async fn when_known(
+        &self,
+        known: impl Fn(&[Readiness]) -> Readiness,
+    ) -> Result<(), InitFailure> {
         let mut readiness = self.shared.readiness.subscribe();
-        let seen = readiness.wait_for(Option::is_some).await;
+        let seen = readiness.wait_for(|all| known(all).is_some()).await;
         // The sender lives as long as `self`, so that waiting for it cannot fail.
-        seen.map_or(Ok(()), |seen| seen.clone().unwrap_or(Ok(())))
+        seen.ok().and_then(|all| known(&all)).unwrap_or(Ok(()))
     }
 
     /// The supervisor is about to start a process in this slot; to be called before it runs.
@@ -277,236 +282,4 @@ async fn settle(tail: &SharedTail) {
         }
     };
     drop(tokio::time::timeout(TAIL_WAIT, quiet).await);
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Changes the table and tells everybody who waits for a change.
-    fn with<T>(&self, change: impl FnOnce(&mut Table) -> T) -> T {
-        let (result, readiness) = {
-            let mut table = self.lock();
-            let result = change(&mut table);
-            (result, table.readiness())
-        };
-        self.readiness.send_if_modified(|known| {
-            let changed = *known != readiness;
-            *known = readiness;
-            changed
-        });
-        self.changed.notify_waiters();
-        self.flush_hopeless();
-        result
-    }
-
-    /// Answers those who wait when no process can be started: on AWS too, an invocation of a function that
-    /// cannot be initialised gets the initialisation error.
-    fn flush_hopeless(&self) {
-        let (failure, waiting) = {
-            let mut table = self.lock();
-            let Some(failure) = table.hopeless() else {
-                return;
-            };
-            (failure, std::mem::take(&mut table.queue))
-        };
-        for pending in waiting {
-            drop(pending.reply.send(super::slot::Reply {
-                payload: failure.payload(),
-                failure: Some(Failure::Function),
-                duration: Duration::ZERO,
-            }));
-        }
-    }
-
-    /// Takes an event back; false when a process has it already.
-    fn withdraw(&self, request_id: &str) -> bool {
-        let mut table = self.lock();
-        let before = table.queue.len();
-        table
-            .queue
-            .retain(|pending| pending.request_id != request_id);
-        table.queue.len() < before
-    }
-
-    /// Which process a connection that is made now belongs to.
-    pub(super) fn epoch(&self, slot: usize) -> u64 {
-        self.lock()
-            .processes
-            .get(slot)
-            .map_or(0, |process| process.epoch)
-    }
-
-    /// `GET /runtime/invocation/next`: waits for an event.
-    pub(super) async fn next(self: &Arc<Self>, slot: usize, epoch: u64) -> Result<Event, Refusal> {
-        let ready = self.with(|table| {
-            let process = table
-                .processes
-                .get_mut(slot)
-                .filter(|process| process.epoch == epoch);
-            match process.map(|process| &mut process.phase) {
-                Some(phase @ (Phase::Starting | Phase::Failed(_) | Phase::Waiting)) => {
-                    *phase = Phase::Waiting;
-                    Ok(())
-                }
-                Some(phase) => Err(Refusal::State(phase.name(), "Ready")),
-                None => Err(Refusal::State("Terminated", "Ready")),
-            }
-        });
-        ready?;
-        loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            if let Some(event) = self.take(slot, epoch)? {
-                return Ok(event);
-            }
-            changed.await;
-        }
-    }
-
-    /// Gives the process the oldest event, and starts its clock.
-    fn take(self: &Arc<Self>, slot: usize, epoch: u64) -> Result<Option<Event>, Refusal> {
-        let limit = self.settings.timeout;
-        let mut table = self.lock();
-        let current = |process: &&mut super::slot::Process| {
-            process.epoch == epoch && matches!(process.phase, Phase::Waiting)
-        };
-        if table.processes.get_mut(slot).filter(current).is_none() {
-            drop(table);
-            // This wake-up was meant for a process that lives.
-            self.changed.notify_one();
-            return Err(Refusal::State("Terminated", "Ready"));
-        }
-        let Some(pending) = table.take() else {
-            return Ok(None);
-        };
-        let watchdog = tokio::spawn(watch_over(
-            Arc::clone(self),
-            slot,
-            pending.request_id.clone(),
-        ));
-        let event = Event {
-            // Runtime API, "Next invocation": "The date that the function times out in Unix time milliseconds".
-            deadline_milliseconds: self
-                .clock
-                .now()
-                .as_millisecond()
-                .saturating_add(i64::try_from(limit.as_millis()).unwrap_or(i64::MAX)),
-            request_id: pending.request_id.clone(),
-            payload: pending.payload,
-            trace: pending.trace,
-        };
-        if let Some(process) = table.processes.get_mut(slot) {
-            process.tail = Some(pending.tail);
-            process.phase = Phase::Busy(Current {
-                request_id: pending.request_id,
-                since: self.clock.monotonic(),
-                reply: pending.reply,
-                watchdog: watchdog.abort_handle(),
-            });
-        }
-        drop(pending.taken);
-        Ok(Some(event))
-    }
-
-    /// `POST /runtime/invocation/<id>/response` and `…/error`: the process has done its work.
-    pub(super) fn answered(
-        &self,
-        slot: usize,
-        epoch: u64,
-        request_id: &str,
-        payload: Bytes,
-        failure: Option<Failure>,
-    ) -> Result<(), Refusal> {
-        let now = self.clock.monotonic();
-        let current = {
-            let mut table = self.lock();
-            current_of(&mut table, slot, epoch, request_id, Phase::Waiting)?
-        };
-        current.answer(payload, failure, now);
-        self.settled.notify_waiters();
-        Ok(())
-    }
-
-    /// `POST /runtime/init/error`: allowed only before the first event is asked for.
-    pub(super) fn init_failed(
-        &self,
-        slot: usize,
-        epoch: u64,
-        failure: InitFailure,
-    ) -> Result<(), Refusal> {
-        self.with(|table| {
-            let process = table
-                .processes
-                .get_mut(slot)
-                .filter(|process| process.epoch == epoch);
-            match process.map(|process| &mut process.phase) {
-                Some(phase @ (Phase::Starting | Phase::Failed(_))) => {
-                    *phase = Phase::Failed(failure);
-                    Ok(())
-                }
-                Some(phase) => Err(Refusal::State(phase.name(), "InitError")),
-                None => Err(Refusal::State("Terminated", "InitError")),
-            }
-        })
-    }
-
-    /// Ends an invocation whose time is over: the caller gets AWS's words, the process is started again.
-    fn time_out(&self, slot: usize, request_id: &str) {
-        let now = self.clock.monotonic();
-        let limit = self.settings.timeout;
-        let current = {
-            let mut table = self.lock();
-            let epoch = table.processes.get(slot).map_or(0, |process| process.epoch);
-            current_of(&mut table, slot, epoch, request_id, Phase::Dying)
-        };
-        if let Ok(current) = current {
-            let payload = failure::timed_out(request_id, limit);
-            current.answer(payload, Some(Failure::Timeout), now);
-            self.settled.notify_waiters();
-            self.control.restart(slot, &failure::timed_out_words(limit));
-        }
-    }
-}
-
-/// Takes the invocation of this id out of its process, which then is in phase `after`.
-fn current_of(
-    table: &mut Table,
-    slot: usize,
-    epoch: u64,
-    request_id: &str,
-    after: Phase,
-) -> Result<Current, Refusal> {
-    let process = table
-        .processes
-        .get_mut(slot)
-        .filter(|process| process.epoch == epoch);
-    let Some(process) = process else {
-        return Err(Refusal::State("Terminated", "InvocationResponse"));
-    };
-    match std::mem::replace(&mut process.phase, after) {
-        Phase::Busy(current) if current.request_id == request_id => Ok(current),
-        other => {
-            let refusal = match &other {
-                Phase::Busy(_) => Refusal::RequestId,
-                phase => Refusal::State(phase.name(), "InvocationResponse"),
-            };
-            process.phase = other;
-            Err(refusal)
-        }
-    }
-}
-
-/// Waits for the time limit of one invocation. Holding the pool here is no cycle: the task ends with it.
-fn watch_over(
-    shared: Arc<Shared>,
-    slot: usize,
-    request_id: String,
-) -> impl Future<Output = ()> + Send + 'static {
-    async move {
-        tokio::time::sleep(shared.settings.timeout).await;
-        shared.time_out(slot, &request_id);
-    }
 }

@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::pool::Shared;
+use super::shared::Shared;
 use super::{Failure, InitFailure, PAYLOAD_LIMIT, failure};
 
 const BASE: &str = "/2018-06-01/runtime/";

@@ -120,6 +120,9 @@ impl Phase {
     }
 }
 
+/// Whether a process can serve: yes, no with the reason, or none while that is open.
+pub(super) type Readiness = Option<Result<(), InitFailure>>;
+
 /// One process.
 #[derive(Debug)]
 pub(super) struct Process {
@@ -175,16 +178,14 @@ impl Table {
         }
     }
 
-    /// Whether the pool can serve: yes, no with the reason, or none while that is open.
-    pub(super) fn readiness(&self) -> Option<Result<(), InitFailure>> {
-        let phases = || self.processes.iter().map(|process| &process.phase);
-        if phases().any(|phase| matches!(phase, Phase::Waiting | Phase::Busy(_) | Phase::Dying)) {
-            return Some(Ok(()));
-        }
-        phases().find_map(|phase| match phase {
+    /// Whether each process can serve.
+    pub(super) fn readiness(&self) -> Vec<Readiness> {
+        let of = |process: &Process| match &process.phase {
+            Phase::Starting => None,
             Phase::Failed(failure) => Some(Err(failure.clone())),
-            _ => None,
-        })
+            Phase::Waiting | Phase::Busy(_) | Phase::Dying => Some(Ok(())),
+        };
+        self.processes.iter().map(of).collect()
     }
 
     /// The reason why no process will ever take an event as things stand: every one of them failed to start.

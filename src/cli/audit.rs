@@ -1,0 +1,186 @@
+//! `squad audit`: the record of an environment, for people and programs.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget};
+
+use crate::cli::context::Context;
+use crate::cli::time::parse_span;
+use crate::cli::view::audit as view;
+use crate::domain::audit::verdict::Verdict;
+use crate::domain::name::ServiceName;
+use crate::error::{DOCS, Error, Kind, Result};
+use crate::ops::audit::{Journal, Query};
+
+/// Read and verify the record of who changed what
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The verbs, in alphabetical order.
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    List(List),
+    Show(Show),
+    Verify(Verify),
+}
+
+/// List the events of an environment, newest first
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  $ squad audit list
+  $ squad audit list --env prod --service payments --since 1h
+  $ squad audit list --type deploy.finished -o json")]
+struct List {
+    /// Only events about this service
+    #[arg(long, value_name = "service")]
+    service: Option<ServiceName>,
+    /// Not older than this
+    #[arg(long, value_name = "time", value_parser = parse_span)]
+    since: Option<Duration>,
+    /// Only types that begin like this, such as `deploy` or `deploy.finished` (can be repeated)
+    #[arg(long = "type", value_name = "type")]
+    types: Vec<String>,
+    /// At most so many events
+    #[arg(long, value_name = "number", default_value_t = 30)]
+    limit: usize,
+}
+
+/// Show everything about one event or one operation
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  $ squad audit show 01K8ZC3F7Q
+  $ squad audit show 01K8ZC3F7QB4M9T2W6X8Y0Z1A5 --env prod -o json")]
+struct Show {
+    /// Id of an event or an operation, or its first letters (6 at least)
+    #[arg(value_name = "id")]
+    id: String,
+}
+
+/// Check that nobody changed, removed or reordered what was recorded
+///
+/// Exits with 0 when everything fits (also with a tail that no checkpoint outside the store covers yet) and with 3
+/// for every other verdict.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  $ squad audit verify
+  $ squad audit verify --env prod --strict
+  $ squad audit verify --env prod -o json")]
+struct Verify {
+    /// Also read every event and refuse what is not canonical JSON
+    #[arg(long)]
+    strict: bool,
+}
+
+/// Runs `squad audit`.
+pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
+    context.block_on(async {
+        let environment = context.environment(&context.config()?)?;
+        let journal = context.journal(&environment)?;
+        // What cannot be appended is shown as pending, and a log that takes nothing can still be looked at.
+        drop(journal.flush(context.clock()).await);
+        match &args.command {
+            Command::List(args) => list(context, &journal, args).await,
+            Command::Show(args) => show(context, &journal, args).await,
+            Command::Verify(args) => verify(context, &journal, args).await,
+        }
+    })
+}
+
+async fn list(context: &Context, journal: &Journal, args: &List) -> Result<u8> {
+    let now = context.now();
+    let query = Query {
+        since: args.since.and_then(|span| now.checked_sub(span).ok()),
+        service: args.service.clone(),
+        types: args.types.clone(),
+        limit: Some(args.limit),
+    };
+    let events = journal.events(&query).await?;
+    if context.output.is_json() {
+        context
+            .output
+            .json(&view::Listing::new(journal.log(), &events));
+    } else if events.is_empty() {
+        context
+            .output
+            .status(&format!("no such event was recorded in {}", journal.log()));
+    } else {
+        let width = context.output.is_terminal().then(|| context.output.width());
+        context.output.out(&view::table(&events, now, width));
+    }
+    Ok(0)
+}
+
+async fn show(context: &Context, journal: &Journal, args: &Show) -> Result<u8> {
+    if args.id.len() < 6 {
+        return Err(Error::new(
+            Kind::Usage,
+            "audit-id-short",
+            format!("`{}` is too short for an id: 6 letters at least", args.id),
+        ));
+    }
+    let events = journal.find(&args.id).await?;
+    if events.is_empty() {
+        return Err(Error::new(
+            Kind::Failed,
+            "audit-event-unknown",
+            format!(
+                "cannot show `{}`: no event or operation of {} has this id",
+                args.id,
+                journal.log()
+            ),
+        )
+        .hint("list the newest ones with `squad audit list`"));
+    }
+    if context.output.is_json() {
+        context
+            .output
+            .json(&view::Listing::new(journal.log(), &events));
+    } else {
+        context.output.out(&view::details(&events));
+    }
+    Ok(0)
+}
+
+async fn verify(context: &Context, journal: &Journal, args: &Verify) -> Result<u8> {
+    let bar = context.output.can_animate(&context.env).then(|| {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        bar.set_message("verifying");
+        bar
+    });
+    let report = journal
+        .verify(args.strict, &|done, all| {
+            if let Some(bar) = &bar {
+                bar.set_length(all);
+                bar.set_position(done);
+            }
+        })
+        .await;
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    let report = report?;
+    if context.output.is_json() {
+        context
+            .output
+            .json(&view::Verification::new(journal.log(), &report));
+    } else {
+        for line in view::report(&report, &context.output, context.now()) {
+            context.output.out(&line);
+        }
+    }
+    if report.verdict.is_good() {
+        return Ok(0);
+    }
+    if !matches!(report.verdict, Verdict::Unverifiable { .. }) {
+        context
+            .output
+            .hint("copy the store away before anything else writes to it");
+    }
+    context
+        .output
+        .hint(&format!("what it means and what to do: {DOCS}/audit.md"));
+    Ok(Kind::Unhealthy.exit_code())
+}

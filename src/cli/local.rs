@@ -1,0 +1,275 @@
+//! `squad local`: the supervisor of the local platform.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::cli::context::Context;
+use crate::cli::view::local as view;
+use crate::error::{Error, Kind, Result};
+use crate::platform::local::{self, Local};
+use crate::platform::{self, Places};
+
+/// Look after the services that run on this machine
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Start(StartArgs),
+    Stop(StopArgs),
+    Status(StatusArgs),
+    Prune(PruneArgs),
+    #[command(hide = true)]
+    Supervise(SuperviseArgs),
+    #[command(hide = true)]
+    Watch(WatchArgs),
+    #[command(hide = true)]
+    Exec(ExecArgs),
+}
+
+/// Start the local platform, with everything that had traffic
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  $ squad local start
+  $ squad local start --foreground")]
+struct StartArgs {
+    /// Stay in the foreground, for a service manager; Ctrl-C or SIGTERM drains and ends it
+    #[arg(long)]
+    foreground: bool,
+}
+
+/// Let requests end, then stop the local platform and all services on it
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  $ squad local stop")]
+struct StopArgs {}
+
+/// Show the local platform and the services on it
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  $ squad local status
+  $ squad local status -o json")]
+struct StatusArgs {}
+
+/// Remove revisions that neither serve nor are needed for a rollback, and old log files
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  $ squad local prune
+  $ squad local prune --reset-journal")]
+struct PruneArgs {
+    /// Move a damaged journal aside instead: the services have to be deployed again
+    #[arg(long)]
+    reset_journal: bool,
+}
+
+/// Run the supervisor; started by the command that needs it
+#[derive(Debug, clap::Args)]
+struct SuperviseArgs {
+    /// State directory of the environment
+    #[arg(long, value_name = "directory")]
+    directory: PathBuf,
+    /// Directory for sockets
+    #[arg(long, value_name = "directory")]
+    runtime: PathBuf,
+    /// Name of the environment
+    #[arg(long, value_name = "name")]
+    name: String,
+}
+
+/// Run a process for the supervisor
+#[derive(Debug, clap::Args)]
+struct WatchArgs {}
+
+/// Become a process for a watcher
+#[derive(Debug, clap::Args)]
+struct ExecArgs {
+    /// Process number of the watcher
+    #[arg(value_name = "process")]
+    watcher: u32,
+    /// Command to become
+    #[arg(last = true, value_name = "command")]
+    command: Vec<OsString>,
+}
+
+/// Runs `squad local …`.
+pub(crate) fn run(context: &Context, args: Args) -> Result<u8> {
+    match args.command {
+        Command::Start(args) if args.foreground => foreground(context),
+        Command::Start(_) => start(context),
+        Command::Stop(_) => stop(context),
+        Command::Status(_) => status(context),
+        Command::Prune(args) if args.reset_journal => reset_journal(context),
+        Command::Prune(_) => prune(context),
+        Command::Supervise(args) => {
+            let settings = local::SupervisorSettings {
+                state: args.directory,
+                runtime: args.runtime,
+                executable: executable()?,
+                name: args.name,
+                variables: variables(context),
+            };
+            supervise(settings, false)
+        }
+        Command::Watch(_) => local::watch(&local::own_executable(&executable()?))
+            .map(|()| 0)
+            .map_err(Error::internal),
+        Command::Exec(args) => {
+            let error = local::run_command(args.watcher, &args.command);
+            let program = args.command.first().cloned().unwrap_or_default();
+            Err(Error::new(
+                Kind::Failed,
+                "command-not-found",
+                format!("cannot run `{}`: {error}", program.display()),
+            ))
+        }
+    }
+}
+
+/// The binary that runs this.
+fn executable() -> Result<PathBuf> {
+    std::env::current_exe().map_err(Error::internal)
+}
+
+/// The environment's settings.
+fn settings(context: &Context) -> Result<local::Settings> {
+    let config = context.config()?;
+    let environment = context.environment(&config)?;
+    let directories = context.directories()?;
+    Ok(platform::local_settings(
+        &environment,
+        &Places {
+            state: directories.state,
+            runtime: directories.runtime,
+            executable: executable()?,
+        },
+    )?)
+}
+
+/// The variables of this process that are text.
+fn variables(context: &Context) -> std::collections::BTreeMap<String, String> {
+    context
+        .env
+        .all()
+        .filter_map(|(name, value)| Some((name.to_owned(), value.to_str()?.to_owned())))
+        .collect()
+}
+
+fn supervise(settings: local::SupervisorSettings, foreground: bool) -> Result<u8> {
+    // The supervisor has no terminal: its log is a file, or the service manager's.
+    let log = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .with_max_level(tracing::Level::INFO);
+    drop(log.try_init());
+    local::supervise(settings, foreground)?;
+    Ok(0)
+}
+
+fn foreground(context: &Context) -> Result<u8> {
+    let settings = settings(context)?;
+    let supervised = local::SupervisorSettings {
+        state: settings.state,
+        runtime: settings.runtime,
+        executable: settings.executable,
+        name: settings.name,
+        variables: variables(context),
+    };
+    supervise(supervised, true)
+}
+
+fn start(context: &Context) -> Result<u8> {
+    let local = Local::new(settings(context)?);
+    let status = context.block_on(async { Ok(local.start().await?) })?;
+    if context.output.is_json() {
+        context.output.json(&view::Wire::running(&status));
+        return Ok(0);
+    }
+    view::summary(context, &status);
+    context
+        .output
+        .out(status.address.as_deref().unwrap_or("running"));
+    Ok(0)
+}
+
+fn stop(context: &Context) -> Result<u8> {
+    let local = Local::new(settings(context)?);
+    let ran = context.block_on(async { Ok(local.stop().await?) })?;
+    if context.output.is_json() {
+        context.output.json(&view::Wire::stopped());
+        return Ok(0);
+    }
+    if !ran {
+        context
+            .output
+            .status("nothing to stop: the local platform does not run");
+    }
+    context.output.out("stopped");
+    Ok(0)
+}
+
+fn status(context: &Context) -> Result<u8> {
+    let local = Local::new(settings(context)?);
+    let status = context.block_on(async { Ok(local.status().await?) })?;
+    match &status {
+        Some(status) if context.output.is_json() => {
+            context.output.json(&view::Wire::running(status));
+        }
+        None if context.output.is_json() => context.output.json(&view::Wire::stopped()),
+        Some(status) => {
+            view::summary(context, status);
+            view::table(context, status);
+        }
+        None => {
+            context.output.out("stopped");
+            context
+                .output
+                .hint("`squad local start` starts it, as does every command that needs it");
+        }
+    }
+    Ok(0)
+}
+
+fn prune(context: &Context) -> Result<u8> {
+    let local = Local::new(settings(context)?);
+    let pruned = context.block_on(async { Ok(local.prune().await?) })?;
+    if context.output.is_json() {
+        context.output.json(&view::Pruned::from(&pruned));
+    } else {
+        context.output.out(&format!(
+            "{} {}, {} freed",
+            pruned.revisions,
+            if pruned.revisions == 1 {
+                "revision"
+            } else {
+                "revisions"
+            },
+            view::bytes(pruned.bytes)
+        ));
+    }
+    Ok(0)
+}
+
+fn reset_journal(context: &Context) -> Result<u8> {
+    let local = Local::new(settings(context)?);
+    let aside = local.reset_journal(context.now())?;
+    let Some(aside) = aside else {
+        context
+            .output
+            .status("nothing to reset: there is no journal");
+        return Ok(0);
+    };
+    context.output.status(&format!(
+        "{} the journal is set aside; deploy each service again",
+        context.output.tick()
+    ));
+    if context.output.is_json() {
+        context.output.json(&view::Reset::to(&aside));
+    } else {
+        context.output.out(&aside.display().to_string());
+    }
+    Ok(0)
+}

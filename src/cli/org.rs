@@ -1,0 +1,264 @@
+//! `squad org`: the orgs that this machine knows.
+
+use clap::Subcommand;
+
+use super::context::Context;
+use super::view::org as view;
+use crate::config::{self, Sources, person};
+use crate::domain::name::OrgName;
+use crate::domain::org::{Registered, Registry, Source};
+use crate::error::{Error, Kind, Result};
+use crate::ops;
+use crate::output::Style;
+
+/// Manage the orgs that this machine knows
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  $ squad org add git@github.com:acme/org.git\n  $ squad org use acme"
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Add(Add),
+    List(List),
+    Refresh(Refresh),
+    Show(Show),
+    Use(Use),
+}
+
+/// Add an org from a directory or a git repository that holds its `org.toml`
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  $ squad org add ../acme-org\n  $ squad org add https://github.com/acme/org --name acme"
+)]
+struct Add {
+    /// Directory or git URL
+    source: String,
+    /// Name to add it under, when it is not the one in its file
+    #[arg(long, value_name = "name")]
+    name: Option<OrgName>,
+}
+
+/// List the orgs
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  $ squad org list\n  $ squad org list -o json")]
+struct List {}
+
+/// Fetch an org's repository now
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  $ squad org refresh\n  $ squad org refresh acme")]
+struct Refresh {
+    /// Org [default: the one in use]
+    org: Option<OrgName>,
+}
+
+/// Show an org: its source, environments and squads
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  $ squad org show\n  $ squad org show acme -o json")]
+struct Show {
+    /// Org [default: the one in use]
+    org: Option<OrgName>,
+}
+
+/// Use an org wherever nothing else names one
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  $ squad org use acme")]
+struct Use {
+    /// Org
+    org: OrgName,
+}
+
+/// Runs `squad org …`.
+pub(crate) fn run(context: &Context, args: Args) -> Result<u8> {
+    match args.verb {
+        Verb::Add(args) => add(context, &args),
+        Verb::List(_) => list(context),
+        Verb::Refresh(args) => refresh(context, args.org),
+        Verb::Show(args) => show(context, args.org),
+        Verb::Use(args) => choose(context, &args.org),
+    }
+}
+
+/// Where the list of orgs lies.
+fn registry_path(context: &Context) -> Result<std::path::PathBuf> {
+    Ok(context.directories()?.config.join(person::ORGS_FILE))
+}
+
+fn registry(context: &Context) -> Result<Registry> {
+    let mut mistakes = Vec::new();
+    let registry = person::registry(
+        &context.directories()?,
+        &context.directory()?,
+        &mut mistakes,
+    )
+    .map_err(Error::from)?;
+    if mistakes.is_empty() {
+        Ok(registry)
+    } else {
+        Err(config::Error::Mistakes(mistakes).into())
+    }
+}
+
+fn add(context: &Context, args: &Add) -> Result<u8> {
+    let directories = context.directories()?;
+    let directory = context.directory()?;
+    let Some(source) = config::source(&args.source, &directory) else {
+        return Err(Error::new(
+            Kind::Config,
+            "org-source",
+            format!(
+                "cannot add `{}`: it is no directory with an org.toml, and no address of a git repository",
+                config::without_password(&args.source)
+            ),
+        ));
+    };
+    let stored = match &source {
+        Source::Directory(_) => source.clone(),
+        Source::Git(url) => {
+            fetch(context, url)?;
+            Source::Git(config::without_password(url))
+        }
+    };
+    let sources = Sources {
+        directory: &directory,
+        org: None,
+        directories: &directories,
+        env: &context.env,
+    };
+    let file = config::read_org(&source, &sources)?;
+    let alias = args.name.clone().unwrap_or_else(|| file.name.clone());
+    let added = ops::org::add(&ops::org::AddOptions {
+        registry: registry_path(context)?,
+        alias: alias.clone(),
+        named: args.name.is_some(),
+        org: Registered {
+            name: file.name.clone(),
+            source: stored,
+        },
+    })?;
+    let output = &context.output;
+    let what = match (&added.moved_from, added.known) {
+        (Some(from), _) => format!("moved from {from}"),
+        (None, true) => "known already".to_owned(),
+        (None, false) => "added".to_owned(),
+    };
+    output.status(&format!(
+        "{} {what}: {alias}, {} environments, {} squads{}",
+        output.paint(Style::Done, output.tick()),
+        file.environments.len(),
+        file.squads.len(),
+        if added.in_use { ", in use" } else { "" }
+    ));
+    if !added.in_use {
+        output.hint(&format!("use it with `squad org use {alias}`"));
+    }
+    view::name(output, "squad.org_added/v1", &alias);
+    Ok(0)
+}
+
+/// Fetches an org's repository, however lately it was fetched.
+fn fetch(context: &Context, url: &str) -> Result<()> {
+    let directories = context.directories()?;
+    let shown = config::without_password(url);
+    context.output.status(&format!("fetching {shown}"));
+    ops::org::refresh(
+        &ops::org::RefreshOptions {
+            url,
+            shown: &shown,
+            cache: &config::cache_of(url, &directories),
+            file: config::ORG_FILE,
+            snapshot_file: config::SNAPSHOT_FILE,
+            timeout: ops::org::FIRST_TIMEOUT,
+        },
+        context.clock(),
+    )?;
+    Ok(())
+}
+
+fn list(context: &Context) -> Result<u8> {
+    let registry = registry(context)?;
+    if registry.org.is_empty() {
+        context.output.status("no org is known to this machine");
+        context
+            .output
+            .hint("add one with `squad org add <directory or git url>`");
+    }
+    view::list(&context.output, &registry);
+    Ok(0)
+}
+
+fn choose(context: &Context, name: &OrgName) -> Result<u8> {
+    ops::org::choose(&registry_path(context)?, name)?;
+    let output = &context.output;
+    output.status(&format!(
+        "{} using the org {name}",
+        output.paint(Style::Done, output.tick())
+    ));
+    let mut mistakes = Vec::new();
+    let own = person::read(
+        &context.directories()?,
+        &context.directory()?,
+        &mut mistakes,
+    )?;
+    if let (Some(other), Some(place)) = (&own.org, &own.org_place)
+        && other != name
+    {
+        output.warn(&format!(
+            "`{other}` stays in use: {} comes first",
+            place.shown()
+        ));
+    }
+    view::name(output, "squad.org_used/v1", name);
+    Ok(0)
+}
+
+/// The configuration with an org chosen, as `--org` would.
+fn config_with(context: &Context, name: Option<OrgName>) -> Result<config::Config> {
+    let Some(name) = name else {
+        return context.config();
+    };
+    let registry = registry(context)?;
+    if registry.find(&name).is_none() {
+        return Err(ops::org::unknown(&name, &registry));
+    }
+    context.config_for(Some(name.as_str()))
+}
+
+fn refresh(context: &Context, name: Option<OrgName>) -> Result<u8> {
+    let url = match &name {
+        Some(name) => {
+            let registry = registry(context)?;
+            match registry.find(name) {
+                Some((_, org)) => org.source.clone(),
+                None => return Err(ops::org::unknown(name, &registry)),
+            }
+        }
+        None => context.org_in_use()?.ok_or_else(none_in_use)?,
+    };
+    match &url {
+        Source::Git(url) => fetch(context, url)?,
+        Source::Directory(directory) => context.output.status(&format!(
+            "nothing to fetch: the org lies in `{}`",
+            directory.display()
+        )),
+    }
+    show(context, name)
+}
+
+fn none_in_use() -> Error {
+    Error::new(Kind::Config, "no-org", "cannot show the org: none is in use")
+        .hint("add one with `squad org add <directory or git url>`, or choose one with `squad org use <org>`")
+}
+
+fn show(context: &Context, name: Option<OrgName>) -> Result<u8> {
+    let config = config_with(context, name)?;
+    let Some(shown) = view::Org::of(&config) else {
+        return Err(none_in_use());
+    };
+    shown.print(&context.output, context.clock());
+    Ok(0)
+}

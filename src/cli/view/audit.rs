@@ -1,0 +1,530 @@
+//! How the record is shown.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::cli::time::relative;
+use crate::domain::audit::event::{Change, Event};
+use crate::domain::audit::hex;
+use crate::domain::audit::verdict::{KeyUse, Verdict};
+use crate::ops::audit::{OpenSummary, RecordedEvent, Report};
+use crate::output::table::{Align, render};
+use crate::output::{Output, Style, sanitize};
+
+/// Letters of an id that are shown where its row can be looked up: the time of a ULID.
+const SHORT: usize = 10;
+/// Lines of one kind that are shown at most.
+const MOST_LINES: usize = 10;
+
+/// `squad.audit-events/v1`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Listing<'a> {
+    schema: &'static str,
+    log: &'a str,
+    events: Vec<WireRecorded<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct WireRecorded<'a> {
+    /// Number of the commit; absent while the event is pending on this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<u64>,
+    /// Index among all events of the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<u64>,
+    pending: bool,
+    /// As it is in the log.
+    event: &'a Event,
+}
+
+impl<'a> Listing<'a> {
+    /// Events in their order.
+    pub(crate) fn new(log: &'a str, events: &'a [RecordedEvent]) -> Self {
+        Self {
+            schema: "squad.audit-events/v1",
+            log,
+            events: events
+                .iter()
+                .map(|recorded| WireRecorded {
+                    commit: recorded.place.map(|place| place.commit),
+                    index: recorded.place.map(|place| place.index),
+                    pending: recorded.place.is_none(),
+                    event: &recorded.event,
+                })
+                .collect(),
+        }
+    }
+}
+
+/// `squad.audit-verify/v1`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Verification<'a> {
+    schema: &'static str,
+    log: &'a str,
+    verdict: &'static str,
+    /// What exactly was found, when something is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finding: Option<WireFinding<'a>>,
+    /// Commits that fit; with a bad verdict those before the finding.
+    commits: u64,
+    events: u64,
+    /// Root of the tree over them, hexadecimal.
+    root: String,
+    /// Events covered by the checkpoint that this machine had kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept_events: Option<u64>,
+    /// Events newer than it.
+    unanchored_events: u64,
+    keys: Vec<WireKey>,
+    open_operations: Vec<WireOpen>,
+    pending_events: usize,
+    foreign_names: &'a [String],
+}
+
+#[derive(Debug, Default, Serialize)]
+struct WireFinding<'a> {
+    /// Only with `tampered`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    /// Signed note that this machine kept; only with `forked`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<&'a str>,
+    /// Signed note in the store at the same place; only with `forked`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    found: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct WireKey {
+    id: String,
+    name: String,
+    /// C2SP verifier key.
+    key: String,
+    commits: u64,
+    first_commit: u64,
+    known: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct WireOpen {
+    operation: String,
+    kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+    since: String,
+    under_way: bool,
+}
+
+impl<'a> Verification<'a> {
+    /// For the log of this name.
+    pub(crate) fn new(log: &'a str, report: &'a Report) -> Self {
+        Self {
+            schema: "squad.audit-verify/v1",
+            log,
+            verdict: report.verdict.as_str(),
+            finding: finding(&report.verdict),
+            commits: report.commits,
+            events: report.events,
+            root: hex(&report.root),
+            kept_events: report.kept,
+            unanchored_events: match report.verdict {
+                Verdict::UnanchoredTail(tail) => tail,
+                _ => 0,
+            },
+            keys: report.keys.iter().map(wire_key).collect(),
+            open_operations: report.open.iter().map(wire_open).collect(),
+            pending_events: report.pending,
+            foreign_names: &report.foreign,
+        }
+    }
+}
+
+fn finding(verdict: &Verdict) -> Option<WireFinding<'_>> {
+    let none = WireFinding::default();
+    match verdict {
+        Verdict::Ok | Verdict::UnanchoredTail(_) => None,
+        Verdict::Incomplete { missing } => Some(WireFinding {
+            commit: Some(*missing),
+            ..none
+        }),
+        Verdict::Tampered(damage) => Some(WireFinding {
+            kind: Some(damage.kind.as_str()),
+            commit: Some(damage.commit),
+            event: Some(damage.event),
+            detail: Some(&damage.detail),
+            ..none
+        }),
+        Verdict::Forked { kept, found } => Some(WireFinding {
+            kept: Some(kept),
+            found: Some(found),
+            ..none
+        }),
+        Verdict::Unverifiable { commit, why } => Some(WireFinding {
+            commit: Some(*commit),
+            detail: Some(why),
+            ..none
+        }),
+    }
+}
+
+fn wire_key(one: &KeyUse) -> WireKey {
+    WireKey {
+        id: one.key.id(),
+        name: one.key.name().to_owned(),
+        key: one.key.to_string(),
+        commits: one.commits,
+        first_commit: one.first_commit,
+        known: one.known,
+    }
+}
+
+fn wire_open(one: &OpenSummary) -> WireOpen {
+    let change = one.intent.change();
+    WireOpen {
+        operation: one.intent.operation.clone().unwrap_or_default(),
+        kind: noun(&one.intent).to_owned(),
+        service: change.as_ref().map(|change| change.service.to_string()),
+        by: change.as_ref().map(|change| change.actor.to_string()),
+        since: one.intent.time.to_string(),
+        under_way: one.under_way,
+    }
+}
+
+fn noun(event: &Event) -> &str {
+    event.short_kind().split('.').next().unwrap_or_default()
+}
+
+/// The first letters of an id.
+fn short(id: &str) -> &str {
+    id.get(..SHORT).unwrap_or(id)
+}
+
+/// `squad audit list` for people.
+pub(crate) fn table(events: &[RecordedEvent], now: Timestamp, width: Option<usize>) -> String {
+    let header =
+        ["WHEN", "WHO", "EVENT", "SERVICE", "RESULT", "OPERATION"].map(|name| (name, Align::Left));
+    let rows: Vec<_> = events
+        .iter()
+        .map(|recorded| {
+            let event = &recorded.event;
+            let change = event.change();
+            let change = change.as_ref();
+            let dash = || "–".to_owned();
+            let result = change
+                .and_then(|change| change.outcome)
+                .map_or_else(dash, |word| word.as_str().to_owned());
+            let pending = if recorded.place.is_none() {
+                ", pending on this machine"
+            } else {
+                ""
+            };
+            vec![
+                relative(event.time, now),
+                change.map_or_else(dash, |change| sanitize(&change.actor.name)),
+                sanitize(event.short_kind()),
+                change.map_or_else(dash, |change| change.service.to_string()),
+                format!("{result}{pending}"),
+                event
+                    .operation
+                    .as_deref()
+                    .map_or_else(dash, |id| sanitize(short(id))),
+            ]
+        })
+        .collect();
+    render(&header, &rows, width)
+}
+
+/// `squad audit show` for people.
+pub(crate) fn details(events: &[RecordedEvent]) -> String {
+    let blocks: Vec<String> = events.iter().map(one_event).collect();
+    blocks.join("\n\n")
+}
+
+fn one_event(recorded: &RecordedEvent) -> String {
+    let event = &recorded.event;
+    let mut lines = vec![sanitize(event.short_kind())];
+    let mut line = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            lines.push(format!("  {name:<13} {}", sanitize(&value)));
+        }
+    };
+    line("time", Some(event.time.to_string()));
+    line(
+        "place",
+        Some(recorded.place.map_or_else(
+            || "pending on this machine".to_owned(),
+            |place| format!("event {} in commit {}", place.index, place.commit),
+        )),
+    );
+    line("event", Some(event.id.clone()));
+    line("operation", event.operation.clone());
+    match event.change() {
+        Some(change) => {
+            for (name, value) in change_lines(&change) {
+                line(name, value);
+            }
+        }
+        None => line("data", Some(event.data.to_string())),
+    }
+    lines.join("\n")
+}
+
+fn change_lines(change: &Change) -> Vec<(&'static str, Option<String>)> {
+    let json = |value: &Value| (!value.is_null()).then(|| value.to_string());
+    let key = change.actor.key.as_deref().unwrap_or("none");
+    let environment = match &change.org {
+        Some(org) => format!("{org}/{}", change.environment),
+        None => change.environment.clone(),
+    };
+    let from = change.provenance.clone().unwrap_or_default();
+    vec![
+        (
+            "outcome",
+            change.outcome.map(|word| word.as_str().to_owned()),
+        ),
+        ("message", change.message.clone()),
+        ("error", change.error_id.clone()),
+        ("who", Some(format!("{}, key {key}", change.actor))),
+        ("service", Some(change.service.to_string())),
+        ("environment", Some(environment)),
+        ("org commit", change.org_commit.clone()),
+        ("reason", change.reason.clone()),
+        ("before", json(&change.before)),
+        ("after", json(&change.after)),
+        ("digest", change.digest.clone()),
+        ("repository", from.repository),
+        (
+            "commit",
+            from.commit.map(|commit| {
+                let dirty = if from.dirty {
+                    ", with local changes"
+                } else {
+                    ""
+                };
+                format!("{commit}{dirty}")
+            }),
+        ),
+        ("branch", from.branch),
+        ("subject", from.subject),
+        ("pull request", from.pull_request),
+        ("pipeline run", from.pipeline_run),
+    ]
+}
+
+/// `squad audit verify` for people.
+pub(crate) fn report(report: &Report, output: &Output, now: Timestamp) -> Vec<String> {
+    let good = |text: String| format!("{} {text}", output.paint_out(Style::Done, output.tick()));
+    let look = |text: String| {
+        format!(
+            "{} {text}",
+            output.paint_out(Style::Warning, output.alert())
+        )
+    };
+    let bad = |text: String| format!("{} {text}", output.paint_out(Style::Error, output.cross()));
+    let mut lines = Vec::new();
+    if report.verdict.is_good() || report.commits > 0 {
+        lines.push(good(counted(report)));
+    }
+    if let Some(kept) = report.kept
+        && report.verdict.is_good()
+    {
+        lines.push(good(format!(
+            "the first {} are the same as this machine has seen before",
+            plural(kept, "event")
+        )));
+    }
+    for line in problem(&report.verdict) {
+        lines.push(bad(line));
+    }
+    if let Verdict::UnanchoredTail(tail) = report.verdict {
+        lines.push(look(format!(
+            "{} {} newer than the last checkpoint outside the store",
+            plural(tail, "event"),
+            if tail == 1 { "is" } else { "are" }
+        )));
+    }
+    let unknown: Vec<String> = report
+        .keys
+        .iter()
+        .filter(|one| !one.known)
+        .map(|one| {
+            format!(
+                "key {} of `{}` is new to this machine: {} from commit {} on",
+                one.key.id(),
+                sanitize(one.key.name()),
+                plural(one.commits, "commit"),
+                grouped(one.first_commit)
+            )
+        })
+        .collect();
+    lines.extend(capped(unknown, "new key").map(look));
+    let open: Vec<String> = report.open.iter().map(|one| open_line(one, now)).collect();
+    lines.extend(capped(open, "open operation").map(look));
+    if report.pending > 0 {
+        lines.push(look(format!(
+            "{} recorded on this machine and pending",
+            if report.pending == 1 {
+                "1 event is".to_owned()
+            } else {
+                format!("{} events are", grouped(report.pending as u64))
+            }
+        )));
+    }
+    let foreign = report.foreign.iter().map(|name| {
+        format!(
+            "`{}` in the log's directory is no commit and was not looked at",
+            sanitize(name)
+        )
+    });
+    lines.extend(capped(foreign.collect(), "other file").map(look));
+    lines.push(last_word(&report.verdict));
+    lines
+}
+
+fn counted(report: &Report) -> String {
+    let known = report.keys.iter().filter(|one| one.known).count() as u64;
+    let keys = report.keys.len() as u64;
+    let signed = match (keys, known) {
+        (0, _) => String::new(),
+        (1, 1) => ", signed by 1 known key".to_owned(),
+        (keys, known) if keys == known => format!(", signed by {keys} known keys"),
+        (keys, known) => format!(", signed by {}, {known} of them known", plural(keys, "key")),
+    };
+    let root = hex(&report.root);
+    let (first, last) = (root.get(..4).unwrap_or(""), root.get(60..).unwrap_or(""));
+    let fit = if report.verdict.is_good() {
+        ""
+    } else {
+        "what comes before fits: "
+    };
+    format!(
+        "{fit}{} in {}, root {first}…{last}{signed}",
+        plural(report.events, "event"),
+        plural(report.commits, "commit")
+    )
+}
+
+fn problem(verdict: &Verdict) -> Vec<String> {
+    match verdict {
+        Verdict::Ok | Verdict::UnanchoredTail(_) => Vec::new(),
+        Verdict::Incomplete { missing } => vec![format!(
+            "commit {missing} is missing, and there are commits behind it"
+        )],
+        Verdict::Tampered(damage) => vec![sanitize(&damage.to_string())],
+        Verdict::Forked { kept, found } => {
+            let line = |note: &str| {
+                let mut parts = note.lines().skip(1);
+                let size = parts.next().unwrap_or("no");
+                let root = parts.next().unwrap_or("none");
+                sanitize(&format!("{size} events, root {root}"))
+            };
+            vec![
+                "the store holds another log than this machine has seen; both are signed"
+                    .to_owned(),
+                format!("this machine kept: {}", line(kept)),
+                format!("the store has:     {}", line(found)),
+            ]
+        }
+        Verdict::Unverifiable { why, .. } => vec![sanitize(why)],
+    }
+}
+
+fn last_word(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Ok => "ok".to_owned(),
+        Verdict::UnanchoredTail(tail) => {
+            format!("ok, with an unanchored tail of {}", grouped(*tail))
+        }
+        Verdict::Tampered(damage) => format!("tampered ({})", damage.kind.as_str()),
+        other => other.as_str().to_owned(),
+    }
+}
+
+fn open_line(one: &OpenSummary, now: Timestamp) -> String {
+    let what = one.intent.change().map_or_else(
+        || sanitize(noun(&one.intent)),
+        |change| {
+            format!(
+                "{} {} ({}, {})",
+                sanitize(noun(&one.intent)),
+                change.service,
+                sanitize(&change.actor.to_string()),
+                relative(one.intent.time, now)
+            )
+        },
+    );
+    let id = one.intent.operation.as_deref().unwrap_or_default();
+    let state = if one.under_way {
+        "is under way"
+    } else {
+        "has no outcome"
+    };
+    format!("operation {} {state}: {what}", sanitize(short(id)))
+}
+
+/// The first few lines, and how many more there are.
+fn capped(mut lines: Vec<String>, what: &str) -> impl Iterator<Item = String> + use<> {
+    let more = lines.len().saturating_sub(MOST_LINES);
+    lines.truncate(MOST_LINES);
+    let rest = (more > 0).then(|| {
+        format!(
+            "and {} more (all of them: `-o json`)",
+            plural(more as u64, what)
+        )
+    });
+    lines.into_iter().chain(rest)
+}
+
+/// `1 event`, `18,204 events`.
+fn plural(count: u64, noun: &str) -> String {
+    let end = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{end}", grouped(count))
+}
+
+/// `18,204`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        for (number, wanted) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (18_204, "18,204"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(grouped(number), wanted);
+        }
+    }
+
+    #[test]
+    fn long_lists_say_how_much_more_there_is() {
+        let lines: Vec<String> = (0..12).map(|n| n.to_string()).collect();
+        let shown: Vec<String> = capped(lines, "key").collect();
+        assert_eq!(shown.len(), 11);
+        assert_eq!(shown[10], "and 2 keys more (all of them: `-o json`)");
+    }
+}

@@ -1,0 +1,189 @@
+//! What `squad local` prints.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::cli::context::Context;
+use crate::output::Style;
+use crate::platform::local::{self, SupervisorStatus};
+
+/// `squad.local/v1`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Wire<'a> {
+    schema: &'static str,
+    running: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resident_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    services: Option<Vec<Service<'a>>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Service<'a> {
+    service: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<&'a str>,
+    live: Vec<String>,
+    running_revisions: u32,
+}
+
+impl<'a> Wire<'a> {
+    /// Of a supervisor that runs.
+    pub(crate) fn running(status: &'a SupervisorStatus) -> Self {
+        Self {
+            schema: "squad.local/v1",
+            running: true,
+            pid: Some(status.pid),
+            version: Some(&status.version),
+            started_at: Some(status.started_at.to_string()),
+            address: status.address.as_deref(),
+            resident_bytes: status.resident_bytes,
+            state: Some(status.state.display().to_string()),
+            services: Some(
+                status
+                    .services
+                    .iter()
+                    .map(|service| Service {
+                        service: service.service.as_str(),
+                        address: service.address.as_deref(),
+                        live: service.live.iter().map(ToString::to_string).collect(),
+                        running_revisions: service.running,
+                    })
+                    .collect(),
+            ),
+        }
+    }
+
+    /// When none runs.
+    pub(crate) fn stopped() -> Self {
+        Self {
+            schema: "squad.local/v1",
+            running: false,
+            pid: None,
+            version: None,
+            started_at: None,
+            address: None,
+            resident_bytes: None,
+            state: None,
+            services: None,
+        }
+    }
+}
+
+/// `squad.local-prune/v1`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Pruned {
+    schema: &'static str,
+    revisions: u32,
+    bytes: u64,
+}
+
+impl From<&local::Pruned> for Pruned {
+    fn from(pruned: &local::Pruned) -> Self {
+        Self {
+            schema: "squad.local-prune/v1",
+            revisions: pruned.revisions,
+            bytes: pruned.bytes,
+        }
+    }
+}
+
+/// `squad.local-reset/v1`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Reset {
+    schema: &'static str,
+    journal: String,
+}
+
+impl Reset {
+    /// Where the journal is now.
+    pub(crate) fn to(aside: &Path) -> Self {
+        Self {
+            schema: "squad.local-reset/v1",
+            journal: aside.display().to_string(),
+        }
+    }
+}
+
+/// One line about the supervisor, for people.
+pub(crate) fn summary(context: &Context, status: &SupervisorStatus) {
+    let memory = status
+        .resident_bytes
+        .map(|resident| format!(", {} of memory", bytes(resident)))
+        .unwrap_or_default();
+    context.output.status(&format!(
+        "the local platform runs as process {}{memory}; its log is {}/supervisor.log",
+        status.pid,
+        status.state.display()
+    ));
+}
+
+/// The services, for people.
+pub(crate) fn table(context: &Context, status: &SupervisorStatus) {
+    if status.services.is_empty() {
+        context.output.status("no service was deployed to it yet");
+        return;
+    }
+    let width = status
+        .services
+        .iter()
+        .map(|service| service.service.as_str().len())
+        .max()
+        .unwrap_or(0)
+        .max("SERVICE".len());
+    context.output.out(&context.output.paint_out(
+        Style::Dim,
+        &format!("{:width$}  {:8}  {}", "SERVICE", "LIVE", "ADDRESS"),
+    ));
+    for service in &status.services {
+        let live: Vec<String> = service.live.iter().map(ToString::to_string).collect();
+        let live = if live.is_empty() {
+            "–".to_owned()
+        } else {
+            live.join(", ")
+        };
+        context.output.out(&format!(
+            "{:width$}  {live:8}  {}",
+            service.service.as_str(),
+            service.address.as_deref().unwrap_or("–")
+        ));
+    }
+}
+
+/// Such as `12.3 MB`.
+pub(crate) fn bytes(bytes: u64) -> String {
+    const MEGA: u64 = 1_000_000;
+    match bytes {
+        0..1000 => format!("{bytes} B"),
+        1000..MEGA => format!("{} kB", bytes / 1000),
+        _ => format!("{}.{} MB", bytes / MEGA, bytes % MEGA / 100_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn bytes_are_rounded_for_people() {
+        for (number, wanted) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1 kB"),
+            (12_345_678, "12.3 MB"),
+        ] {
+            assert_eq!(bytes(number), wanted);
+        }
+    }
+}

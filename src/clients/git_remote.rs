@@ -1,0 +1,372 @@
+//! One file out of a git repository: of a remote's newest commit, or of a work tree's.
+//!
+//! The `git` program does it, so that credential helpers, SSH and `insteadOf` work as people know them. It is
+//! never asked anything through a shell, never prompts for a password, and never runs a remote helper that a
+//! address could name (`ext::…`).
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::process;
+use crate::domain::org::Committed;
+
+/// Where the remote's newest commit is kept in the clone.
+const REFERENCE: &str = "refs/squad/org";
+/// Variables of a git that started this process (a hook): they would name its repository instead of ours.
+const INHERITED: [&str; 7] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+];
+/// For what happens on this machine alone.
+const LOCAL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why a file could not be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The address is not one that is fetched from.
+    #[error("{0}")]
+    Address(String),
+    /// git is not there or failed.
+    #[error(transparent)]
+    Git(#[from] process::Error),
+    /// It took too long.
+    #[error("no answer within {} s", .0.as_secs())]
+    Timeout(Duration),
+    /// The answer of git makes no sense.
+    #[error("git answered something unexpected: {0}")]
+    Answer(String),
+}
+
+/// Fetches the newest commit of a remote's main branch into a bare repository of ours, and returns the commit
+/// and the file in it. `url` may hold credentials; they are handed to git through its environment, where other
+/// people of this machine cannot see them, and nothing of them is stored.
+pub(crate) fn fetch(
+    url: &str,
+    repository: &Path,
+    file: &str,
+    timeout: Duration,
+) -> Result<Committed, Error> {
+    check_address(url)?;
+    if !repository.join("HEAD").is_file() {
+        let mut init = git();
+        init.args(["init", "--bare", "--quiet", "--template=", "--"])
+            .arg(repository);
+        run(&mut init, b"", LOCAL_TIMEOUT)?;
+    }
+    let (plain, secret) = split_credentials(url);
+    let mut fetch = git_in(repository);
+    fetch.args([
+        "-c",
+        "protocol.ext.allow=never",
+        "-c",
+        "http.lowSpeedLimit=100",
+        "-c",
+        "http.lowSpeedTime=10",
+        "fetch",
+        "--quiet",
+        "--depth=1",
+        "--no-tags",
+        "--no-recurse-submodules",
+        "--no-write-fetch-head",
+        "--",
+        &plain,
+        &format!("+HEAD:{REFERENCE}"),
+    ]);
+    if secret.is_some() {
+        // git-config(1), GIT_CONFIG_COUNT: the same as `-c`, but not in the list of processes.
+        fetch
+            .env("GIT_CONFIG_COUNT", "1")
+            .env("GIT_CONFIG_KEY_0", format!("url.{url}.insteadOf"))
+            .env("GIT_CONFIG_VALUE_0", &plain);
+    }
+    run(&mut fetch, b"", timeout).map_err(|error| without(error, secret.as_deref()))?;
+    read(git_in(repository), REFERENCE, file)
+}
+
+/// git for a bare repository of ours. Named outright, so that `safe.bareRepository` does not forbid it.
+fn git_in(repository: &Path) -> Command {
+    let mut command = git();
+    command.arg("--git-dir").arg(repository);
+    command
+}
+
+/// The file in the newest commit (HEAD) of the work tree that holds `directory`.
+pub(crate) fn committed(directory: &Path, file: &str) -> Result<Committed, Error> {
+    // `./`: relative to the directory, which need not be the top of the work tree (gitrevisions(7)).
+    let mut command = git();
+    command.arg("-C").arg(directory);
+    read(command, "HEAD", &format!("./{file}"))
+}
+
+fn read(mut command: Command, reference: &str, file: &str) -> Result<Committed, Error> {
+    command.args(["cat-file", "--batch"]);
+    let input = format!("{reference}\n{reference}:{file}\n");
+    let output = run(&mut command, input.as_bytes(), LOCAL_TIMEOUT)?;
+    let mut rest = output.as_slice();
+    let commit = object(&mut rest)?.map(|(id, _)| id);
+    let text = match object(&mut rest)? {
+        Some((_, bytes)) => Some(
+            String::from_utf8(bytes.to_vec())
+                .map_err(|_| Error::Answer(format!("`{file}` is not UTF-8")))?,
+        ),
+        None => None,
+    };
+    Ok(Committed { commit, text })
+}
+
+/// One answer of `git cat-file --batch`: `<id> <type> <size>`, the bytes and a line end, or `<name> missing`.
+fn object<'a>(rest: &mut &'a [u8]) -> Result<Option<(String, &'a [u8])>, Error> {
+    let unexpected = |line: &str| Error::Answer(line.to_owned());
+    let end = rest
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .ok_or_else(|| unexpected("nothing"))?;
+    let (line, after) = rest.split_at(end);
+    let after = after.get(1..).unwrap_or_default();
+    let line = String::from_utf8_lossy(line).into_owned();
+    if line.ends_with(" missing") {
+        *rest = after;
+        return Ok(None);
+    }
+    let mut words = line.split(' ');
+    let (Some(id), Some(_), Some(size)) = (words.next(), words.next(), words.next()) else {
+        return Err(unexpected(&line));
+    };
+    let size: usize = size.parse().map_err(|_| unexpected(&line))?;
+    let (bytes, after) = after
+        .split_at_checked(size)
+        .ok_or_else(|| unexpected(&line))?;
+    *rest = after.get(1..).unwrap_or_default();
+    Ok(Some((id.to_owned(), bytes)))
+}
+
+/// Only what git fetches by itself, and nothing that a reader on the way could change: an org's file says
+/// what is protected and whose keys count.
+fn check_address(url: &str) -> Result<(), Error> {
+    let refuse = |why: &str| {
+        Err(Error::Address(format!(
+            "`{}` cannot be fetched: {why}",
+            split_credentials(url).0
+        )))
+    };
+    if url.starts_with('-') || url.chars().any(|c| c.is_control() || c == ' ') {
+        return refuse("it is not an address");
+    }
+    let Some((scheme, rest)) = url.split_once("://") else {
+        if url.contains("::") {
+            return refuse("remote helpers are not used");
+        }
+        return Ok(());
+    };
+    let host = rest.split('/').next().unwrap_or(rest);
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    match scheme {
+        "https" | "ssh" | "file" => Ok(()),
+        "http" | "git" if ["127.0.0.1", "localhost", "[::1]"].contains(&host) => Ok(()),
+        "http" | "git" => refuse("anybody on the way could change it; use https or ssh"),
+        _ => refuse("use https, ssh or a directory"),
+    }
+}
+
+/// The address without credentials, and what was taken out of it.
+fn split_credentials(url: &str) -> (String, Option<String>) {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return (url.to_owned(), None);
+    };
+    let end = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
+    match authority.rsplit_once('@') {
+        // The user of SSH (`git`) is a part of the address.
+        Some((user, _)) if scheme == "ssh" && !user.contains(':') => (url.to_owned(), None),
+        Some((user, host)) => {
+            let keep = match user.split_once(':') {
+                Some((user, _)) if scheme == "ssh" => format!("{user}@"),
+                _ => String::new(),
+            };
+            (
+                format!("{scheme}://{keep}{host}{path}"),
+                Some(user.to_owned()),
+            )
+        }
+        None => (url.to_owned(), None),
+    }
+}
+
+/// An error whose text does not show a secret.
+fn without(error: Error, secret: Option<&str>) -> Error {
+    match (error, secret) {
+        (
+            Error::Git(process::Error::Failed {
+                program,
+                status,
+                stderr,
+            }),
+            Some(secret),
+        ) => {
+            let password = secret
+                .split_once(':')
+                .map_or(secret, |(_, password)| password);
+            let stderr = stderr.replace(secret, "…").replace(password, "…");
+            Error::Git(process::Error::Failed {
+                program,
+                status,
+                stderr,
+            })
+        }
+        (error, _) => error,
+    }
+}
+
+fn git() -> Command {
+    let mut command = process::command("git");
+    for name in INHERITED {
+        command.env_remove(name);
+    }
+    command
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        // The answers are read by this program.
+        .env("LC_ALL", "C");
+    command
+}
+
+/// Runs a program to its end, but no longer than `timeout`.
+fn run(command: &mut Command, input: &[u8], timeout: Duration) -> Result<Vec<u8>, Error> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let failed = |source: std::io::Error| {
+        Error::Git(match source.kind() {
+            std::io::ErrorKind::NotFound => process::Error::NotFound("git".to_owned()),
+            _ => process::Error::Io {
+                program: "git".to_owned(),
+                source,
+            },
+        })
+    };
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A child that ends before it has read all says why on its standard error.
+        drop(stdin.write_all(input));
+    }
+    let (sender, receiver) = mpsc::channel();
+    let stdout = child.stdout.take();
+    std::thread::spawn({
+        let sender = sender.clone();
+        move || drop(sender.send((true, read_all(stdout))))
+    });
+    let stderr = child.stderr.take();
+    std::thread::spawn(move || drop(sender.send((false, read_all(stderr)))));
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    for _ in 0..2 {
+        match receiver.recv_timeout(timeout) {
+            Ok((true, bytes)) => out = bytes,
+            Ok((false, bytes)) => err = bytes,
+            Err(_) => {
+                end(&mut child);
+                return Err(Error::Timeout(timeout));
+            }
+        }
+    }
+    let status = child.wait().map_err(failed)?;
+    if status.success() {
+        return Ok(out);
+    }
+    let verb = command
+        .get_args()
+        .filter_map(|argument| argument.to_str())
+        .find(|argument| ["init", "fetch", "cat-file"].contains(argument))
+        .unwrap_or_default();
+    Err(Error::Git(process::Error::Failed {
+        program: format!("{program} {verb}"),
+        status,
+        stderr: String::from_utf8_lossy(&err).trim().to_owned(),
+    }))
+}
+
+fn read_all(stream: Option<impl Read>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Some(mut stream) = stream {
+        // What was read before an error still says something.
+        drop(stream.read_to_end(&mut bytes));
+    }
+    bytes
+}
+
+/// Kills a child and takes its exit status, so that it does not stay as a zombie.
+fn end(child: &mut Child) {
+    drop(child.kill());
+    drop(child.wait());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_safe_addresses() {
+        for (url, good) in [
+            ("https://github.com/acme/org", true),
+            ("https://token@github.com/acme/org", true),
+            ("ssh://git@github.com/acme/org", true),
+            ("git@github.com:acme/org.git", true),
+            ("/srv/org.git", true),
+            ("file:///srv/org.git", true),
+            ("http://127.0.0.1:8000/org.git", true),
+            ("http://example.com/org.git", false),
+            ("git://example.com/org.git", false),
+            ("ext::sh -c id", false),
+            ("ext::sh", false),
+            ("--upload-pack=x", false),
+            ("ftp://example.com/x", false),
+        ] {
+            assert_eq!(check_address(url).is_ok(), good, "{url}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_taken_out() {
+        for (url, plain, secret) in [
+            ("https://u:p@h/a", "https://h/a", Some("u:p")),
+            ("https://t@h/a", "https://h/a", Some("t")),
+            ("ssh://git@h/a", "ssh://git@h/a", None),
+            ("ssh://git:p@h/a", "ssh://git@h/a", Some("git:p")),
+            ("git@h:a", "git@h:a", None),
+            ("https://h/a@b", "https://h/a@b", None),
+        ] {
+            let (found, taken) = split_credentials(url);
+            assert_eq!((found.as_str(), taken.as_deref()), (plain, secret), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_ended() {
+        let mut command = process::command("sleep");
+        command.arg("60");
+        let error = run(&mut command, b"", Duration::from_millis(50)).unwrap_err();
+        assert!(matches!(error, Error::Timeout(_)), "{error}");
+    }
+
+    #[test]
+    fn reads_the_answers_of_git() {
+        let mut rest: &[u8] = b"abc blob 3\nx\ny\nHEAD:./org.toml missing\n";
+        assert_eq!(
+            object(&mut rest).unwrap(),
+            Some(("abc".to_owned(), b"x\ny".as_slice()))
+        );
+        assert_eq!(object(&mut rest).unwrap(), None);
+        assert!(object(&mut rest).is_err());
+    }
+}

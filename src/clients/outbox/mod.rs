@@ -1,0 +1,389 @@
+//! The local outbox of an audit log: events are durable here before anything else happens, and leave when the log
+//! has them.
+//!
+//! `outbox.jsonl` is appended to with one write for each line and synced before anyone relies on it. A torn last line was never relied
+//! on and is cut off; anything else that cannot be read is refused. `outbox.lock` is held while the file is read or
+//! written, never while something is waited for.
+
+pub(crate) mod lock;
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::audit::event::Event;
+use crate::fs;
+
+/// Bytes of dead lines that are kept before the file is written anew.
+const SLACK: usize = 256 * 1024;
+
+/// Why the outbox cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// A file.
+    #[error(transparent)]
+    File(#[from] fs::Error),
+    /// A line that is not the last cannot be read.
+    #[error("`{}` cannot be read at byte {offset}: {why}", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// Where the line begins.
+        offset: usize,
+        /// Why, in words.
+        why: String,
+    },
+}
+
+/// One line of the file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Line {
+    /// An event, to be appended to the log.
+    Event {
+        event: Box<Event>,
+        /// Commits that this machine had seen when the event was made: it is in none of them. None when it had
+        /// never seen the log.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        after: Option<u64>,
+    },
+    /// Events that the log has.
+    Committed { committed: Vec<String>, commit: u64 },
+}
+
+/// An event that the log may not have yet.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Pending {
+    /// The event.
+    pub(crate) event: Event,
+    /// The log has it in none of this many first commits.
+    pub(crate) after: Option<u64>,
+}
+
+/// What the outbox holds.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Contents {
+    /// Not known to be in the log, in the order in which they were made.
+    pub(crate) pending: Vec<Pending>,
+    /// Intents without an outcome.
+    pub(crate) open: Vec<Event>,
+}
+
+/// The outbox of one log on this machine.
+#[derive(Debug, Clone)]
+pub(crate) struct Outbox {
+    directory: PathBuf,
+}
+
+impl Outbox {
+    /// The outbox in this directory, which must be there.
+    pub(crate) fn new(directory: &Path) -> Self {
+        Self {
+            directory: directory.to_owned(),
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.join("outbox.jsonl")
+    }
+
+    fn guard(&self) -> Result<File, Error> {
+        Ok(lock::wait(&self.directory.join("outbox.lock"))?)
+    }
+
+    /// Adds an event; it is durable on return. `after`: see [`Pending::after`].
+    pub(crate) fn add(&self, event: &Event, after: Option<u64>) -> Result<(), Error> {
+        let _guard = self.guard()?;
+        self.append(&event_line(event, after), true)
+    }
+
+    /// Adds the outcome of an operation, unless it has one or is not known here; says whether it was added.
+    pub(crate) fn add_outcome(&self, event: &Event, after: Option<u64>) -> Result<bool, Error> {
+        let _guard = self.guard()?;
+        let open = contents(&self.lines()?).open;
+        let is_open = open.iter().any(|open| open.operation == event.operation);
+        if is_open {
+            self.append(&event_line(event, after), true)?;
+        }
+        Ok(is_open)
+    }
+
+    /// What is in it.
+    pub(crate) fn contents(&self) -> Result<Contents, Error> {
+        let _guard = self.guard()?;
+        Ok(contents(&self.lines()?))
+    }
+
+    /// Notes that the log has these events. Need not survive a loss of power: whoever appends looks into the log
+    /// first for events that may be there.
+    pub(crate) fn settle(&self, ids: &[String], commit: u64) -> Result<(), Error> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let _guard = self.guard()?;
+        let mut lines = self.lines()?;
+        let mark = Line::Committed {
+            committed: ids.to_vec(),
+            commit,
+        };
+        self.append(&text(&mark), false)?;
+        lines.push(mark);
+        self.shrink(&lines)
+    }
+
+    /// Appends one line with one write.
+    fn append(&self, line: &str, durable: bool) -> Result<(), Error> {
+        let path = self.path();
+        let is_new = !path.exists();
+        let mut file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(fs::at("open", &path))?;
+        let before = self.repair(&file)?;
+        let written = file
+            .write_all(line.as_bytes())
+            .and_then(|()| if durable { file.sync_data() } else { Ok(()) });
+        if let Err(error) = written {
+            // Nobody may find half a line, or one that its writer was told is not there.
+            drop(file.set_len(before));
+            return Err(fs::at("write", &path)(error).into());
+        }
+        if is_new && durable {
+            fs::sync_dir(&self.directory)?;
+        }
+        Ok(())
+    }
+
+    /// Cuts off a torn last line; returns the length then.
+    fn repair(&self, file: &File) -> Result<u64, Error> {
+        let path = self.path();
+        let bytes = fs::read(&path)?;
+        let whole = bytes
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
+        if whole < bytes.len() {
+            file.set_len(whole as u64)
+                .map_err(fs::at("repair", &path))?;
+        }
+        Ok(whole as u64)
+    }
+
+    /// The whole lines.
+    fn lines(&self) -> Result<Vec<Line>, Error> {
+        let path = self.path();
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.is_not_found() => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        };
+        let mut offset = 0;
+        let mut lines = Vec::new();
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            // Without its newline it is the last one, and torn.
+            if let Some(text) = line.strip_suffix(b"\n") {
+                lines.push(
+                    serde_json::from_slice(text).map_err(|error| Error::Corrupt {
+                        path: path.clone(),
+                        offset,
+                        why: error.to_string(),
+                    })?,
+                );
+            }
+            offset += line.len();
+        }
+        Ok(lines)
+    }
+
+    /// Empties the file when nobody needs it any more, and writes it anew when most of it is not needed.
+    fn shrink(&self, lines: &[Line]) -> Result<(), Error> {
+        let needed = contents(lines);
+        let path = self.path();
+        if needed.pending.is_empty() && needed.open.is_empty() {
+            return Ok(OpenOptions::new()
+                .write(true)
+                .open(&path)
+                .and_then(|file| file.set_len(0))
+                .map_err(fs::at("shorten", &path))?);
+        }
+        let length: usize = lines.iter().map(|line| text(line).len()).sum();
+        if length < SLACK {
+            return Ok(());
+        }
+        let mut kept = String::new();
+        let mut committed = Vec::new();
+        for open in &needed.open {
+            if needed
+                .pending
+                .iter()
+                .all(|pending| pending.event.id != open.id)
+            {
+                kept += &event_line(open, None);
+                committed.push(open.id.clone());
+            }
+        }
+        kept += &text(&Line::Committed {
+            committed,
+            commit: 0,
+        });
+        for pending in &needed.pending {
+            kept += &event_line(&pending.event, pending.after);
+        }
+        if kept.len() * 2 < length {
+            fs::write_durably(&path, kept.as_bytes(), 0o600)?;
+        }
+        Ok(())
+    }
+}
+
+fn text(line: &Line) -> String {
+    serde_json::to_string(line).unwrap_or_default() + "\n"
+}
+
+fn event_line(event: &Event, after: Option<u64>) -> String {
+    text(&Line::Event {
+        event: Box::new(event.clone()),
+        after,
+    })
+}
+
+/// What lines amount to.
+fn contents(lines: &[Line]) -> Contents {
+    use std::collections::HashSet;
+    let mut committed = HashSet::new();
+    let mut finished = HashSet::new();
+    for line in lines {
+        match line {
+            Line::Committed { committed: ids, .. } => committed.extend(ids.iter()),
+            Line::Event { event, .. } if event.is_finished() => {
+                finished.insert(&event.operation);
+            }
+            Line::Event { .. } => {}
+        }
+    }
+    let mut seen = HashSet::new();
+    let mut contents = Contents::default();
+    for line in lines {
+        let Line::Event { event, after } = line else {
+            continue;
+        };
+        if !seen.insert(&event.id) {
+            continue;
+        }
+        if !committed.contains(&event.id) {
+            contents.pending.push(Pending {
+                event: (**event).clone(),
+                after: *after,
+            });
+        }
+        if event.is_planned() && !finished.contains(&event.operation) {
+            contents.open.push((**event).clone());
+        }
+    }
+    contents
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::audit::event::tests::{actor, intent, stamp};
+    use crate::domain::audit::event::{Outcome, ResultWord};
+    use crate::domain::environment::Environment;
+
+    fn planned(n: u64) -> Event {
+        let environment = Environment::builtin_local();
+        Event::planned(stamp(2 * n), stamp(n).id, &environment, &actor(), intent())
+    }
+
+    fn finished(event: &Event, n: u64) -> Event {
+        let outcome = Outcome {
+            result: ResultWord::Succeeded,
+            after: serde_json::Value::Null,
+            message: None,
+            error_id: None,
+        };
+        event.finished(stamp(2 * n + 1), &actor(), outcome)
+    }
+
+    fn ids(events: &[Pending]) -> Vec<&str> {
+        events
+            .iter()
+            .map(|pending| pending.event.id.as_str())
+            .collect()
+    }
+
+    #[test]
+    fn events_stay_until_the_log_has_them_and_intents_until_their_outcome() {
+        let home = tempfile::tempdir().unwrap();
+        let outbox = Outbox::new(home.path());
+        let (one, two) = (planned(1), planned(2));
+        outbox.add(&one, None).unwrap();
+        outbox.add(&two, Some(7)).unwrap();
+        assert_eq!(ids(&outbox.contents().unwrap().pending), [&one.id, &two.id]);
+        outbox.settle(std::slice::from_ref(&one.id), 8).unwrap();
+        let contents = outbox.contents().unwrap();
+        assert_eq!(ids(&contents.pending), [&two.id]);
+        assert_eq!(contents.pending[0].after, Some(7));
+        assert_eq!(contents.open, [one.clone(), two.clone()]);
+        let outcome = finished(&one, 1);
+        assert!(outbox.add_outcome(&outcome, None).unwrap());
+        assert!(!outbox.add_outcome(&finished(&one, 5), None).unwrap());
+        assert_eq!(outbox.contents().unwrap().open, std::slice::from_ref(&two));
+        let last = finished(&two, 2);
+        outbox.add(&last, None).unwrap();
+        outbox.settle(&[two.id, last.id, outcome.id], 9).unwrap();
+        assert_eq!(outbox.contents().unwrap(), Contents::default());
+        assert_eq!(fs::read(&outbox.path()).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_torn_last_line_is_cut_off_and_anything_else_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let outbox = Outbox::new(home.path());
+        let (one, two) = (planned(1), planned(2));
+        outbox.add(&one, None).unwrap();
+        let whole = fs::read(&outbox.path()).unwrap();
+        let second = event_line(&two, None);
+        for length in [1, 20, second.len() - 1] {
+            let torn = [&whole, &second.as_bytes()[..length]].concat();
+            std::fs::write(outbox.path(), &torn).unwrap();
+            assert_eq!(ids(&outbox.contents().unwrap().pending), [&one.id]);
+            outbox.add(&two, None).unwrap();
+            assert_eq!(
+                fs::read(&outbox.path()).unwrap(),
+                [&whole, second.as_bytes()].concat()
+            );
+        }
+        let mut bytes = fs::read(&outbox.path()).unwrap();
+        bytes[whole.len()] = b'x';
+        std::fs::write(outbox.path(), &bytes).unwrap();
+        let error = outbox.contents().unwrap_err().to_string();
+        let place = format!("at byte {}: expected value", whole.len());
+        assert!(error.contains(&place), "{error}");
+    }
+
+    #[test]
+    fn a_long_file_is_written_anew_without_what_nobody_needs() {
+        let home = tempfile::tempdir().unwrap();
+        let outbox = Outbox::new(home.path());
+        let open = planned(1);
+        outbox.add(&open, None).unwrap();
+        outbox.settle(std::slice::from_ref(&open.id), 1).unwrap();
+        for n in 10..400 {
+            let event = planned(n);
+            let outcome = finished(&event, n);
+            outbox.append(&event_line(&event, None), false).unwrap();
+            outbox.append(&event_line(&outcome, None), false).unwrap();
+            outbox.settle(&[event.id, outcome.id], n).unwrap();
+        }
+        let length = fs::read(&outbox.path()).unwrap().len();
+        assert!(length < SLACK + 4096, "{length}");
+        let contents = outbox.contents().unwrap();
+        assert_eq!((contents.pending, contents.open), (vec![], vec![open]));
+    }
+}

@@ -1,0 +1,106 @@
+//! The words for errors that a function itself made.
+
+use serde::Deserialize;
+
+use super::{Error, Kind};
+use crate::domain::name::ServiceName;
+use crate::platform::Invocation;
+
+/// What Lambda runtimes say about an error; every part can be missing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Report {
+    error_type: String,
+    error_message: String,
+    stack_trace: Vec<serde_json::Value>,
+}
+
+impl Error {
+    /// The error of a function that was called and failed: its message and its stack trace are the details.
+    pub(crate) fn of_function(service: &ServiceName, invocation: &Invocation) -> Self {
+        let report: Report = serde_json::from_str(&invocation.payload).unwrap_or_default();
+        let revision = invocation.revision;
+        let kind = report.error_type.as_str();
+        let what = match kind {
+            "" => "it failed".to_owned(),
+            "Sandbox.Timedout" => "its time limit was over".to_owned(),
+            "Runtime.ExitError" => "its process ended".to_owned(),
+            "Function.ResponseSizeTooLarge" => "its response is too large".to_owned(),
+            "Runtime.InvalidResponseModeHeader" => "it streams its response".to_owned(),
+            // Runtimes report what they find before the first event as `Runtime.…`.
+            kind if kind.starts_with("Runtime.") => format!("it could not be initialised ({kind})"),
+            kind => format!("it failed with {kind}"),
+        };
+        let mut error = Self::new(
+            Kind::Failed,
+            "function-error",
+            format!("cannot invoke `{service}`: {what} (revision {revision})"),
+        );
+        if report.error_message.is_empty() && kind.is_empty() {
+            error.details.push(invocation.payload.clone());
+        }
+        error
+            .details
+            .extend(report.error_message.lines().map(str::to_owned));
+        for frame in report.stack_trace {
+            let text = match frame {
+                serde_json::Value::String(text) => text,
+                other => other.to_string(),
+            };
+            error
+                .details
+                .extend(text.trim_end().lines().map(str::to_owned));
+        }
+        error.hint(format!(
+            "read its log: `squad logs {service} --revision {revision}`"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::release::RevisionNumber;
+
+    #[test]
+    fn what_went_wrong_comes_from_the_report() {
+        for (payload, wanted) in [
+            (
+                r#"{"errorMessage":"no such receipt","errorType":"ValueError","stackTrace":["  File \"app.py\", line 3, in handler\n    raise ValueError\n"]}"#,
+                "it failed with ValueError | no such receipt |   File \"app.py\", line 3, in handler |     raise ValueError",
+            ),
+            (
+                r#"{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: x Error: Task timed out after 3.00 seconds"}"#,
+                "its time limit was over | RequestId: x Error: Task timed out after 3.00 seconds",
+            ),
+            (
+                r#"{"errorType":"Runtime.ImportModuleError","errorMessage":"Unable to import module 'app'"}"#,
+                "it could not be initialised (Runtime.ImportModuleError) | Unable to import module 'app'",
+            ),
+            ("oh no", "it failed | oh no"),
+        ] {
+            let invocation = Invocation {
+                revision: RevisionNumber(3),
+                payload: payload.into(),
+                error: Some("Unhandled".into()),
+                duration_milliseconds: 1,
+                request_id: "x".into(),
+                log_tail: Vec::new(),
+            };
+            let service = ServiceName::new("receipts").unwrap();
+            let error = Error::of_function(&service, &invocation);
+            let what = error
+                .message
+                .strip_prefix("cannot invoke `receipts`: ")
+                .and_then(|rest| rest.strip_suffix(" (revision 3)"))
+                .unwrap();
+            let mut parts = vec![what.to_owned()];
+            parts.extend(error.details);
+            assert_eq!(parts.join(" | "), wanted);
+            assert_eq!(
+                error.hints,
+                ["read its log: `squad logs receipts --revision 3`"]
+            );
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Where a service is reachable: one loopback port, chosen once and kept.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::domain::name::ServiceName;
+use crate::platform::{Error, Result};
+
+use super::proxy::ServiceProxy;
+use super::sockets;
+use super::state::State;
+
+/// Ports are chosen below the range that systems use for outgoing connections (Linux: 32768–60999), so that a
+/// kept port is not taken by chance.
+const FIRST: u16 = 20_000;
+/// How many ports there are to choose from.
+const COUNT: u16 = 12_000;
+
+/// Chooses a port that is free now: the same one for the same `seed` where that is possible.
+pub(super) fn choose(seed: &Path, taken: &BTreeSet<u16>) -> Result<u16> {
+    let hash = digest::digest(&digest::SHA256, seed.as_os_str().as_bytes());
+    let start = hash
+        .as_ref()
+        .iter()
+        .take(4)
+        .fold(0_u32, |number, byte| (number << 8) | u32::from(*byte));
+    (0..u32::from(COUNT))
+        .filter_map(|step| {
+            let offset = (start.wrapping_add(step)) % u32::from(COUNT);
+            Some(FIRST + u16::try_from(offset).ok()?)
+        })
+        .filter(|port| !taken.contains(port))
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .ok_or_else(|| Error::Unreachable(format!("no port from {FIRST} on is free")))
+}
+
+/// The ports that are promised to somebody.
+pub(super) fn taken(state: &State) -> BTreeSet<u16> {
+    state
+        .services
+        .values()
+        .filter_map(|service| service.port)
+        .chain(state.environment_port)
+        .collect()
+}
+
+/// The listener of one service.
+pub(super) struct Address {
+    name: ServiceName,
+    proxy: Arc<ServiceProxy>,
+    stop: watch::Receiver<bool>,
+    /// The port on which the proxy listens, if it does.
+    listening: tokio::sync::Mutex<Option<Listening>>,
+}
+
+struct Listening {
+    port: u16,
+    served: JoinHandle<()>,
+}
+
+impl Address {
+    /// Listens nowhere yet; ends when `stop` is true.
+    pub(super) fn new(
+        name: ServiceName,
+        proxy: Arc<ServiceProxy>,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            name,
+            proxy,
+            stop,
+            listening: tokio::sync::Mutex::new(None),
+        }
+    }
+
+    /// Listens on `port`, if it does not yet.
+    pub(super) async fn listen(&self, port: u16) -> Result<()> {
+        let mut listening = self.listening.lock().await;
+        let current = listening.as_ref().map(|listening| listening.port);
+        if current == Some(port) {
+            return Ok(());
+        }
+        let listener = bind(port)?;
+        let (proxy, stop) = (Arc::clone(&self.proxy), self.stop.clone());
+        let name = self.name.clone();
+        let served = tokio::spawn(async move {
+            if let Err(error) = proxy.serve(listener, stop).await {
+                tracing::error!("{name} cannot be served on port {port}: {error}");
+            }
+        });
+        tracing::info!("{} listens on 127.0.0.1:{port}", self.name);
+        *listening = Some(Listening { port, served });
+        Ok(())
+    }
+
+    /// Returns when the requests that were under way at the stop have ended.
+    pub(super) async fn ended(&self) {
+        if let Some(listening) = self.listening.lock().await.take() {
+            drop(listening.served.await);
+        }
+    }
+}
+
+/// Binds a kept port on loopback.
+pub(super) fn bind(port: u16) -> Result<TcpListener> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    TcpListener::bind(address).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => Error::PortTaken {
+            port,
+            owner: sockets::owner_of(port),
+        },
+        _ => Error::Unreachable(format!("cannot listen on port {port}: {error}")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_choice_is_stable_and_passes_over_what_is_taken() {
+        let seed = Path::new("/state/shop");
+        let first = choose(seed, &BTreeSet::new()).unwrap();
+        assert_eq!(choose(seed, &BTreeSet::new()).unwrap(), first);
+        let second = choose(seed, &BTreeSet::from([first])).unwrap();
+        assert_ne!(second, first);
+        let _holding = TcpListener::bind(("127.0.0.1", first)).unwrap();
+        assert_ne!(choose(seed, &BTreeSet::new()).unwrap(), first);
+        assert!((FIRST..FIRST + COUNT).contains(&first));
+    }
+
+    #[test]
+    fn a_taken_port_names_its_owner() {
+        let holding = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = holding.local_addr().unwrap().port();
+        let Err(Error::PortTaken { owner, .. }) = bind(port) else {
+            panic!("bound");
+        };
+        if cfg!(target_os = "linux") {
+            assert!(owner.unwrap().contains(&std::process::id().to_string()));
+        }
+    }
+}

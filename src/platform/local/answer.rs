@@ -1,0 +1,165 @@
+//! Each request of the protocol to its operation, and the operation's result back into frames.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc::Sender;
+
+use crate::domain::name::ServiceName;
+use crate::domain::release::RevisionNumber;
+use crate::platform::{Error, Invocation, LogLine, LogQuery};
+
+use super::function::{InvokeOptions, Refused};
+use super::host::Tell;
+use super::log::{self, OWN};
+use super::protocol::{Frame, Request};
+use super::supervisor::{Supervisor, unless_stopping};
+use super::wire::Failure;
+
+/// How long an invocation waits for a free process.
+const FREE_PROCESS: Duration = Duration::from_secs(30);
+
+/// Does what was asked for. The frames go nowhere when the client is gone; the operation goes on.
+pub(super) async fn answer(
+    supervisor: &Arc<Supervisor>,
+    request: Request,
+    frames: &Sender<Frame>,
+) -> Result<(), Failure> {
+    if supervisor.is_stopping() && !matches!(request, Request::Stop) {
+        return Err(Failure::Stopping);
+    }
+    let failed = |error: Error| unless_stopping(supervisor, error);
+    let tell: Tell = {
+        let frames = frames.clone();
+        // A client that does not read misses signs of life, nothing else.
+        Arc::new(move |progress| drop(frames.try_send(Frame::Progress(progress))))
+    };
+    match request {
+        Request::Observe { service } => {
+            done(frames, &supervisor.observe(&service).await.map_err(failed)?).await
+        }
+        Request::Services => done(frames, &supervisor.names().await).await,
+        Request::Publish { release } => {
+            let host = supervisor.service(&release.service.name);
+            done(
+                frames,
+                &host.publish(*release, &tell).await.map_err(failed)?,
+            )
+            .await
+        }
+        Request::Prepare { service, revision } => {
+            let host = supervisor.service(&service);
+            done(
+                frames,
+                &host.prepare(revision, &tell).await.map_err(failed)?,
+            )
+            .await
+        }
+        Request::Commit {
+            service,
+            token,
+            commit,
+        } => {
+            let host = supervisor.service(&service);
+            done(frames, &host.commit(token, *commit).await.map_err(failed)?).await
+        }
+        Request::Retire { service, revision } => {
+            let host = supervisor.service(&service);
+            done(frames, &host.retire(revision).await.map_err(failed)?).await
+        }
+        Request::Diagnose { service, revision } => {
+            let host = supervisor.service(&service);
+            done(frames, &host.diagnose(revision).await.map_err(failed)?).await
+        }
+        Request::Follow { service, query } => follow(supervisor, &service, query, frames).await,
+        Request::Invoke {
+            service,
+            revision,
+            payload,
+        } => {
+            let answer = invoke(supervisor, &service, revision, payload).await;
+            done(frames, &answer.map_err(failed)?).await
+        }
+        Request::Status => done(frames, &supervisor.status().await).await,
+        Request::Prune => done(frames, &supervisor.prune().await.map_err(failed)?).await,
+        Request::Stop => {
+            supervisor.stop(frames.clone());
+            Ok(())
+        }
+    }
+}
+
+async fn done(frames: &Sender<Frame>, answer: &(impl Serialize + Sync)) -> Result<(), Failure> {
+    let value = serde_json::to_value(answer)
+        .map_err(|error| Failure::Unreachable(format!("its answer cannot be written: {error}")))?;
+    drop(frames.send(Frame::Done(value)).await);
+    Ok(())
+}
+
+async fn follow(
+    supervisor: &Arc<Supervisor>,
+    service: &ServiceName,
+    query: LogQuery,
+    frames: &Sender<Frame>,
+) -> Result<(), Failure> {
+    let (files, mut lines) = supervisor.service(service).log().follow();
+    drop(frames.send(Frame::Files(files)).await);
+    loop {
+        let line = tokio::select! {
+            line = lines.recv() => line,
+            () = frames.closed() => return Ok(()),
+            () = supervisor.ends() => return Err(Failure::Stopping),
+        };
+        let line = match line {
+            Ok(line) => line,
+            Err(RecvError::Lagged(lines)) => LogLine {
+                at: supervisor.now(),
+                revision: RevisionNumber(0),
+                stream: OWN.to_owned(),
+                text: format!(
+                    "{lines} lines were too fast to be followed; `squad logs {service}` shows them"
+                ),
+            },
+            Err(RecvError::Closed) => return done(frames, &()).await,
+        };
+        if line.revision == RevisionNumber(0) || log::matches(&query, &line) {
+            drop(frames.send(Frame::Line(line)).await);
+        }
+    }
+}
+
+async fn invoke(
+    supervisor: &Arc<Supervisor>,
+    service: &ServiceName,
+    revision: Option<RevisionNumber>,
+    payload: String,
+) -> Result<Invocation, Error> {
+    let mut ticket = [0];
+    // Without randomness every invocation goes to the first revision, which is still a right answer.
+    drop(aws_lc_rs::rand::fill(&mut ticket));
+    let [ticket] = ticket;
+    let host = supervisor.service(service);
+    let (revision, pool) = host.function(revision, ticket % 100).await?;
+    let options = InvokeOptions {
+        wait: FREE_PROCESS,
+        log_tail: true,
+        ..InvokeOptions::default()
+    };
+    match pool.invoke(Bytes::from(payload), options).await {
+        Ok(answer) => Ok(Invocation {
+            revision,
+            payload: String::from_utf8_lossy(&answer.payload).into_owned(),
+            error: answer.failure.map(|failure| failure.as_aws().to_owned()),
+            duration_milliseconds: u64::try_from(answer.duration.as_millis()).unwrap_or(u64::MAX),
+            request_id: answer.request_id,
+            log_tail: answer.log_tail,
+        }),
+        Err(Refused::TooLarge { size }) => Err(Error::Invalid(format!(
+            "the payload has {size} bytes, and AWS Lambda takes at most 6291456"
+        ))),
+        Err(refused) => Err(Error::Unreachable(refused.to_string())),
+    }
+}

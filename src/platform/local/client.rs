@@ -1,0 +1,337 @@
+//! The way to the supervisor: finds it, starts it where there is none, and replaces one of an older binary.
+//!
+//! Every request can be sent again, so a supervisor that ends in the middle costs a new start and nothing else.
+
+use std::io::{self, BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Stdio;
+
+use rustix::fs::FlockOperation;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use crate::clients::process;
+use crate::fs::{self, at};
+use crate::platform::{Error, Progress, Result};
+
+use super::Settings;
+use super::journal::{self, Journal};
+use super::places::{self, Place};
+use super::protocol::{self, Build, Frame, Hello, Request, SupervisorStatus};
+use super::wire::Failure;
+
+/// How often a request is sent when supervisors end in the middle of it.
+const TRIES: u32 = 4;
+/// The log of the supervisor is rotated when it is longer, in bytes.
+const LONGEST_LOG: u64 = 1 << 20;
+
+/// The client of one environment.
+#[derive(Debug)]
+pub(super) struct Client {
+    settings: Settings,
+    place: Place,
+}
+
+/// A connection that has asked, and is being answered.
+#[derive(Debug)]
+pub(super) struct Answers {
+    stream: UnixStream,
+}
+
+/// A supervisor that answered.
+struct Greeted {
+    stream: UnixStream,
+    hello: Hello,
+}
+
+/// Why there is no answer.
+enum Lost {
+    /// The supervisor ended: the request can be sent to the next one.
+    Ended,
+    /// It answered that it cannot.
+    Failed(Error),
+}
+
+impl Answers {
+    /// The next frame; none when the supervisor has ended.
+    pub(super) async fn next(&mut self) -> Result<Option<Frame>> {
+        match protocol::receive(&mut self.stream).await {
+            Ok(frame) => Ok(frame),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Err(Error::Unreachable(error.to_string()))
+            }
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+impl Client {
+    /// Reaches nothing yet.
+    pub(super) fn new(settings: Settings) -> Self {
+        Self {
+            place: Place::new(&settings.state, &settings.runtime),
+            settings,
+        }
+    }
+
+    /// Whether there never was a supervisor: no journal, and nobody who could be making one.
+    pub(super) fn is_untouched(&self) -> bool {
+        !Journal::exists(&self.place.journal) && self.place.socket.symlink_metadata().is_err()
+    }
+
+    /// Asks, and waits for the answer.
+    pub(super) async fn ask<T: DeserializeOwned>(
+        &self,
+        request: Request,
+        mut progress: impl FnMut(Progress) + Send,
+    ) -> Result<T> {
+        for _ in 0..TRIES {
+            match self.ask_once(&request, &mut progress).await {
+                Ok(answer) => return Ok(answer),
+                Err(Lost::Failed(error)) => return Err(error),
+                Err(Lost::Ended) => {}
+            }
+        }
+        Err(Error::Unreachable(format!(
+            "it ended {TRIES} times in the middle of the request; its log is `{}`",
+            self.place.log.display()
+        )))
+    }
+
+    async fn ask_once<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+        progress: &mut (impl FnMut(Progress) + Send),
+    ) -> Result<T, Lost> {
+        let mut answers = self.open(request.clone()).await.map_err(Lost::Failed)?;
+        while let Some(frame) = answers.next().await.map_err(Lost::Failed)? {
+            match frame {
+                Frame::Progress(sign) => progress(sign),
+                Frame::Done(value) => {
+                    return serde_json::from_value(value).map_err(|error| {
+                        Lost::Failed(Error::Unreachable(format!(
+                            "its answer cannot be read: {error}"
+                        )))
+                    });
+                }
+                Frame::Failed(Failure::Stopping) => {
+                    // Until it is gone a new one cannot start.
+                    while let Ok(Some(_)) = answers.next().await {}
+                    return Err(Lost::Ended);
+                }
+                Frame::Failed(failure) => return Err(Lost::Failed(failure.into())),
+                Frame::Line(_) | Frame::Files(_) => {}
+            }
+        }
+        Err(Lost::Ended)
+    }
+
+    /// Sends a request to the supervisor, which is started where there is none.
+    pub(super) async fn open(&self, request: Request) -> Result<Answers> {
+        for _ in 0..TRIES {
+            let mut greeted = match self.greet().await? {
+                Some(greeted) => greeted,
+                None => self.start().await?,
+            };
+            if protocol::send(&mut greeted.stream, &request).await.is_ok() {
+                return Ok(Answers {
+                    stream: greeted.stream,
+                });
+            }
+        }
+        Err(Error::Unreachable("it closes every connection".to_owned()))
+    }
+
+    /// How the supervisor is; none when none runs.
+    pub(super) async fn status(&self) -> Result<Option<SupervisorStatus>> {
+        if self.connect().await?.is_none() {
+            return Ok(None);
+        }
+        self.ask(Request::Status, |_| {}).await.map(Some)
+    }
+
+    /// Ends the supervisor; false when none runs.
+    pub(super) async fn stop(&self) -> Result<bool> {
+        match self.connect().await? {
+            Some(greeted) => self.end(greeted).await.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Tells a supervisor to end and waits until it has: its lock is free then.
+    async fn end(&self, mut greeted: Greeted) -> Result<()> {
+        if protocol::send(&mut greeted.stream, &Request::Stop)
+            .await
+            .is_ok()
+        {
+            let mut answers = Answers {
+                stream: greeted.stream,
+            };
+            while answers.next().await?.is_some() {}
+        }
+        let lock = places::open_lock(&self.place.lock)?;
+        let path = self.place.lock.clone();
+        blocking(move || {
+            rustix::fs::flock(&lock, FlockOperation::LockExclusive)
+                .map_err(|error| at("lock", &path)(error.into()).into())
+        })
+        .await
+    }
+
+    /// Connects to a supervisor that this binary can talk to. One of an older binary is ended first, and one of
+    /// a newer protocol is an error.
+    async fn greet(&self) -> Result<Option<Greeted>> {
+        let Some(greeted) = self.connect().await? else {
+            return Ok(None);
+        };
+        let own = Hello::of(Build::of(&self.settings.executable));
+        if own.replaces(&greeted.hello) {
+            self.end(greeted).await?;
+            return Ok(None);
+        }
+        if greeted.hello.protocol > own.protocol {
+            return Err(Error::Unreachable(format!(
+                "squad {} runs it, which is newer than this squad {}",
+                greeted.hello.version, own.version
+            )));
+        }
+        Ok(Some(greeted))
+    }
+
+    /// Connects and exchanges hellos; none when nobody listens.
+    async fn connect(&self) -> Result<Option<Greeted>> {
+        let mut stream = match UnixStream::connect(&self.place.socket).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                return match error.kind() {
+                    io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Ok(None),
+                    _ => Err(at("open", &self.place.socket)(error).into()),
+                };
+            }
+        };
+        places::check_peer(&stream)?;
+        let own = Hello::of(Build::of(&self.settings.executable));
+        let greeting = async {
+            protocol::send(&mut stream, &own).await?;
+            protocol::receive::<Hello>(&mut stream).await
+        };
+        match greeting.await {
+            Ok(Some(hello)) => Ok(Some(Greeted { stream, hello })),
+            // It ended just now.
+            Ok(None) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Err(Error::Unreachable(error.to_string()))
+            }
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Starts a supervisor and waits until it serves. Of many that do this at once, one starts it.
+    async fn start(&self) -> Result<Greeted> {
+        places::make(&self.settings.state)?;
+        places::make(&self.settings.runtime)?;
+        let starting = places::open_lock(&self.place.starting)?;
+        let path = self.place.starting.clone();
+        let _starting = blocking(move || {
+            rustix::fs::flock(&starting, FlockOperation::LockExclusive)
+                .map_err(|error| Error::from(at("lock", &path)(error.into())))?;
+            Ok(starting)
+        })
+        .await?;
+        if let Some(greeted) = self.greet().await? {
+            return Ok(greeted);
+        }
+        let (settings, log) = (self.settings.clone(), self.place.log.clone());
+        blocking(move || spawn(&settings, &log)).await?;
+        self.greet().await?.ok_or_else(|| {
+            Error::Unreachable(format!(
+                "it ended right after its start; its log is `{}`",
+                self.place.log.display()
+            ))
+        })
+    }
+
+    /// Moves the journal out of the way.
+    pub(super) fn reset_journal(&self, now: jiff::Timestamp) -> Result<Option<std::path::PathBuf>> {
+        if !Journal::exists(&self.place.journal) {
+            return Ok(None);
+        }
+        let lock = places::open_lock(&self.place.lock)?;
+        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+            Error::Invalid(
+                "the supervisor runs, so its journal is in use and good; `squad local stop` ends it"
+                    .to_owned(),
+            )
+        })?;
+        journal::set_aside(&self.place.journal, now)
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(Error::Unreachable(error.to_string())))
+}
+
+/// Starts a supervisor and waits for the one line with which it says that it serves, or why it cannot.
+fn spawn(settings: &Settings, log: &Path) -> Result<()> {
+    let stderr = open_log(log)?;
+    let mut child = process::command(&settings.executable)
+        .arg0("squad")
+        .args(["local", "supervise", "--name"])
+        .arg(&settings.name)
+        .arg("--directory")
+        .arg(&settings.state)
+        .arg("--runtime")
+        .arg(&settings.runtime)
+        .current_dir("/")
+        .stdout(Stdio::piped())
+        .stderr(stderr)
+        .spawn()
+        .map_err(|error| {
+            Error::Unreachable(format!("`{}`: {error}", settings.executable.display()))
+        })?;
+    let mut line = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        // What cannot be read is as good as nothing said.
+        drop(BufReader::new(stdout).read_line(&mut line));
+    }
+    match serde_json::from_str::<Option<Failure>>(&line) {
+        Ok(None) => Ok(()),
+        Ok(Some(failure)) => {
+            drop(child.wait());
+            Err(failure.into())
+        }
+        Err(_) => {
+            drop(child.wait());
+            Err(Error::Unreachable(format!(
+                "it ended before it was ready; its log is `{}`",
+                log.display()
+            )))
+        }
+    }
+}
+
+/// Opens the supervisor's own log for appending; a long one is put aside first.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a log that is rotated needs not survive a loss of power"
+)]
+fn open_log(path: &Path) -> Result<std::fs::File, fs::Error> {
+    use std::os::unix::fs::OpenOptionsExt;
+    if path
+        .metadata()
+        .is_ok_and(|metadata| metadata.len() > LONGEST_LOG)
+    {
+        std::fs::rename(path, path.with_extension("log.1")).map_err(at("rename", path))?;
+    }
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(at("open", path))
+}

@@ -1,0 +1,382 @@
+//! Why a revision does not serve, in words: a pure function of what was seen.
+//!
+//! The id of each [`Diagnosis`] is that of its page in `docs/errors/`.
+
+use std::time::Duration;
+
+use crate::domain::name::ServiceName;
+use crate::domain::release::RevisionNumber;
+use crate::platform::Diagnosis;
+
+use super::cause;
+
+/// Lines of the log that a diagnosis shows.
+const EVIDENCE: usize = 10;
+
+/// How one process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    /// By itself.
+    Code(i32),
+    /// A signal that did not come from squad.
+    Signal(i32),
+    /// Its watcher was killed, and squad ended it.
+    Lost,
+}
+
+/// One end of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Exit {
+    /// How.
+    pub(super) how: How,
+    /// How long after it was started.
+    pub(super) after: Duration,
+}
+
+/// What was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// The command cannot be run; the reason in words.
+    NoCommand(String),
+    /// A secret cannot be read; the reason in words.
+    NoSecret(String),
+    /// It ended before it was ready, each time.
+    Exited(Vec<Exit>),
+    /// It was ready, and ended again and again.
+    Crashed(Vec<Exit>),
+    /// It runs, and nothing listens on its port.
+    NoPort {
+        /// The port that it was given.
+        port: u16,
+        /// The ports on which it listens.
+        others: Vec<u16>,
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// It listens, and is not ready.
+    NotReady {
+        /// The path that was asked.
+        path: String,
+        /// What it answered last: a status, or none when it did not answer in time.
+        status: Option<u16>,
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// A function said why it cannot start.
+    Init(String),
+}
+
+impl Exit {
+    /// Such as `exit code 1` or `signal 11 (SIGSEGV)`.
+    pub(super) fn words(self) -> String {
+        match self.how {
+            How::Code(code) => format!("exit code {code}"),
+            How::Signal(signal) => format!("signal {signal}{}", signal_name(signal)),
+            How::Lost => "the end of its watcher".to_owned(),
+        }
+    }
+
+    fn verb(self) -> &'static str {
+        match self.how {
+            How::Code(_) | How::Lost => "ended with",
+            How::Signal(_) => "was killed by",
+        }
+    }
+}
+
+/// Puts what was seen into words. `log` is what the revision wrote, oldest first.
+pub(super) fn diagnose(
+    seen: &Seen,
+    service: &ServiceName,
+    revision: RevisionNumber,
+    log: &[String],
+) -> Diagnosis {
+    let found = cause::of(log);
+    let look = format!("look at the log with `squad logs {service} --revision {revision}`");
+    let hint = found
+        .as_ref()
+        .and_then(|found| found.remedy.as_ref())
+        .map_or_else(|| look.clone(), |remedy| format!("{remedy}, or {look}"));
+    let evidence = log.iter().skip(log.len().saturating_sub(EVIDENCE));
+    let mut diagnosis = Diagnosis {
+        id: id(seen).to_owned(),
+        summary: summary(seen),
+        cause: found.map(|found| found.text),
+        evidence: evidence.cloned().collect(),
+        hint: Some(hint),
+    };
+    match seen {
+        Seen::NoCommand(_) => {
+            diagnosis.cause = None;
+            diagnosis.evidence.clear();
+            diagnosis.hint =
+                Some("correct `command` under [run] in squad.toml, or the build".to_owned());
+        }
+        Seen::NoSecret(_) => {
+            diagnosis.cause = None;
+            diagnosis.evidence.clear();
+            diagnosis.hint = Some(
+                "write the secret into that file, or correct [run.env] in squad.toml".to_owned(),
+            );
+        }
+        Seen::NoPort { port, others, .. } if diagnosis.cause.is_none() => {
+            diagnosis.cause = Some(match others.as_slice() {
+                [] => format!(
+                    "it has to listen on 127.0.0.1, on the port in the variable PORT, here {port}"
+                ),
+                [other] => format!(
+                    "it listens on port {other}, and has to listen on the port in the variable PORT, here {port}"
+                ),
+                _ => format!(
+                    "it listens on other ports, and not on the one in the variable PORT, here {port}"
+                ),
+            });
+        }
+        Seen::NotReady { path, status, .. } if diagnosis.cause.is_none() => {
+            diagnosis.cause = Some(match status {
+                Some(404) => {
+                    format!("it has no `{path}`; `ready` under [run] in squad.toml names the path")
+                }
+                Some(status) => format!(
+                    "`GET {path}` answered {status}, and has to answer 200 once it can take requests"
+                ),
+                None => format!("`GET {path}` was accepted and not answered"),
+            });
+        }
+        Seen::Exited(exits) | Seen::Crashed(exits) if diagnosis.cause.is_none() => {
+            if let Some(How::Signal(9)) = exits.last().map(|exit| exit.how) {
+                diagnosis.cause = Some(
+                    "most likely the machine ran out of memory: nothing in squad sent that signal"
+                        .to_owned(),
+                );
+            } else if let Some(How::Code(0)) = exits.last().map(|exit| exit.how) {
+                diagnosis.cause = Some(
+                    "it ended as if its work was done; a service has to stay in the foreground"
+                        .to_owned(),
+                );
+            }
+        }
+        _ => {}
+    }
+    diagnosis
+}
+
+fn id(seen: &Seen) -> &'static str {
+    match seen {
+        Seen::NoCommand(_) => "command-not-found",
+        Seen::NoSecret(_) => "secret-unreadable",
+        Seen::Exited(exits) => match exits.last().map(|exit| exit.how) {
+            Some(How::Signal(_)) => "killed-by-signal",
+            _ => "process-exited",
+        },
+        Seen::Crashed(_) => "crash-loop",
+        Seen::NoPort { .. } => "port-not-opened",
+        Seen::NotReady { .. } => "never-ready",
+        Seen::Init(_) => "init-error",
+    }
+}
+
+fn summary(seen: &Seen) -> String {
+    match seen {
+        Seen::NoCommand(reason) | Seen::NoSecret(reason) => reason.clone(),
+        Seen::Exited(exits) => exits_in_words(exits, "it started"),
+        Seen::Crashed(exits) => format!(
+            "{}, after it had been ready",
+            exits_in_words(exits, "its last start")
+        ),
+        Seen::NoPort {
+            port,
+            others,
+            after,
+        } => {
+            let others = match others.as_slice() {
+                [] => String::new(),
+                list => format!(
+                    ", but on {}",
+                    list.iter()
+                        .map(u16::to_string)
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                ),
+            };
+            format!(
+                "process runs, and does not listen on port {port}{others}, after {}",
+                seconds(*after)
+            )
+        }
+        Seen::NotReady {
+            path,
+            status,
+            after,
+        } => match status {
+            Some(status) => format!(
+                "`GET {path}` still answers {status} after {}",
+                seconds(*after)
+            ),
+            None => format!("`GET {path}` does not answer within {}", seconds(*after)),
+        },
+        Seen::Init(reason) => format!("function cannot be loaded: {reason}"),
+    }
+}
+
+fn exits_in_words(exits: &[Exit], since: &str) -> String {
+    let Some(last) = exits.last() else {
+        return "process ended".to_owned();
+    };
+    let times = match exits.len() {
+        1 => String::new(),
+        times => format!(", {times} times"),
+    };
+    format!(
+        "process {} {}, {} after {since}{times}",
+        last.verb(),
+        last.words(),
+        seconds(last.after)
+    )
+}
+
+/// Such as `0.4 s` or `12 s`.
+pub(super) fn seconds(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    if seconds < 10.0 {
+        format!("{seconds:.1} s")
+    } else {
+        format!("{seconds:.0} s")
+    }
+}
+
+/// ` (SIGSEGV)` and the like for the signals that kill services.
+fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        1 => " (SIGHUP)",
+        2 => " (SIGINT)",
+        3 => " (SIGQUIT)",
+        4 => " (SIGILL)",
+        6 => " (SIGABRT)",
+        8 => " (SIGFPE)",
+        9 => " (SIGKILL)",
+        11 => " (SIGSEGV)",
+        13 => " (SIGPIPE)",
+        15 => " (SIGTERM)",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exit(how: How) -> Exit {
+        Exit {
+            how,
+            after: Duration::from_millis(412),
+        }
+    }
+
+    fn of(seen: &Seen, log: &[&str]) -> Diagnosis {
+        let log: Vec<String> = log.iter().map(|line| (*line).to_owned()).collect();
+        let service = ServiceName::new("payments").unwrap();
+        diagnose(seen, &service, RevisionNumber(43), &log)
+    }
+
+    #[test]
+    fn each_thing_that_was_seen_has_its_id_and_its_line() {
+        let after = Duration::from_secs(20);
+        for (seen, id, summary) in [
+            (
+                Seen::Exited(vec![exit(How::Code(1)); 3]),
+                "process-exited",
+                "process ended with exit code 1, 0.4 s after it started, 3 times",
+            ),
+            (
+                Seen::Exited(vec![exit(How::Signal(11))]),
+                "killed-by-signal",
+                "process was killed by signal 11 (SIGSEGV), 0.4 s after it started",
+            ),
+            (
+                Seen::Crashed(vec![exit(How::Code(2)); 3]),
+                "crash-loop",
+                "process ended with exit code 2, 0.4 s after its last start, 3 times, after it had been ready",
+            ),
+            (
+                Seen::NoPort {
+                    port: 4711,
+                    others: vec![8080],
+                    after,
+                },
+                "port-not-opened",
+                "process runs, and does not listen on port 4711, but on 8080, after 20 s",
+            ),
+            (
+                Seen::NotReady {
+                    path: "/readyz".into(),
+                    status: Some(503),
+                    after,
+                },
+                "never-ready",
+                "`GET /readyz` still answers 503 after 20 s",
+            ),
+            (
+                Seen::NotReady {
+                    path: "/readyz".into(),
+                    status: None,
+                    after,
+                },
+                "never-ready",
+                "`GET /readyz` does not answer within 20 s",
+            ),
+            (
+                Seen::NoCommand("`bin/serve` is not in the artifact".into()),
+                "command-not-found",
+                "`bin/serve` is not in the artifact",
+            ),
+            (
+                Seen::Init("ModuleNotFoundError".into()),
+                "init-error",
+                "function cannot be loaded: ModuleNotFoundError",
+            ),
+        ] {
+            let diagnosis = of(&seen, &[]);
+            assert_eq!(
+                (diagnosis.id.as_str(), diagnosis.summary.as_str()),
+                (id, summary)
+            );
+            assert!(diagnosis.hint.is_some(), "{id}");
+        }
+    }
+
+    #[test]
+    fn sigkill_that_squad_did_not_send_points_at_the_memory() {
+        let diagnosis = of(&Seen::Exited(vec![exit(How::Signal(9))]), &[]);
+        assert!(diagnosis.cause.unwrap().contains("memory"));
+    }
+
+    #[test]
+    fn the_evidence_is_the_last_ten_lines() {
+        let lines: Vec<String> = (0..12).map(|n| n.to_string()).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let diagnosis = of(&Seen::Exited(vec![exit(How::Code(1))]), &lines);
+        assert_eq!(diagnosis.evidence, lines[2..]);
+    }
+
+    #[test]
+    fn a_missing_variable_is_named_with_what_to_do() {
+        let diagnosis = of(
+            &Seen::Exited(vec![exit(How::Code(1)); 3]),
+            &[
+                "  File \"<frozen os>\", line 679, in __getitem__",
+                "KeyError: 'ACQUIRER_URL'",
+            ],
+        );
+        assert_eq!(
+            diagnosis.cause.as_deref(),
+            Some("it needs the variable ACQUIRER_URL, which `squad.toml` does not set")
+        );
+        assert_eq!(
+            diagnosis.hint.as_deref(),
+            Some(
+                "set it under [run.env] in squad.toml, or look at the log with `squad logs payments --revision 43`"
+            )
+        );
+    }
+}

@@ -1,0 +1,140 @@
+//! What a proxy does to headers: RFC 9110 §7.6.1 (hop by hop), and who asked.
+
+use std::net::SocketAddr;
+
+use http::header::{
+    CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+
+/// Forces a revision: `<service>=<revision or rollout id>`, several separated by commas.
+pub(super) const FORCE: HeaderName = HeaderName::from_static("x-squad-canary");
+/// Says which revision answered.
+pub(super) const REVISION: HeaderName = HeaderName::from_static("x-squad-revision");
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// What `x-squad-canary` says for a service, if it says anything for it.
+pub(super) fn forced<'a>(headers: &'a HeaderMap, service: &str) -> Option<&'a str> {
+    headers
+        .get_all(FORCE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .find_map(|value| {
+            value.split(',').find_map(|part| {
+                let (name, wanted) = part.split_once('=')?;
+                (name.trim() == service).then(|| wanted.trim())
+            })
+        })
+}
+
+/// The protocol that a message wants to switch to, if it does.
+pub(super) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
+    let asks = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|token| token.trim().eq_ignore_ascii_case("upgrade"));
+    if asks {
+        headers.get(UPGRADE).cloned()
+    } else {
+        None
+    }
+}
+
+/// Removes what is meant for one connection only, and what `Connection` names besides.
+pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|token| token.trim().parse().ok())
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+        headers.remove(CONNECTION);
+    }
+    for name in [KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCODING, UPGRADE] {
+        headers.remove(name);
+    }
+    // `TE: trailers` may be passed on (RFC 9110 §10.1.4).
+    if headers.get(TE).is_some_and(|value| value != "trailers") {
+        headers.remove(TE);
+    }
+    if !headers.contains_key(TE) {
+        headers.remove(TRAILER);
+    }
+}
+
+/// Says who asked, and by which name.
+pub(super) fn add_forwarded(headers: &mut HeaderMap, remote: SocketAddr) {
+    let address = remote.ip().to_string();
+    let chain = match headers
+        .get(FORWARDED_FOR)
+        .and_then(|value| value.to_str().ok())
+    {
+        Some(before) => format!("{before}, {address}"),
+        None => address,
+    };
+    if let Ok(value) = HeaderValue::from_str(&chain) {
+        headers.insert(FORWARDED_FOR, value);
+    }
+    if !headers.contains_key(FORWARDED_PROTO) {
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+    }
+    if !headers.contains_key(FORWARDED_HOST)
+        && let Some(host) = headers.get(HOST).cloned()
+    {
+        headers.insert(FORWARDED_HOST, host);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn the_forcing_header_speaks_for_its_service() {
+        for (value, wanted) in [
+            ("payments=2", Some("2")),
+            ("orders=1, payments = r-7", Some("r-7")),
+            ("orders=1", None),
+            ("payments", None),
+            ("", None),
+        ] {
+            assert_eq!(
+                forced(&map(&[("x-squad-canary", value)]), "payments"),
+                wanted,
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn headers_of_one_connection_are_not_passed_on() {
+        let mut headers = map(&[
+            ("connection", "close, x-mine"),
+            ("x-mine", "1"),
+            ("keep-alive", "timeout=5"),
+            ("transfer-encoding", "chunked"),
+            ("te", "gzip"),
+            ("accept", "*/*"),
+        ]);
+        remove_hop_by_hop(&mut headers);
+        assert_eq!(headers, map(&[("accept", "*/*")]));
+    }
+}

@@ -1,0 +1,229 @@
+//! Who listens on which loopback port, read from `/proc` (proc(5)); on systems without it nobody is known.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::process::{Pid, Signal};
+
+use crate::fs;
+
+/// The state `TCP_LISTEN` in `/proc/net/tcp`.
+const LISTENING: &str = "0A";
+
+/// The ports that are handed to processes: two that start at once never get the same one.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Leases(Arc<Mutex<BTreeSet<u16>>>);
+
+/// A port that is one process's until this is dropped.
+#[derive(Debug)]
+pub(super) struct Lease {
+    /// Which one.
+    pub(super) port: u16,
+    leases: Leases,
+}
+
+impl Leases {
+    /// A port that nobody uses.
+    pub(super) fn lease(&self) -> std::io::Result<Lease> {
+        loop {
+            let port = free_port()?;
+            let mut leased = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if leased.insert(port) {
+                return Ok(Lease {
+                    port,
+                    leases: self.clone(),
+                });
+            }
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut leased = self.leases.0.lock().unwrap_or_else(PoisonError::into_inner);
+        leased.remove(&self.port);
+    }
+}
+
+/// A port on loopback that was free a moment ago.
+pub(super) fn free_port() -> std::io::Result<u16> {
+    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    Ok(listener.local_addr()?.port())
+}
+
+/// The process that listens on a port, such as `python3 (process 4711)`.
+pub(super) fn owner_of(port: u16) -> Option<String> {
+    let inodes: BTreeSet<u64> = listeners()
+        .into_iter()
+        .filter(|(listening, _)| *listening == port)
+        .map(|(_, inode)| inode)
+        .collect();
+    processes().into_iter().find_map(|process| {
+        if sockets_of(&process).is_disjoint(&inodes) {
+            return None;
+        }
+        let name = fs::read_to_string(&process.join("comm")).ok()?;
+        let number = process.file_name()?.to_str()?.to_owned();
+        Some(format!("{} (process {number})", name.trim()))
+    })
+}
+
+/// The ports that the processes of a group listen on, ascending.
+pub(super) fn ports_of_group(group: u32) -> Vec<u16> {
+    let sockets: BTreeSet<u64> = processes()
+        .into_iter()
+        .filter(|process| stat_of(process).is_some_and(|stat| stat.group == group))
+        .flat_map(|process| sockets_of(&process))
+        .collect();
+    let mut ports: Vec<u16> = listeners()
+        .into_iter()
+        .filter(|(_, inode)| sockets.contains(inode))
+        .map(|(port, _)| port)
+        .collect();
+    ports.sort_unstable();
+    ports.dedup();
+    ports
+}
+
+/// When a process was started, in ticks since the system was; with the number it names one process.
+pub(super) fn started_at(pid: u32) -> Option<u64> {
+    Some(stat_of(&PathBuf::from(format!("/proc/{pid}")))?.started)
+}
+
+/// Kills a process group with SIGKILL. One that is gone is fine.
+pub(super) fn kill_group(group: u32) {
+    if let Some(group) = i32::try_from(group).ok().filter(|group| *group > 1)
+        && let Some(group) = Pid::from_raw(group)
+    {
+        drop(rustix::process::kill_process_group(group, Signal::KILL));
+    }
+}
+
+/// Bytes that this process holds in memory (`VmRSS` of proc(5)).
+pub(super) fn resident_bytes() -> Option<u64> {
+    let status = fs::read_to_string(Path::new("/proc/self/status")).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+/// All listening TCP sockets: port and inode.
+fn listeners() -> Vec<(u16, u64)> {
+    ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .filter_map(|path| fs::read_to_string(Path::new(path)).ok())
+        .flat_map(|table| {
+            table
+                .lines()
+                .skip(1)
+                .filter_map(listener_of)
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// Port and inode of a line of `/proc/net/tcp`, if it is a listening socket.
+fn listener_of(line: &str) -> Option<(u16, u64)> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    if *fields.get(3)? != LISTENING {
+        return None;
+    }
+    let (_, port) = fields.get(1)?.rsplit_once(':')?;
+    let inode = fields.get(9)?.parse().ok()?;
+    Some((u16::from_str_radix(port, 16).ok()?, inode))
+}
+
+/// The directories of all processes.
+fn processes() -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            path.file_name()
+                .and_then(|name| name.to_str())
+                .is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+        })
+        .collect()
+}
+
+/// The inodes of a process's open sockets.
+fn sockets_of(process: &Path) -> BTreeSet<u64> {
+    let Ok(entries) = std::fs::read_dir(process.join("fd")) else {
+        return BTreeSet::new();
+    };
+    entries
+        .filter_map(|entry| {
+            let target = std::fs::read_link(entry.ok()?.path()).ok()?;
+            let inode = target
+                .to_str()?
+                .strip_prefix("socket:[")?
+                .strip_suffix(']')?;
+            inode.parse().ok()
+        })
+        .collect()
+}
+
+/// What is needed of `/proc/<pid>/stat`.
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    group: u32,
+    started: u64,
+}
+
+fn stat_of(process: &Path) -> Option<Stat> {
+    parse_stat(&fs::read_to_string(&process.join("stat")).ok()?)
+}
+
+/// The name in parentheses may hold anything, so the fields are counted from its end.
+fn parse_stat(text: &str) -> Option<Stat> {
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    Some(Stat {
+        group: fields.get(2)?.parse().ok()?,
+        started: fields.get(19)?.parse().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_listening_sockets_count() {
+        let line = "   0: 0100007F:4E21 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 48213 1 0000000000000000 100 0 0 10 0";
+        assert_eq!(listener_of(line), Some((20_001, 48_213)));
+        assert_eq!(listener_of(&line.replace(" 0A ", " 01 ")), None);
+        assert_eq!(listener_of("garbage"), None);
+    }
+
+    #[test]
+    fn a_name_with_parentheses_does_not_move_the_fields() {
+        let text = "42 (a) b (c) S 1 40 40 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 12345 1 1";
+        assert_eq!(
+            parse_stat(text),
+            Some(Stat {
+                group: 40,
+                started: 12_345
+            })
+        );
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_owner_of_a_taken_port_is_found() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let owner = owner_of(port).unwrap();
+        assert!(
+            owner.ends_with(&format!("(process {})", std::process::id())),
+            "{owner}"
+        );
+        drop(listener);
+        assert_eq!(owner_of(port), None);
+    }
+}

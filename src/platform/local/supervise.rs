@@ -1,0 +1,70 @@
+//! The life of the supervisor's process: detached from whoever started it, ended by `stop` or a signal.
+
+use std::io::Write;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::platform::{Error, Result};
+
+use super::supervisor::{Settings, Supervisor};
+use super::wire::Failure;
+
+/// The threads of the proxy and everything else.
+const THREADS: usize = 2;
+
+/// Runs a supervisor to its end. Once it serves, or when it cannot, it says so in one line on standard output:
+/// `null`, or the failure as JSON. In the foreground it stays in the terminal's session, so that Ctrl-C ends it.
+pub(crate) fn supervise(settings: Settings, foreground: bool) -> Result<()> {
+    if !foreground {
+        // Fails only for the leader of a group, which is in nobody's way either.
+        drop(rustix::process::setsid());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build()
+        .map_err(|error| Error::Unreachable(error.to_string()))?;
+    let served: Result<()> = runtime.block_on(async {
+        let ended = ended()?;
+        let (supervisor, listener) = Supervisor::start(settings).await?;
+        if !foreground {
+            say(None);
+        }
+        supervisor.serve(listener, ended).await;
+        Ok(())
+    });
+    // Nothing that still runs is worth waiting for: all processes have ended.
+    runtime.shutdown_background();
+    match served {
+        Err(error) if !foreground => {
+            tracing::error!("{error}");
+            say(Some(error.into()));
+            Ok(())
+        }
+        served => served,
+    }
+}
+
+/// Tells whoever started it.
+fn say(failure: Option<Failure>) {
+    let mut line = serde_json::to_vec(&failure).unwrap_or_default();
+    line.push(b'\n');
+    let mut out = std::io::stdout().lock();
+    // Whoever started it may be gone.
+    drop(out.write_all(&line).and_then(|()| out.flush()));
+}
+
+/// Returns when a signal asks for the end.
+fn ended() -> Result<impl Future<Output = ()>> {
+    let listen = |kind| signal(kind).map_err(|error| Error::Unreachable(error.to_string()));
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut hangup = listen(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,483 @@
+//! The supervisor: one process for each local environment, which runs its services and answers on the control
+//! socket.
+//!
+//! It answers nobody before every kept address listens and every revision with traffic is ready or failed, so
+//! that the command that started it comes back into an environment that serves.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::fs::FlockOperation;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, watch};
+
+use crate::clock::{Clock, SystemClock};
+use crate::domain::live::Live;
+use crate::domain::name::ServiceName;
+use crate::fs;
+use crate::platform::{Error, Result};
+
+use super::address;
+use super::environment;
+use super::host::{Host, Shared};
+use super::ledger::Ledger;
+use super::metrics::Metrics;
+use super::places::{self, Place};
+use super::process::{self, Launcher};
+use super::protocol::{
+    self, Build, Frame, Hello, Pruned, Request, ServiceStatus, SupervisorStatus,
+};
+use super::proxy::{EnvironmentProxy, ServiceProxy};
+use super::sockets::{self, Leases};
+use super::state::{Record, ServiceState, State};
+use super::store::Store;
+use super::wire::Failure;
+
+/// How long a client may take to say what it wants.
+const GREETING: Duration = Duration::from_secs(10);
+/// How many clients are served at once: more wait.
+const CLIENTS: usize = 512;
+/// How many frames may wait for a client that reads slowly.
+const FRAMES: usize = 256;
+
+/// What a supervisor needs to know.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// The state directory of the environment.
+    pub(crate) state: PathBuf,
+    /// The directory for sockets.
+    pub(crate) runtime: PathBuf,
+    /// The squad binary.
+    pub(crate) executable: PathBuf,
+    /// The environment's name.
+    pub(crate) name: String,
+    /// The variables that processes may get.
+    pub(crate) variables: BTreeMap<String, String>,
+}
+
+/// A supervisor that is ready and has not begun to answer.
+pub(super) struct Supervisor {
+    settings: Settings,
+    hello: Hello,
+    started_at: jiff::Timestamp,
+    shared: Arc<Shared>,
+    metrics: Arc<Metrics>,
+    environment: Arc<EnvironmentProxy>,
+    services: Mutex<BTreeMap<ServiceName, Arc<Host>>>,
+    /// True from the moment at which it is to end.
+    stopping: watch::Sender<bool>,
+    /// Clients that wait for the end.
+    waiting: Mutex<Vec<mpsc::Sender<Frame>>>,
+    /// Held for as long as the process lives: one supervisor for each state directory.
+    _lock: File,
+}
+
+impl Supervisor {
+    /// Takes the state directory over and makes everything that it says true.
+    pub(super) async fn start(settings: Settings) -> Result<(Arc<Self>, UnixListener)> {
+        let place = Place::new(&settings.state, &settings.runtime);
+        places::make(&settings.state)?;
+        places::make(&settings.runtime)?;
+        let lock = lock(&place.lock)?;
+        let store = Store::new(&settings.state);
+        let (ledger, repaired) = Ledger::open(&place.journal, || first_state(&store))?;
+        if let Some(repaired) = repaired {
+            tracing::warn!(
+                "the last record of the journal, {} bytes at byte {}, was cut off and has been removed; it was never acknowledged",
+                repaired.bytes,
+                repaired.offset
+            );
+        }
+        places::make(&place.notes)?;
+        let launcher = Launcher {
+            executable: process::own_executable(&settings.executable),
+            notes: place.notes.clone(),
+        };
+        launcher.end_orphans();
+        let known = ledger
+            .read(|state| {
+                state
+                    .services
+                    .iter()
+                    .flat_map(|(name, service)| {
+                        service
+                            .revisions
+                            .keys()
+                            .map(|revision| (name.to_string(), *revision))
+                    })
+                    .collect::<std::collections::BTreeSet<_>>()
+            })
+            .await;
+        store.sweep(|name, revision| known.contains(&(name.to_owned(), revision)))?;
+        let clock = SystemClock::new();
+        let metrics = Arc::new(Metrics::default());
+        let supervisor = Arc::new(Self {
+            hello: Hello::of(Build::of(&settings.executable)),
+            started_at: clock.now(),
+            shared: Arc::new(Shared {
+                state: settings.state.clone(),
+                environment: settings.name.clone(),
+                base: environment::passed_on(&settings.variables),
+                ledger,
+                store,
+                launcher,
+                leases: Leases::default(),
+                clock,
+            }),
+            environment: EnvironmentProxy::new(Arc::clone(&metrics)),
+            metrics,
+            services: Mutex::default(),
+            stopping: watch::Sender::new(false),
+            waiting: Mutex::default(),
+            settings,
+            _lock: lock,
+        });
+        supervisor.restore().await;
+        let listener = bind_control(&place.socket)?;
+        Ok((supervisor, listener))
+    }
+
+    /// Brings up every service that is known, all at once.
+    async fn restore(self: &Arc<Self>) {
+        if let Err(error) = self.listen().await {
+            tracing::warn!("the address of the environment: {error}");
+        }
+        let names: Vec<ServiceName> = self
+            .shared
+            .ledger
+            .read(|state| state.services.keys().cloned().collect())
+            .await;
+        let restoring = names.into_iter().map(|name| {
+            let host = self.host(&name);
+            async move { host.restore().await }
+        });
+        futures_util::future::join_all(restoring).await;
+    }
+
+    /// Chooses the environment's port, once, and listens there.
+    async fn listen(self: &Arc<Self>) -> Result<()> {
+        let seed = self.settings.state.clone();
+        self.shared
+            .ledger
+            .change(move |state| match state.environment_port {
+                Some(_) => Ok((None, ())),
+                None => {
+                    let port = address::choose(&seed, &address::taken(state))?;
+                    Ok((Some(Record::EnvironmentPort { port }), ()))
+                }
+            })
+            .await?;
+        let Some(port) = self
+            .shared
+            .ledger
+            .read(|state| state.environment_port)
+            .await
+        else {
+            return Ok(());
+        };
+        let listener = address::bind(port)?;
+        let (proxy, stop) = (Arc::clone(&self.environment), self.stopping.subscribe());
+        tokio::spawn(async move {
+            if let Err(error) = proxy.serve(listener, stop).await {
+                tracing::error!("the environment cannot be served on port {port}: {error}");
+            }
+        });
+        Ok(())
+    }
+
+    /// The host of a service, made when there is none.
+    fn host(&self, name: &ServiceName) -> Arc<Host> {
+        let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(host) = services.get(name) {
+            return Arc::clone(host);
+        }
+        let proxy = ServiceProxy::new(name.clone(), Arc::clone(&self.metrics));
+        self.environment.add(Arc::clone(&proxy));
+        let host = Arc::new(Host::new(
+            name.clone(),
+            Arc::clone(&self.shared),
+            Arc::clone(&self.metrics),
+            proxy,
+            self.stopping.subscribe(),
+        ));
+        services.insert(name.clone(), Arc::clone(&host));
+        host
+    }
+
+    /// The host of a service that was published, if it was.
+    async fn known_host(&self, name: &ServiceName) -> Option<Arc<Host>> {
+        let known = self
+            .shared
+            .ledger
+            .read(|state| state.services.contains_key(name))
+            .await;
+        known.then(|| self.host(name))
+    }
+
+    fn hosts(&self) -> Vec<(ServiceName, Arc<Host>)> {
+        let services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        services
+            .iter()
+            .map(|(name, host)| (name.clone(), Arc::clone(host)))
+            .collect()
+    }
+
+    /// Answers until it is told to end, and ends everything.
+    pub(super) async fn serve(
+        self: Arc<Self>,
+        listener: UnixListener,
+        ended: impl Future<Output = ()>,
+    ) {
+        tracing::info!("serving, process {}", std::process::id());
+        let clients = Arc::new(tokio::sync::Semaphore::new(CLIENTS));
+        let mut stopping = self.stopping.subscribe();
+        tokio::pin!(ended);
+        loop {
+            let permit = tokio::select! {
+                permit = Arc::clone(&clients).acquire_owned() => permit,
+                _ = stopping.wait_for(|stopping| *stopping) => break,
+                () = &mut ended => break,
+            };
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = stopping.wait_for(|stopping| *stopping) => break,
+                () = &mut ended => break,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    let supervisor = Arc::clone(&self);
+                    tokio::spawn(async move {
+                        supervisor.answer(stream).await;
+                        drop(permit);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!("a client was lost: {error}");
+                    // Most likely there are no file descriptors left: without a pause this would spin.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+        self.end().await;
+    }
+
+    /// Takes no more requests, lets those under way end, and ends all processes.
+    async fn end(&self) {
+        tracing::info!("stopping");
+        self.stopping.send_replace(true);
+        let hosts = self.hosts();
+        futures_util::future::join_all(hosts.iter().map(|(_, host)| host.stop())).await;
+        let place = Place::new(&self.settings.state, &self.settings.runtime);
+        drop(std::fs::remove_file(&place.socket));
+        let waiting = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *waiting)
+        };
+        for client in waiting {
+            drop(client.send(Frame::Done(serde_json::Value::Null)).await);
+            client.closed().await;
+        }
+        tracing::info!("stopped");
+    }
+
+    /// Serves one client. What it asked for goes on when it goes away.
+    async fn answer(self: Arc<Self>, mut stream: UnixStream) {
+        if let Err(error) = places::check_peer(&stream) {
+            tracing::warn!("a client was refused: {error}");
+            return;
+        }
+        let greeting = async {
+            let hello: Option<Hello> = protocol::receive(&mut stream).await?;
+            if hello.is_none() {
+                return Ok(None);
+            }
+            protocol::send(&mut stream, &self.hello).await?;
+            protocol::receive::<Request>(&mut stream).await
+        };
+        let request = match tokio::time::timeout(GREETING, greeting).await {
+            Ok(Ok(Some(request))) => request,
+            // A client that only asks whether anybody is there.
+            Ok(Ok(None)) | Err(_) => return,
+            Ok(Err(error)) => {
+                tracing::warn!("a client cannot be understood: {error}");
+                return;
+            }
+        };
+        let (frames, mut outgoing) = mpsc::channel(FRAMES);
+        tokio::spawn(async move {
+            if let Err(failure) = super::answer::answer(&self, request, &frames).await {
+                drop(frames.send(Frame::Failed(failure)).await);
+            }
+        });
+        while let Some(frame) = outgoing.recv().await {
+            if protocol::send(&mut stream, &frame).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Says that it is to end; the client hears when it has.
+    pub(super) fn stop(&self, client: mpsc::Sender<Frame>) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.push(client);
+        self.stopping.send_replace(true);
+    }
+
+    /// Whether it is about to end.
+    pub(super) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// Returns when it is about to end.
+    pub(super) async fn ends(&self) {
+        let mut stopping = self.stopping.subscribe();
+        drop(stopping.wait_for(|stopping| *stopping).await);
+    }
+
+    /// The time of day.
+    pub(super) fn now(&self) -> jiff::Timestamp {
+        self.shared.clock.now()
+    }
+
+    /// Everything about one service.
+    pub(super) async fn observe(&self, name: &ServiceName) -> Result<Live> {
+        match self.known_host(name).await {
+            Some(host) => host.observe().await,
+            None => Ok(Live {
+                token: self.shared.ledger.read(|state| state.token(name)).await,
+                kind: None,
+                revisions: Vec::new(),
+                split: None,
+                state: String::new(),
+                last_commit: None,
+                address: None,
+            }),
+        }
+    }
+
+    /// The host of a service, whether it was ever published or not.
+    pub(super) fn service(&self, name: &ServiceName) -> Arc<Host> {
+        self.host(name)
+    }
+
+    /// The names of all services that have revisions.
+    pub(super) async fn names(&self) -> Vec<ServiceName> {
+        self.shared
+            .ledger
+            .read(|state| {
+                state
+                    .services
+                    .iter()
+                    .filter(|(_, service)| !service.revisions.is_empty())
+                    .map(|(name, _)| name.clone())
+                    .collect()
+            })
+            .await
+    }
+
+    /// How it is.
+    pub(super) async fn status(&self) -> SupervisorStatus {
+        let hosts = self.hosts();
+        let (port, services) = self
+            .shared
+            .ledger
+            .read(|state| {
+                let services = state
+                    .services
+                    .iter()
+                    .map(|(name, service)| ServiceStatus {
+                        service: name.clone(),
+                        address: service.port.map(|port| format!("http://127.0.0.1:{port}")),
+                        live: service.serving(),
+                        running: hosts
+                            .iter()
+                            .find(|(hosted, _)| hosted == name)
+                            .map_or(0, |(_, host)| {
+                                u32::try_from(host.running()).unwrap_or(u32::MAX)
+                            }),
+                    })
+                    .collect();
+                (state.environment_port, services)
+            })
+            .await;
+        SupervisorStatus {
+            pid: std::process::id(),
+            version: self.hello.version.clone(),
+            started_at: self.started_at,
+            address: port.map(|port| format!("http://localhost:{port}")),
+            state: self.settings.state.clone(),
+            resident_bytes: sockets::resident_bytes(),
+            services,
+        }
+    }
+
+    /// Removes what is not needed.
+    pub(super) async fn prune(&self) -> Result<Pruned> {
+        let mut pruned = Pruned {
+            revisions: 0,
+            bytes: 0,
+        };
+        for (_, host) in self.hosts() {
+            let (revisions, bytes) = host.prune().await?;
+            pruned.revisions += revisions;
+            pruned.bytes += bytes;
+        }
+        Ok(pruned)
+    }
+}
+
+/// What a new journal begins with: after a journal was set aside, numbers are still never used again.
+fn first_state(store: &Store) -> Result<State> {
+    let services = store.highest()?.into_iter().map(|(name, highest)| {
+        let service = ServiceState {
+            highest,
+            ..ServiceState::default()
+        };
+        (name, service)
+    });
+    Ok(State {
+        services: services.collect(),
+        ..State::default()
+    })
+}
+
+/// Takes the lock that only one supervisor of a state directory can hold.
+fn lock(path: &Path) -> Result<File> {
+    let file = places::open_lock(path)?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Unreachable(format!(
+            "another supervisor holds `{}`",
+            path.display()
+        ))),
+        Err(error) => Err(fs::at("lock", path)(error.into()).into()),
+    }
+}
+
+/// Opens the control socket, 0600 in a directory that is 0700. What is left of an earlier one is replaced: the
+/// lock says that nobody listens there.
+fn bind_control(path: &Path) -> Result<UnixListener> {
+    use std::os::unix::fs::PermissionsExt;
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(fs::at("remove", path)(error).into());
+        }
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).map_err(fs::at("create", path))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+        .map_err(fs::at("make private", path))?;
+    Ok(listener)
+}
+
+/// The failure that a client hears from a supervisor that is about to end.
+pub(super) fn unless_stopping(supervisor: &Supervisor, error: Error) -> Failure {
+    if supervisor.is_stopping() {
+        Failure::Stopping
+    } else {
+        error.into()
+    }
+}

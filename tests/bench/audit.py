@@ -1,0 +1,1 @@
+"""The audit log. Registered when `squad audit` is there to be measured."""

@@ -1,0 +1,35 @@
+"""A deploy that has nothing to do, and what the supervisor holds in memory."""
+
+import os
+
+from figures import figure, result
+from tools import SQUAD, load_generator, milliseconds
+import proxy
+import shutil
+
+
+@figure("deploy: nothing to do, 200 files")
+def nothing(workplace):
+    directory = os.path.join(workplace.work, "large")
+    for number in range(200):
+        text = f"# file {number}\n" + "value = 1\n" * 200
+        workplace.write(f"large/package{number % 10}/module{number}.py", text)
+    workplace.write("large/squad.toml", 'schema = 1\n\n[service]\nname = "large"\nkind = "http"\n\n'
+                                        '[run]\ncommand = ["./load", "serve"]\nready = "/readyz"\n')
+    shutil.copy(load_generator(), os.path.join(directory, "load"))
+    workplace.commit(directory, "A service of 200 files")
+    arguments = ["deploy", "--env", "local", "--yes"]
+    workplace.squad(*arguments, cwd=directory)
+    own = milliseconds([SQUAD, *arguments], 30, workplace.env, cwd=directory)
+    # What git itself needs to see that nothing changed.
+    git = milliseconds(["/usr/bin/git", "status", "--porcelain"], 30, workplace.env, cwd=directory)
+    yield result("deploy: nothing to do, 200 files", own, "ms", peer=("git status", git), at_most=30)
+
+
+@figure("supervisor: resident memory")
+def memory(workplace):
+    port = proxy.service(workplace)
+    proxy.generate("most", port, "/", 32, 3)
+    with open(f"/proc/{workplace.supervisor()}/status", encoding="utf-8") as file:
+        line = next(line for line in file if line.startswith("VmRSS:"))
+    yield result("supervisor: resident memory", int(line.split()[1]) / 1024, "MB", at_most=25)

@@ -1,0 +1,1 @@
+"""`squad new`. Registered when `squad new` is there to be measured."""

@@ -1,0 +1,147 @@
+//! Every error id has a page in `docs/errors/`, and every page an error.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use regex_lite::Regex;
+
+use crate::support::{files_below, repository};
+
+/// Every file of the library without its tests.
+fn sources() -> BTreeMap<String, String> {
+    files_below(&repository().join("src"), "rs")
+        .into_iter()
+        .map(|path| {
+            let text = std::fs::read_to_string(&path).expect("source");
+            let code = text
+                .split("#[cfg(test)]\nmod ")
+                .next()
+                .unwrap_or("")
+                .to_owned();
+            let name = path
+                .strip_prefix(repository())
+                .expect("below")
+                .display()
+                .to_string();
+            (name, code)
+        })
+        .collect()
+}
+
+/// The ids that the code gives to errors: the second argument of `Error::new`, the `id` of a diagnosis, and
+/// what `src/error/` maps those to.
+fn ids(sources: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let patterns = [
+        (
+            r#"(?:Error|Self)::new\(\s*(?:error::)?Kind::\w+,\s*"([^"]+)""#,
+            "src/",
+        ),
+        (r#"\bid: "([a-z0-9-]+)""#, "src/platform/"),
+        (r#"=> "([a-z0-9]+(?:-[a-z0-9]+)+)""#, "src/error/"),
+    ];
+    let mut found = BTreeMap::new();
+    for (pattern, below) in patterns {
+        let pattern = Regex::new(pattern).expect("a pattern");
+        for (file, code) in sources.iter().filter(|(file, _)| file.starts_with(below)) {
+            for id in pattern.captures_iter(code) {
+                found.insert(id[1].to_owned(), file.clone());
+            }
+        }
+    }
+    found
+}
+
+fn pages() -> BTreeMap<String, String> {
+    files_below(&repository().join("docs/errors"), "md")
+        .into_iter()
+        .map(|path| {
+            let name = path
+                .file_stem()
+                .expect("a name")
+                .to_string_lossy()
+                .into_owned();
+            (name, std::fs::read_to_string(&path).expect("a page"))
+        })
+        .collect()
+}
+
+#[test]
+fn every_id_has_a_page_and_every_page_an_id() {
+    let (sources, pages) = (sources(), pages());
+    let ids = ids(&sources);
+    assert!(
+        ids.len() > 3,
+        "the patterns of this test find the ids: {ids:?}"
+    );
+    let mut wrong = Vec::new();
+    for (id, file) in &ids {
+        if !pages.contains_key(id) {
+            wrong.push(format!(
+                "docs/errors/{id}.md is missing (`{id}` is in {file})"
+            ));
+        }
+    }
+    for page in pages.keys() {
+        let literal = format!("\"{page}\"");
+        if !sources.values().any(|code| code.contains(&literal)) {
+            wrong.push(format!("docs/errors/{page}.md: no error has this id"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_id_is_kebab_case() {
+    let form = Regex::new("^[a-z0-9]+(-[a-z0-9]+)*$").expect("a pattern");
+    let wrong: BTreeSet<_> = ids(&sources())
+        .into_keys()
+        .filter(|id| !form.is_match(id))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn every_page_has_the_form() {
+    let code = Regex::new(r"(?i)exit code `?\d+").expect("a pattern");
+    let mut wrong = Vec::new();
+    for (id, text) in pages() {
+        let mut complain = |what: &str| wrong.push(format!("docs/errors/{id}.md: {what}"));
+        if text.lines().next() != Some(format!("# {id}").as_str()) {
+            complain("the first line is not the title");
+        }
+        let lines = text.lines().count();
+        if !(6..=30).contains(&lines) {
+            complain("a page has 8 to 20 lines: what it means, what is live, what to do");
+        }
+        if !code.is_match(&text) {
+            complain("it does not name the exit code");
+        }
+        for line in text.lines() {
+            if line.chars().count() > 120 {
+                complain("a line is longer than 120 characters");
+                break;
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_message_ends_with_a_full_stop_or_apologises() {
+    let message =
+        Regex::new(r#"(?:Error|Self)::new\(\s*Kind::\w+,\s*"[^"]+",\s*(?:format!\(\s*)?"([^"]*)""#)
+            .expect("a pattern");
+    let rude = Regex::new(r"(?i)\b(please|sorry|oops|simply|just)\b|!$|[.]$").expect("a pattern");
+    let mut wrong = Vec::new();
+    for (file, code) in sources() {
+        for found in message.captures_iter(&code) {
+            if rude.is_match(&found[1]) {
+                wrong.push(format!("{file}: `{}`", &found[1]));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "docs/style.md says how an error reads:\n{}",
+        wrong.join("\n")
+    );
+}

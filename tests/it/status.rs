@@ -1,0 +1,272 @@
+//! `squad status`, `squad history` and `squad logs`: what is live, what changed, what was written.
+
+use std::io::BufRead;
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use snapbox::str;
+
+use crate::support::journey::{port, protected_org, signal};
+use crate::support::{Home, SQUAD, Terminal, TestService, request, wait_for};
+
+#[test]
+fn where_nothing_was_deployed_it_says_so() {
+    let home = Home::new();
+    home.squad(["status"]).success().assert(str![[""]]);
+    home.squad(["status", "--all", "-o", "json"])
+        .success()
+        .assert(str![[""]]);
+    home.squad(["status", "payments"])
+        .failure(1)
+        .assert(str![[""]]);
+    home.squad(["history"]).success().assert(str![[""]]);
+    home.squad(["history", "-o", "json"])
+        .success()
+        .assert(str![[""]]);
+    home.squad(["logs", "payments"])
+        .failure(1)
+        .assert(str![[""]]);
+}
+
+#[test]
+fn what_is_live_in_a_table_and_in_json() {
+    let home = Home::new();
+    let mut payments = TestService::new(&home, "payments");
+    let receipts = TestService::new(&home, "receipts");
+    home.squad_in(&payments.directory, ["deploy"]).success();
+    payments.version(&home, "2");
+    home.squad_in(&payments.directory, ["deploy"]).success();
+    home.squad_in(&receipts.directory, ["deploy"]).success();
+    home.squad(["status"]).success().assert(str![[""]]);
+    home.squad_in(&receipts.directory, ["status"])
+        .success()
+        .assert(str![[""]]);
+    let all = home.squad_in(&receipts.directory, ["status", "--all"]);
+    assert_eq!(all.success().stdout.lines().count(), 3);
+    let output = home
+        .squad(["status", "payments", "-o", "json"])
+        .success()
+        .assert(str![[""]]);
+    let row = &output.json()["services"][0];
+    assert_eq!(row["revisions"].as_array().map(Vec::len), Some(2));
+    home.squad(["status", "payments", "--all"])
+        .failure(2)
+        .assert(str![[""]]);
+}
+
+#[test]
+fn a_service_that_fails_is_degraded_and_the_exit_code_says_so() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    service.behave(&home, "crash-after:3");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let port = port(&home, "payments");
+    wait_for(
+        "it crashes again and again",
+        Duration::from_secs(30),
+        || {
+            let _answer = request(port, "GET", "/", &[], b"");
+            (home.squad(["status", "payments"]).code == 3).then_some(())
+        },
+    );
+    let output = home.squad(["status", "payments"]);
+    assert_eq!(output.code, 3, "{}", output.transcript());
+    let row = home.squad(["status", "payments", "-o", "json"]);
+    let row = &row.json()["services"][0];
+    assert!(
+        matches!(row["health"].as_str(), Some("degraded" | "failed")),
+        "{row}"
+    );
+    assert!(
+        row["problem"].as_str().is_some_and(|text| !text.is_empty()),
+        "{row}"
+    );
+}
+
+#[test]
+fn the_table_fits_the_terminal() {
+    let home = Home::new();
+    let service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    for columns in [40, 200] {
+        for arguments in [["status", "--all"], ["history", "--all"]] {
+            let (code, text) = Terminal::start(&home, columns, arguments).finish();
+            assert_eq!(code, 0, "{text}");
+            let widest = text.lines().map(|line| line.chars().count()).max();
+            assert!(widest <= Some(usize::from(columns)), "{columns}:\n{text}");
+            assert!(text.contains("payments"), "{columns}:\n{text}");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_environment_is_named_with_what_there_is() {
+    let mut home = Home::new();
+    let service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["status", "--env", "prod"])
+        .failure(5)
+        .assert(str![[""]]);
+    protected_org(&mut home);
+    home.squad_in(&service.directory, ["status", "--env", "prd"])
+        .failure(5)
+        .assert(str![[""]]);
+    home.squad_in(&service.directory, ["status"])
+        .success()
+        .assert(str![[""]]);
+}
+
+#[test]
+fn watching_shows_each_change_and_ends_with_ctrl_c_or_the_time() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let mut watch = home
+        .command(["status", "payments", "--watch"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let reader = std::io::BufReader::new(watch.stdout.take().expect("a pipe"));
+    let mut lines = reader.lines().map(|line| line.expect("a line"));
+    let is_live = |revision: &'static str| {
+        move |line: &String| line.split_whitespace().nth(2) == Some(revision)
+    };
+    assert!(lines.any(|line| is_live("1")(&line)));
+    service.version(&home, "2");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    assert!(lines.any(|line| is_live("2")(&line)));
+    signal(watch.id(), Signal::SIGINT);
+    assert_eq!(watch.wait().expect("it ends").code(), Some(0));
+    let output = home.squad(["status", "payments", "--watch", "--timeout", "1s"]);
+    assert_eq!(output.code, 124, "{}", output.transcript());
+}
+
+#[test]
+fn what_changed_over_all_services() {
+    let home = Home::new();
+    let mut payments = TestService::new(&home, "payments");
+    let receipts = TestService::new(&home, "receipts");
+    let run = |directory: &std::path::Path, number: &str, arguments: &[&str]| {
+        home.run(
+            home.command(arguments)
+                .current_dir(directory)
+                .env("GITHUB_REPOSITORY", "acme/payments")
+                .env("GITHUB_RUN_ID", "991")
+                .env("GITHUB_REF", format!("refs/pull/{number}/merge")),
+        )
+    };
+    run(&payments.directory, "12", &["deploy"]).success();
+    home.squad_in(&receipts.directory, ["deploy"]).success();
+    payments.behave(&home, "exit:1");
+    run(&payments.directory, "13", &["deploy"]).failure(1);
+    payments.behave(&home, "").version(&home, "2");
+    home.squad_in(
+        &payments.directory,
+        ["deploy", "--reason", "the fix of INC-311"],
+    )
+    .success();
+    home.squad(["rollback", "payments", "--reason", "refunds fail"])
+        .success();
+    home.squad(["history", "--all", "--since", "1h"])
+        .success()
+        .assert(str![[""]]);
+    home.squad_in(&receipts.directory, ["history"])
+        .success()
+        .assert(str![[""]]);
+    let output = home.squad(["history", "payments", "-o", "json"]).success();
+    let operations = output.json()["operations"].clone();
+    let operations = operations.as_array().expect("operations");
+    assert_eq!(operations.len(), 4, "{}", output.transcript());
+    assert_eq!(operations[0]["reason"], "refunds fail");
+    assert_eq!(operations[1]["reason"], "the fix of INC-311");
+    assert_eq!(operations[2]["pull_request"], "13");
+    assert_eq!(operations[3]["pull_request"], "12");
+    let limited = home.squad(["history", "--all", "--limit", "1"]);
+    assert_eq!(limited.success().stdout.lines().count(), 2);
+    let none = home.squad(["history", "no-such-service"]);
+    none.success().assert(str![[""]]);
+}
+
+#[test]
+fn what_a_service_wrote() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    service.version(&home, "2");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let of = |revision: &str| {
+        home.squad(["logs", "payments", "--revision", revision])
+            .success()
+    };
+    wait_for("revision 1 has stopped", Duration::from_secs(15), || {
+        of("1").stdout.contains("stopping").then_some(())
+    });
+    of("1").assert(str![[""]]);
+    of("2").assert(str![[""]]);
+    let last = home.squad(["logs", "payments", "--tail", "1"]).success();
+    assert_eq!(last.stdout.lines().count(), 1);
+    let json = home
+        .squad([
+            "logs",
+            "payments",
+            "--revision",
+            "2",
+            "--tail",
+            "1",
+            "-o",
+            "json",
+        ])
+        .success()
+        .json();
+    assert_eq!(json["schema"], "squad.log/v1");
+    assert_eq!(json["revision"], "2");
+    home.squad(["logs", "payments", "--revision", "9"])
+        .failure(2)
+        .assert(str![[""]]);
+    let pipe = "set -o pipefail; \"$0\" logs payments --tail 0 | head -n 1";
+    let output = home.run(home.program("bash").args(["-c", pipe, SQUAD]));
+    assert_eq!(output.success().stdout.lines().count(), 1);
+}
+
+#[test]
+fn a_log_is_followed_until_ctrl_c() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let mut follow = home
+        .command(["logs", "payments", "--follow", "--tail", "1"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let reader = std::io::BufReader::new(follow.stdout.take().expect("a pipe"));
+    let mut lines = reader.lines().map(|line| line.expect("a line"));
+    lines.next().expect("the newest line");
+    service.version(&home, "2");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    assert!(lines.any(|line| line.contains("version 2 starts")));
+    signal(follow.id(), Signal::SIGINT);
+    assert_eq!(follow.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn a_log_line_cannot_move_the_cursor() {
+    let home = Home::new();
+    let service = TestService::new(&home, "payments");
+    let path = service.directory.join("serve.py");
+    let text = std::fs::read_to_string(&path).expect("it is there");
+    home.write(
+        &path,
+        &text.replace(
+            "behave, _, value",
+            "print('evil \\x1b[2J\\u202eline', flush=True)\nbehave, _, value",
+        ),
+    );
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let output = home.squad(["logs", "payments"]).success();
+    assert!(output.stdout.contains("evil"), "{}", output.transcript());
+    assert!(
+        !output.stdout.contains(['\u{1b}', '\u{202e}']),
+        "{:?}",
+        output.stdout
+    );
+}

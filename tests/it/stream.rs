@@ -1,0 +1,136 @@
+//! Standard output is the answer, standard error everything else; a reader that goes away is no error.
+
+use std::io::Read;
+use std::process::Stdio;
+
+use snapbox::str;
+
+use crate::support::Home;
+
+#[test]
+fn the_answer_goes_to_standard_output_alone() {
+    let home = Home::new();
+    home.squad(["--version"]).success().assert(str![[r#"
+squad 0.1.0
+[exit 0]
+
+"#]]);
+    home.squad(["help"]).success().assert(str![[r#"
+Topics:
+...
+[exit 0]
+
+"#]]);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let home = Home::new();
+    let mut child = home
+        .command(["completions", "zsh"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(0));
+
+    let pipe = "set -o pipefail; \"$0\" completions bash | head -n 1";
+    let output = home.run(
+        home.program("bash")
+            .args(["-c", pipe, crate::support::SQUAD]),
+    );
+    let output = output.success();
+    assert_eq!(output.stdout.lines().count(), 1, "{}", output.transcript());
+    assert_eq!(output.stderr, "");
+}
+
+#[test]
+fn standard_error_can_be_closed() {
+    let home = Home::new();
+    let script = "\"$0\" help exit-codes 2>&-";
+    let output = home.run(
+        home.program("sh")
+            .args(["-c", script, crate::support::SQUAD]),
+    );
+    assert!(output.success().stdout.contains("130  interrupted"));
+    let script = "\"$0\" help no-such-thing 2>&-";
+    let output = home.run(
+        home.program("sh")
+            .args(["-c", script, crate::support::SQUAD]),
+    );
+    assert_eq!(output.failure(2).stdout, "");
+}
+
+#[test]
+fn an_unknown_command_is_a_usage_error() {
+    let home = Home::new();
+    home.squad(["deplo"]).failure(2).assert(str![[r#"
+› error: unrecognized subcommand 'deplo'
+...
+[exit 2]
+
+"#]]);
+}
+
+#[test]
+fn an_error_has_a_line_a_hint_and_a_page() {
+    let home = Home::new();
+    home.squad(["help", "exit-code"])
+        .failure(2)
+        .assert(str![[r#"
+› error: cannot show help about `exit-code`: there is no such command or topic
+› hint: did you mean `squad help exit-codes`?
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-such-topic.md
+[exit 2]
+
+"#]]);
+}
+
+#[test]
+fn an_error_in_json_is_one_line_on_standard_error() {
+    let home = Home::new();
+    let output = home.squad(["help", "exit-code", "-o", "json"]).failure(2);
+    assert_eq!(output.stdout, "");
+    assert_eq!(output.stderr.lines().count(), 1);
+    let error = output.error_json();
+    assert_eq!(error["schema"], "squad.error/v1");
+    assert_eq!(error["id"], "no-such-topic");
+    assert_eq!(error["exit_code"], 2);
+    assert_eq!(error["retryable"], false);
+}
+
+#[test]
+fn every_topic_has_a_text_and_json_names_its_schema() {
+    let home = Home::new();
+    let topics = home.squad(["help", "-o", "json"]).success().json();
+    assert_eq!(topics["schema"], "squad.topics/v1");
+    for topic in topics["topics"].as_array().expect("topics") {
+        let name = topic["name"].as_str().expect("a name");
+        let output = home.squad(["help", name]).success();
+        assert!(output.stdout.lines().count() > 5, "{}", output.transcript());
+        assert_eq!(output.stderr, "");
+    }
+}
+
+#[test]
+fn nothing_is_read_from_standard_input() {
+    let home = Home::new();
+    let mut child = home
+        .command(["help"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut text = String::new();
+    child
+        .stdout
+        .take()
+        .expect("a pipe")
+        .read_to_string(&mut text)
+        .expect("text");
+    assert!(text.starts_with("Topics:"));
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
