@@ -3,7 +3,7 @@
 //! It must stay a function of its input: no loader, no clock, no random numbers, bounded work (fuel) and
 //! memory. Changing what any template renders to needs a new number in [`super::manifest::ENGINE`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Value, ValueKind};
@@ -131,7 +131,7 @@ impl Engine {
 
 /// The answers as the engine takes them.
 pub(crate) fn values(answers: &Answers) -> Value {
-    answers
+    let values: BTreeMap<String, Value> = answers
         .iter()
         .map(|(id, answer)| {
             let value = match answer {
@@ -139,9 +139,10 @@ pub(crate) fn values(answers: &Answers) -> Value {
                 Answer::Boolean(yes) => Value::from(*yes),
                 Answer::Integer(number) => Value::from(*number),
             };
-            (id.as_str(), value)
+            (id.clone(), value)
         })
-        .collect()
+        .collect();
+    Value::from(values)
 }
 
 /// As it is written into a file: truth values in lower case.

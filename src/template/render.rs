@@ -266,7 +266,7 @@ when = "name == 'a'"
         ]);
         let mistakes = render(&template, &named("../x"), 1).unwrap_err();
         assert_eq!(mistakes.len(), 5, "{mistakes:#?}");
-        assert_eq!(mistakes[2].line, Some(2), "{mistakes:#?}");
+        assert_eq!(mistakes[1].line, Some(2), "{mistakes:#?}");
         assert!(render(&template, &named("a"), 2).is_err());
     }
 
