@@ -25,6 +25,7 @@ mod generated;
 mod harness;
 mod kill;
 mod layers;
+mod local;
 mod org;
 mod rollback;
 mod status;
