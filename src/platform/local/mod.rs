@@ -37,6 +37,8 @@ mod state;
 mod store;
 mod supervise;
 mod supervisor;
+#[cfg(test)]
+mod tests;
 mod watcher;
 mod wire;
 

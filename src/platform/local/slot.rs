@@ -141,7 +141,7 @@ async fn attempt(
     let last = Mutex::new(Answer::Closed);
     let init = tokio::select! {
         ended = process.ended() => return ended_by_itself(runner, slot, &sink, started, ended, None),
-        outcome = becomes_ready(runner, port, &last) => outcome.err(),
+        outcome = becomes_ready(runner, slot, port, &last) => outcome.err(),
         () = sleep(runner.start_time()) => {
             let seen = not_ready(runner, &process, port, &last);
             end(runner, slot, &sink, process).await;
@@ -234,6 +234,7 @@ fn prepare(runner: &Runner, slot: usize) -> Result<(Launch, Sink, Option<Lease>)
 /// Returns when the process can take requests; the error is a function's reason why it never will.
 async fn becomes_ready(
     runner: &Runner,
+    slot: usize,
     port: Option<u16>,
     last: &Mutex<Answer>,
 ) -> Result<(), String> {
@@ -244,7 +245,7 @@ async fn becomes_ready(
         return Ok(());
     }
     if let Some(pool) = &runner.pool {
-        return pool.ready().await.map_err(|failure| failure.to_string());
+        return pool.slot_ready(slot).await.map_err(|failure| failure.to_string());
     }
     sleep(WORKER_LIVES).await;
     Ok(())

@@ -138,7 +138,7 @@ fn listener_of(line: &str) -> Option<(u16, u64)> {
 }
 
 /// The directories of all processes.
-fn processes() -> Vec<PathBuf> {
+pub(super) fn processes() -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir("/proc") else {
         return Vec::new();
     };

@@ -23,7 +23,7 @@ pub(super) const UNTOUCHED: &str = "0";
 
 /// One thing that became true.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Record {
     /// Everything up to here, in one: the first record of every journal.
     Snapshot {

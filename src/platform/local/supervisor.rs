@@ -313,7 +313,9 @@ impl Supervisor {
             }
         });
         while let Some(frame) = outgoing.recv().await {
-            if protocol::send(&mut stream, &frame).await.is_err() {
+            let last = matches!(frame, Frame::Done(_) | Frame::Failed(_));
+            // Leaving tells whoever waits for it that the last word was said.
+            if protocol::send(&mut stream, &frame).await.is_err() || last {
                 return;
             }
         }
