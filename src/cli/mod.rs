@@ -14,11 +14,13 @@ mod invoke;
 mod local;
 mod logs;
 mod man;
+mod new;
 mod org;
 mod progress;
 mod prompt;
 mod rollback;
 mod status;
+mod template;
 mod time;
 mod view;
 
@@ -120,9 +122,11 @@ enum Command {
     Local(local::Args),
     Logs(logs::Args),
     Man(man::Args),
+    New(new::Args),
     Org(org::Args),
     Rollback(rollback::Args),
     Status(status::Args),
+    Template(template::Args),
 }
 
 /// The whole command line as clap knows it: for completions, man pages and the reference.
@@ -203,8 +207,10 @@ fn dispatch(context: &Context, command: Command) -> Result<u8> {
         Command::Local(args) => local::run(context, args),
         Command::Logs(args) => logs::run(context, &args),
         Command::Man(args) => man::run(context, &args),
+        Command::New(args) => new::run(context, &args),
         Command::Rollback(args) => rollback::run(context, &args),
         Command::Status(args) => status::run(context, &args),
+        Command::Template(args) => template::run(context, &args),
         Command::Config(args) => config::run(context, args),
         Command::Env(args) => env::run(context, args),
         Command::Org(args) => org::run(context, args),

@@ -32,6 +32,17 @@ pub(crate) enum Created {
     Exists,
 }
 
+/// What is around one commit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Around {
+    /// The commit before it.
+    pub(crate) before: Option<Vec<u8>>,
+    /// The commit.
+    pub(crate) at: Option<Vec<u8>>,
+    /// Whether there is one behind it.
+    pub(crate) behind: bool,
+}
+
 /// What is in the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Listing {
@@ -107,6 +118,24 @@ impl AuditStore {
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Commit `n` and its neighbours at once: what appending looks at first.
+    pub(crate) async fn around(&self, n: u64) -> Result<Around, Error> {
+        let store = self.clone();
+        // On a thread of its own: a directory that does not answer must not hold up the caller's timeout.
+        let looked = tokio::task::spawn_blocking(move || {
+            let read = |n: u64| {
+                let mut bytes = Vec::new();
+                Ok::<_, Error>(store.read_into(n, &mut bytes)?.then_some(bytes))
+            };
+            Ok(Around {
+                before: n.checked_sub(1).map(read).transpose()?.flatten(),
+                at: read(n)?,
+                behind: store.file(n + 1).exists(),
+            })
+        });
+        looked.await.unwrap_or_else(|_| Ok(Around::default()))
     }
 
     /// Whether commit `n` is there.

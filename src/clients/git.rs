@@ -191,6 +191,132 @@ pub(crate) fn user(directory: Option<&Path>) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
+/// Variables that would make git work on another repository than the one of the directory.
+const REPOSITORY_VARIABLES: [&str; 9] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_TEMPLATE_DIR",
+    "GIT_WORK_TREE",
+];
+
+/// The first commit of a new repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FirstCommit {
+    /// Its full id.
+    pub(crate) id: String,
+    /// git knew no name or address here, so that the author is the one that was handed in.
+    pub(crate) anonymous: bool,
+}
+
+/// One file of the first commit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewFile<'a> {
+    /// Relative to the repository, with `/`; no line end and no `"` at its start.
+    pub(crate) path: &'a str,
+    /// It is a program.
+    pub(crate) executable: bool,
+    /// Its bytes.
+    pub(crate) bytes: &'a [u8],
+}
+
+/// Makes a repository in `directory` whose first commit holds exactly `files`, which are already written there:
+/// whatever the person's filters, hooks and ignore lists say. The commit is not signed.
+///
+/// `author` (name and address) is used where git knows none. `git fast-import` writes one pack instead of an object
+/// for each file: faster, and few files to sync.
+pub(crate) fn init_with_commit(
+    directory: &Path,
+    message: &str,
+    author: (&str, &str),
+    files: &[NewFile<'_>],
+) -> Result<FirstCommit, Error> {
+    let identity = std::thread::scope(|scope| {
+        let identity = scope.spawn(|| identity(directory, author));
+        let made =
+            process::output(fresh(directory).args(["init", "--quiet", "--initial-branch=main"]));
+        let identity = identity.join();
+        made.and_then(|_| identity.unwrap_or_else(|_| Err(Error::NotFound("git".to_owned()))))
+    });
+    let (identity, anonymous) = identity?;
+    let stream = fast_import_stream(&identity, message, files);
+    let mut import = fresh(directory);
+    import.args(["-c", "fastimport.unpackLimit=0", "fast-import", "--quiet"]);
+    let id = process::output_of_input(&mut import, &stream)?;
+    process::output(fresh(directory).args(["reset", "--quiet", "--mixed"]))?;
+    Ok(FirstCommit {
+        id: String::from_utf8_lossy(&id).trim().to_owned(),
+        anonymous,
+    })
+}
+
+/// git in a directory that is or becomes a repository of its own, without what a person's settings could add.
+fn fresh(directory: &Path) -> Command {
+    let mut command = process::command("git");
+    command.arg("-C").arg(directory).env("LC_ALL", "C");
+    for setting in [
+        "init.templateDir=",
+        "core.hooksPath=/dev/null",
+        "core.fsmonitor=false",
+        "gc.auto=0",
+        "maintenance.auto=false",
+        "user.useConfigOnly=true",
+    ] {
+        command.args(["-c", setting]);
+    }
+    for variable in REPOSITORY_VARIABLES {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// `Name <address> <seconds> <zone>` of the person, or of `nobody` where git knows neither name nor address;
+/// `true` = nobody.
+fn identity(directory: &Path, nobody: (&str, &str)) -> Result<(String, bool), Error> {
+    let ask = |settings: &[String]| {
+        let mut command = fresh(directory);
+        // Below a broken repository git would look at that one's settings.
+        command.env("GIT_CEILING_DIRECTORIES", directory);
+        for setting in settings {
+            command.args(["-c", setting]);
+        }
+        let text = process::output(command.args(["var", "GIT_AUTHOR_IDENT"]))?;
+        Ok(String::from_utf8_lossy(&text).trim().to_owned())
+    };
+    match ask(&[]) {
+        Ok(identity) => Ok((identity, false)),
+        // Whatever is wrong with the person's identity, a failure with one that is right is about git.
+        Err(Error::Failed { .. }) => {
+            let (name, email) = nobody;
+            let settings = [format!("user.name={name}"), format!("user.email={email}")];
+            Ok((ask(&settings)?, true))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The commit as `git fast-import` reads it (its manual page); it answers with the commit's id.
+fn fast_import_stream(identity: &str, message: &str, files: &[NewFile<'_>]) -> Vec<u8> {
+    let mut stream = format!(
+        "commit refs/heads/main\nmark :1\nauthor {identity}\ncommitter {identity}\ndata {}\n{message}\n",
+        message.len()
+    )
+    .into_bytes();
+    for file in files {
+        let mode = if file.executable { "100755" } else { "100644" };
+        let head = format!("M {mode} inline {}\ndata {}\n", file.path, file.bytes.len());
+        stream.extend_from_slice(head.as_bytes());
+        stream.extend_from_slice(file.bytes);
+        stream.push(b'\n');
+    }
+    stream.extend_from_slice(b"\nget-mark :1\ndone\n");
+    stream
+}
+
 /// A URL without `user:password@`.
 pub(crate) fn without_credentials(url: &str) -> String {
     match url.split_once("://") {

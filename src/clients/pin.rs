@@ -86,15 +86,20 @@ impl Memory {
     pub(crate) fn advance(&self, pin: &Pin) -> Result<(), Error> {
         let _lock = self.lock()?;
         let path = self.path();
-        let Some(current) = self.pin()? else {
-            let mut bytes = slot(pin);
-            bytes.resize(2 * SLOT, b'\n');
-            return Ok(fs::write_durably(&path, &bytes, 0o600)?);
+        let current = match fs::read(&path) {
+            Ok(bytes) => newest(&bytes).ok_or_else(|| Error::Damaged(path.clone()))?,
+            Err(error) if error.is_not_found() => {
+                let mut bytes = slot(pin);
+                bytes.resize(2 * SLOT, b'\n');
+                return Ok(fs::write_durably(&path, &bytes, 0o600)?);
+            }
+            Err(error) => return Err(error.into()),
         };
+        let (slot_of_current, current) = current;
         if pin.position.commits <= current.position.commits {
             return Ok(());
         }
-        let at = newest(&fs::read(&path)?).map_or(0, |(slot, _)| 1 - slot);
+        let at = 1 - slot_of_current;
         let pin = Pin {
             first: current.first,
             ..pin.clone()

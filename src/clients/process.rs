@@ -76,6 +76,23 @@ impl Drop for Group {
     }
 }
 
+/// Runs it to its end with this standard input, and returns what it wrote to standard output.
+pub(crate) fn output_of_input(command: &mut Command, input: &[u8]) -> Result<Vec<u8>, Error> {
+    let (reader, mut writer) = io::pipe().map_err(|source| Error::Io {
+        program: command.get_program().to_string_lossy().into_owned(),
+        source,
+    })?;
+    command.stdin(reader);
+    std::thread::scope(|scope| {
+        // A program that ends before it has read everything says why itself.
+        scope.spawn(move || drop(io::Write::write_all(&mut writer, input)));
+        let result = output(command);
+        // The command holds the reading end: as long as it is open, the writer could wait for ever.
+        command.stdin(Stdio::null());
+        result
+    })
+}
+
 /// Runs it to its end and returns what it wrote to standard output.
 pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>, Error> {
     let program = command.get_program().to_string_lossy().into_owned();

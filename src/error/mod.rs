@@ -13,6 +13,8 @@ mod sources;
 mod store;
 mod template;
 
+pub(crate) use template::answers;
+
 use serde::Serialize;
 
 /// What kind of failure it is; decides the exit code. The table is `docs/exit-codes.md`.

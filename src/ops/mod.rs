@@ -7,6 +7,7 @@ pub(crate) mod invoke;
 pub(crate) mod org;
 pub(crate) mod registry;
 pub(crate) mod rollback;
+pub(crate) mod scaffold;
 pub(crate) mod settle;
 pub(crate) mod status;
 

@@ -8,5 +8,7 @@ pub(crate) mod help;
 pub(crate) mod history;
 pub(crate) mod invoke;
 pub(crate) mod local;
+pub(crate) mod new;
 pub(crate) mod org;
 pub(crate) mod status;
+pub(crate) mod template;

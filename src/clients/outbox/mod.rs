@@ -1,4 +1,4 @@
-//! The local outbox of an audit log: events are durable here before anything else happens, and leave when the log
+//! The local outbox of an audit log: events are written here before anything else happens, and leave when the log
 //! has them.
 //!
 //! `outbox.jsonl` is appended to with one write for each line and synced before anyone relies on it. A torn last line was never relied
@@ -86,6 +86,34 @@ impl Outbox {
         }
     }
 
+    /// Makes the directory, with `open/` for lock files and an empty outbox, so that they survive a loss of power;
+    /// `above` is the directory that is there already. Only looks at one file when that has been done.
+    pub(crate) fn prepare(&self, above: &Path) -> Result<(), Error> {
+        let marker = self.directory.join("ready");
+        if marker.exists() {
+            return Ok(());
+        }
+        fs::create_private_dir(&self.directory.join("open"))?;
+        let create = |path: &Path| {
+            OpenOptions::new()
+                .append(true)
+                .create(true)
+                .mode(0o600)
+                .open(path)
+                .map_err(fs::at("create", path))
+        };
+        create(&self.path())?;
+        for directory in self.directory.ancestors() {
+            fs::sync_dir(directory)?;
+            if directory == above {
+                break;
+            }
+        }
+        // Whoever finds it knows that all of the above has been synced.
+        create(&marker)?;
+        Ok(())
+    }
+
     fn path(&self) -> PathBuf {
         self.directory.join("outbox.jsonl")
     }
@@ -98,6 +126,21 @@ impl Outbox {
     pub(crate) fn add(&self, event: &Event, after: Option<u64>) -> Result<(), Error> {
         let _guard = self.guard()?;
         self.append(&event_line(event, after), true)
+    }
+
+    /// Adds an event that survives the end of this process, and a loss of power only after [`Self::sync`]: for
+    /// what is brought into the log at once.
+    pub(crate) fn add_unsynced(&self, event: &Event, after: Option<u64>) -> Result<(), Error> {
+        let _guard = self.guard()?;
+        self.append(&event_line(event, after), false)
+    }
+
+    /// Makes everything that was added durable.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        let path = self.path();
+        Ok(File::open(&path)
+            .and_then(|file| file.sync_data())
+            .map_err(fs::at("sync", &path))?)
     }
 
     /// Adds the outcome of an operation, unless it has one or is not known here; says whether it was added.
@@ -117,27 +160,36 @@ impl Outbox {
         Ok(contents(&self.lines()?))
     }
 
-    /// Notes that the log has these events. Need not survive a loss of power: whoever appends looks into the log
-    /// first for events that may be there.
-    pub(crate) fn settle(&self, ids: &[String], commit: u64) -> Result<(), Error> {
-        if ids.is_empty() {
-            return Ok(());
-        }
+    /// Notes that the log has these events, and returns what is left. Need not survive a loss of power: whoever
+    /// appends looks into the log first for events that may be there.
+    pub(crate) fn settle(&self, ids: &[String], commit: u64) -> Result<Contents, Error> {
         let _guard = self.guard()?;
         let mut lines = self.lines()?;
         let mark = Line::Committed {
             committed: ids.to_vec(),
             commit,
         };
-        self.append(&text(&mark), false)?;
+        let line = text(&mark);
         lines.push(mark);
-        self.shrink(&lines)
+        let left = contents(&lines);
+        let path = self.path();
+        if left.pending.is_empty() && left.open.is_empty() {
+            // Nobody needs any of it any more.
+            OpenOptions::new()
+                .write(true)
+                .open(&path)
+                .and_then(|file| file.set_len(0))
+                .map_err(fs::at("shorten", &path))?;
+        } else {
+            self.append(&line, false)?;
+            self.shrink(&lines, &left)?;
+        }
+        Ok(left)
     }
 
     /// Appends one line with one write.
     fn append(&self, line: &str, durable: bool) -> Result<(), Error> {
         let path = self.path();
-        let is_new = !path.exists();
         let mut file = OpenOptions::new()
             .append(true)
             .create(true)
@@ -152,9 +204,6 @@ impl Outbox {
             // Nobody may find half a line, or one that its writer was told is not there.
             drop(file.set_len(before));
             return Err(fs::at("write", &path)(error).into());
-        }
-        if is_new && durable {
-            fs::sync_dir(&self.directory)?;
         }
         Ok(())
     }
@@ -200,17 +249,9 @@ impl Outbox {
         Ok(lines)
     }
 
-    /// Empties the file when nobody needs it any more, and writes it anew when most of it is not needed.
-    fn shrink(&self, lines: &[Line]) -> Result<(), Error> {
-        let needed = contents(lines);
+    /// Writes the file anew when most of it is not needed.
+    fn shrink(&self, lines: &[Line], needed: &Contents) -> Result<(), Error> {
         let path = self.path();
-        if needed.pending.is_empty() && needed.open.is_empty() {
-            return Ok(OpenOptions::new()
-                .write(true)
-                .open(&path)
-                .and_then(|file| file.set_len(0))
-                .map_err(fs::at("shorten", &path))?);
-        }
         let length: usize = lines.iter().map(|line| text(line).len()).sum();
         if length < SLACK {
             return Ok(());

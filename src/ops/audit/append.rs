@@ -59,17 +59,16 @@ impl Journal {
 
     /// Appends what is pending: all of it, or at least the event `wanted`.
     async fn flush_until(&self, clock: &dyn Clock, wanted: Option<&str>) -> Result<usize> {
-        let Some(_lock) = self.turn(wanted).await? else {
+        let Some((_lock, mut pending)) = self.turn(wanted).await? else {
             return Ok(0);
         };
         let mut tail = self.tail().await?;
         self.follow(&mut tail).await?;
-        self.look_back(&mut tail).await?;
+        self.look_back(&mut tail, &pending).await?;
         let mut appended = 0;
         let mut attempts = 0;
         loop {
-            self.settle_known(&tail)?;
-            let pending = self.outbox.contents()?.pending;
+            pending = self.without_known(&tail, pending)?;
             if !is_waiting(&pending, wanted) {
                 return Ok(appended);
             }
@@ -89,11 +88,7 @@ impl Journal {
                         attempts += 1;
                         if attempts == ATTEMPTS || is_final(&created) {
                             created?;
-                            return Err(Error::new(
-                                Kind::Conflict,
-                                "audit-store-slow",
-                                format!("the audit store neither has commit {n} nor takes it"),
-                            ));
+                            return Err(busy(n));
                         }
                         tokio::time::sleep(pause(attempts)).await;
                         continue;
@@ -105,21 +100,23 @@ impl Journal {
             tail.checkpoint = checkpoint;
             self.pin(&tail)?;
             let ids: Vec<String> = batch.iter().map(|event| event.id.clone()).collect();
-            self.outbox.settle(&ids, n)?;
             appended += ids.len();
+            pending = self.outbox.settle(&ids, n)?.pending;
         }
     }
 
     /// Waits until this process may append; none when meanwhile another one has done what was wanted.
-    async fn turn(&self, wanted: Option<&str>) -> Result<Option<std::fs::File>> {
+    async fn turn(&self, wanted: Option<&str>) -> Result<Option<(std::fs::File, Vec<Pending>)>> {
         let path = self.directory.join("flush.lock");
         let mut attempt = 0;
         loop {
-            if !is_waiting(&self.outbox.contents()?.pending, wanted) {
+            let lock = lock::now(&path)?;
+            let pending = self.outbox.contents()?.pending;
+            if !is_waiting(&pending, wanted) {
                 return Ok(None);
             }
-            if let Some(lock) = lock::now(&path)? {
-                return Ok(Some(lock));
+            if let Some(lock) = lock {
+                return Ok(Some((lock, pending)));
             }
             attempt += 1;
             tokio::time::sleep(pause(attempt.min(3))).await;
@@ -173,31 +170,35 @@ impl Journal {
     /// Goes to the end of the log, checking each commit.
     async fn follow(&self, tail: &mut Tail) -> Result<()> {
         let from = tail.position.commits;
-        while let Some(bytes) = self.store.read(tail.position.commits).await? {
+        let end = self.store.around(from).await?;
+        let mut next = end.at;
+        while let Some(bytes) = next {
             self.accept(tail, &bytes)?;
+            next = self.store.read(tail.position.commits).await?;
         }
         let n = tail.position.commits;
-        if self.store.exists(n + 1).await? {
-            // Somebody may have appended both between the two looks.
-            if !self.store.exists(n).await? {
-                return Err(self.missing(n));
-            }
-        }
         if n > from {
-            return self.pin(tail);
+            // Somebody may append both between the two looks, so the second one is decisive.
+            let missing = self.store.exists(n + 1).await? && !self.store.exists(n).await?;
+            return if missing {
+                Err(self.missing(n))
+            } else {
+                self.pin(tail)
+            };
         }
         // Nothing follows that would name it: is the end still the one that this machine saw?
         let Some(last) = n.checked_sub(1) else {
             return Ok(());
         };
-        match self.store.read(last).await? {
+        match end.before {
             None => Err(self.damaged(&format!(
                 "commit {last}, which this machine has seen, is gone"
             ))),
-            Some(bytes) if Some(sha256(&bytes)) == tail.position.last => Ok(()),
-            Some(_) => Err(self.damaged(&format!(
-                "commit {last} is another one than this machine has seen"
-            ))),
+            Some(bytes) if Some(sha256(&bytes)) != tail.position.last => Err(self.damaged(
+                &format!("commit {last} is another one than this machine has seen"),
+            )),
+            Some(_) if end.behind && !self.store.exists(n).await? => Err(self.missing(n)),
+            Some(_) => Ok(()),
         }
     }
 
@@ -214,8 +215,7 @@ impl Journal {
 
     /// Reads the commits that this machine had seen already and that may hold a pending event nevertheless: its
     /// process was killed before it could note that they were appended.
-    async fn look_back(&self, tail: &mut Tail) -> Result<()> {
-        let pending = self.outbox.contents()?.pending;
+    async fn look_back(&self, tail: &mut Tail, pending: &[Pending]) -> Result<()> {
         let from = pending
             .iter()
             .filter(|pending| !tail.ids.contains(&pending.event.id))
@@ -231,17 +231,16 @@ impl Journal {
         Ok(())
     }
 
-    /// Notes the pending events that were found in the log.
-    fn settle_known(&self, tail: &Tail) -> Result<()> {
-        let known: Vec<String> = self
-            .outbox
-            .contents()?
-            .pending
+    /// Takes out the events that were found in the log, and notes them.
+    fn without_known(&self, tail: &Tail, pending: Vec<Pending>) -> Result<Vec<Pending>> {
+        let (known, waiting): (Vec<_>, Vec<_>) = pending
             .into_iter()
-            .map(|pending| pending.event.id)
-            .filter(|id| tail.ids.contains(id))
-            .collect();
-        Ok(self.outbox.settle(&known, tail.position.commits)?)
+            .partition(|pending| tail.ids.contains(&pending.event.id));
+        let known: Vec<String> = known.into_iter().map(|pending| pending.event.id).collect();
+        if !known.is_empty() {
+            self.outbox.settle(&known, tail.position.commits)?;
+        }
+        Ok(waiting)
     }
 
     fn pin(&self, tail: &Tail) -> Result<()> {
@@ -316,6 +315,15 @@ impl Journal {
             self.environment.name
         ))
     }
+}
+
+/// Nobody else has written the commit, and it does not get written.
+fn busy(n: u64) -> Error {
+    Error::new(
+        Kind::Conflict,
+        "audit-store-slow",
+        format!("the audit store neither has commit {n} nor takes it"),
+    )
 }
 
 /// Whether something is to be appended for the caller.

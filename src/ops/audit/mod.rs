@@ -1,6 +1,6 @@
 //! The audit log of one environment, opened for writing: intents before, outcomes after, and what can be read from it.
 //!
-//! An event is first durable in the local outbox, then in the log. What goes forward waits for the log; a brake
+//! An event is first in the local outbox, then in the log. What goes forward waits for the log; a brake
 //! waits for the outbox alone. Nothing here decides what is recorded, and nothing here prints.
 
 mod append;
@@ -145,7 +145,9 @@ impl Journal {
             Store::S3(url) => return Err(unsupported(url)),
         };
         let directory = settings.state.join("audit").join(&settings.log);
-        fs::create_private_dir(&directory.join("open"))?;
+        fs::create_private_dir(&settings.state)?;
+        let outbox = Outbox::new(&directory);
+        outbox.prepare(&settings.state)?;
         let key = DeviceKey::load_or_create(
             &settings.state.join("keys").join("device.ed25519"),
             &settings.actor.host,
@@ -159,7 +161,7 @@ impl Journal {
             },
             key,
             store,
-            outbox: Outbox::new(&directory),
+            outbox,
             memory: Memory::new(&directory),
             directory,
         })
@@ -242,25 +244,34 @@ impl Journal {
         let event = operation
             .intent
             .finished(stamp(clock)?, &self.actor, outcome);
-        self.add(&event).map_err(|error| {
-            let asked = "cannot record the outcome on this machine".to_owned();
-            Error {
-                message: format!("{asked}: {}", error.message),
-                ..error
-            }
-        })?;
+        let lost = |error: Error| Error {
+            message: format!(
+                "cannot record the outcome on this machine: {}",
+                error.message
+            ),
+            ..error
+        };
         let limit = if operation.brake {
+            self.add(&event).map_err(lost)?;
             BRAKE_LIMIT
         } else {
+            // The log makes it durable in a moment. If power is lost before, the intent is found without an outcome.
+            self.seen()
+                .and_then(|seen| Ok(self.outbox.add_unsynced(&event, seen)?))
+                .map_err(lost)?;
             FORWARD_LIMIT
         };
-        self.forget(&operation.id);
-        match self.flush_within(clock, limit, Some(&event.id)).await {
-            Ok(_) => Ok(Recorded::Committed),
-            Err(_) => Ok(Recorded::Pending {
-                events: self.pending().unwrap_or(1),
-            }),
+        let flushed = self.flush_within(clock, limit, Some(&event.id)).await;
+        if flushed.is_err() {
+            self.outbox.sync().map_err(Error::from).map_err(lost)?;
         }
+        self.forget(&operation.id);
+        Ok(match flushed {
+            Ok(_) => Recorded::Committed,
+            Err(_) => Recorded::Pending {
+                events: self.pending().unwrap_or(1),
+            },
+        })
     }
 
     /// Brings what is pending on this machine into the log; returns how many events it appended.

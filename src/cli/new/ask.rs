@@ -1,0 +1,90 @@
+//! Asks a person, on standard error, one question after another. Called on a terminal only.
+
+use dialoguer::console::Term;
+use dialoguer::{Input, Select};
+
+use super::super::context::Context;
+use super::super::prompt;
+use crate::cli::view::new::title;
+use crate::error::{Error, Result};
+use crate::template::{Answer, Question, QuestionKind, Template};
+
+/// Which template.
+pub(super) fn template(context: &Context, templates: &[Template]) -> Result<usize> {
+    let width = templates
+        .iter()
+        .map(|template| template.manifest.name.len())
+        .max()
+        .unwrap_or(0);
+    let items: Vec<String> = templates
+        .iter()
+        .map(|template| {
+            let manifest = &template.manifest;
+            format!("{:width$}   {}", manifest.name, manifest.summary)
+        })
+        .collect();
+    choose(context, "Template", &items, 0)
+}
+
+/// One question of a template.
+pub(super) fn question(context: &Context, question: &Question) -> Result<Answer> {
+    let prompt = format!("{}: {}", title(&question.id), question.label);
+    let prompt = crate::output::sanitize(&prompt);
+    let default = question.default.as_ref().map(Answer::shown);
+    let items = match question.kind {
+        QuestionKind::Choice => question.choices.clone(),
+        QuestionKind::Boolean => vec!["true".to_owned(), "false".to_owned()],
+        QuestionKind::Text | QuestionKind::Integer => {
+            return check(question, &typed(context, &prompt, default, question)?);
+        }
+    };
+    let start = default.and_then(|default| items.iter().position(|item| *item == default));
+    let chosen = choose(context, &prompt, &items, start.unwrap_or(0))?;
+    check(question, items.get(chosen).map_or("", String::as_str))
+}
+
+fn check(question: &Question, text: &str) -> Result<Answer> {
+    question.check(text).map_err(Error::internal)
+}
+
+fn typed(
+    context: &Context,
+    prompt: &str,
+    default: Option<String>,
+    question: &Question,
+) -> Result<String> {
+    let mut input = Input::<String>::new()
+        .with_prompt(prompt)
+        .report(false)
+        .validate_with(|text: &String| question.check(text).map(|_| ()));
+    if let Some(default) = default {
+        input = input.default(default);
+    }
+    answered(context, |term| input.interact_text_on(term))
+}
+
+fn choose(context: &Context, prompt: &str, items: &[String], start: usize) -> Result<usize> {
+    let select = Select::new()
+        .with_prompt(prompt)
+        .items(items)
+        .default(start)
+        .report(false);
+    answered(context, |term| select.interact_on(term))
+}
+
+/// Lets Ctrl-C end the question and not the process, so that the terminal is left as it was found.
+fn answered<T>(context: &Context, ask: impl FnOnce(&Term) -> dialoguer::Result<T>) -> Result<T> {
+    context.block_on(async {
+        // From here on the signal has a handler; nobody needs to hear it, reading a key says it too.
+        drop(tokio::signal::unix::signal(
+            tokio::signal::unix::SignalKind::interrupt(),
+        ));
+        Ok(())
+    })?;
+    let term = Term::stderr();
+    ask(&term).map_err(|error| {
+        drop(term.show_cursor());
+        drop(term.write_line(""));
+        prompt::asked(&error)
+    })
+}
