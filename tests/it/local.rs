@@ -24,9 +24,9 @@ fn pid(home: &Home) -> u64 {
 fn it_starts_once_shows_itself_and_stops() {
     let home = Home::new();
     home.squad(["local", "status"]).success().assert(str![[r#"
-$ squad local status
-stopped
 › hint: `squad local start` starts it, as does every command that needs it
+stopped
+[exit 0]
 
 "#]]);
     assert!(!state(&home).exists(), "looking starts nothing");
@@ -34,22 +34,28 @@ stopped
     let first = pid(&home);
     home.squad(["local", "start"]).success();
     assert_eq!(pid(&home), first);
-    let status = home.squad(["local", "status", "-o", "json"]).success().json();
+    let status = home
+        .squad(["local", "status", "-o", "json"])
+        .success()
+        .json();
     assert_eq!(status["schema"], "squad.local/v1");
     assert_eq!(status["running"], true);
     assert_eq!(status["services"].as_array().map(Vec::len), Some(0));
     home.squad(["local", "stop"]).success().assert(str![[r#"
-$ squad local stop
 stopped
+[exit 0]
 
 "#]]);
     home.squad(["local", "stop"]).success().assert(str![[r#"
-$ squad local stop
-stopped
 › nothing to stop: the local platform does not run
+stopped
+[exit 0]
 
 "#]]);
-    let stopped = home.squad(["local", "status", "-o", "json"]).success().json();
+    let stopped = home
+        .squad(["local", "status", "-o", "json"])
+        .success()
+        .json();
     assert_eq!(
         stopped,
         serde_json::json!({"schema": "squad.local/v1", "running": false})
@@ -61,7 +67,8 @@ fn only_its_user_can_reach_it() {
     let home = Home::new();
     home.squad(["local", "start"]).success();
     let runtime = home.runtime().join("squad");
-    let mode = |path: &std::path::Path| path.symlink_metadata().expect("it is there").mode() & 0o777;
+    let mode =
+        |path: &std::path::Path| path.symlink_metadata().expect("it is there").mode() & 0o777;
     assert_eq!(mode(&runtime), 0o700);
     assert_eq!(mode(&state(&home)), 0o700);
     assert_eq!(mode(&state(&home).join("journal")), 0o600);
@@ -86,7 +93,10 @@ fn in_the_foreground_it_ends_with_a_signal_and_takes_everything_along() {
         .spawn()
         .expect("it starts");
     wait_for("the supervisor", Duration::from_secs(20), || {
-        let status = home.squad(["local", "status", "-o", "json"]).success().json();
+        let status = home
+            .squad(["local", "status", "-o", "json"])
+            .success()
+            .json();
         (status["pid"].as_u64() == Some(u64::from(supervisor.id()))).then_some(())
     });
     let status = home.squad(["status", "payments", "-o", "json"]).success();
@@ -101,12 +111,18 @@ fn a_newer_binary_replaces_the_supervisor_and_everything_goes_on() {
     let home = Home::new();
     let payments = TestService::new(&home, "payments");
     home.squad_in(&payments.directory, ["deploy"]).success();
-    let before = home.squad(["status", "payments", "-o", "json"]).success().json();
+    let before = home
+        .squad(["status", "payments", "-o", "json"])
+        .success()
+        .json();
     let first = pid(&home);
 
     let newer = home.root().join("squad");
     std::fs::copy(SQUAD, &newer).expect("a copy");
-    let written = std::fs::File::options().write(true).open(&newer).expect("the copy");
+    let written = std::fs::File::options()
+        .write(true)
+        .open(&newer)
+        .expect("the copy");
     written
         .set_modified(SystemTime::now() + Duration::from_secs(60))
         .expect("a newer one");
@@ -116,12 +132,22 @@ fn a_newer_binary_replaces_the_supervisor_and_everything_goes_on() {
         output.success()
     };
     let after = with_newer(&["status", "payments", "-o", "json"]).json();
-    assert_eq!(after["services"][0]["address"], before["services"][0]["address"]);
-    assert_eq!(after["services"][0]["traffic"], before["services"][0]["traffic"]);
+    assert_eq!(
+        after["services"][0]["address"],
+        before["services"][0]["address"]
+    );
+    assert_eq!(
+        after["services"][0]["traffic"],
+        before["services"][0]["traffic"]
+    );
     let second = with_newer(&["local", "status", "-o", "json"]).json()["pid"].as_u64();
     assert_ne!(second, Some(first), "it was replaced");
-    assert_eq!(get(port(&home, "payments"), "/").expect("an answer").status, 200);
-    assert_eq!(Some(pid(&home)), second, "an older binary uses the newer supervisor");
+    assert_eq!(get(port(&home, "payments"), "/").status, 200);
+    assert_eq!(
+        Some(pid(&home)),
+        second,
+        "an older binary uses the newer supervisor"
+    );
     with_newer(&["local", "stop"]);
 }
 
@@ -142,12 +168,19 @@ fn a_damaged_journal_is_named_with_its_place_and_the_way_out_works() {
         .error_json();
     assert_eq!(error["id"], "journal-damaged");
     let message = error["message"].as_str().expect("a message");
-    assert!(message.contains("/journal` is damaged at byte "), "{message}");
+    assert!(
+        message.contains("/journal` is damaged at byte "),
+        "{message}"
+    );
     assert_eq!(
         error["hints"][0],
         "restore the file from a backup, or start anew with `squad local prune --reset-journal`"
     );
-    assert_eq!(std::fs::read(&journal).expect("the journal"), bytes, "it is left alone");
+    assert_eq!(
+        std::fs::read(&journal).expect("the journal"),
+        bytes,
+        "it is left alone"
+    );
     home.squad(["local", "prune", "--reset-journal"]).success();
     let deployed = home.squad_in(&payments.directory, ["deploy"]).success();
     assert_eq!(deployed.line(), "2", "a number is never used again");
@@ -166,7 +199,10 @@ fn a_last_record_that_was_cut_off_is_repaired_and_said_in_the_log() {
     // The start of a record: what a loss of power leaves of one that was never acknowledged.
     torn.extend_from_slice(&whole[16..28]);
     std::fs::write(&journal, &torn).expect("a torn journal");
-    let status = home.squad(["status", "payments", "-o", "json"]).success().json();
+    let status = home
+        .squad(["status", "payments", "-o", "json"])
+        .success()
+        .json();
     assert_eq!(status["services"][0]["traffic"]["1"], 100);
     let log = std::fs::read_to_string(state(&home).join("supervisor.log")).expect("a log");
     assert!(
@@ -185,10 +221,18 @@ fn a_state_directory_that_cannot_be_written_is_named() {
     if std::fs::create_dir(parent.join("probe")).is_ok() {
         return skip(NAME, "this user may write everywhere (root)");
     }
-    let error = home.squad(["local", "start", "-o", "json"]).failure(1).error_json();
+    let error = home
+        .squad(["local", "start", "-o", "json"])
+        .failure(1)
+        .error_json();
     std::fs::set_permissions(&parent, std::fs::Permissions::from_mode(0o700)).expect("writable");
     assert_eq!(error["id"], "not-writable");
-    assert!(error["message"].as_str().expect("a message").contains("local/local"));
+    assert!(
+        error["message"]
+            .as_str()
+            .expect("a message")
+            .contains("local/local")
+    );
 }
 
 #[test]
@@ -199,7 +243,10 @@ fn a_state_directory_of_another_user_is_refused() {
     if std::os::unix::fs::chown(state(&home), Some(12_345), None).is_err() {
         return skip(NAME, "only root can give a directory away");
     }
-    let error = home.squad(["local", "start", "-o", "json"]).failure(7).error_json();
+    let error = home
+        .squad(["local", "start", "-o", "json"])
+        .failure(7)
+        .error_json();
     assert_eq!(error["id"], "foreign-owner");
     assert_eq!(error["retryable"], false);
 }
@@ -229,16 +276,25 @@ fn a_full_disk_changes_nothing_and_is_said() {
             .failure(1)
             .error_json();
         assert_eq!(error["id"], "disk-full", "{error}");
-        let status = home.squad(["status", "payments", "-o", "json"]).success().json();
+        let status = home
+            .squad(["status", "payments", "-o", "json"])
+            .success()
+            .json();
         assert_eq!(status["services"][0]["traffic"]["1"], 100);
-        assert_eq!(status["services"][0]["revisions"].as_array().map(Vec::len), Some(1));
+        assert_eq!(
+            status["services"][0]["revisions"].as_array().map(Vec::len),
+            Some(1)
+        );
         std::fs::remove_file(payments.directory.join("big")).expect("less");
         payments.version(&home, "3");
         let deployed = home.squad_in(&payments.directory, ["deploy"]).success();
         assert_eq!(deployed.line(), "2");
     });
     home.shut_down();
-    let unmounted = std::process::Command::new("umount").arg("-l").arg(&small).status();
+    let unmounted = std::process::Command::new("umount")
+        .arg("-l")
+        .arg(&small)
+        .status();
     assert!(unmounted.expect("umount runs").success());
     if let Err(panic) = outcome {
         std::panic::resume_unwind(panic);
@@ -253,7 +309,10 @@ fn prune_removes_what_neither_serves_nor_is_needed_to_go_back() {
         payments.version(&home, version);
         home.squad_in(&payments.directory, ["deploy"]).success();
     }
-    let pruned = home.squad(["local", "prune", "-o", "json"]).success().json();
+    let pruned = home
+        .squad(["local", "prune", "-o", "json"])
+        .success()
+        .json();
     assert_eq!(pruned["schema"], "squad.local-prune/v1");
     assert_eq!(pruned["revisions"], 2);
     let revisions = state(&home).join("services/payments/revisions");
@@ -263,7 +322,9 @@ fn prune_removes_what_neither_serves_nor_is_needed_to_go_back() {
         .collect();
     left.sort();
     assert_eq!(left, ["3", "4"]);
-    let rolled_back = home.squad_in(&payments.directory, ["rollback", "--yes"]).success();
+    let rolled_back = home
+        .squad_in(&payments.directory, ["rollback", "--yes"])
+        .success();
     assert_eq!(rolled_back.line(), "3");
 }
 
