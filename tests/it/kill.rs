@@ -66,7 +66,7 @@ impl Operation {
 #[derive(Debug, PartialEq, Eq)]
 struct End {
     status: String,
-    processes: usize,
+    processes: Vec<String>,
 }
 
 impl End {
@@ -74,7 +74,7 @@ impl End {
         if operation == Operation::New {
             return Self {
                 status: tree(home, &home.work()),
-                processes: 0,
+                processes: Vec::new(),
             };
         }
         let status = home.squad(["status", "payments", "--env", "local", "-o", "json"]);
@@ -82,9 +82,27 @@ impl End {
         let _intact = verified.success();
         Self {
             status: without_what_differs(&status.success(), home.root()),
-            processes: home.processes().len(),
+            processes: roles(&home.steady_processes()),
         }
     }
+}
+
+/// What the processes of a home are: the supervisor may run in the foreground below the tracer, or detached.
+fn roles(commands: &[String]) -> Vec<String> {
+    let mut roles: Vec<String> = commands
+        .iter()
+        .filter(|command| !command.contains("examples/tracer"))
+        .map(|command| {
+            let supervises = ["local start --foreground", "local supervise"];
+            if supervises.iter().any(|words| command.contains(words)) {
+                "the supervisor".to_owned()
+            } else {
+                command.clone()
+            }
+        })
+        .collect();
+    roles.sort();
+    roles
 }
 
 /// The status without ids, times, counts of requests and restarts.
@@ -167,23 +185,41 @@ fn run(operation: Operation, victim: Victim, kill_at: Option<u64>) -> (End, u64)
         }
         Victim::Supervisor => {
             let _stopped = home.squad(["local", "stop"]).success();
-            let supervisor = supervise(&home, &file, kill_at);
+            let mut supervisor = supervise(&home, &file, kill_at);
             // It may have been killed while it started: then this very command has to start another one.
             let first = home.squad_in(&directory, arguments);
-            let killed = tracer::read(&file).killed;
-            if !killed {
+            let trace = tracer::read(&file);
+            if !trace.killed {
                 assert_eq!(first.code, 0, "{}", first.transcript());
             }
-            again(&home, &directory, operation, killed || first.code != 0);
+            if kill_at.is_some() {
+                // A run in which the point is not reached ends right behind the operation.
+                end_by_force(&home, &mut supervisor);
+                again(&home, &directory, operation, true);
+            }
             let load = Load::start(port(&home), "/", 2, Duration::from_millis(5));
             load.wait_for_more(20);
             let _counts = load.stop_without_failures();
             let end = End::of(&home, operation);
             let _stopped = home.squad(["local", "stop"]);
-            finish(supervisor);
-            (end, tracer::read(&file).counted)
+            finish(&mut supervisor);
+            (end, trace.counted)
         }
     }
+}
+
+/// Kills the traced supervisor if it is still there, and waits for the end of its tracer.
+fn end_by_force(home: &Home, supervisor: &mut Child) {
+    if supervisor.try_wait().expect("ours").is_none() {
+        let status = home.squad(["local", "status", "-o", "json"]);
+        if let Some(id) = (status.code == 0)
+            .then(|| status.json()["pid"].as_u64())
+            .flatten()
+        {
+            crate::support::processes::kill(u32::try_from(id).expect("a process id"));
+        }
+    }
+    finish(supervisor);
 }
 
 /// Runs the same command once more: it finishes what was begun, or has nothing to do.
@@ -212,13 +248,12 @@ fn supervise(home: &Home, file: &Path, kill_at: Option<u64>) -> Child {
         if child.try_wait().expect("ours").is_some() {
             return Some(());
         }
-        let status = home.squad(["local", "status", "-o", "json"]);
-        (status.code == 0 && status.stdout.contains("running")).then_some(())
+        home.supervisor_answers().then_some(())
     });
     child
 }
 
-fn finish(mut supervisor: Child) {
+fn finish(supervisor: &mut Child) {
     wait_for(
         "the traced supervisor ends",
         Duration::from_secs(30),
@@ -277,7 +312,13 @@ fn converges(name: &str, operation: Operation, victim: Victim) {
                         std::panic::catch_unwind(|| run(operation, victim, Some(*point)).0);
                     let complaint = match result {
                         Ok(end) if end == wanted => continue,
-                        Ok(end) => format!("another end: {end:#?}\nwanted: {wanted:#?}"),
+                        Ok(end) if end.status == wanted.status => format!(
+                            "other processes: {:?}\nwanted: {:?}",
+                            end.processes, wanted.processes
+                        ),
+                        Ok(end) => {
+                            format!("another end: {}\nwanted: {}", end.status, wanted.status)
+                        }
                         Err(panic) => panic
                             .downcast_ref::<String>()
                             .map_or("a panic", String::as_str)

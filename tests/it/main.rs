@@ -23,6 +23,7 @@ mod docs;
 mod errors;
 mod generated;
 mod harness;
+mod invoke;
 mod kill;
 mod layers;
 mod new;

@@ -147,8 +147,7 @@ fn what_the_supervisor_acknowledges_is_on_the_disk() {
         .spawn()
         .expect("the tracer");
     wait_for("the supervisor answers", Duration::from_secs(30), || {
-        let status = home.squad(["local", "status", "-o", "json"]);
-        (status.code == 0 && status.stdout.contains("running")).then_some(())
+        home.supervisor_answers().then_some(())
     });
     let deploy = ["deploy", "--env", "local", "--yes"];
     let _deployed = home.squad_in(&service.directory, deploy).success();

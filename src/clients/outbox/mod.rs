@@ -1,4 +1,4 @@
-//! The local outbox of an audit log: events are durable here before anything else happens, and leave when the log
+//! The local outbox of an audit log: events are written here before anything else happens, and leave when the log
 //! has them.
 //!
 //! `outbox.jsonl` is appended to with one write for each line and synced before anyone relies on it. A torn last line was never relied

@@ -1,6 +1,6 @@
 //! The audit log of one environment, opened for writing: intents before, outcomes after, and what can be read from it.
 //!
-//! An event is first durable in the local outbox, then in the log. What goes forward waits for the log; a brake
+//! An event is first in the local outbox, then in the log. What goes forward waits for the log; a brake
 //! waits for the outbox alone. Nothing here decides what is recorded, and nothing here prints.
 
 mod append;

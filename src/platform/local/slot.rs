@@ -245,7 +245,10 @@ async fn becomes_ready(
         return Ok(());
     }
     if let Some(pool) = &runner.pool {
-        return pool.slot_ready(slot).await.map_err(|failure| failure.to_string());
+        return pool
+            .slot_ready(slot)
+            .await
+            .map_err(|failure| failure.to_string());
     }
     sleep(WORKER_LIVES).await;
     Ok(())

@@ -259,6 +259,34 @@ impl Home {
         processes::below(self.root())
     }
 
+    /// Whether the local platform's supervisor answers.
+    pub(crate) fn supervisor_answers(&self) -> bool {
+        let status = self.squad(["local", "status", "-o", "json"]);
+        status.code == 0 && status.json()["running"] == true
+    }
+
+    /// The processes once none has come or gone for half a second, as their redacted command lines in order.
+    #[track_caller]
+    pub(crate) fn steady_processes(&self) -> Vec<String> {
+        let (mut before, mut same) = (Vec::new(), 0);
+        wait::wait_for(
+            "processes stop coming and going",
+            Duration::from_secs(30),
+            || {
+                let now = self.processes();
+                same = if now == before { same + 1 } else { 0 };
+                before = now;
+                (same > 25).then_some(())
+            },
+        );
+        let mut commands: Vec<String> = before
+            .iter()
+            .map(|process| super::output::redact(&process.command, self.root()))
+            .collect();
+        commands.sort();
+        commands
+    }
+
     /// Stops the supervisor and waits until no process of this home is left; what is left is killed and
     /// returned.
     pub(crate) fn shut_down(&self) -> Vec<processes::Process> {

@@ -1,5 +1,6 @@
 //! Which processes belong to a home: read from `/proc`, so Linux only; elsewhere nothing is found.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// One process of a home.
@@ -11,11 +12,15 @@ pub(crate) struct Process {
     pub(crate) command: String,
 }
 
-/// The processes whose environment, arguments or working directory name something below `root`. Zombies are
-/// not counted: they only wait for a parent that reads their exit code.
+/// The processes whose environment, arguments or working directory name something below `root`, and squad's own
+/// processes directly above or below them (a watcher names nothing). Zombies are not counted: they only wait for
+/// a parent that reads their exit code.
 pub(crate) fn below(root: &Path) -> Vec<Process> {
     let needle = format!("{}/", root.display());
     let mut found = Vec::new();
+    // squad's processes that name nothing: parent and process.
+    let mut silent = Vec::new();
+    let mut parents: BTreeMap<u32, u32> = BTreeMap::new();
     let Ok(entries) = std::fs::read_dir("/proc") else {
         return found;
     };
@@ -39,18 +44,37 @@ pub(crate) fn below(root: &Path) -> Vec<Process> {
         let belongs = command.contains(&needle)
             || directory.starts_with(root)
             || read("environ").contains(&needle);
-        // After the name in parentheses comes the state; Z is a zombie, X is dead.
-        let gone = read("stat")
-            .rsplit(") ")
-            .next()
-            .is_none_or(|rest| rest.starts_with(['Z', 'X']));
-        if belongs && !gone {
-            found.push(Process {
-                id,
-                command: command.trim_end().to_owned(),
-            });
+        // After the name in parentheses come the state (Z is a zombie, X is dead) and the parent.
+        let stat = read("stat");
+        let mut rest = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+        let state = rest.next().unwrap_or_default();
+        if state.is_empty() || state.starts_with(['Z', 'X']) {
+            continue;
+        }
+        let parent = rest.next().and_then(|text| text.parse().ok()).unwrap_or(0);
+        parents.insert(id, parent);
+        let process = Process {
+            id,
+            command: command.trim_end().to_owned(),
+        };
+        let executable = std::fs::read_link(entry.path().join("exe")).unwrap_or_default();
+        if belongs {
+            found.push(process);
+        } else if executable == Path::new(super::SQUAD) {
+            silent.push(process);
         }
     }
+    let belongs = |id: u32| found.iter().any(|process| process.id == id);
+    silent.retain(|process| {
+        let above = parents
+            .get(&process.id)
+            .is_some_and(|parent| belongs(*parent));
+        above
+            || parents
+                .iter()
+                .any(|(child, parent)| *parent == process.id && belongs(*child))
+    });
+    found.extend(silent);
     found.sort_by_key(|process| process.id);
     found
 }

@@ -1,22 +1,21 @@
 //! Request ids, trace ids and times in the forms that AWS uses.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
 
 /// Random bytes from the system's generator.
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // A failure would need a kernel without random numbers; an id of zeros is then still a valid id.
-    drop(aws_lc_rs::rand::fill(&mut bytes));
+    aws_lc_rs::rand::fill(&mut bytes).unwrap_or_default();
     bytes
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        drop(write!(text, "{byte:02x}"));
-        text
-    })
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 0xf])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
 }
 
 /// A new request id: a version 4 UUID (RFC 9562 §5.4), as AWS uses.

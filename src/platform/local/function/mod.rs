@@ -32,7 +32,7 @@ use crate::domain::release::RevisionNumber;
 
 pub(crate) use failure::InitFailure;
 pub(crate) use pool::FunctionPool;
-pub(crate) use start::{Unsupported, start_command};
+pub(crate) use start::start_command;
 
 /// The largest event and the largest response: 6 MiB, AWS Lambda quotas, "Invocation payload (request and
 /// response): 6 MB each for request and response (synchronous)".

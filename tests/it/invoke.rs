@@ -1,0 +1,261 @@
+//! `squad invoke`, on functions with a runtime of their own: a `bootstrap` in Python that needs no package.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+use snapbox::str;
+
+use crate::support::{Home, TestService, get, request};
+
+/// A runtime for `provided.al2023`: what a `bootstrap` has to do, in 30 lines.
+const BOOTSTRAP: &str = r#"#!/usr/bin/env python3
+import http.client, json, os, time
+
+connection = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+
+
+def send(method, path, body=None):
+    connection.request(method, "/2018-06-01/runtime/" + path, body)
+    answer = connection.getresponse()
+    return answer.headers, json.loads(answer.read())
+
+
+BROKEN = False
+if BROKEN:
+    report = {"errorType": "Runtime.ImportModuleError", "errorMessage": "no module `nowhere`"}
+    send("POST", "init/error", json.dumps(report))
+    raise SystemExit(1)
+
+while True:
+    headers, event = send("GET", "invocation/next")
+    invocation = "invocation/" + headers["Lambda-Runtime-Aws-Request-Id"]
+    print("got an event", flush=True)
+    do = event.get("do") if isinstance(event, dict) else None
+    if do == "sleep":
+        time.sleep(60)
+    if do == "exit":
+        os._exit(3)
+    if do == "fail":
+        report = {"errorType": "ValueError", "errorMessage": "no such receipt", "stackTrace": ["  app.py line 3"]}
+        send("POST", invocation + "/error", json.dumps(report))
+        continue
+    send("POST", invocation + "/response", json.dumps({"version": "one", "event": event}))
+"#;
+
+/// A function `receipts`, committed, in `~/w/receipts`.
+fn function(home: &Home) -> PathBuf {
+    let directory = home.work().join("receipts");
+    home.write(
+        directory.join("squad.toml"),
+        r#"schema = 1
+[service]
+name = "receipts"
+kind = "function"
+[function]
+runtime = "provided.al2023"
+handler = "app.handler"
+role = "arn:aws:iam::123456789012:role/receipts"
+timeout = "1s"
+[[route]]
+name = "get-receipt"
+method = "GET"
+path = "/receipts/{id}"
+"#,
+    );
+    bootstrap(home, BOOTSTRAP);
+    home.commit_all(&directory, "a function");
+    directory
+}
+
+fn bootstrap(home: &Home, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    let path = home.write(home.work().join("receipts/bootstrap"), text);
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+}
+
+fn deploy(home: &Home, directory: &PathBuf) {
+    home.squad_in(directory, ["deploy", "--yes"]).success();
+}
+
+#[test]
+fn a_function_is_called_in_all_its_moods() {
+    let home = Home::new();
+    let directory = function(&home);
+    deploy(&home, &directory);
+    let invoke = |payload: &str| home.squad_in(&directory, ["invoke", "--payload", payload]);
+
+    // To a program, standard output is what the function returned, byte for byte.
+    let answer = invoke(r#"{"b":1,"a":2.50}"#).success();
+    assert_eq!(
+        answer.stdout,
+        "{\"version\": \"one\", \"event\": {\"b\": 1, \"a\": 2.5}}\n"
+    );
+    let mut lines = answer.stderr.lines();
+    assert_eq!(lines.next(), Some("  got an event"));
+    assert!(
+        lines
+            .next()
+            .expect("a line")
+            .starts_with("revision 1 answered in ")
+    );
+    assert_eq!(lines.next(), None);
+
+    let failed = invoke(r#"{"do":"fail"}"#).failure(1);
+    assert_eq!(failed.stdout, "");
+    failed.assert(str![[r#"
+›   got an event
+› {"errorType": "ValueError", "errorMessage": "no such receipt", "stackTrace": ["  app.py line 3"]}
+› error: cannot invoke `receipts`: it failed with ValueError (revision 1)
+›   no such receipt
+›     app.py line 3
+› hint: read its log: `squad logs receipts --revision 1`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/function-error.md
+[exit 1]
+
+"#]]);
+
+    for (payload, wanted) in [
+        (
+            r#"{"do":"sleep"}"#,
+            "Error: Task timed out after 1.00 seconds",
+        ),
+        (
+            r#"{"do":"exit"}"#,
+            "Error: Runtime exited with error: exit status 3",
+        ),
+    ] {
+        let failed = home
+            .squad_in(&directory, ["invoke", "-o", "json", "--payload", payload])
+            .failure(1);
+        let document = failed.json();
+        assert_eq!(document["schema"], "squad.invoke/v1");
+        assert_eq!(document["error"], "Unhandled");
+        let message = document["payload"]["errorMessage"]
+            .as_str()
+            .expect("a text");
+        assert!(message.ends_with(wanted), "{message}");
+        let error = failed.error_json();
+        assert_eq!(
+            (&error["id"], &error["exit_code"]),
+            (&json!("function-error"), &json!(1))
+        );
+        // The process is started again: the next call works, and from standard input too.
+        let mut command = home.command(["invoke", "--payload-file", "-", "-q"]);
+        command
+            .current_dir(&directory)
+            .stdin(std::process::Stdio::from(
+                std::fs::File::open(home.write(home.work().join("event.json"), "[1]"))
+                    .expect("a file"),
+            ));
+        let answer = home.run(&mut command).success();
+        assert_eq!(answer.stdout, "{\"version\": \"one\", \"event\": [1]}\n");
+        assert_eq!(answer.stderr, "");
+    }
+}
+
+#[test]
+fn what_cannot_be_called_says_what_to_do_instead() {
+    let home = Home::new();
+    let directory = function(&home);
+    home.squad_in(&directory, ["invoke"]).assert(str![[r#"
+› error: cannot invoke `receipts`: it was never deployed here
+› hint: deploy it with `squad deploy receipts`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/nothing-live.md
+[exit 1]
+
+"#]]);
+    deploy(&home, &directory);
+    home.squad_in(&directory, ["invoke", "--payload", "hello"])
+        .assert(str![[r#"
+› error: cannot invoke `receipts`: the payload is not JSON: expected value at line 1 column 1
+› hint: a text needs double quotes of its own: `--payload '"text"'`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/payload-not-json.md
+[exit 2]
+
+"#]]);
+    home.squad_in(&directory, ["invoke", "--revision", "9"])
+        .assert(str![[r#"
+› error: cannot invoke `receipts`: there is no revision 9
+›   there are: 1
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-such-revision.md
+[exit 2]
+
+"#]]);
+    let service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy", "--yes"])
+        .success();
+    let refused = home.squad_in(&service.directory, ["invoke"]).failure(2);
+    let mut lines = refused.stderr.lines();
+    assert_eq!(
+        lines.next(),
+        Some("error: cannot invoke `payments`: it is an HTTP service")
+    );
+    let hint = lines.next().expect("a hint");
+    assert!(
+        hint.starts_with("hint: send it a request: `curl http://127.0.0.1:"),
+        "{hint}"
+    );
+}
+
+#[test]
+fn a_function_answers_http_and_a_broken_one_never_gets_traffic() {
+    let home = Home::new();
+    let directory = function(&home);
+    deploy(&home, &directory);
+    let status = home
+        .squad_in(&directory, ["status", "-o", "json"])
+        .success()
+        .json();
+    let address = status["services"][0]["address"]
+        .as_str()
+        .expect("an address")
+        .to_owned();
+    let port: u16 = address
+        .rsplit(':')
+        .next()
+        .and_then(|port| port.parse().ok())
+        .expect("a port");
+
+    let answer = get(port, "/receipts/a%2Fb?x=1");
+    assert_eq!(answer.status, 200);
+    let event: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
+    let event = &event["event"];
+    assert_eq!(event["routeKey"], "GET /receipts/{id}");
+    assert_eq!(event["rawPath"], "/receipts/a%2Fb");
+    assert_eq!(event["pathParameters"], json!({"id": "a/b"}));
+    assert_eq!(event["queryStringParameters"], json!({"x": "1"}));
+    let answer = request(
+        port,
+        "PUT",
+        "/else",
+        &[("content-type", "text/plain")],
+        b"hi",
+    )
+    .expect("an answer");
+    let event: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
+    assert_eq!(
+        (&event["event"]["routeKey"], &event["event"]["body"]),
+        (&json!("$default"), &json!("hi"))
+    );
+
+    bootstrap(&home, &BOOTSTRAP.replace("BROKEN = False", "BROKEN = True"));
+    home.commit_all(&directory, "break it");
+    let failed = home.squad_in(&directory, ["deploy", "--yes"]).failure(1);
+    assert!(
+        failed
+            .stderr
+            .contains("Runtime.ImportModuleError: no module `nowhere`"),
+        "{}",
+        failed.stderr
+    );
+    assert_eq!(get(port, "/receipts/1").status, 200);
+    // Nor can it be called by its number.
+    let failed = home
+        .squad_in(&directory, ["invoke", "--revision", "2"])
+        .failure(1);
+    let first = failed.stderr.lines().next();
+    assert_eq!(
+        first,
+        Some("error: cannot invoke `receipts`: revision 2 does not start")
+    );
+}
