@@ -25,7 +25,7 @@ pub(crate) use answers::{Answer, Answers, Problem, Question, QuestionKind};
 pub(crate) use manifest::Manifest;
 pub(crate) use reader::Mistake;
 pub(crate) use render::render;
-pub(crate) use tree::{Class, Tree};
+pub(crate) use tree::Class;
 
 /// The end of the name of a file that is rendered; all others are copied.
 const SUFFIX: &str = ".tmpl";

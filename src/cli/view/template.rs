@@ -192,10 +192,19 @@ pub(crate) fn good(context: &Context, template: &Template, report: &Report) {
         return;
     }
     output.out(&format!(
-        "{} {}: no mistakes in {files} files, {questions} questions and {} test renders",
-        manifest.name, manifest.version, report.renders
+        "{} {}: no mistakes in {}, {} and {}",
+        manifest.name,
+        manifest.version,
+        counted(files, "file"),
+        counted(questions, "question"),
+        counted(report.renders, "test render")
     ));
     if report.renders == 0 {
         output.hint("add answers as tests/<name>.toml, so that each of them is rendered");
     }
+}
+
+fn counted(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }
