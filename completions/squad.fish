@@ -46,11 +46,14 @@ complete -c squad -n "__fish_squad_needs_command" -f -a "env" -d 'Look at the en
 complete -c squad -n "__fish_squad_needs_command" -f -a "help" -d 'Show the help of a command, or a page about a topic'
 complete -c squad -n "__fish_squad_needs_command" -f -a "history" -d 'Show what changed, who did it and how it ended'
 complete -c squad -n "__fish_squad_needs_command" -f -a "invoke" -d 'Call a function once and print what it returns'
+complete -c squad -n "__fish_squad_needs_command" -f -a "local" -d 'Look after the services that run on this machine'
 complete -c squad -n "__fish_squad_needs_command" -f -a "logs" -d 'Show what a service wrote'
 complete -c squad -n "__fish_squad_needs_command" -f -a "man" -d 'Print a manual page in roff'
+complete -c squad -n "__fish_squad_needs_command" -f -a "new" -d 'Make a new service from a template'
 complete -c squad -n "__fish_squad_needs_command" -f -a "org" -d 'Manage the orgs that this machine knows'
 complete -c squad -n "__fish_squad_needs_command" -f -a "rollback" -d 'Put all traffic back on the last revision that served healthily'
 complete -c squad -n "__fish_squad_needs_command" -f -a "status" -d 'Show what is live, and how it is'
+complete -c squad -n "__fish_squad_needs_command" -f -a "template" -d 'Show and check the templates that `squad new` makes services from'
 complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -l org -d 'Org: a name, a directory or a git URL' -r
 complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -l env -d 'Environment' -r
 complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
@@ -293,6 +296,122 @@ complete -c squad -n "__fish_squad_using_subcommand invoke" -s q -l quiet -d 'Er
 complete -c squad -n "__fish_squad_using_subcommand invoke" -s v -l verbose -d 'Say more (can be repeated)'
 complete -c squad -n "__fish_squad_using_subcommand invoke" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c squad -n "__fish_squad_using_subcommand invoke" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "start" -d 'Start the local platform, with everything that had traffic'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "stop" -d 'Let requests end, then stop the local platform and all services on it'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "status" -d 'Show the local platform and the services on it'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "prune" -d 'Remove revisions that neither serve nor are needed for a rollback, and old log files'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "supervise" -d 'Run the supervisor; started by the command that needs it'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "watch" -d 'Run a process for the supervisor'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "exec" -d 'Become a process for a watcher'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from start" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from start" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from start" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from start" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from start" -l foreground -d 'Stay in the foreground, for a service manager; Ctrl-C or SIGTERM drains and ends it'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from start" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from start" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from start" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from start" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from start" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from start" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from stop" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from stop" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from stop" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from stop" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from stop" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from stop" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from stop" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from stop" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from stop" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from stop" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from status" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from status" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from status" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from status" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from status" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from status" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from status" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from prune" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from prune" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from prune" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from prune" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from prune" -l reset-journal -d 'Move a damaged journal aside instead: the services have to be deployed again'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from prune" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from prune" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from prune" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from prune" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from prune" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -l directory -d 'State directory of the environment' -r -F
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -l runtime -d 'Directory for sockets' -r -F
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -l name -d 'Name of the environment' -r
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -s V -l version -d 'Print version'
 complete -c squad -n "__fish_squad_using_subcommand logs" -l revision -d 'Of this revision only' -r
 complete -c squad -n "__fish_squad_using_subcommand logs" -l since -d 'Not older than this' -r
 complete -c squad -n "__fish_squad_using_subcommand logs" -l tail -d 'The newest so many lines; 0 = all that are kept' -r
@@ -323,6 +442,22 @@ complete -c squad -n "__fish_squad_using_subcommand man" -s q -l quiet -d 'Error
 complete -c squad -n "__fish_squad_using_subcommand man" -s v -l verbose -d 'Say more (can be repeated)'
 complete -c squad -n "__fish_squad_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c squad -n "__fish_squad_using_subcommand man" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand new" -l set -d 'Answer a question of the template (can be repeated)' -r
+complete -c squad -n "__fish_squad_using_subcommand new" -l answers -d 'Take answers from a TOML file; --set comes first' -r -F
+complete -c squad -n "__fish_squad_using_subcommand new" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand new" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand new" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand new" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand new" -l no-git -d 'Make no git repository'
+complete -c squad -n "__fish_squad_using_subcommand new" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand new" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand new" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand new" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand new" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand new" -s V -l version -d 'Print version'
 complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh show use" -l org -d 'Org: a name, a directory or a git URL' -r
 complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh show use" -l env -d 'Environment' -r
 complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh show use" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
@@ -368,6 +503,7 @@ complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcomm
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more (can be repeated)'
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from refresh" -l org -d 'Org: a name, a directory or a git URL' -r
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from refresh" -l env -d 'Environment' -r
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from refresh" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
 json\t'For programs'"
@@ -380,6 +516,7 @@ complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcomm
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from refresh" -s v -l verbose -d 'Say more (can be repeated)'
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from refresh" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from refresh" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from show" -l org -d 'Org: a name, a directory or a git URL' -r
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from show" -l env -d 'Environment' -r
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from show" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
 json\t'For programs'"
@@ -392,6 +529,7 @@ complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcomm
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say more (can be repeated)'
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from use" -l org -d 'Org: a name, a directory or a git URL' -r
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from use" -l env -d 'Environment' -r
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from use" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
 json\t'For programs'"
@@ -438,3 +576,58 @@ complete -c squad -n "__fish_squad_using_subcommand status" -s q -l quiet -d 'Er
 complete -c squad -n "__fish_squad_using_subcommand status" -s v -l verbose -d 'Say more (can be repeated)'
 complete -c squad -n "__fish_squad_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c squad -n "__fish_squad_using_subcommand status" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand template; and not __fish_seen_subcommand_from lint list show" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand template; and not __fish_seen_subcommand_from lint list show" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand template; and not __fish_seen_subcommand_from lint list show" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand template; and not __fish_seen_subcommand_from lint list show" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand template; and not __fish_seen_subcommand_from lint list show" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand template; and not __fish_seen_subcommand_from lint list show" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand template; and not __fish_seen_subcommand_from lint list show" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand template; and not __fish_seen_subcommand_from lint list show" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand template; and not __fish_seen_subcommand_from lint list show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand template; and not __fish_seen_subcommand_from lint list show" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand template; and not __fish_seen_subcommand_from lint list show" -f -a "lint" -d 'Check a template: its manifest, variables, questions, paths and test renders'
+complete -c squad -n "__fish_squad_using_subcommand template; and not __fish_seen_subcommand_from lint list show" -f -a "list" -d 'List the built-in templates'
+complete -c squad -n "__fish_squad_using_subcommand template; and not __fish_seen_subcommand_from lint list show" -f -a "show" -d 'Show the questions and the files of a template'
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from lint" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from lint" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from lint" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from lint" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from lint" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from lint" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from lint" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from lint" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from lint" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from lint" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from list" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from list" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from list" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from list" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from list" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from list" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from show" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from show" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from show" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from show" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from show" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from show" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
