@@ -117,11 +117,6 @@ impl Output {
         }
     }
 
-    /// Text or JSON.
-    pub(crate) fn format(&self) -> Format {
-        self.settings.format
-    }
-
     /// Whether the answer is JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.settings.format == Format::Json
