@@ -147,10 +147,6 @@ pub(crate) struct Directories {
 
 impl Env {
     /// Reads the process's environment. Names that are not UTF-8 are passed over.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that reads the environment"
-    )]
     pub(crate) fn read() -> Self {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))

@@ -1,5 +1,4 @@
 #![doc = include_str!("../docs/architecture.md")]
-
 #![cfg_attr(
     test,
     allow(

@@ -198,7 +198,7 @@ impl Output {
             self.closed.store(true, Ordering::Relaxed);
             if error.kind() != io::ErrorKind::BrokenPipe {
                 // Only the first reason is kept.
-                let _ = self.lost.set(error.to_string());
+                drop(self.lost.set(error.to_string()));
             }
         }
     }

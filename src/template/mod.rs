@@ -168,7 +168,10 @@ pub(crate) fn toml_text(text: &str) -> String {
             '\n' => quoted.push_str("\\n"),
             '\t' => quoted.push_str("\\t"),
             '\r' => quoted.push_str("\\r"),
-            c if c.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c if c.is_control() => {
+                let escape = format!("\\u{:04X}", u32::from(c));
+                quoted.push_str(&escape);
+            }
             c => quoted.push(c),
         }
     }

@@ -6,7 +6,7 @@ use super::super::context::Context;
 use crate::output::table::{Align, render};
 use crate::output::{Style, sanitize};
 use crate::template::lint::Report;
-use crate::template::{Answer, Question, QuestionKind, Template};
+use crate::template::{Answer, Question, QuestionKind, SourceFile, Template};
 
 /// One template, as far as a list says it.
 #[derive(Debug, Serialize)]
@@ -126,7 +126,7 @@ pub(crate) fn show(context: &Context, template: &Template) {
             listed: listed(template),
             engine: manifest.engine,
             questions: manifest.questions.iter().map(asked).collect(),
-            files: template.files.iter().map(|file| file.stem()).collect(),
+            files: template.files.iter().map(SourceFile::stem).collect(),
         });
         return;
     }
