@@ -208,17 +208,6 @@ impl Env {
         })
     }
 
-    /// All variables with this prefix, in order of their names.
-    pub(crate) fn with_prefix<'a>(
-        &'a self,
-        prefix: &'a str,
-    ) -> impl Iterator<Item = (&'a str, &'a str)> {
-        self.variables
-            .iter()
-            .filter(move |(name, _)| name.starts_with(prefix))
-            .filter_map(|(name, value)| Some((name.as_str(), value.to_str()?)))
-    }
-
     /// Everything, as it is to be handed to child processes.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &OsString)> {
         self.variables

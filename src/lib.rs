@@ -1,5 +1,14 @@
 #![doc = include_str!("../docs/architecture.md")]
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        clippy::allow_attributes,
+        reason = "tests write files and start programs"
+    )
+)]
+
 mod cli;
 mod clients;
 mod clock;

@@ -68,10 +68,7 @@ impl Drop for Group {
     fn drop(&mut self) {
         if let Some(id) = self.0 {
             // Nobody is left to be killed when this fails.
-            drop(rustix::process::kill_process_group(
-                id,
-                rustix::process::Signal::KILL,
-            ));
+            _ = rustix::process::kill_process_group(id, rustix::process::Signal::KILL);
         }
     }
 }

@@ -26,6 +26,7 @@ mod harness;
 mod invoke;
 mod kill;
 mod layers;
+mod local;
 mod new;
 mod new_refusals;
 mod org;
