@@ -140,7 +140,7 @@ complete -c squad -n "__fish_squad_using_subcommand config; and not __fish_seen_
 complete -c squad -n "__fish_squad_using_subcommand config; and not __fish_seen_subcommand_from check show" -s v -l verbose -d 'Say more (can be repeated)'
 complete -c squad -n "__fish_squad_using_subcommand config; and not __fish_seen_subcommand_from check show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c squad -n "__fish_squad_using_subcommand config; and not __fish_seen_subcommand_from check show" -s V -l version -d 'Print version'
-complete -c squad -n "__fish_squad_using_subcommand config; and not __fish_seen_subcommand_from check show" -f -a "check" -d 'Check every squad.toml of the workspace and the org\'s file, and report all mistakes'
+complete -c squad -n "__fish_squad_using_subcommand config; and not __fish_seen_subcommand_from check show" -f -a "check" -d 'Check all files of the configuration and report every mistake'
 complete -c squad -n "__fish_squad_using_subcommand config; and not __fish_seen_subcommand_from check show" -f -a "show" -d 'Show every effective value of a service'
 complete -c squad -n "__fish_squad_using_subcommand config; and __fish_seen_subcommand_from check" -l org -d 'Org: a name, a directory or a git URL' -r
 complete -c squad -n "__fish_squad_using_subcommand config; and __fish_seen_subcommand_from check" -l env -d 'Environment' -r
@@ -312,7 +312,7 @@ complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_s
 complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "start" -d 'Start the local platform, with everything that had traffic'
 complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "stop" -d 'Let requests end, then stop the local platform and all services on it'
 complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "status" -d 'Show the local platform and the services on it'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "prune" -d 'Remove revisions that neither serve nor are needed for a rollback, and old log files'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "prune" -d 'Remove revisions that no rollback needs, and old log files'
 complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "supervise" -d 'Run the supervisor; started by the command that needs it'
 complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "watch" -d 'Run a process for the supervisor'
 complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "exec" -d 'Become a process for a watcher'

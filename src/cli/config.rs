@@ -25,7 +25,7 @@ enum Verb {
     Show(Show),
 }
 
-/// Check every squad.toml of the workspace and the org's file, and report all mistakes
+/// Check all files of the configuration and report every mistake
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  $ squad config check\n  $ squad config check --org ../acme-org"

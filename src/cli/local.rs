@@ -54,7 +54,7 @@ struct StopArgs {}
   $ squad local status -o json")]
 struct StatusArgs {}
 
-/// Remove revisions that neither serve nor are needed for a rollback, and old log files
+/// Remove revisions that no rollback needs, and old log files
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   $ squad local prune

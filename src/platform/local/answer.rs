@@ -13,7 +13,7 @@ use crate::domain::release::RevisionNumber;
 use crate::platform::{Error, Invocation, LogLine, LogQuery};
 
 use super::function::{InvokeOptions, Refused};
-use super::host::Tell;
+use super::host::{Host, Tell};
 use super::log::{self, OWN};
 use super::protocol::{Frame, Request};
 use super::supervisor::{Supervisor, unless_stopping};
@@ -51,7 +51,9 @@ pub(super) async fn answer(
             .await
         }
         Request::Prepare { service, revision } => {
-            let host = supervisor.service(&service);
+            let host = known(supervisor, &service, revision)
+                .await
+                .map_err(failed)?;
             done(
                 frames,
                 &host.prepare(revision, &tell).await.map_err(failed)?,
@@ -63,15 +65,23 @@ pub(super) async fn answer(
             token,
             commit,
         } => {
-            let host = supervisor.service(&service);
+            // A service that was never published has no revision that could take traffic.
+            let first = commit.split.revisions().first().copied();
+            let host = known(supervisor, &service, first.unwrap_or(RevisionNumber(0)))
+                .await
+                .map_err(failed)?;
             done(frames, &host.commit(token, *commit).await.map_err(failed)?).await
         }
         Request::Retire { service, revision } => {
-            let host = supervisor.service(&service);
+            let host = known(supervisor, &service, revision)
+                .await
+                .map_err(failed)?;
             done(frames, &host.retire(revision).await.map_err(failed)?).await
         }
         Request::Diagnose { service, revision } => {
-            let host = supervisor.service(&service);
+            let host = known(supervisor, &service, revision)
+                .await
+                .map_err(failed)?;
             done(frames, &host.diagnose(revision).await.map_err(failed)?).await
         }
         Request::Follow { service, query } => follow(supervisor, &service, query, frames).await,
@@ -92,6 +102,22 @@ pub(super) async fn answer(
     }
 }
 
+/// The host of a service that was published; `revision` is what cannot be there otherwise.
+async fn known(
+    supervisor: &Supervisor,
+    service: &ServiceName,
+    revision: RevisionNumber,
+) -> Result<Arc<Host>, Error> {
+    let host = supervisor.known_host(service).await;
+    host.ok_or(Error::NoRevision(revision))
+}
+
+/// The same where no revision is asked for.
+async fn published(supervisor: &Supervisor, service: &ServiceName) -> Result<Arc<Host>, Error> {
+    let host = supervisor.known_host(service).await;
+    host.ok_or_else(|| Error::Invalid(format!("`{service}` was never deployed here")))
+}
+
 async fn done(frames: &Sender<Frame>, answer: &(impl Serialize + Sync)) -> Result<(), Failure> {
     let value = serde_json::to_value(answer)
         .map_err(|error| Failure::Unreachable(format!("its answer cannot be written: {error}")))?;
@@ -105,7 +131,7 @@ async fn follow(
     query: LogQuery,
     frames: &Sender<Frame>,
 ) -> Result<(), Failure> {
-    let (files, mut lines) = supervisor.service(service).log().follow();
+    let (files, mut lines) = published(supervisor, service).await?.log().follow();
     drop(frames.send(Frame::Files(files)).await);
     loop {
         let line = tokio::select! {
@@ -141,7 +167,7 @@ async fn invoke(
     // Without randomness every invocation goes to the first revision, which is still a right answer.
     drop(aws_lc_rs::rand::fill(&mut ticket));
     let [ticket] = ticket;
-    let host = supervisor.service(service);
+    let host = published(supervisor, service).await?;
     let (revision, pool) = host.function(revision, ticket % 100).await?;
     let options = InvokeOptions {
         wait: FREE_PROCESS,

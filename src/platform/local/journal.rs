@@ -40,7 +40,7 @@ pub(super) struct Journal {
     /// Where the next record begins.
     end: u64,
     last: Checksum,
-    /// Length of the file when it was last compacted or opened.
+    /// Length of the file when it was last compacted: that of its first record.
     compacted: u64,
     /// A failed write could not be taken back: what is on the disk is not known, so nothing is written any more.
     broken: bool,
@@ -100,6 +100,7 @@ impl Journal {
         let mut offset = MAGIC.len();
         let mut last = [0; 8];
         let mut repaired = None;
+        let mut first = None;
         while let Some(rest) = bytes.get(offset..).filter(|rest| !rest.is_empty()) {
             match read_record(rest, last) {
                 Scanned::Record { json, checksum } => {
@@ -107,6 +108,7 @@ impl Journal {
                         .map_err(|error| corrupt(offset, format!("it cannot be read: {error}")))?;
                     apply(record).map_err(|reason| corrupt(offset, reason))?;
                     offset += HEADER + json.len();
+                    first = first.or(Some(offset as u64));
                     last = checksum;
                 }
                 Scanned::Torn if offset > MAGIC.len() => {
@@ -134,7 +136,7 @@ impl Journal {
             file,
             end,
             last,
-            compacted: end,
+            compacted: first.unwrap_or(end),
             broken: false,
         };
         Ok((journal, repaired))

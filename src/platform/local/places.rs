@@ -52,7 +52,14 @@ impl Place {
 
 /// Makes a directory that only this user can enter, or checks that it is one.
 pub(super) fn make(path: &Path) -> Result<()> {
+    let new: Vec<&Path> = path
+        .ancestors()
+        .take_while(|ancestor| ancestor.symlink_metadata().is_err())
+        .collect();
     fs::create_private_dir(path)?;
+    for parent in new.iter().filter_map(|path| path.parent()) {
+        fs::sync_dir(parent)?;
+    }
     let metadata = path.symlink_metadata().map_err(at("look at", path))?;
     if metadata.uid() != rustix::process::getuid().as_raw() || !metadata.is_dir() {
         return Err(Error::ForeignOwner(path.to_owned()));

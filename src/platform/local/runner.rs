@@ -222,6 +222,8 @@ impl Runner {
         });
         // An error means that nobody is left who could change it.
         drop(gone.await);
+        self.phases
+            .send_modify(|phases| phases.fill(Phase::Stopped));
     }
 
     /// Lets the requests that are under way end, then stops it.

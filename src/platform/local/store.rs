@@ -66,6 +66,7 @@ impl Store {
             fs::create_private_dir(parent)?;
             fs::sync_dir(&self.service(service))?;
             fs::sync_dir(&self.root)?;
+            fs::sync_dir(self.root.parent().unwrap_or(&self.root))?;
         }
         fs::rename_durably(&staged.path, &to)?;
         Ok(())

@@ -208,7 +208,7 @@ impl Supervisor {
     }
 
     /// The host of a service that was published, if it was.
-    async fn known_host(&self, name: &ServiceName) -> Option<Arc<Host>> {
+    pub(super) async fn known_host(&self, name: &ServiceName) -> Option<Arc<Host>> {
         let known = self
             .shared
             .ledger
@@ -360,7 +360,7 @@ impl Supervisor {
         }
     }
 
-    /// The host of a service, whether it was ever published or not.
+    /// The host of a service that may be published for the first time.
     pub(super) fn service(&self, name: &ServiceName) -> Arc<Host> {
         self.host(name)
     }

@@ -87,13 +87,13 @@ pub(crate) fn watch(executable: &Path) -> io::Result<()> {
     // A supervisor that is gone already shows as the end of its orders.
     drop(report(&control, &Report::Started(child.id())));
     let forced = Arc::new(AtomicBool::new(false));
-    let (ended, has_ended) = mpsc::channel::<()>();
+    let (alive, has_ended) = mpsc::channel::<()>();
     let ender = std::thread::spawn({
         let forced = Arc::clone(&forced);
         move || end_when_told(&mut orders, group, grace, &has_ended, &forced)
     });
     let status = wait_for_group(&mut child, group)?;
-    drop(ended);
+    drop(alive);
     drop(report(
         &control,
         &Report::Ended {

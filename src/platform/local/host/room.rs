@@ -1,0 +1,96 @@
+//! Removing what is not needed.
+
+use std::sync::PoisonError;
+
+use crate::domain::release::RevisionNumber;
+use crate::platform::{Error, Result};
+
+use super::Host;
+use crate::platform::local::state::{Record, ServiceState};
+
+impl Host {
+    /// Removes the artifacts that need not be kept. The caller holds `changing`.
+    pub(super) async fn make_room(&self) {
+        let superfluous = self.read(ServiceState::beyond_room).await;
+        for revision in superfluous {
+            let used = self.is_needed(revision)
+                || self.runner(revision).is_some()
+                || self.draining().contains(&revision);
+            if used {
+                continue;
+            }
+            if let Err(error) = self.remove(revision).await {
+                tracing::warn!("{} revision {revision}: {error}", self.name);
+            }
+        }
+    }
+
+    /// First the record, then the artifact: what is interrupted in between is swept.
+    async fn remove(&self, revision: RevisionNumber) -> Result<u64> {
+        self.shared
+            .ledger
+            .write(Record::Removed {
+                service: self.name.clone(),
+                revision,
+            })
+            .await?;
+        self.log.forget(revision);
+        self.metrics.forget(&self.name, Some(revision));
+        let (store, name) = (self.shared.store.clone(), self.name.clone());
+        let removed = tokio::task::spawn_blocking(move || store.remove(&name, revision));
+        removed
+            .await
+            .unwrap_or_else(|error| Err(Error::Unreachable(error.to_string())))
+    }
+
+    /// Removes one revision.
+    pub(in crate::platform::local) async fn retire(&self, revision: RevisionNumber) -> Result<()> {
+        let _changing = self.changing.lock().await;
+        let (there, serves) = self
+            .read(|service| {
+                (
+                    service.revisions.contains_key(&revision),
+                    service.serves(revision),
+                )
+            })
+            .await;
+        if serves {
+            return Err(Error::HasTraffic(revision));
+        }
+        if !there {
+            return Err(Error::NoRevision(revision));
+        }
+        let runner = {
+            let mut runners = self.runners.lock().unwrap_or_else(PoisonError::into_inner);
+            runners.remove(&revision)
+        };
+        self.route().await;
+        if let Some(runner) = runner {
+            runner.stop().await;
+        }
+        self.remove(revision).await.map(drop)
+    }
+
+    /// Removes everything but what serves and the revision to go back to.
+    pub(in crate::platform::local) async fn prune(&self) -> Result<(u32, u64)> {
+        let _changing = self.changing.lock().await;
+        let superfluous = self.read(|service| service.superfluous(0)).await;
+        let (mut revisions, mut bytes) = (0, self.log.prune()?);
+        for revision in superfluous {
+            if self.is_needed(revision) {
+                continue;
+            }
+            let runner = {
+                let mut runners = self.runners.lock().unwrap_or_else(PoisonError::into_inner);
+                runners.remove(&revision)
+            };
+            self.route().await;
+            if let Some(runner) = runner {
+                runner.stop().await;
+            }
+            bytes += self.remove(revision).await?;
+            revisions += 1;
+        }
+        Ok((revisions, bytes))
+    }
+}
