@@ -85,7 +85,7 @@ pub(crate) fn output_of_input(command: &mut Command, input: &[u8]) -> Result<Vec
     command.stdin(reader);
     std::thread::scope(|scope| {
         // A program that ends before it has read everything says why itself.
-        scope.spawn(move || drop(io::Write::write_all(&mut writer, input)));
+        scope.spawn(move || io::Write::write_all(&mut writer, input).ok());
         let result = output(command);
         // The command holds the reading end: as long as it is open, the writer could wait for ever.
         command.stdin(Stdio::null());
