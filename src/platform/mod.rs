@@ -24,6 +24,10 @@ use local::Local;
 /// What a platform can do; a plan that needs more is refused with the reason, and the contract suite names
 /// what it skips.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the contract suite and rollouts ask")
+)]
 pub(crate) struct Capabilities {
     /// Weights for each route.
     pub(crate) routes: bool,
@@ -215,6 +219,10 @@ pub(crate) struct Invocation {
 #[async_trait]
 pub(crate) trait Platform: Send + Sync {
     /// What this platform can do.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the contract suite and rollouts ask")
+    )]
     fn capabilities(&self) -> Capabilities;
 
     /// Everything about one service, and a token for the next commit. A service that was never published has
@@ -241,9 +249,20 @@ pub(crate) trait Platform: Send + Sync {
     async fn commit(&self, service: &ServiceName, token: &Token, commit: &Commit) -> Result<Token>;
 
     /// Removes a revision; [`Error::HasTraffic`] while it has any.
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "the contract suite asks; on this platform a commit retires"
+        )
+    )]
     async fn retire(&self, service: &ServiceName, revision: RevisionNumber) -> Result<()>;
 
     /// Says why a revision does not serve; none when it does.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the contract suite and rollouts ask")
+    )]
     async fn diagnose(
         &self,
         service: &ServiceName,

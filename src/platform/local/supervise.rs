@@ -17,7 +17,7 @@ const THREADS: usize = 2;
 pub(crate) fn supervise(settings: Settings, foreground: bool) -> Result<()> {
     if !foreground {
         // Fails only for the leader of a group, which is in nobody's way either.
-        drop(rustix::process::setsid());
+        _ = rustix::process::setsid();
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)

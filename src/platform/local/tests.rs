@@ -477,7 +477,7 @@ async fn each_way_of_not_starting_has_its_diagnosis() {
         async move {
             match local.publish(&release, &|_| {}).await {
                 Err(Error::DoesNotStart { diagnosis, .. }) => {
-                    assert_eq!(diagnosis.id, id, "{diagnosis:?}")
+                    assert_eq!(diagnosis.id, id, "{diagnosis:?}");
                 }
                 other => panic!("{name}: {other:?}"),
             }
@@ -517,9 +517,7 @@ async fn a_follower_hears_what_is_written_from_now_on() {
         .retire(&service, RevisionNumber(1))
         .await
         .unwrap();
-    let stopped = async {
-        while heard.recv().await.unwrap().text != "stopped" {}
-    };
+    let stopped = async { while heard.recv().await.unwrap().text != "stopped" {} };
     tokio::time::timeout(Duration::from_secs(10), stopped)
         .await
         .unwrap();

@@ -1,0 +1,338 @@
+//! `squad local`: the supervisor's life as people see it, and what it refuses.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Stdio;
+use std::time::{Duration, SystemTime};
+
+use nix::sys::signal::Signal;
+use snapbox::str;
+
+use crate::support::journey::{port, signal};
+use crate::support::{Home, SQUAD, TestService, get, skip, wait_for};
+
+/// The state directory of the built-in environment.
+fn state(home: &Home) -> std::path::PathBuf {
+    home.state().join("local/local/local")
+}
+
+fn pid(home: &Home) -> u64 {
+    let status = home.squad(["local", "status", "-o", "json"]).success();
+    status.json()["pid"].as_u64().expect("it runs")
+}
+
+#[test]
+fn it_starts_once_shows_itself_and_stops() {
+    let home = Home::new();
+    home.squad(["local", "status"]).success().assert(str![[r#"
+› hint: `squad local start` starts it, as does every command that needs it
+stopped
+[exit 0]
+
+"#]]);
+    assert!(!state(&home).exists(), "looking starts nothing");
+    home.squad(["local", "start"]).success();
+    let first = pid(&home);
+    home.squad(["local", "start"]).success();
+    assert_eq!(pid(&home), first);
+    let status = home
+        .squad(["local", "status", "-o", "json"])
+        .success()
+        .json();
+    assert_eq!(status["schema"], "squad.local/v1");
+    assert_eq!(status["running"], true);
+    assert_eq!(status["services"].as_array().map(Vec::len), Some(0));
+    home.squad(["local", "stop"]).success().assert(str![[r#"
+stopped
+[exit 0]
+
+"#]]);
+    home.squad(["local", "stop"]).success().assert(str![[r#"
+› nothing to stop: the local platform does not run
+stopped
+[exit 0]
+
+"#]]);
+    let stopped = home
+        .squad(["local", "status", "-o", "json"])
+        .success()
+        .json();
+    assert_eq!(
+        stopped,
+        serde_json::json!({"schema": "squad.local/v1", "running": false})
+    );
+}
+
+#[test]
+fn only_its_user_can_reach_it() {
+    let home = Home::new();
+    home.squad(["local", "start"]).success();
+    let runtime = home.runtime().join("squad");
+    let mode =
+        |path: &std::path::Path| path.symlink_metadata().expect("it is there").mode() & 0o777;
+    assert_eq!(mode(&runtime), 0o700);
+    assert_eq!(mode(&state(&home)), 0o700);
+    assert_eq!(mode(&state(&home).join("journal")), 0o600);
+    let sockets: Vec<_> = std::fs::read_dir(&runtime)
+        .expect("a directory")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    assert_eq!(sockets.len(), 1, "{sockets:?}");
+    assert_eq!(mode(&sockets[0]), 0o600);
+}
+
+#[test]
+fn in_the_foreground_it_ends_with_a_signal_and_takes_everything_along() {
+    let home = Home::new();
+    let payments = TestService::new(&home, "payments");
+    home.squad_in(&payments.directory, ["deploy"]).success();
+    home.squad(["local", "stop"]).success();
+    let mut supervisor = home
+        .command(["local", "start", "--foreground"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    wait_for("the supervisor", Duration::from_secs(20), || {
+        let status = home
+            .squad(["local", "status", "-o", "json"])
+            .success()
+            .json();
+        (status["pid"].as_u64() == Some(u64::from(supervisor.id()))).then_some(())
+    });
+    let status = home.squad(["status", "payments", "-o", "json"]).success();
+    assert_eq!(status.json()["services"][0]["health"], "ok");
+    signal(supervisor.id(), Signal::SIGTERM);
+    assert!(supervisor.wait().expect("it ends").success());
+    assert!(home.processes().is_empty(), "{:?}", home.processes());
+}
+
+#[test]
+fn a_newer_binary_replaces_the_supervisor_and_everything_goes_on() {
+    let home = Home::new();
+    let payments = TestService::new(&home, "payments");
+    home.squad_in(&payments.directory, ["deploy"]).success();
+    let before = home
+        .squad(["status", "payments", "-o", "json"])
+        .success()
+        .json();
+    let first = pid(&home);
+
+    let newer = home.root().join("squad");
+    std::fs::copy(SQUAD, &newer).expect("a copy");
+    let written = std::fs::File::options()
+        .write(true)
+        .open(&newer)
+        .expect("the copy");
+    written
+        .set_modified(SystemTime::now() + Duration::from_secs(60))
+        .expect("a newer one");
+    drop(written);
+    let with_newer = |arguments: &[&str]| {
+        let output = home.run(home.program(&newer).args(arguments));
+        output.success()
+    };
+    let after = with_newer(&["status", "payments", "-o", "json"]).json();
+    assert_eq!(
+        after["services"][0]["address"],
+        before["services"][0]["address"]
+    );
+    assert_eq!(
+        after["services"][0]["traffic"],
+        before["services"][0]["traffic"]
+    );
+    let second = with_newer(&["local", "status", "-o", "json"]).json()["pid"].as_u64();
+    assert_ne!(second, Some(first), "it was replaced");
+    assert_eq!(get(port(&home, "payments"), "/").status, 200);
+    assert_eq!(
+        Some(pid(&home)),
+        second,
+        "an older binary uses the newer supervisor"
+    );
+    with_newer(&["local", "stop"]);
+}
+
+#[test]
+fn a_damaged_journal_is_named_with_its_place_and_the_way_out_works() {
+    let home = Home::new();
+    let payments = TestService::new(&home, "payments");
+    home.squad_in(&payments.directory, ["deploy"]).success();
+    home.squad(["local", "stop"]).success();
+    let journal = state(&home).join("journal");
+    let mut bytes = std::fs::read(&journal).expect("the journal");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&journal, &bytes).expect("damage");
+    let error = home
+        .squad(["status", "payments", "-o", "json"])
+        .failure(1)
+        .error_json();
+    assert_eq!(error["id"], "journal-damaged");
+    let message = error["message"].as_str().expect("a message");
+    assert!(
+        message.contains("/journal` is damaged at byte "),
+        "{message}"
+    );
+    assert_eq!(
+        error["hints"][0],
+        "restore the file from a backup, or start anew with `squad local prune --reset-journal`"
+    );
+    assert_eq!(
+        std::fs::read(&journal).expect("the journal"),
+        bytes,
+        "it is left alone"
+    );
+    home.squad(["local", "prune", "--reset-journal"]).success();
+    let deployed = home.squad_in(&payments.directory, ["deploy"]).success();
+    assert_eq!(deployed.line(), "2", "a number is never used again");
+    home.squad(["local", "prune", "--reset-journal"]).failure(1);
+}
+
+#[test]
+fn a_last_record_that_was_cut_off_is_repaired_and_said_in_the_log() {
+    let home = Home::new();
+    let payments = TestService::new(&home, "payments");
+    home.squad_in(&payments.directory, ["deploy"]).success();
+    home.squad(["local", "stop"]).success();
+    let journal = state(&home).join("journal");
+    let whole = std::fs::read(&journal).expect("the journal");
+    let mut torn = whole.clone();
+    // The start of a record: what a loss of power leaves of one that was never acknowledged.
+    torn.extend_from_slice(&whole[16..28]);
+    std::fs::write(&journal, &torn).expect("a torn journal");
+    let status = home
+        .squad(["status", "payments", "-o", "json"])
+        .success()
+        .json();
+    assert_eq!(status["services"][0]["traffic"]["1"], 100);
+    let log = std::fs::read_to_string(state(&home).join("supervisor.log")).expect("a log");
+    assert!(
+        log.contains(&format!("12 bytes at byte {}, was cut off", whole.len())),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_written_is_named() {
+    const NAME: &str = "a_state_directory_that_cannot_be_written_is_named";
+    let home = Home::new();
+    let parent = home.state().join("local");
+    std::fs::create_dir_all(&parent).expect("a directory");
+    std::fs::set_permissions(&parent, std::fs::Permissions::from_mode(0o500)).expect("read-only");
+    if std::fs::create_dir(parent.join("probe")).is_ok() {
+        return skip(NAME, "this user may write everywhere (root)");
+    }
+    let error = home
+        .squad(["local", "start", "-o", "json"])
+        .failure(1)
+        .error_json();
+    std::fs::set_permissions(&parent, std::fs::Permissions::from_mode(0o700)).expect("writable");
+    assert_eq!(error["id"], "not-writable");
+    assert!(
+        error["message"]
+            .as_str()
+            .expect("a message")
+            .contains("local/local")
+    );
+}
+
+#[test]
+fn a_state_directory_of_another_user_is_refused() {
+    const NAME: &str = "a_state_directory_of_another_user_is_refused";
+    let home = Home::new();
+    std::fs::create_dir_all(state(&home)).expect("a directory");
+    if std::os::unix::fs::chown(state(&home), Some(12_345), None).is_err() {
+        return skip(NAME, "only root can give a directory away");
+    }
+    let error = home
+        .squad(["local", "start", "-o", "json"])
+        .failure(7)
+        .error_json();
+    assert_eq!(error["id"], "foreign-owner");
+    assert_eq!(error["retryable"], false);
+}
+
+#[test]
+fn a_full_disk_changes_nothing_and_is_said() {
+    const NAME: &str = "a_full_disk_changes_nothing_and_is_said";
+    let mut home = Home::new();
+    let small = home.root().join("small");
+    std::fs::create_dir_all(small.join("squad")).expect("a directory");
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=1m", "squad-test"])
+        .arg(&small)
+        .stderr(Stdio::null())
+        .status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        return skip(NAME, "a small file system cannot be mounted here");
+    }
+    home.set("XDG_STATE_HOME", &small.display().to_string());
+    let outcome = std::panic::catch_unwind(|| {
+        let mut payments = TestService::new(&home, "payments");
+        home.squad_in(&payments.directory, ["deploy"]).success();
+        std::fs::write(payments.directory.join("big"), vec![b'x'; 2 << 20]).expect("a big file");
+        payments.version(&home, "2");
+        let error = home
+            .squad_in(&payments.directory, ["deploy", "-o", "json"])
+            .failure(1)
+            .error_json();
+        assert_eq!(error["id"], "disk-full", "{error}");
+        let status = home
+            .squad(["status", "payments", "-o", "json"])
+            .success()
+            .json();
+        assert_eq!(status["services"][0]["traffic"]["1"], 100);
+        assert_eq!(
+            status["services"][0]["revisions"].as_array().map(Vec::len),
+            Some(1)
+        );
+        std::fs::remove_file(payments.directory.join("big")).expect("less");
+        payments.version(&home, "3");
+        let deployed = home.squad_in(&payments.directory, ["deploy"]).success();
+        assert_eq!(deployed.line(), "2");
+    });
+    home.shut_down();
+    let unmounted = std::process::Command::new("umount")
+        .arg("-l")
+        .arg(&small)
+        .status();
+    assert!(unmounted.expect("umount runs").success());
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+#[test]
+fn prune_removes_what_neither_serves_nor_is_needed_to_go_back() {
+    let home = Home::new();
+    let mut payments = TestService::new(&home, "payments");
+    for version in ["1", "2", "3", "4"] {
+        payments.version(&home, version);
+        home.squad_in(&payments.directory, ["deploy"]).success();
+    }
+    let pruned = home
+        .squad(["local", "prune", "-o", "json"])
+        .success()
+        .json();
+    assert_eq!(pruned["schema"], "squad.local-prune/v1");
+    assert_eq!(pruned["revisions"], 2);
+    let revisions = state(&home).join("services/payments/revisions");
+    let mut left: Vec<_> = std::fs::read_dir(revisions)
+        .expect("a directory")
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["3", "4"]);
+    let rolled_back = home
+        .squad_in(&payments.directory, ["rollback", "--yes"])
+        .success();
+    assert_eq!(rolled_back.line(), "3");
+}
+
+#[test]
+fn the_commands_that_only_squad_itself_runs_are_not_shown() {
+    let home = Home::new();
+    let help = home.squad(["local", "--help"]).success().stdout;
+    for hidden in ["supervise", "watch", "exec"] {
+        assert!(!help.contains(hidden), "{help}");
+    }
+}
