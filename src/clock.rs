@@ -45,19 +45,3 @@ impl Clock for SystemClock {
         self.start.elapsed()
     }
 }
-
-/// A clock that stands still until it is moved: for tests of rules about time.
-#[cfg(test)]
-#[derive(Debug)]
-pub(crate) struct FixedClock(pub(crate) Timestamp);
-
-#[cfg(test)]
-impl Clock for FixedClock {
-    fn now(&self) -> Timestamp {
-        self.0
-    }
-
-    fn monotonic(&self) -> Duration {
-        Duration::ZERO
-    }
-}

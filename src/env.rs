@@ -147,10 +147,6 @@ pub(crate) struct Directories {
 
 impl Env {
     /// Reads the process's environment. Names that are not UTF-8 are passed over.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that reads the environment"
-    )]
     pub(crate) fn read() -> Self {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
@@ -206,17 +202,6 @@ impl Env {
                 |path| path.join("squad"),
             ),
         })
-    }
-
-    /// All variables with this prefix, in order of their names.
-    pub(crate) fn with_prefix<'a>(
-        &'a self,
-        prefix: &'a str,
-    ) -> impl Iterator<Item = (&'a str, &'a str)> {
-        self.variables
-            .iter()
-            .filter(move |(name, _)| name.starts_with(prefix))
-            .filter_map(|(name, value)| Some((name.as_str(), value.to_str()?)))
     }
 
     /// Everything, as it is to be handed to child processes.

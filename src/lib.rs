@@ -1,4 +1,12 @@
 #![doc = include_str!("../docs/architecture.md")]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        clippy::allow_attributes,
+        reason = "tests write files and start programs"
+    )
+)]
 
 mod cli;
 mod clients;

@@ -5,6 +5,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use dialoguer::console::Term;
+
 use crate::cli::prompt;
 use crate::clients::{git, process};
 use crate::clock::{Clock, SystemClock};
@@ -247,7 +249,7 @@ impl Context {
             .with_prompt("Environment")
             .items(&names)
             .default(0)
-            .interact_on(&dialoguer::console::Term::stderr())
+            .interact_on(&Term::stderr())
             .map_err(|error| prompt::asked(&error))?;
         environments
             .into_iter()

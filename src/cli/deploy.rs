@@ -252,7 +252,7 @@ pub(crate) async fn under_interrupts<T>(
         context
             .output
             .status("stopping; what is live stays as it is (Ctrl-C again to quit now)");
-        drop(stop.send(true));
+        _ = stop.send(true);
         drop(tokio::signal::ctrl_c().await);
     };
     tokio::select! {

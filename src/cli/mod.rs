@@ -22,6 +22,7 @@ mod rollback;
 mod status;
 mod template;
 mod time;
+mod usage;
 mod view;
 
 use std::ffi::OsString;
@@ -32,7 +33,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use crate::clock::SystemClock;
 use crate::config::person;
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::output::{Color, Format, Output, Settings, Style};
 use context::Context;
 
@@ -137,13 +138,10 @@ pub(crate) fn command() -> clap::Command {
 /// Runs one command line.
 pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let env = Env::read();
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => {
-            let code = if error.use_stderr() { 2 } else { 0 };
-            drop(error.print());
-            return ExitCode::from(code);
-        }
+        Err(error) => return ExitCode::from(usage::report(&error, &arguments)),
     };
     let habits = habits(&env);
     let settings = Settings {
@@ -172,7 +170,15 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         environment: cli.global.env,
         yes: cli.global.yes,
     };
-    match dispatch(&context, cli.command) {
+    let result = dispatch(&context, cli.command).and_then(|code| match context.output.lost() {
+        None => Ok(code),
+        Some(why) => Err(Error::new(
+            Kind::Failed,
+            "output-lost",
+            format!("cannot write the answer to standard output: {why}"),
+        )),
+    });
+    match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             print_error(&context.output, &error);

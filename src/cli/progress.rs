@@ -111,10 +111,6 @@ impl Reporter for Progress<'_> {
                     ));
                 }
             }
-            Event::Warning(text) => match &self.spinner {
-                Some(bar) => bar.suspend(|| self.output.warn(&text)),
-                None => self.output.warn(&text),
-            },
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Questions to a person. Nothing is ever asked without a terminal: the missing flag is named instead.
 
+use dialoguer::console::Term;
+
 use crate::cli::context::Context;
 use crate::error::{Error, Kind, Result};
 
@@ -29,7 +31,7 @@ pub(crate) fn confirm(context: &Context, consent: Consent, question: &str) -> Re
         .with_prompt(question)
         .default(false)
         .show_default(true)
-        .interact_on_opt(&dialoguer::console::Term::stderr())
+        .interact_on_opt(&Term::stderr())
         .map(|answer| answer.unwrap_or(false))
         .map_err(|error| asked(&error))
 }

@@ -172,11 +172,6 @@ impl Repository {
         let text = process::output(&mut command).ok()?;
         Some(without_credentials(String::from_utf8_lossy(&text).trim()))
     }
-
-    /// `user.email`, as git would use it here.
-    pub(crate) fn user(&self) -> Option<String> {
-        user(Some(&self.root))
-    }
 }
 
 /// `user.email`, as git would use it in `directory`.

@@ -68,10 +68,7 @@ impl Drop for Group {
     fn drop(&mut self) {
         if let Some(id) = self.0 {
             // Nobody is left to be killed when this fails.
-            drop(rustix::process::kill_process_group(
-                id,
-                rustix::process::Signal::KILL,
-            ));
+            _ = rustix::process::kill_process_group(id, rustix::process::Signal::KILL);
         }
     }
 }
@@ -85,7 +82,7 @@ pub(crate) fn output_of_input(command: &mut Command, input: &[u8]) -> Result<Vec
     command.stdin(reader);
     std::thread::scope(|scope| {
         // A program that ends before it has read everything says why itself.
-        scope.spawn(move || drop(io::Write::write_all(&mut writer, input)));
+        scope.spawn(move || io::Write::write_all(&mut writer, input).ok());
         let result = output(command);
         // The command holds the reading end: as long as it is open, the writer could wait for ever.
         command.stdin(Stdio::null());

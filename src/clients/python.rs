@@ -10,7 +10,7 @@ use super::{process, source};
 use crate::fs;
 
 /// The runtime interface client that the local platform runs Python functions with, as on AWS
-/// (PyPI `awslambdaric`).
+/// (`awslambdaric` of `PyPI`).
 const LAMBDA_CLIENT: &str = "awslambdaric==4.2.2";
 
 /// Why an environment cannot be made.
@@ -112,9 +112,8 @@ fn remove_other_tries(parent: &Path, name: &str, made: &str) {
     };
     for entry in entries.flatten() {
         let file = entry.file_name().to_string_lossy().into_owned();
-        let is_try =
-            file.starts_with(name) && !file.ends_with(".lock") && !file.ends_with(".current");
-        if is_try && file != made {
+        let rest = file.strip_prefix(name).unwrap_or_default();
+        if !matches!(rest, "" | ".lock" | ".current") && file != made {
             drop(std::fs::remove_dir_all(entry.path()));
         }
     }

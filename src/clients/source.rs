@@ -259,7 +259,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes
         .iter()
         .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            drop(write!(text, "{byte:02x}"));
+            _ = write!(text, "{byte:02x}");
             text
         })
 }

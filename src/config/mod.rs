@@ -112,6 +112,7 @@ pub(crate) struct Located {
 impl Config {
     /// Reads every file that matters for `sources.directory`, and reports all mistakes at once. It neither
     /// fetches an org nor looks at its commits: that is what `cli`'s `Context::config` does around it.
+    #[cfg(test)]
     pub(crate) fn load(sources: &Sources<'_>) -> Result<Self, Error> {
         Draft::read(sources)?.finish(None)
     }
@@ -327,6 +328,13 @@ impl Config {
 
     /// The keys whose signatures count in the audit log of an environment, by the name of the device. For a
     /// protected environment of an org in git they are those of the commit.
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "the audit log takes trusted keys from the org with its anchors"
+        )
+    )]
     pub(crate) fn trusted_keys(&self, environment: &EnvironmentName) -> BTreeMap<String, String> {
         let Some(org) = &self.org else {
             return BTreeMap::new();
@@ -343,6 +351,7 @@ impl Config {
     }
 
     /// The `squad.toml` of the current directory or above.
+    #[cfg(test)]
     pub(crate) fn manifest_path(&self) -> Option<&Path> {
         self.manifest.as_deref()
     }

@@ -473,6 +473,7 @@ pub(crate) fn check_defaults(defaults: &Node, tables: &[&str], shown: &str, find
 }
 
 /// A whole org file to begin with: these squads, and two environments on this machine.
+#[cfg(test)]
 pub(crate) fn example(name: &OrgName, squads: &[SquadName]) -> String {
     let mut text = format!(
         "# org.toml: what all services of the org share. The keys are in docs/configuration.md.\n\

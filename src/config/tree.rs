@@ -119,6 +119,7 @@ impl Value {
 
 impl Node {
     /// A built-in value.
+    #[cfg(test)]
     pub(crate) fn built_in(value: Value) -> Self {
         Self { value, place: None }
     }

@@ -36,6 +36,7 @@ impl Weights {
     }
 
     /// Checks that each weight is 1–100 and that they sum to 100.
+    #[cfg_attr(not(test), expect(dead_code, reason = "rollouts split traffic"))]
     pub(crate) fn new(weights: BTreeMap<RevisionNumber, u8>) -> Result<Self, InvalidWeights> {
         if let Some((revision, _)) = weights.iter().find(|(_, weight)| **weight == 0) {
             return Err(InvalidWeights::Zero {

@@ -11,7 +11,7 @@ impl From<template::Error> for Error {
                 known,
                 nearest,
                 is_directory,
-            } => unknown(&name, &known, nearest, is_directory),
+            } => unknown(&name, &known, nearest.as_deref(), is_directory),
             template::Error::NotATemplate(directory) => Self::new(
                 Kind::Usage,
                 "template-unknown",
@@ -57,8 +57,8 @@ fn counted(mistakes: &[Mistake]) -> String {
     }
 }
 
-fn unknown(name: &str, known: &[String], nearest: Option<String>, is_directory: bool) -> Error {
-    let meant = nearest.as_ref().map_or_else(String::new, |nearest| {
+fn unknown(name: &str, known: &[String], nearest: Option<&str>, is_directory: bool) -> Error {
+    let meant = nearest.map_or_else(String::new, |nearest| {
         format!("; did you mean `{nearest}`?")
     });
     let error = Error::new(

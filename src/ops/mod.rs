@@ -46,8 +46,6 @@ pub(crate) enum Event {
     },
     /// One line that a child process (a build) wrote.
     Output(String),
-    /// Something that the person should know, and that does not stop the operation.
-    Warning(String),
 }
 
 /// Takes the events of a use case: a terminal with moving progress, or plain lines.

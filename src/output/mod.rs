@@ -6,6 +6,7 @@
 pub(crate) mod table;
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::env::{self, Env};
@@ -72,6 +73,7 @@ pub(crate) struct Output {
     unicode: bool,
     width: usize,
     closed: AtomicBool,
+    lost: OnceLock<String>,
 }
 
 impl Output {
@@ -111,12 +113,8 @@ impl Output {
             unicode: utf8,
             width: columns.or(asked).unwrap_or(80).max(20),
             closed: AtomicBool::new(false),
+            lost: OnceLock::new(),
         }
-    }
-
-    /// Text or JSON.
-    pub(crate) fn format(&self) -> Format {
-        self.settings.format
     }
 
     /// Whether the answer is JSON.
@@ -196,9 +194,19 @@ impl Output {
             return;
         }
         let mut out = io::stdout().lock();
-        if out.write_all(bytes).and_then(|()| out.flush()).is_err() {
+        if let Err(error) = out.write_all(bytes).and_then(|()| out.flush()) {
             self.closed.store(true, Ordering::Relaxed);
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                // Only the first reason is kept.
+                drop(self.lost.set(error.to_string()));
+            }
         }
+    }
+
+    /// Why a part of the answer was lost although somebody wanted it, such as a full disk; a closed pipe is no
+    /// loss.
+    pub(crate) fn lost(&self) -> Option<&str> {
+        self.lost.get().map(String::as_str)
     }
 
     /// Whether nobody reads standard output any more (`| head`): a stream of lines can end.

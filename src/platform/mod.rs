@@ -215,6 +215,10 @@ pub(crate) struct Invocation {
 #[async_trait]
 pub(crate) trait Platform: Send + Sync {
     /// What this platform can do.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the contract suite and rollouts ask")
+    )]
     fn capabilities(&self) -> Capabilities;
 
     /// Everything about one service, and a token for the next commit. A service that was never published has
@@ -241,9 +245,20 @@ pub(crate) trait Platform: Send + Sync {
     async fn commit(&self, service: &ServiceName, token: &Token, commit: &Commit) -> Result<Token>;
 
     /// Removes a revision; [`Error::HasTraffic`] while it has any.
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "the contract suite asks; on this platform a commit retires"
+        )
+    )]
     async fn retire(&self, service: &ServiceName, revision: RevisionNumber) -> Result<()>;
 
     /// Says why a revision does not serve; none when it does.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the contract suite and rollouts ask")
+    )]
     async fn diagnose(
         &self,
         service: &ServiceName,

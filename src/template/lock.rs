@@ -43,19 +43,23 @@ pub(crate) fn text(
         hex(pristine.oid()),
         answers.join(", "),
     );
-    for entry in &pristine.entries {
-        body.push_str(&format!(
-            "{} = {{ class = \"{}\", mode = \"{}\", base = \"{}\", from = {} }}\n",
-            toml_text(&entry.path),
-            entry.class.as_str(),
-            entry.mode.as_str(),
-            hex(entry.oid()),
-            toml_text(&entry.from),
-        ));
-    }
+    let files: Vec<String> = pristine.entries.iter().map(line).collect();
+    body.push_str(&files.concat());
     format!(
         "# Written by squad; what a template update is merged against. Do not edit.\n{HASH}\"{}\"\n{body}",
         hash(&body)
+    )
+}
+
+/// One file's line.
+fn line(entry: &Entry) -> String {
+    format!(
+        "{} = {{ class = \"{}\", mode = \"{}\", base = \"{}\", from = {} }}\n",
+        toml_text(&entry.path),
+        entry.class.as_str(),
+        entry.mode.as_str(),
+        hex(entry.oid()),
+        toml_text(&entry.from),
     )
 }
 
@@ -76,6 +80,10 @@ pub(crate) fn entry(
 }
 
 /// Whether the text is as squad wrote it: its `hash` is that of everything below it.
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "template updates refuse a lock that was edited")
+)]
 pub(crate) fn is_intact(text: &str) -> bool {
     let Some((_, rest)) = text.split_once(HASH) else {
         return false;
@@ -86,4 +94,35 @@ pub(crate) fn is_intact(text: &str) -> bool {
 
 fn hash(body: &str) -> String {
     hex(object("blob", body.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Answer, render};
+    use super::*;
+
+    #[test]
+    fn an_edit_by_hand_is_noticed() {
+        let template = Template::open("python-function").unwrap();
+        let answer = |id: &str, text: &str| (id.to_owned(), Answer::Text(text.to_owned()));
+        let mut answers = Answers::from([
+            answer("name", "receipts"),
+            answer("squad", "ledger"),
+            answer("telemetry", "both"),
+            answer("org", "ac\"me"),
+        ]);
+        answers.insert("tier".to_owned(), Answer::Integer(2));
+        let tree = render(&template, &answers, 1).unwrap();
+        let text = text(&template, &answers, &tree, None);
+        assert!(is_intact(&text));
+        assert!(text.parse::<toml::Table>().is_ok());
+        for (from, to) in [
+            ("ledger", "cards"),
+            ("644", "755"),
+            ("hash = \"", "hash = \"0"),
+        ] {
+            assert!(!is_intact(&text.replacen(from, to, 1)), "{from}");
+        }
+        assert!(!is_intact(""));
+    }
 }

@@ -25,7 +25,7 @@ pub(crate) use answers::{Answer, Answers, Problem, Question, QuestionKind};
 pub(crate) use manifest::Manifest;
 pub(crate) use reader::Mistake;
 pub(crate) use render::render;
-pub(crate) use tree::{Class, Tree};
+pub(crate) use tree::Class;
 
 /// The end of the name of a file that is rendered; all others are copied.
 const SUFFIX: &str = ".tmpl";
@@ -168,7 +168,10 @@ pub(crate) fn toml_text(text: &str) -> String {
             '\n' => quoted.push_str("\\n"),
             '\t' => quoted.push_str("\\t"),
             '\r' => quoted.push_str("\\r"),
-            c if c.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c if c.is_control() => {
+                let escape = format!("\\u{:04X}", u32::from(c));
+                quoted.push_str(&escape);
+            }
             c => quoted.push(c),
         }
     }

@@ -36,7 +36,7 @@ pub(crate) struct Reader<'a> {
 
 /// A table of the file, the line it begins on, and the keys that were asked for.
 pub(crate) struct Table<'a> {
-    table: &'a DeTable<'a>,
+    keys: &'a DeTable<'a>,
     /// How it is called in messages, such as `[[question]]`; empty for the top of the file.
     title: &'static str,
     /// The line it begins on.
@@ -47,7 +47,7 @@ pub(crate) struct Table<'a> {
 /// The line of a byte offset, counted from 1.
 fn line_of(text: &str, offset: usize) -> usize {
     let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
-    1 + before.iter().filter(|byte| **byte == b'\n').count()
+    before.split(|byte| *byte == b'\n').count()
 }
 
 impl<'a> Reader<'a> {
@@ -92,7 +92,7 @@ impl<'a> Reader<'a> {
     /// The file's own table.
     pub(crate) fn top(table: &'a DeTable<'a>) -> Table<'a> {
         Table {
-            table,
+            keys: table,
             title: "",
             line: 1,
             asked: BTreeSet::new(),
@@ -117,7 +117,7 @@ impl<'a> Reader<'a> {
         for item in items {
             if let DeValue::Table(table) = item.get_ref() {
                 tables.push(Table {
-                    table,
+                    keys: table,
                     title,
                     line: line_of(self.text, item.span().start),
                     asked: BTreeSet::new(),
@@ -132,18 +132,16 @@ impl<'a> Reader<'a> {
     /// A text that may be missing.
     pub(crate) fn text(&mut self, from: &mut Table<'a>, key: &'static str) -> Option<String> {
         let value = from.value(key)?;
-        match value.get_ref() {
-            DeValue::String(text) => Some(text.clone().into_owned()),
-            _ => {
-                self.mistake_at(&value.span(), format!("`{key}` has to be a text"));
-                None
-            }
+        if let DeValue::String(text) = value.get_ref() {
+            return Some(text.clone().into_owned());
         }
+        self.mistake_at(&value.span(), format!("`{key}` has to be a text"));
+        None
     }
 
     /// A text that has to be there.
     pub(crate) fn required(&mut self, from: &mut Table<'a>, key: &'static str) -> Option<String> {
-        if !from.table.contains_key(key) {
+        if !from.keys.contains_key(key) {
             from.asked.insert(key);
             let place = match from.title {
                 "" => String::new(),
@@ -195,7 +193,7 @@ impl<'a> Reader<'a> {
         default: Option<T>,
     ) -> Option<T> {
         let text = match default {
-            Some(default) if !from.table.contains_key(key) => {
+            Some(default) if !from.keys.contains_key(key) => {
                 from.asked.insert(key);
                 return Some(default);
             }
@@ -219,7 +217,7 @@ impl<'a> Reader<'a> {
 
     /// Notes every key that nobody asked for.
     pub(crate) fn unknown_keys(&mut self, table: &Table<'a>) {
-        for (key, _) in table.table {
+        for (key, _) in table.keys {
             if table.asked.contains(key.get_ref().as_ref()) {
                 continue;
             }
@@ -250,13 +248,13 @@ impl<'a> Table<'a> {
     /// The value of a key, as it is written.
     pub(crate) fn value(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
         self.asked.insert(key);
-        self.table.get(key)
+        self.keys.get(key)
     }
 
     /// The line of a key's value.
     pub(crate) fn line_of(&self, key: &str, text: &str) -> Option<usize> {
         let line = self
-            .table
+            .keys
             .get(key)
             .map(|value| line_of(text, value.span().start));
         line.or(Some(self.line))

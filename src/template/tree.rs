@@ -160,7 +160,10 @@ pub(crate) fn object(kind: &str, bytes: &[u8]) -> Oid {
 
 /// An id as git shows it.
 pub(crate) fn hex(oid: Oid) -> String {
-    oid.iter().map(|byte| format!("{byte:02x}")).collect()
+    oid.iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(u32::from(digit), 16))
+        .collect()
 }
 
 #[cfg(test)]

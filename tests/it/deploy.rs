@@ -35,18 +35,46 @@ fn the_first_deploy_builds_and_the_next_has_nothing_to_do() {
     );
     home.squad_in(&service.directory, ["deploy"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› ◌ build            sh build.sh
+›   compiling for payments in local
+› ✔ built
+› ✔ recorded         operation [ID], local/local
+› ◌ revision         starting
+› ◌ revision         storing the artifact
+› ◌ revision         0 of 1 processes ready
+› ✔ published        revision 1, ready [DURATION]
+› ✔ live             all traffic on revision 1
+›   http://127.0.0.1:[PORT] in [DURATION]
+› on this machine only
+1
+[exit 0]
+
+"#]]);
     assert_eq!(get(port(&home, "payments"), "/").body, "version 1\n");
     home.squad_in(&service.directory, ["deploy"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local: revision 1 already is exactly this (same sources, same configuration). Nothing to do.
+1
+[exit 0]
+
+"#]]);
     // Only what counts is a change: not the time of a file, not an ignored one.
     home.write(service.directory.join("dist/leaving"), "of a build");
     let text = std::fs::read_to_string(service.directory.join("serve.py")).expect("it is there");
     home.write(service.directory.join("serve.py"), &text);
     home.squad_in(&service.directory, ["deploy", "-o", "json"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+{"schema":"squad.deploy/v1","service":"payments","env":"local","outcome":"unchanged","revision":"1","previous":"1","digest":"[HASH]","changed":[],"address":"http://127.0.0.1:[PORT]"}
+[exit 0]
+
+"#]]);
     assert_eq!(revisions(&home, "payments"), ["1"]);
     assert_eq!(
         results(&home),
@@ -61,7 +89,11 @@ fn json_is_one_document_and_nothing_else() {
     let service = TestService::new(&home, "payments");
     home.squad_in(&service.directory, ["deploy", "-o", "json"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+{"schema":"squad.deploy/v1","service":"payments","env":"local","operation":"[ID]","outcome":"succeeded","revision":"1","digest":"[HASH]","changed":["sources"],"address":"http://127.0.0.1:[PORT]","duration_seconds":[DURATION]}
+[exit 0]
+
+"#]]);
 }
 
 #[test]
@@ -74,7 +106,25 @@ fn a_second_deploy_loses_no_request() {
     service.version(&home, "2");
     home.squad_in(&service.directory, ["deploy"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   1 change since what is live (revision 1, ana@example.com, [AGO]):
+›     Serve version 2                                               Ana Example
+›   undo at any time: `squad rollback payments`
+›
+› ✔ recorded         operation [ID], local/local
+› ◌ revision         starting
+› ◌ revision         storing the artifact
+› ◌ revision         0 of 1 processes ready
+› ✔ published        revision 2, ready [DURATION]
+› ✔ live             all traffic on revision 2
+›   http://127.0.0.1:[PORT] in [DURATION]
+› on this machine only
+2
+[exit 0]
+
+"#]]);
     load.wait_for_revision("2");
     let counts = load.stop_without_failures();
     assert_eq!(counts.by_revision.len(), 2, "{counts:?}");
@@ -106,7 +156,34 @@ fn a_revision_that_cannot_start_never_gets_a_request() {
     let began = Instant::now();
     home.squad_in(&service.directory, ["deploy"])
         .failure(1)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   1 change since what is live (revision 1, ana@example.com, [AGO]):
+›     Serve version 1 exit:1                                        Ana Example
+›   undo at any time: `squad rollback payments`
+›
+› ✔ recorded         operation [ID], local/local
+› ◌ revision         starting
+› ◌ revision         storing the artifact
+› ◌ revision         0 of 1 processes ready
+› ◌ revision         exit code 1; try 2
+› ◌ revision         exit code 1; try 3
+› ✖ revision         2: process ended with exit code 1, [DURATION] after it started, 3 times
+› error: cannot deploy `payments`: revision 2 does not start
+›   version 1 starts, exit
+›   app/config.py:12  KeyError: 'ACQUIRER_URL'
+›   version 1 starts, exit
+›   app/config.py:12  KeyError: 'ACQUIRER_URL'
+›   version 1 starts, exit
+›   app/config.py:12  KeyError: 'ACQUIRER_URL'
+›   caused by: process ended with exit code 1, [DURATION] after it started, 3 times
+› live: revision 1 serves all traffic
+› hint: look at the log with `squad logs payments --revision 2`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/process-exited.md
+[exit 1]
+
+"#]]);
     assert!(
         began.elapsed() < Duration::from_secs(15),
         "the cause comes within seconds, not at the time limit: {:?}",
@@ -133,7 +210,12 @@ fn a_revision_that_cannot_start_never_gets_a_request() {
     service.behave(&home, "");
     home.squad_in(&service.directory, ["deploy"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local: revision 1 already is exactly this (same sources, same configuration). Nothing to do.
+1
+[exit 0]
+
+"#]]);
 }
 
 #[test]
@@ -143,15 +225,71 @@ fn each_way_not_to_start_has_its_cause() {
     service.behave(&home, "no-port");
     home.squad_in(&service.directory, ["deploy"])
         .failure(1)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› ✔ recorded         operation [ID], local/local
+› ◌ revision         starting
+› ◌ revision         storing the artifact
+› ◌ revision         0 of 1 processes ready
+› ✖ revision         1: process runs, and does not listen on port [PORT], after [DURATION]
+› error: cannot deploy `payments`: revision 1 does not start
+›   version 1 starts, no-port
+›   caused by: it has to listen on 127.0.0.1, on the port in the variable PORT, here 39475
+› live: `payments` was never live here, and takes no traffic
+› hint: look at the log with `squad logs payments --revision 1`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/port-not-opened.md
+[exit 1]
+
+"#]]);
     service.behave(&home, "other-port");
     home.squad_in(&service.directory, ["deploy"])
         .failure(1)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› ✔ recorded         operation [ID], local/local
+› ◌ revision         starting
+› ◌ revision         storing the artifact
+› ◌ revision         0 of 1 processes ready
+› ✖ revision         2: process runs, and does not listen on port [PORT], but on 36074, after [DURATION]
+› error: cannot deploy `payments`: revision 2 does not start
+›   version 1 starts, other-port
+›   stopping
+›   caused by: it listens on port [PORT], and has to listen on the port in the variable PORT, here 36073
+› live: `payments` was never live here, and takes no traffic
+› hint: look at the log with `squad logs payments --revision 2`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/port-not-opened.md
+[exit 1]
+
+"#]]);
     service.behave(&home, "never-ready");
     home.squad_in(&service.directory, ["deploy"])
         .failure(1)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› ✔ recorded         operation [ID], local/local
+› ◌ revision         starting
+› ◌ revision         storing the artifact
+› ◌ revision         0 of 1 processes ready
+› ✖ revision         3: `GET /readyz` still answers 503 after [DURATION]
+› error: cannot deploy `payments`: revision 3 does not start
+›   version 1 starts, never-ready
+›   stopping
+›   caused by: `GET /readyz` answered 503, and has to answer 200 once it can take requests
+› live: `payments` was never live here, and takes no traffic
+› hint: look at the log with `squad logs payments --revision 3`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-ready.md
+[exit 1]
+
+"#]]);
     assert_eq!(live(&home, "payments"), None);
 }
 
@@ -164,7 +302,25 @@ fn a_command_that_is_not_there_has_its_cause() {
     home.write(&path, &text.replace("\"python3\"", "\"bin/serve\""));
     home.squad_in(&service.directory, ["deploy"])
         .failure(1)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›   the work tree has changes that are not committed
+›
+› ✔ recorded         operation [ID], local/local
+› ◌ revision         starting
+› ◌ revision         storing the artifact
+› ◌ revision         0 of 1 processes ready
+› ✖ revision         1: `bin/serve` is not in the artifact
+› error: cannot deploy `payments`: revision 1 does not start
+›   caused by: `bin/serve` is not in the artifact
+› live: `payments` was never live here, and takes no traffic
+› hint: correct `command` under [run] in squad.toml, or the build
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/command-not-found.md
+[exit 1]
+
+"#]]);
 }
 
 #[test]
@@ -180,7 +336,24 @@ fn a_build_that_fails_changes_nothing() {
     let output = home
         .squad_in(&service.directory, ["deploy", "--quiet"])
         .failure(1)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: cannot deploy `payments`: the build failed: `sh build.sh` ended with exit status: 3
+›   step 3
+›   step 4
+›   step 5
+›   step 6
+›   step 7
+›   step 8
+›   step 9
+›   step 10
+›   step 11
+›   no such module: refunds
+› live: revision 1 serves all traffic
+› hint: all of its output: `less [HOME]/.local/state/squad/builds/payments/[ID].log`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/build-failed.md
+[exit 1]
+
+"#]]);
     let log = output
         .stderr
         .split('`')
@@ -202,7 +375,18 @@ fn a_build_that_is_not_installed_says_so() {
     );
     home.squad_in(&service.directory, ["deploy"])
         .failure(1)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› ◌ build            no-such-builder all
+› error: cannot deploy `payments`: the build does not start: `no-such-builder` is not installed, or not on PATH
+› live: `payments` was never live here, and takes no traffic
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/build-failed.md
+[exit 1]
+
+"#]]);
 }
 
 #[test]
@@ -281,19 +465,60 @@ fn an_artifact_that_is_not_there_says_where_it_was_looked_for() {
     );
     home.squad_in(&service.directory, ["deploy"])
         .failure(1)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› ◌ build            true
+› ✔ built
+› error: cannot deploy `payments`: there is no artifact at `[WORK]/payments/dist`: the build left no such directory
+› live: `payments` was never live here, and takes no traffic
+› hint: set `artifact` under [build] in squad.toml to the directory that holds what is to run
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/artifact-missing.md
+[exit 1]
+
+"#]]);
     service.toml(&home, "\n[build]\nartifact = \"dist\"\n");
     home.squad_in(&service.directory, ["deploy"])
         .failure(1)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› error: cannot deploy `payments`: there is no artifact at `[WORK]/payments/dist`: there is no such directory
+› live: `payments` was never live here, and takes no traffic
+› hint: set `artifact` under [build] in squad.toml to the directory that holds what is to run
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/artifact-missing.md
+[exit 1]
+
+"#]]);
     home.write(service.directory.join(".gitignore"), "dist/\n");
     home.write(service.directory.join("dist/app"), "built by hand");
     home.squad_in(&service.directory, ["deploy"])
         .failure(1)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›   the work tree has changes that are not committed
+›
+› error: cannot deploy `payments`: there is no artifact at `[WORK]/payments/dist`: it holds no file that git tracks or would track
+› live: `payments` was never live here, and takes no traffic
+› hint: set `artifact` under [build] in squad.toml to the directory that holds what is to run
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/artifact-missing.md
+[exit 1]
+
+"#]]);
     home.squad_in(&service.directory, ["deploy", "--artifact", "out"])
         .failure(1)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: cannot deploy `payments`: `[WORK]/payments/out` is not a directory
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/artifact-missing.md
+[exit 1]
+
+"#]]);
 }
 
 #[test]
@@ -343,10 +568,22 @@ fn a_release_that_was_left_comes_back_only_with_a_reason() {
     home.squad(["rollback", "payments"]).success();
     home.squad_in(&service.directory, ["deploy"])
         .failure(7)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: cannot deploy `payments`: a rollback left this very release (revision 2)
+› hint: change something, or `squad deploy payments --env local --again --reason "…"`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/release-left.md
+[exit 7]
+
+"#]]);
     home.squad_in(&service.directory, ["deploy", "--again"])
         .failure(2)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: cannot deploy `payments`: `--again` needs a reason
+› hint: add `--reason "…"` beside `--again`: it goes into the audit log
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/reason-missing.md
+[exit 2]
+
+"#]]);
     home.squad_in(&service.directory, ["deploy", "--again", "--reason", " "])
         .failure(2);
     assert_eq!(live(&home, "payments").as_deref(), Some("1"));
@@ -355,7 +592,25 @@ fn a_release_that_was_left_comes_back_only_with_a_reason() {
         ["deploy", "--again", "--reason", "the acquirer is back"],
     )
     .success()
-    .assert(str![[""]]);
+    .assert(str![[r#"
+› payments → local (this machine)
+›
+›   1 change since what is live (revision 1, ana@example.com, [AGO]):
+›     Serve version 2                                               Ana Example
+›   nothing to build: revision 2 is exactly this
+›   undo at any time: `squad rollback payments`
+›
+› ✔ recorded         operation [ID], local/local
+› ◌ revision         starting
+› ◌ revision         0 of 1 processes ready
+› ✔ published        revision 2, was there already, and is ready
+› ✔ live             all traffic on revision 2
+›   http://127.0.0.1:[PORT] in [DURATION]
+› on this machine only
+2
+[exit 0]
+
+"#]]);
     assert_eq!(revisions(&home, "payments"), ["1", "2"]);
     let events = home.squad(["audit", "list", "-o", "json"]).success().stdout;
     assert!(events.contains("the acquirer is back"), "{events}");
@@ -372,7 +627,12 @@ fn an_older_commit_is_superseded() {
     home.git(&service.directory, ["checkout", "--quiet", &older]);
     home.squad_in(&service.directory, ["deploy"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local: revision 2 is newer: this commit is an ancestor of what is live. Nothing to do (`--allow-older --reason` goes on).
+2
+[exit 0]
+
+"#]]);
     let output = home
         .squad_in(&service.directory, ["deploy", "-o", "json"])
         .success();
@@ -380,13 +640,36 @@ fn an_older_commit_is_superseded() {
     assert_eq!(output.json()["revision"], "2");
     home.squad_in(&service.directory, ["deploy", "--allow-older"])
         .failure(2)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: cannot deploy `payments`: `--allow-older` needs a reason
+› hint: add `--reason "…"` beside `--allow-older`: it goes into the audit log
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/reason-missing.md
+[exit 2]
+
+"#]]);
     home.squad_in(
         &service.directory,
         ["deploy", "--allow-older", "--reason", "2 loses refunds"],
     )
     .success()
-    .assert(str![[""]]);
+    .assert(str![[r#"
+› payments → local (this machine)
+›
+›   replaces what is live (revision 2, ana@example.com, [AGO])
+›   nothing to build: revision 1 is exactly this
+›   undo at any time: `squad rollback payments`
+›
+› ✔ recorded         operation [ID], local/local
+› ◌ revision         starting
+› ◌ revision         0 of 1 processes ready
+› ✔ published        revision 1, was there already, and is ready [DURATION]
+› ✔ live             all traffic on revision 1
+›   http://127.0.0.1:[PORT] in [DURATION]
+› on this machine only
+1
+[exit 0]
+
+"#]]);
     assert_eq!(get(port(&home, "payments"), "/").body, "version 1\n");
 }
 
@@ -399,15 +682,42 @@ fn changes_without_a_commit_are_deployed_and_shown() {
     home.write(&path, &text.replace("version {VERSION}\\n", "draft\\n"));
     home.squad_in(&service.directory, ["deploy"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›   the work tree has changes that are not committed
+›
+› ✔ recorded         operation [ID], local/local
+› ◌ revision         starting
+› ◌ revision         storing the artifact
+› ◌ revision         0 of 1 processes ready
+› ✔ published        revision 1, ready [DURATION]
+› ✔ live             all traffic on revision 1
+›   http://127.0.0.1:[PORT] in [DURATION]
+› on this machine only
+1
+[exit 0]
+
+"#]]);
     home.squad(["status", "payments"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+SERVICE   ENV    LIVE       SINCE     HEALTH  ADDRESS
+payments  local  1 (dirty)  [AGO]  ok      http://127.0.0.1:[PORT]
+[exit 0]
+
+"#]]);
     home.commit_all(&service.directory, "Say draft");
     // The commit holds what is live: the same sources are the same release.
     home.squad_in(&service.directory, ["deploy"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local: revision 1 already is exactly this (same sources, same configuration). Nothing to do.
+1
+[exit 0]
+
+"#]]);
 }
 
 #[test]
@@ -428,11 +738,30 @@ fn the_plan_names_commits_and_keys_and_no_values() {
     );
     home.squad_in(&service.directory, ["deploy", "--dry-run"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   3 changes since what is live (revision 1, ana@example.com, [AGO]):
+›     Serve version 2                                               Ana Example
+›     Refund limit per customer, which is a subject that is far to  Ana Example
+›     Serve version 2                                               Ana Example
+›   routes is new: [{"method":"GET","name":"home","path":"…
+›   run.env.LOG_LEVEL has another value
+›   run.env.NEW is new
+›   run.env.OLD is gone
+›   undo at any time: `squad rollback payments`
+›
+[exit 0]
+
+"#]]);
     let output = home
         .squad_in(&service.directory, ["deploy", "--dry-run", "-o", "json"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+{"schema":"squad.deploy/v1","service":"payments","env":"local","outcome":"planned","previous":"1","digest":"[HASH]","changed":["sources","routes","run.env.LOG_LEVEL","run.env.NEW","run.env.OLD"],"address":"http://127.0.0.1:[PORT]"}
+[exit 0]
+
+"#]]);
     assert!(!output.stdout.contains("s3cret"));
 }
 
@@ -442,7 +771,14 @@ fn a_dry_run_changes_nothing_and_can_be_asked_by_a_script() {
     let service = TestService::new(&home, "payments");
     home.squad_in(&service.directory, ["deploy", "--dry-run"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+[exit 0]
+
+"#]]);
     home.squad_in(&service.directory, ["deploy", "--dry-run", "--exit-code"])
         .failure(10);
     assert_eq!(live(&home, "payments"), None);
@@ -460,14 +796,46 @@ fn a_protected_environment_asks_and_takes_commits_only() {
     protected_org(&mut home);
     home.squad_in(&service.directory, ["deploy", "--env", "prod"])
         .failure(2)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → prod (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› error: cannot ask for confirmation: there is no terminal to ask on
+› hint: pass `--yes` to go on without asking, or `--dry-run` to see the plan
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-terminal.md
+[exit 2]
+
+"#]]);
     home.squad_in(&service.directory, ["deploy", "--env", "prod", "--yes"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → prod (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› ✔ recorded         operation [ID], acme/prod
+› ◌ revision         starting
+› ◌ revision         storing the artifact
+› ◌ revision         0 of 1 processes ready
+› ✔ published        revision 1, ready [DURATION]
+› ✔ live             all traffic on revision 1
+›   http://127.0.0.1:[PORT] in [DURATION]
+› on this machine only
+1
+[exit 0]
+
+"#]]);
     home.write(service.directory.join("new.py"), "# not committed\n");
     home.squad_in(&service.directory, ["deploy", "--env", "prod", "--yes"])
         .failure(7)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: cannot deploy `payments`: `prod` is protected, and the work tree has changes that are not committed
+› hint: commit them first (`git status` lists them), or add `--allow-dirty --reason "…"`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/dirty-tree.md
+[exit 7]
+
+"#]]);
     home.squad_in(
         &service.directory,
         ["deploy", "--env", "prod", "--yes", "--allow-dirty"],
@@ -493,7 +861,13 @@ fn a_protected_environment_asks_and_takes_commits_only() {
     );
     home.squad_in(&service.directory, ["deploy", "--env", "prod", "--yes"])
         .failure(7)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: cannot deploy `payments`: `prod` is protected and the service has a `[rollout]`; gradual rollouts are not in this version
+› hint: `squad deploy payments --env prod --all-at-once --reason "…"`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/gradual-only.md
+[exit 7]
+
+"#]]);
     let output = home.squad_in(
         &service.directory,
         [
@@ -542,13 +916,31 @@ fn an_environment_is_never_guessed() {
     protected_org(&mut home);
     home.squad_in(&service.directory, ["deploy"])
         .failure(2)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: no environment was named; there are local, prod
+› hint: add `--env <name>`, or set SQUAD_ENV
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/environment-missing.md
+[exit 2]
+
+"#]]);
     home.squad_in(&service.directory, ["deploy", "--env", "Prod"])
         .failure(2)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: cannot use `--env`: `Prod` is not a name: use 1 to 63 lower-case letters, digits and dashes, a letter first, no dash at the end
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/name-invalid.md
+[exit 2]
+
+"#]]);
     home.squad_in(&service.directory, ["deploy", "--env", "prdo"])
         .failure(5)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: cannot find the environment `prdo`; did you mean `prod`?
+›   caused by: the org `acme` has `prod`, `local`
+› hint: list them with `squad env list`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/environment-unknown.md
+[exit 5]
+
+"#]]);
 }
 
 #[test]
@@ -589,7 +981,30 @@ fn of_two_deploys_at_once_one_wins_and_the_other_names_it() {
     service.toml(&home, "").version(&home, "2");
     home.squad_in(&service.directory, ["deploy"]).success();
     home.write(service.directory.join("go"), "");
-    end(&home, first).failure(6).assert(str![[""]]);
+    end(&home, first).failure(6).assert(str![[r#"
+› payments → local (this machine)
+›
+›   2 changes since what is live (revision 1, ana@example.com, [AGO]):
+›     Build slowly                                                  Ana Example
+›     Serve version 1                                               Ana Example
+›   build.artifact . → dist
+›   build.command [] → ["sh","build.sh"]
+›   undo at any time: `squad rollback payments`
+›
+› ◌ build            sh build.sh
+› ✔ built [DURATION]
+› ✔ recorded         operation [ID], local/local
+› ◌ revision         starting
+› ◌ revision         storing the artifact
+› ◌ revision         0 of 1 processes ready
+› ✔ published        revision 3, ready [DURATION]
+› error: cannot deploy `payments`: ana@example.com on vm changed the traffic first, at [TIME] UTC (operation [ID])
+› live: revision 2 serves all traffic
+› hint: look at what is live now with `squad status`, then run the same command again
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/conflict.md
+[exit 6]
+
+"#]]);
     assert_eq!(get(port(&home, "payments"), "/").body, "version 2\n");
     assert_eq!(results(&home), ["succeeded", "failed", "succeeded"]);
 }
@@ -618,7 +1033,24 @@ fn ctrl_c_during_the_build_leaves_nothing_behind() {
         sleeping().then_some(())
     });
     signal(child.id(), Signal::SIGINT);
-    end(&home, child).failure(130).assert(str![[""]]);
+    end(&home, child).failure(130).assert(str![[r#"
+› payments → local (this machine)
+›
+›   1 change since what is live (revision 1, ana@example.com, [AGO]):
+›     Serve version 1                                               Ana Example
+›   build.artifact . → dist
+›   build.command [] → ["sh","build.sh"]
+›   the work tree has changes that are not committed
+›   undo at any time: `squad rollback payments`
+›
+› ◌ build            sh build.sh
+› stopping; what is live stays as it is (Ctrl-C again to quit now)
+› error: cannot deploy `payments`: the build was stopped
+› live: revision 1 serves all traffic
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/interrupted.md
+[exit 130]
+
+"#]]);
     wait_for("the build ends", Duration::from_secs(5), || {
         (!sleeping()).then_some(())
     });
@@ -689,13 +1121,36 @@ fn a_time_limit_ends_the_deploy_and_the_next_one_goes_on() {
     service.behave(&home, "slow-start:3");
     home.squad_in(&service.directory, ["deploy", "--timeout", "1s"])
         .failure(124)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   1 change since what is live (revision 1, ana@example.com, [AGO]):
+›     Serve version 1 slow-start:3                                  Ana Example
+›   undo at any time: `squad rollback payments`
+›
+› ✔ recorded         operation [ID], local/local
+› ◌ revision         starting
+› ◌ revision         storing the artifact
+› ◌ revision         0 of 1 processes ready
+› error: cannot deploy `payments`: the deploy was not finished after [DURATION]
+› live: revision 1 serves all traffic
+› hint: run the same command again: it goes on where it was; or give it longer with `--timeout`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/timeout.md
+[exit 124]
+
+"#]]);
     assert_eq!(live(&home, "payments").as_deref(), Some("1"));
     let output = home.squad_in(&service.directory, ["deploy"]).success();
     assert_eq!(output.line(), "2", "{}", output.transcript());
     home.squad_in(&service.directory, ["deploy", "--timeout", "soon"])
         .failure(2)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: invalid value 'soon' for '--timeout <time>': `soon` is not a span of time; write it like `90s`, `15m`, `1h` or `2d`
+›
+› For more information, try '--help'.
+[exit 2]
+
+"#]]);
 }
 
 #[test]
@@ -705,7 +1160,19 @@ fn a_time_limit_ends_a_build_with_its_children() {
     with_build(&home, &mut service, "sh -c 'sleep 602; true'\ntrue\n");
     home.squad_in(&service.directory, ["deploy", "--timeout", "1s"])
         .failure(124)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› ◌ build            sh build.sh
+› error: cannot deploy `payments`: the build was not finished after [DURATION]
+› live: `payments` was never live here, and takes no traffic
+› hint: run the same command again: it goes on where it was; or give it longer with `--timeout`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/timeout.md
+[exit 124]
+
+"#]]);
     wait_for("the build ends", Duration::from_secs(5), || {
         let processes = home.processes();
         (!processes.iter().any(|one| one.command == "sleep 602")).then_some(())
@@ -721,7 +1188,18 @@ fn without_waiting_it_goes_on_alone() {
     let began = Instant::now();
     home.squad_in(&service.directory, ["deploy", "--no-wait"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   1 change since what is live (revision 1, ana@example.com, [AGO]):
+›     Serve version 1 slow-start:2                                  Ana Example
+›   undo at any time: `squad rollback payments`
+›
+› going on in the background; its output: [HOME]/.local/state/squad/background/payments-[ID].log
+› hint: follow it with `squad status --watch`
+[exit 0]
+
+"#]]);
     assert!(
         began.elapsed() < Duration::from_secs(2),
         "{:?}",
@@ -773,7 +1251,22 @@ fn a_port_that_is_taken_is_named_with_its_owner() {
     service.version(&home, "2");
     home.squad_in(&service.directory, ["deploy"])
         .failure(1)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   1 change since what is live (revision 1, ana@example.com, [AGO]):
+›     Serve version 2                                               Ana Example
+›   undo at any time: `squad rollback payments`
+›
+› ✔ recorded         operation [ID], local/local
+› ◌ revision         starting
+› error: cannot deploy `payments`: port [PORT] is taken by python3 (process 26359)
+› live: revision 1 has all traffic and is failed
+› hint: end that process, and run the same command again
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/port-taken.md
+[exit 1]
+
+"#]]);
     other.kill().expect("it lives");
     other.wait().expect("it ends");
     home.squad_in(&service.directory, ["deploy"]).success();
@@ -863,7 +1356,12 @@ fn a_state_directory_that_cannot_be_made_is_named() {
     home.set("XDG_STATE_HOME", &file.join("state").display().to_string());
     home.squad_in(&service.directory, ["deploy"])
         .failure(1)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: cannot read `[WORK]/not-a-directory/state/squad/services/local.json`: not a directory
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/file.md
+[exit 1]
+
+"#]]);
 }
 
 #[test]
@@ -880,7 +1378,13 @@ fn no_home_is_a_clear_error() {
     }
     home.squad_in(&service.directory, ["deploy"])
         .failure(5)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: cannot find where to keep files: neither HOME nor the XDG variables are set
+› hint: set HOME, or XDG_CONFIG_HOME, XDG_STATE_HOME and XDG_CACHE_HOME
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-home.md
+[exit 5]
+
+"#]]);
     home.allow_leftovers();
 }
 
@@ -917,7 +1421,17 @@ fn a_read_only_state_directory_is_named() {
     let Some(output) = with_mounts(&home, "a_read_only_state_directory_is_named", &script) else {
         return;
     };
-    output.failure(1).assert(str![[""]]);
+    output.failure(1).assert(str![[r#"
+› payments → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› error: cannot create `[HOME]/.local/state/squad/services`: read-only file system
+› hint: look at who owns it: `ls -ld [HOME]/.local/state/squad/services`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/not-writable.md
+[exit 1]
+
+"#]]);
 }
 
 #[test]
@@ -940,7 +1454,18 @@ fn a_full_disk_changes_nothing_and_room_mends_it() {
     ) else {
         return;
     };
-    output.failure(1).assert(str![[""]]);
+    output.failure(1).assert(str![[r#"
+› payments → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› error: cannot deploy `payments`: cannot copy `[WORK]/payments/big`: the disk is full
+› live: `payments` was never live here, and takes no traffic
+› hint: free some space and run the same command again
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/disk-full.md
+[exit 1]
+
+"#]]);
     home.squad_in(&service.directory, ["deploy"]).success();
 }
 

@@ -400,3 +400,10 @@ fn a_line_of_shell_is_split_into_commands() {
         ]
     );
 }
+
+#[test]
+fn commands_are_in_alphabetical_order() {
+    let command = squad::command();
+    let names: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
+    assert!(names.is_sorted(), "{names:?}");
+}

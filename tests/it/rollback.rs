@@ -27,26 +27,71 @@ fn a_second_rollback_goes_further_back_and_no_request_is_lost() {
     load.wait_for_revision("3");
     home.squad_in(&service.directory, ["rollback", "--reason", "refunds fail"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local: revision 3 → 2 (ana@example.com, [AGO], Serve version 2)
+› ◌ revision         2: 0 of 1 processes ready
+› ✔ live             all traffic on revision 2
+›   done in [DURATION]
+› on this machine only
+2
+[exit 0]
+
+"#]]);
     load.wait_for_revision("2");
     // From anywhere on this machine, by its name.
     home.squad(["rollback", "payments"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local: revision 2 → 1 (ana@example.com, [AGO], Serve version 1)
+› ◌ revision         1: 0 of 1 processes ready
+› ✔ live             all traffic on revision 1 [DURATION]
+›   done in [DURATION]
+› on this machine only
+1
+[exit 0]
+
+"#]]);
     load.wait_for_revision("1");
     load.stop_without_failures();
     assert_eq!(get(port(&home, "payments"), "/").body, "version 1\n");
     home.squad(["rollback", "payments"])
         .failure(7)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: cannot roll back `payments`: no other revision served healthily without being left
+›   3  Serve version 3, left by a rollback
+›   2  Serve version 2, left by a rollback
+› live: revision 1 serves all traffic
+› hint: choose one: `squad rollback payments --to 3`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-rollback-target.md
+[exit 7]
+
+"#]]);
     home.squad(["history", "payments"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+WHEN      WHO              WHAT                                                RESULT
+[AGO]  ana@example.com  rollback payments 2 → 1 in local (Serve version 1)  done
+[AGO]  ana@example.com  rollback payments 3 → 2 in local (Serve version 2)  done
+[AGO]  ana@example.com  deploy payments 2 → 3 in local (Serve version 3)    done
+[AGO]  ana@example.com  deploy payments 1 → 2 in local (Serve version 2)    done
+[AGO]  ana@example.com  deploy payments → 1 in local (Serve version 1)      done
+[exit 0]
+
+"#]]);
     home.squad(["audit", "verify"]).success();
     // A left one can be named.
     home.squad(["rollback", "payments", "--to", "3"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local: revision 1 → 3 (ana@example.com, [AGO], Serve version 3)
+› ◌ revision         3: 0 of 1 processes ready
+› ✔ live             all traffic on revision 3 [DURATION]
+›   done in [DURATION]
+› on this machine only
+3
+[exit 0]
+
+"#]]);
     assert_eq!(get(port(&home, "payments"), "/").body, "version 3\n");
 }
 
@@ -56,7 +101,11 @@ fn json_is_one_document() {
     deployed(&home, 2);
     home.squad(["rollback", "payments", "-o", "json"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+{"schema":"squad.rollback/v1","service":"payments","env":"local","operation":"[ID]","outcome":"succeeded","revision":"1","previous":"2"}
+[exit 0]
+
+"#]]);
     let output = home
         .squad(["rollback", "payments", "-o", "json"])
         .failure(7);
@@ -73,12 +122,32 @@ fn with_nothing_to_go_back_to_it_refuses() {
     let service = TestService::new(&home, "payments");
     home.squad_in(&service.directory, ["rollback"])
         .failure(7)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: cannot roll back `payments`: it was never live here
+› live: `payments` was never live here, and takes no traffic
+› hint: deploy it with `squad deploy payments`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/nothing-live.md
+[exit 7]
+
+"#]]);
     home.squad_in(&service.directory, ["deploy"]).success();
     home.squad_in(&service.directory, ["rollback"])
         .failure(7)
-        .assert(str![[""]]);
-    home.squad(["rollback"]).failure(5).assert(str![[""]]);
+        .assert(str![[r#"
+› error: cannot roll back `payments`: no other revision served healthily without being left
+› live: revision 1 serves all traffic
+› hint: deploy an older state of the sources instead
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-rollback-target.md
+[exit 7]
+
+"#]]);
+    home.squad(["rollback"]).failure(5).assert(str![[r#"
+› error: cannot find a service: there is no squad.toml in `[WORK]` or above
+› hint: make one with `squad new`, or go to a service's directory
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-service.md
+[exit 5]
+
+"#]]);
 }
 
 #[test]
@@ -87,13 +156,32 @@ fn a_revision_is_named_with_to() {
     deployed(&home, 3);
     home.squad(["rollback", "payments", "--to", "9"])
         .failure(2)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: cannot roll back `payments`: there is no revision 9
+›   2  Serve version 2
+›   1  Serve version 1
+› live: revision 3 serves all traffic
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-such-revision.md
+[exit 2]
+
+"#]]);
     home.squad(["rollback", "payments", "--to", "3"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local: revision 3 has all traffic already. Nothing to do.
+3
+[exit 0]
+
+"#]]);
     home.squad(["rollback", "payments", "--to", "last"])
         .failure(2)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: invalid value 'last' for '--to <revision>': invalid digit found in string
+›
+› For more information, try '--help'.
+[exit 2]
+
+"#]]);
     let output = home.squad(["rollback", "payments", "--to", "1"]).success();
     assert_eq!(output.line(), "1");
     // 3 was left by that, and 2 is the last that served and was not.
@@ -107,7 +195,11 @@ fn a_dry_run_changes_nothing() {
     deployed(&home, 2);
     home.squad(["rollback", "payments", "--dry-run", "--exit-code"])
         .failure(10)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local: revision 2 → 1 (ana@example.com, [AGO], Serve version 1)
+[exit 10]
+
+"#]]);
     assert_eq!(live(&home, "payments").as_deref(), Some("2"));
     assert_eq!(results(&home).len(), 2);
     let output = home.squad([
@@ -133,10 +225,26 @@ fn the_safe_direction_never_asks_and_one_of_your_own_choice_does() {
     }
     home.squad(["rollback", "payments", "--env", "prod"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → prod: revision 3 → 2 (ana@example.com, [AGO], Serve version 2)
+› ◌ revision         2: 0 of 1 processes ready
+› ✔ live             all traffic on revision 2 [DURATION]
+›   done in [DURATION]
+› on this machine only
+2
+[exit 0]
+
+"#]]);
     home.squad(["rollback", "payments", "--env", "prod", "--to", "3"])
         .failure(2)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → prod: revision 2 → 3 (ana@example.com, [AGO], Serve version 3)
+› error: cannot ask for confirmation: there is no terminal to ask on
+› hint: pass `--yes` to go on without asking, or `--dry-run` to see the plan
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-terminal.md
+[exit 2]
+
+"#]]);
     home.squad([
         "rollback", "payments", "--env", "prod", "--to", "3", "--yes",
     ])
@@ -165,7 +273,16 @@ fn a_revision_that_failed_while_it_served_is_passed_over() {
     home.squad_in(&service.directory, ["deploy"]).success();
     home.squad(["rollback", "payments"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → local: revision 3 → 2 (ana@example.com, [AGO], Serve version 1 crash-after:3)
+› ◌ revision         2: 0 of 1 processes ready
+› ✔ live             all traffic on revision 2 [DURATION]
+›   done in [DURATION]
+› on this machine only
+2
+[exit 0]
+
+"#]]);
     home.squad(["rollback", "payments"])
         .failure(7)
         .assert(str![[""]]);
@@ -213,17 +330,48 @@ fn it_does_not_wait_for_the_audit_log_and_a_deploy_does() {
     service.version(&home, "3");
     home.squad_in(&service.directory, deploy)
         .failure(1)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → prod (this machine)
+›
+›   1 change since what is live (revision 2, ana@example.com, [AGO]):
+›     Serve version 3                                               Ana Example
+›   undo at any time: `squad rollback payments --env prod`
+›
+› error: cannot deploy `payments`: cannot record the intent in the audit log `acme/prod`: cannot read `[ROOT]/log/audit/acme/prod/commit/00000000000000000003`: not a directory
+› live: revision 2 serves all traffic
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/audit-not-writable.md
+[exit 1]
+
+"#]]);
     home.squad(["rollback", "payments", "--env", "prod"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› payments → prod: revision 2 → 1 (ana@example.com, [AGO], Serve version 1)
+› ◌ revision         1: 0 of 1 processes ready
+› ✔ live             all traffic on revision 1 [DURATION]
+›   done in [DURATION]
+› on this machine only
+› warning: 4 events are recorded on this machine and pending: the audit store does not answer
+1
+[exit 0]
+
+"#]]);
     std::fs::remove_file(&log).expect("it is there");
     std::fs::rename(&aside, &log).expect("it is there");
     home.squad_in(&service.directory, deploy).success();
     home.squad(["audit", "verify", "--env", "prod"]).success();
     home.squad(["history", "--all", "--env", "prod"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+WHEN      WHO              WHAT                                               RESULT
+[AGO]  ana@example.com  deploy payments 1 → 3 in prod (Serve version 3)    done
+[AGO]  ana@example.com  rollback payments 2 → 1 in prod (Serve version 1)  done
+[AGO]  ana@example.com  deploy payments in prod (Serve version 3)          refused
+[AGO]  ana@example.com  deploy payments 1 → 2 in prod (Serve version 2)    done
+[AGO]  ana@example.com  deploy payments → 1 in prod (Serve version 1)      done
+[exit 0]
+
+"#]]);
 }
 
 #[test]
@@ -238,7 +386,25 @@ fn it_is_not_held_up_by_a_deploy_that_is_under_way() {
     let output = home.squad(["rollback", "payments"]).success();
     assert_eq!(output.line(), "1", "{}", output.transcript());
     // Whoever looked at the plan before the brake was pulled does not undo it.
-    end(&home, deploy).failure(6).assert(str![[""]]);
+    end(&home, deploy).failure(6).assert(str![[r#"
+› payments → local (this machine)
+›
+›   1 change since what is live (revision 2, ana@example.com, [AGO]):
+›     Serve version 2 slow-start:3                                  Ana Example
+›   undo at any time: `squad rollback payments`
+›
+› ✔ recorded         operation [ID], local/local
+› ◌ revision         starting
+› ◌ revision         storing the artifact
+› ◌ revision         0 of 1 processes ready
+› ✔ published        revision 3, ready [DURATION]
+› error: cannot deploy `payments`: ana@example.com on vm changed the traffic first, at [TIME] UTC (operation [ID])
+› live: revision 1 serves all traffic
+› hint: look at what is live now with `squad status`, then run the same command again
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/conflict.md
+[exit 6]
+
+"#]]);
     assert_eq!(live(&home, "payments").as_deref(), Some("1"));
 }
 

@@ -13,17 +13,39 @@ use crate::support::{Home, SQUAD, Terminal, TestService, request, wait_for};
 #[test]
 fn where_nothing_was_deployed_it_says_so() {
     let home = Home::new();
-    home.squad(["status"]).success().assert(str![[""]]);
+    home.squad(["status"]).success().assert(str![[r#"
+› nothing was deployed to local yet
+[exit 0]
+
+"#]]);
     home.squad(["status", "--all", "-o", "json"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+{"schema":"squad.status/v1","services":[]}
+[exit 0]
+
+"#]]);
     home.squad(["status", "payments"])
         .failure(1)
-        .assert(str![[""]]);
-    home.squad(["history"]).success().assert(str![[""]]);
+        .assert(str![[r#"
+› error: `payments` was never deployed to local
+› hint: `squad status --all` shows what is there, `squad deploy payments` deploys it
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
+[exit 1]
+
+"#]]);
+    home.squad(["history"]).success().assert(str![[r#"
+› nothing was recorded in local/local
+[exit 0]
+
+"#]]);
     home.squad(["history", "-o", "json"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+{"schema":"squad.history/v1","operations":[]}
+[exit 0]
+
+"#]]);
     home.squad(["logs", "payments"])
         .failure(1)
         .assert(str![[""]]);
@@ -38,21 +60,44 @@ fn what_is_live_in_a_table_and_in_json() {
     payments.version(&home, "2");
     home.squad_in(&payments.directory, ["deploy"]).success();
     home.squad_in(&receipts.directory, ["deploy"]).success();
-    home.squad(["status"]).success().assert(str![[""]]);
+    home.squad(["status"]).success().assert(str![[r#"
+SERVICE   ENV    LIVE  SINCE     HEALTH  ADDRESS
+payments  local  2     [AGO]  ok      http://127.0.0.1:[PORT]
+receipts  local  1     [AGO]  ok      http://127.0.0.1:[PORT]
+[exit 0]
+
+"#]]);
     home.squad_in(&receipts.directory, ["status"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+SERVICE   ENV    LIVE  SINCE     HEALTH  ADDRESS
+receipts  local  1     [AGO]  ok      http://127.0.0.1:[PORT]
+[exit 0]
+
+"#]]);
     let all = home.squad_in(&receipts.directory, ["status", "--all"]);
     assert_eq!(all.success().stdout.lines().count(), 3);
     let output = home
         .squad(["status", "payments", "-o", "json"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+{"schema":"squad.status/v1","services":[{"service":"payments","env":"local","kind":"http","traffic":{"2":100},"since":"[TIME]","by":"ana@example.com on vm","health":"ok","address":"http://127.0.0.1:[PORT]","commit":"[HASH]","revisions":[{"revision":"1","digest":"[HASH]","published_at":"[TIME]","health":"stopped","left":false},{"revision":"2","digest":"[HASH]","published_at":"[TIME]","health":"ok","left":false}]}]}
+[exit 0]
+
+"#]]);
     let row = &output.json()["services"][0];
     assert_eq!(row["revisions"].as_array().map(Vec::len), Some(2));
     home.squad(["status", "payments", "--all"])
         .failure(2)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: the argument '[service]' cannot be used with '--all'
+›
+› Usage: squad status <service>
+›
+› For more information, try '--help'.
+[exit 2]
+
+"#]]);
 }
 
 #[test]
@@ -106,14 +151,32 @@ fn a_wrong_environment_is_named_with_what_there_is() {
     let service = TestService::new(&home, "payments");
     home.squad_in(&service.directory, ["status", "--env", "prod"])
         .failure(5)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: cannot find the environment `prod`
+›   caused by: no org is in use, so there is only `local`
+› hint: add your org with `squad org add <directory or git url>`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/environment-unknown.md
+[exit 5]
+
+"#]]);
     protected_org(&mut home);
     home.squad_in(&service.directory, ["status", "--env", "prd"])
         .failure(5)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: cannot find the environment `prd`; did you mean `prod`?
+›   caused by: the org `acme` has `prod`, `local`
+› hint: list them with `squad env list`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/environment-unknown.md
+[exit 5]
+
+"#]]);
     home.squad_in(&service.directory, ["status"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› nothing was deployed to local, prod yet
+[exit 0]
+
+"#]]);
 }
 
 #[test]
@@ -169,10 +232,24 @@ fn what_changed_over_all_services() {
         .success();
     home.squad(["history", "--all", "--since", "1h"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+WHEN      WHO                     WHAT                                                    RESULT
+[AGO]  ana@example.com         rollback payments 3 → 1 in local (#12 Serve version 1)  done
+[AGO]  ana@example.com         deploy payments 1 → 3 in local (Serve version 2)        done
+[AGO]  github-actions run 991  deploy payments in local (#13 Serve version 1 exit:1)   failed, 1 serves
+[AGO]  ana@example.com         deploy receipts → 1 in local (Serve version 1)          done
+[AGO]  github-actions run 991  deploy payments → 1 in local (#12 Serve version 1)      done
+[exit 0]
+
+"#]]);
     home.squad_in(&receipts.directory, ["history"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+WHEN      WHO              WHAT                                            RESULT
+[AGO]  ana@example.com  deploy receipts → 1 in local (Serve version 1)  done
+[exit 0]
+
+"#]]);
     let output = home.squad(["history", "payments", "-o", "json"]).success();
     let operations = output.json()["operations"].clone();
     let operations = operations.as_array().expect("operations");
@@ -184,7 +261,11 @@ fn what_changed_over_all_services() {
     let limited = home.squad(["history", "--all", "--limit", "1"]);
     assert_eq!(limited.success().stdout.lines().count(), 2);
     let none = home.squad(["history", "no-such-service"]);
-    none.success().assert(str![[""]]);
+    none.success().assert(str![[r#"
+› nothing was recorded in local/local
+[exit 0]
+
+"#]]);
 }
 
 #[test]
@@ -201,8 +282,21 @@ fn what_a_service_wrote() {
     wait_for("revision 1 has stopped", Duration::from_secs(15), || {
         of("1").stdout.contains("stopping").then_some(())
     });
-    of("1").assert(str![[""]]);
-    of("2").assert(str![[""]]);
+    of("1").assert(str![[r#"
+[TIME]   1 started as process 14991 on port [PORT]
+[TIME]   1 version 1 starts, well
+[TIME]   1 ready after [DURATION]
+[TIME]   1 stopping
+[exit 0]
+
+"#]]);
+    of("2").assert(str![[r#"
+[TIME]   2 started as process 15021 on port [PORT]
+[TIME]   2 version 2 starts, well
+[TIME]   2 ready after [DURATION]
+[exit 0]
+
+"#]]);
     let last = home.squad(["logs", "payments", "--tail", "1"]).success();
     assert_eq!(last.stdout.lines().count(), 1);
     let json = home

@@ -48,6 +48,50 @@ fn a_reader_that_goes_away_is_no_error() {
 }
 
 #[test]
+fn an_answer_that_is_lost_is_an_error() {
+    let home = Home::new();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let Ok(full) = full else {
+        return crate::support::skip(
+            "stream::an_answer_that_is_lost_is_an_error",
+            "there is no /dev/full",
+        );
+    };
+    let mut child = home
+        .command(["help", "exit-codes"])
+        .stdout(full)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut stderr = String::new();
+    let mut pipe = child.stderr.take().expect("a pipe");
+    pipe.read_to_string(&mut stderr).expect("text");
+    assert_eq!(child.wait().expect("it ends").code(), Some(1), "{stderr}");
+    assert!(
+        stderr.starts_with("error: cannot write the answer to standard output: No space left"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_usage_error_in_json_is_one_line() {
+    let home = Home::new();
+    for arguments in [
+        &["deplo", "-o", "json"][..],
+        &["deploy", "--no-such-flag", "--output=json"],
+        &["-ojson", "completions"],
+    ] {
+        let output = home.squad(arguments).failure(2);
+        assert_eq!(output.stdout, "");
+        assert_eq!(output.stderr.lines().count(), 1, "{}", output.transcript());
+        let error = output.error_json();
+        assert_eq!(error["schema"], "squad.error/v1");
+        assert_eq!(error["id"], "usage");
+        assert_eq!(error["exit_code"], 2);
+    }
+}
+
+#[test]
 fn standard_error_can_be_closed() {
     let home = Home::new();
     let script = "\"$0\" help exit-codes 2>&-";

@@ -50,26 +50,103 @@ fn all_are_planned_at_once_and_only_what_changed_is_deployed() {
     let shop = workspace(&home, &["cart", "orders", "stock"]);
     home.squad_in(&shop, ["deploy", "--all"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› cart → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› orders → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› stock → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› cart: ✔ recorded         operation [ID], local/local
+› cart: ◌ revision         starting
+› stock: ✔ recorded         operation [ID], local/local
+› stock: ◌ revision         starting
+› orders: ✔ recorded         operation [ID], local/local
+› orders: ◌ revision         starting
+› cart: ◌ revision         storing the artifact
+› stock: ◌ revision         storing the artifact
+› orders: ◌ revision         storing the artifact
+› stock: ◌ revision         0 of 1 processes ready
+› orders: ◌ revision         0 of 1 processes ready
+› cart: ◌ revision         0 of 1 processes ready
+› orders: ✔ published        revision 1, ready
+› orders: ✔ live             all traffic on revision 1
+› cart: ✔ published        revision 1, ready [DURATION]
+› cart: ✔ live             all traffic on revision 1
+› stock: ✔ published        revision 1, ready [DURATION]
+› stock: ✔ live             all traffic on revision 1
+› 3 deployed, 0 failed, 0 unchanged
+› on this machine only
+cart 1
+orders 1
+stock 1
+[exit 0]
+
+"#]]);
     edit(&shop, "orders", "VERSION = \"1\"", "VERSION = \"2\"");
     home.commit_all(&shop, "Order faster");
     home.squad_in(&shop, ["deploy", "--all"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› cart → local: revision 1 already is exactly this (same sources, same configuration). Nothing to do.
+› orders → local (this machine)
+›
+›   1 change since what is live (revision 1, ana@example.com, [AGO]):
+›     Order faster                                                  Ana Example
+›   undo at any time: `squad rollback orders`
+›
+› stock → local: revision 1 already is exactly this (same sources, same configuration). Nothing to do.
+› orders: ✔ recorded         operation [ID], local/local
+› orders: ◌ revision         starting
+› orders: ◌ revision         storing the artifact
+› orders: ◌ revision         0 of 1 processes ready
+› orders: ✔ published        revision 2, ready
+› orders: ✔ live             all traffic on revision 2
+› 1 deployed, 0 failed, 2 unchanged
+› on this machine only
+cart 1
+orders 2
+stock 1
+[exit 0]
+
+"#]]);
     assert_eq!(get(port(&home, "orders"), "/").body, "version 2\n");
     home.squad_in(&shop, ["deploy", "--all", "-o", "json"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+{"schema":"squad.deploy-many/v1","env":"local","outcome":"unchanged","services":[{"address":"http://127.0.0.1:[PORT]","changed":[],"digest":"[HASH]","env":"local","outcome":"unchanged","previous":"1","revision":"1","schema":"squad.deploy/v1","service":"cart"},{"address":"http://127.0.0.1:[PORT]","changed":[],"digest":"[HASH]","env":"local","outcome":"unchanged","previous":"2","revision":"2","schema":"squad.deploy/v1","service":"orders"},{"address":"http://127.0.0.1:[PORT]","changed":[],"digest":"[HASH]","env":"local","outcome":"unchanged","previous":"1","revision":"1","schema":"squad.deploy/v1","service":"stock"}]}
+[exit 0]
+
+"#]]);
     home.squad_in(&shop, ["deploy"])
         .failure(2)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: cannot tell which service is meant: this workspace has `cart`, `orders`, `stock`
+› hint: name one, or go to its directory
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-ambiguous.md
+[exit 2]
+
+"#]]);
     let member = home.squad_in(shop.join("services/cart"), ["deploy"]);
     assert_eq!(member.success().line(), "1");
     let named = home.squad_in(&shop, ["deploy", "stock"]);
     assert_eq!(named.success().line(), "1");
     home.squad_in(&shop, ["status"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+SERVICE  ENV    LIVE  SINCE     HEALTH  ADDRESS
+cart     local  1     [AGO]  ok      http://127.0.0.1:[PORT]
+orders   local  2     [AGO]  ok      http://127.0.0.1:[PORT]
+stock    local  1     [AGO]  ok      http://127.0.0.1:[PORT]
+[exit 0]
+
+"#]]);
 }
 
 #[test]
@@ -84,7 +161,47 @@ fn one_that_fails_does_not_hold_up_the_others() {
     );
     home.squad_in(&shop, ["deploy", "--all"])
         .failure(1)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› cart → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› orders → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›   the work tree has changes that are not committed
+›
+› stock → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› cart: ✔ recorded         operation [ID], local/local
+› cart: ◌ revision         starting
+› stock: ✔ recorded         operation [ID], local/local
+› stock: ◌ revision         starting
+› orders: ✔ recorded         operation [ID], local/local
+› orders: ◌ revision         starting
+› orders: ◌ revision         storing the artifact
+› cart: ◌ revision         storing the artifact
+› stock: ◌ revision         storing the artifact
+› orders: ◌ revision         0 of 1 processes ready
+› cart: ◌ revision         0 of 1 processes ready
+› stock: ◌ revision         0 of 1 processes ready
+› cart: ✔ published        revision 1, ready [DURATION]
+› cart: ✔ live             all traffic on revision 1
+› orders: ◌ revision         exit code 1; try 2
+› stock: ✔ published        revision 1, ready [DURATION]
+› stock: ✔ live             all traffic on revision 1
+› orders: ◌ revision         exit code 1; try 3
+› orders: ✖ revision         1: process ended with exit code 1, [DURATION] after it started, 3 times
+› 2 deployed, 1 failed, 0 unchanged
+› on this machine only
+cart 1
+orders failed: cannot deploy `orders`: revision 1 does not start
+stock 1
+[exit 1]
+
+"#]]);
     assert_eq!(live(&home, "cart").as_deref(), Some("1"));
     assert_eq!(live(&home, "orders"), None);
     assert_eq!(live(&home, "stock").as_deref(), Some("1"));
@@ -115,7 +232,20 @@ fn a_dry_run_of_all_changes_nothing() {
     let shop = workspace(&home, &["cart", "orders"]);
     home.squad_in(&shop, ["deploy", "--all", "--dry-run", "--exit-code"])
         .failure(10)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› cart → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› orders → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› 0 deployed, 0 failed, 0 unchanged
+› on this machine only
+[exit 10]
+
+"#]]);
     assert_eq!(live(&home, "cart"), None);
 }
 
@@ -220,16 +350,60 @@ fn what_changed_since_a_commit_is_the_directory_and_the_declared_inputs() {
     edit(&shop, "cart", "VERSION = \"1\"", "VERSION = \"2\"");
     home.squad_in(&shop, ["deploy", "--changed-since", &base])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› 2 of the workspace's services changed since [HASH]
+› cart → local (this machine)
+›
+›   replaces what is live (revision 1, ana@example.com, [AGO])
+›   the work tree has changes that are not committed
+›   undo at any time: `squad rollback cart`
+›
+› stock → local (this machine)
+›
+›   1 change since what is live (revision 1, ana@example.com, [AGO]):
+›     Raise the tax rate                                            Ana Example
+›   undo at any time: `squad rollback stock`
+›
+› cart: ✔ recorded         operation [ID], local/local
+› cart: ◌ revision         starting
+› cart: ◌ revision         storing the artifact
+› cart: ◌ revision         0 of 1 processes ready
+› stock: ✔ recorded         operation [ID], local/local
+› stock: ◌ revision         starting
+› stock: ◌ revision         storing the artifact
+› stock: ◌ revision         0 of 1 processes ready
+› cart: ✔ published        revision 2, ready
+› stock: ✔ published        revision 2, ready
+› cart: ✔ live             all traffic on revision 2
+› stock: ✔ live             all traffic on revision 2
+› 2 deployed, 0 failed, 0 unchanged
+› on this machine only
+cart 2
+stock 2
+[exit 0]
+
+"#]]);
     assert_eq!(revisions(&home, "orders"), ["1"]);
     assert_eq!(revisions(&home, "stock"), ["1", "2"]);
     home.squad_in(&shop, ["deploy", "--changed-since", "no-such-branch"])
         .failure(1)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: cannot tell what changed since `no-such-branch`: `git -C` failed with exit status: 128
+›   caused by: fatal: bad revision 'no-such-branch'
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/program-failed.md
+[exit 1]
+
+"#]]);
     home.commit_all(&shop, "A faster cart");
     home.squad_in(&shop, ["deploy", "--changed-since", "HEAD"])
         .success()
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› 0 of the workspace's services changed since HEAD
+› 0 deployed, 0 failed, 0 unchanged
+› on this machine only
+[exit 0]
+
+"#]]);
 }
 
 #[test]
@@ -239,7 +413,13 @@ fn what_changed_needs_a_repository() {
     std::fs::remove_dir_all(shop.join(".git")).expect("it is there");
     home.squad_in(&shop, ["deploy", "--changed-since", "main"])
         .failure(2)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: cannot tell what changed since `main`: `[WORK]/shop` is not in a git repository
+› hint: deploy all of them with `squad deploy --all`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/not-in-git.md
+[exit 2]
+
+"#]]);
 }
 
 #[test]
@@ -249,7 +429,15 @@ fn two_services_of_one_name_are_a_mistake() {
     member(&home, "orders", "cart", "");
     home.squad_in(&shop, ["deploy", "--all"])
         .failure(5)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: `services/orders/squad.toml` has a mistake
+›   services/orders/squad.toml:4:8: two services are named `cart`: the other one is in services/cart/squad.toml:4
+›       4 | name = "cart"
+›         |        ^^^^^^
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/config-invalid.md
+[exit 5]
+
+"#]]);
 }
 
 #[test]
@@ -267,7 +455,14 @@ fn a_second_repository_cannot_take_a_name() {
     let second = copy("elsewhere");
     home.squad_in(&second, ["deploy"])
         .failure(7)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: cannot deploy `payments` from here: the name belongs to `[WORK]/payments`
+› hint: if they are two services, give this one another name in its squad.toml
+› hint: if the service has moved here: `rm [WORK]/payments/squad.toml`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-name-taken.md
+[exit 7]
+
+"#]]);
     // A clone of the same repository is the same service.
     let origin = [
         "remote",
@@ -291,8 +486,19 @@ fn a_service_is_deployed_by_its_name_from_elsewhere() {
     let mut service = TestService::new(&home, "payments");
     home.squad(["deploy", "payments"])
         .failure(5)
-        .assert(str![[""]]);
-    home.squad(["deploy"]).failure(5).assert(str![[""]]);
+        .assert(str![[r#"
+› error: cannot find the service `payments` in these files
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-unknown.md
+[exit 5]
+
+"#]]);
+    home.squad(["deploy"]).failure(5).assert(str![[r#"
+› error: cannot find a service: there is no squad.toml in `[WORK]` or above
+› hint: make one with `squad new`, or go to a service's directory
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-service.md
+[exit 5]
+
+"#]]);
     home.squad_in(&service.directory, ["deploy"]).success();
     service.version(&home, "2");
     let output = home.squad(["deploy", "payments"]).success();
@@ -300,7 +506,12 @@ fn a_service_is_deployed_by_its_name_from_elsewhere() {
     std::fs::remove_dir_all(&service.directory).expect("it is there");
     home.squad(["deploy", "payments"])
         .failure(5)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: cannot find the service `payments` in these files
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-unknown.md
+[exit 5]
+
+"#]]);
     // What runs does not need its sources.
     assert_eq!(get(port(&home, "payments"), "/").body, "version 2\n");
     home.squad(["rollback", "payments"]).success();
@@ -316,12 +527,34 @@ fn mistakes_in_the_file_are_all_named_and_nothing_is_deployed() {
     );
     home.squad_in(&service.directory, ["deploy"])
         .failure(5)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: `squad.toml` has 3 mistakes
+›   squad.toml:4:8: `service.name` is `Payments`, which is not a name: use 1 to 63 lower-case letters, digits and dashes, a letter first, no dash at the end
+›       4 | name = "Payments"
+›         |        ^^^^^^^^^^
+›   squad.toml:5:8: `service.kind` is `htp`; did you mean `http`?
+›       5 | kind = "htp"
+›         |        ^^^^^
+›   squad.toml:8:1: unknown key `run.comand`; did you mean `command`?
+›       8 | comand = ["python3", "serve.py"]
+›         | ^^^^^^
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/config-invalid.md
+[exit 5]
+
+"#]]);
     home.write(
         service.directory.join("squad.toml"),
         "schema = 1\n[service\n",
     );
     home.squad_in(&service.directory, ["deploy"])
         .failure(5)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: `squad.toml` has a mistake
+›   squad.toml:2:9: this is not TOML: unclosed table, expected `]`
+›       2 | [service
+›         |         ^
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/config-invalid.md
+[exit 5]
+
+"#]]);
 }

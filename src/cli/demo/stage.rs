@@ -193,12 +193,10 @@ pub(crate) fn clean(context: &Context, root: &Path) -> Result<bool> {
         root: root.to_owned(),
         executable,
     };
-    for org in ["acme"] {
-        // Nothing may be running, and the org may not be there yet: then there is nothing to stop.
-        let mut command = stage.command("", &["local", "stop", "--org", org, "--env", "local"]);
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        drop(command.status());
-    }
+    // Nothing may be running, and the org may not be there yet: then there is nothing to stop.
+    let mut command = stage.command("", &["local", "stop", "--org", "acme", "--env", "local"]);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    drop(command.status());
     std::fs::remove_dir_all(root).map_err(fs::at("remove", root))?;
     Ok(true)
 }

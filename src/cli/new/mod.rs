@@ -234,21 +234,12 @@ fn refused(
         (None, Some((_, name))) => format!("cannot create `{}`", crate::output::sanitize(name)),
         (None, None) => "cannot create a service".to_owned(),
     };
-    let mut command = "squad new".to_owned();
-    for word in [
-        args.template.clone(),
-        args.directory.as_ref().map(|d| d.display().to_string()),
-    ]
-    .into_iter()
-    .flatten()
-    {
-        command.push_str(&format!(" {}", quoted(&word)));
-    }
+    let mut command = vec!["squad".to_owned(), "new".to_owned()];
+    command.extend(args.template.as_deref().map(quoted));
+    let directory = args.directory.as_ref();
+    command.extend(directory.map(|directory| quoted(&directory.display().to_string())));
     if let Some(file) = &args.answers {
-        command.push_str(&format!(
-            " --answers {}",
-            quoted(&file.display().to_string())
-        ));
+        command.extend(["--answers".to_owned(), quoted(&file.display().to_string())]);
     }
     for set in &args.set {
         let right = set.split_once('=').is_some_and(|(id, text)| {
@@ -256,10 +247,10 @@ fn refused(
             question.is_some_and(|question| question.check(text).is_ok())
         });
         if right {
-            command.push_str(&format!(" --set {}", quoted(set)));
+            command.extend(["--set".to_owned(), quoted(set)]);
         }
     }
-    crate::error::answers(&asked, &command, problems)
+    crate::error::answers(&asked, &command.join(" "), problems)
 }
 
 /// A word as a shell takes it.

@@ -1,4 +1,4 @@
-//! What is printed: wire structs (`schema`, snake_case) and text, one file for each noun.
+//! What is printed: wire structs (`schema`, `snake_case`) and text, one file for each noun.
 
 pub(crate) mod audit;
 pub(crate) mod config;

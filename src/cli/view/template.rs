@@ -6,7 +6,7 @@ use super::super::context::Context;
 use crate::output::table::{Align, render};
 use crate::output::{Style, sanitize};
 use crate::template::lint::Report;
-use crate::template::{Answer, Question, QuestionKind, Template};
+use crate::template::{Answer, Question, QuestionKind, SourceFile, Template};
 
 /// One template, as far as a list says it.
 #[derive(Debug, Serialize)]
@@ -126,7 +126,7 @@ pub(crate) fn show(context: &Context, template: &Template) {
             listed: listed(template),
             engine: manifest.engine,
             questions: manifest.questions.iter().map(asked).collect(),
-            files: template.files.iter().map(|file| file.stem()).collect(),
+            files: template.files.iter().map(SourceFile::stem).collect(),
         });
         return;
     }
@@ -192,10 +192,19 @@ pub(crate) fn good(context: &Context, template: &Template, report: &Report) {
         return;
     }
     output.out(&format!(
-        "{} {}: no mistakes in {files} files, {questions} questions and {} test renders",
-        manifest.name, manifest.version, report.renders
+        "{} {}: no mistakes in {}, {} and {}",
+        manifest.name,
+        manifest.version,
+        counted(files, "file"),
+        counted(questions, "question"),
+        counted(report.renders, "test render")
     ));
     if report.renders == 0 {
         output.hint("add answers as tests/<name>.toml, so that each of them is rendered");
     }
+}
+
+fn counted(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }

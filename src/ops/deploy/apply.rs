@@ -153,9 +153,7 @@ async fn publish_and_commit(
         &published.token
     };
     let started = tools.clock.monotonic();
-    if let Err(error) = guard_traffic(tools, options, plan).await {
-        return Err(error);
-    }
+    guard_traffic(tools, options, plan).await?;
     match tools.platform.commit(name, token, &commit).await {
         Ok(_) => {}
         Err(platform::Error::Conflict { winner }) => {

@@ -152,7 +152,7 @@ async fn python_environment(
             },
             &|| {
                 if let Some(sender) = sender.take() {
-                    drop(sender.send(()));
+                    _ = sender.send(());
                 }
             },
         )

@@ -72,11 +72,11 @@ impl Backoff {
         }
         let many = self.ends.len() == ENDS;
         let exits = || self.ends.iter().map(|(_, exit)| *exit).collect();
-        let failed = if !self.was_ready {
-            many.then(|| Seen::Exited(exits()))
-        } else {
+        let failed = if self.was_ready {
             let first = self.ends.front().map_or(now, |(at, _)| *at);
             (many && now.saturating_sub(first) <= self.window).then(|| Seen::Crashed(exits()))
+        } else {
+            many.then(|| Seen::Exited(exits()))
         };
         let after = self.next;
         self.next = (self.next * 2).min(LONGEST);

@@ -218,12 +218,11 @@ impl Client {
         };
         match greeting.await {
             Ok(Some(hello)) => Ok(Some(Greeted { stream, hello })),
-            // It ended just now.
-            Ok(None) => Ok(None),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 Err(Error::Unreachable(error.to_string()))
             }
-            Err(_) => Ok(None),
+            // It ended just now.
+            Ok(None) | Err(_) => Ok(None),
         }
     }
 

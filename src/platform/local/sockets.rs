@@ -97,7 +97,7 @@ pub(super) fn kill_group(group: u32) {
     if let Some(group) = i32::try_from(group).ok().filter(|group| *group > 1)
         && let Some(group) = Pid::from_raw(group)
     {
-        drop(rustix::process::kill_process_group(group, Signal::KILL));
+        _ = rustix::process::kill_process_group(group, Signal::KILL);
     }
 }
 

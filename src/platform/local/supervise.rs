@@ -17,7 +17,7 @@ const THREADS: usize = 2;
 pub(crate) fn supervise(settings: Settings, foreground: bool) -> Result<()> {
     if !foreground {
         // Fails only for the leader of a group, which is in nobody's way either.
-        drop(rustix::process::setsid());
+        _ = rustix::process::setsid();
         close_inherited();
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -57,7 +57,7 @@ fn close_inherited() {
         .collect();
     for number in numbers.into_iter().filter(|number| *number > 2) {
         // The one that listed them is closed already.
-        drop(nix::unistd::close(number));
+        _ = nix::unistd::close(number);
     }
 }
 

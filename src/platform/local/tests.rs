@@ -477,7 +477,7 @@ async fn each_way_of_not_starting_has_its_diagnosis() {
         async move {
             match local.publish(&release, &|_| {}).await {
                 Err(Error::DoesNotStart { diagnosis, .. }) => {
-                    assert_eq!(diagnosis.id, id, "{diagnosis:?}")
+                    assert_eq!(diagnosis.id, id, "{diagnosis:?}");
                 }
                 other => panic!("{name}: {other:?}"),
             }

@@ -148,10 +148,10 @@ fn end_when_told(
         Ok(Some(_)) => grace,
         Ok(None) | Err(_) => grace.min(GRACE_WITHOUT_SUPERVISOR),
     };
-    drop(rustix::process::kill_process_group(group, Signal::TERM));
+    _ = rustix::process::kill_process_group(group, Signal::TERM);
     if has_ended.recv_timeout(grace) == Err(mpsc::RecvTimeoutError::Timeout) {
         forced.store(true, Ordering::Release);
-        drop(rustix::process::kill_process_group(group, Signal::KILL));
+        _ = rustix::process::kill_process_group(group, Signal::KILL);
     }
 }
 
@@ -164,7 +164,7 @@ fn wait_for_group(child: &mut Child, group: Pid) -> io::Result<std::process::Exi
             break;
         }
     }
-    drop(rustix::process::kill_process_group(group, Signal::KILL));
+    _ = rustix::process::kill_process_group(group, Signal::KILL);
     child.wait()
 }
 

@@ -2,7 +2,6 @@
 //!
 //! Shared by [`super::pool`], where events come in, and [`super::runtime_api`], where processes ask for them.
 
-use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -118,10 +117,9 @@ impl Shared {
     fn take(self: &Arc<Self>, slot: usize, epoch: u64) -> Result<Option<Event>, Refusal> {
         let limit = self.settings.timeout;
         let mut table = self.lock();
-        let current = |process: &&mut Process| {
-            process.epoch == epoch && matches!(process.phase, Phase::Waiting)
-        };
-        if table.processes.get_mut(slot).filter(current).is_none() {
+        let current =
+            |process: &Process| process.epoch == epoch && matches!(process.phase, Phase::Waiting);
+        if !table.processes.get(slot).is_some_and(current) {
             drop(table);
             // This wake-up was meant for a process that lives.
             self.changed.notify_one();
@@ -248,13 +246,7 @@ fn current_of(
 }
 
 /// Waits for the time limit of one invocation. Holding the pool here is no cycle: the task ends with it.
-fn watch_over(
-    shared: Arc<Shared>,
-    slot: usize,
-    request_id: String,
-) -> impl Future<Output = ()> + Send + 'static {
-    async move {
-        tokio::time::sleep(shared.settings.timeout).await;
-        shared.time_out(slot, &request_id);
-    }
+async fn watch_over(shared: Arc<Shared>, slot: usize, request_id: String) {
+    tokio::time::sleep(shared.settings.timeout).await;
+    shared.time_out(slot, &request_id);
 }

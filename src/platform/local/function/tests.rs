@@ -1,4 +1,4 @@
-//! The pool with real processes: PyPI's `awslambdaric`, Amazon's own runtime client for Python.
+//! The pool with real processes: `awslambdaric` from `PyPI`, Amazon's own runtime client for Python.
 //!
 //! Where it cannot be installed, these tests say so by name and test nothing; the rest of the module's tests
 //! speaks to the Runtime API over plain sockets.

@@ -1,0 +1,303 @@
+//! What a deploy or a rollback will do, computed from what is live and what is wanted. Pure: the same live
+//! state and the same wishes give the same plan.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::environment::Environment;
+use super::live::Live;
+use super::release::{Provenance, RevisionNumber};
+use super::service::Service;
+
+/// What is to be live.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Wanted {
+    /// The service, effective for the environment.
+    pub(crate) service: Service,
+    /// `sha256:<64 hex>` over all that decides what the revision is; `+<ULID>` behind it asks for another build of
+    /// the same (`--rebuild`).
+    pub(crate) digest: String,
+    /// Where the sources come from.
+    pub(crate) provenance: Provenance,
+    /// The sources are an older state of what is live: its commit is a strict ancestor of the live one, and
+    /// the work tree adds nothing to it.
+    pub(crate) is_older: bool,
+}
+
+/// What the person allowed explicitly, each with a reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Allowed {
+    /// `--again`: a release that was rolled back from.
+    pub(crate) again: bool,
+    /// `--allow-older`: an ancestor of what is live.
+    pub(crate) older: bool,
+    /// `--allow-dirty`: a dirty tree in a protected environment.
+    pub(crate) dirty: bool,
+    /// `--all-at-once`: no gradual rollout in a protected environment.
+    pub(crate) all_at_once: bool,
+    /// `--reason` was given.
+    pub(crate) has_reason: bool,
+}
+
+/// What a deploy will do.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Deploy {
+    /// The live revision is exactly this.
+    UpToDate {
+        /// The live one.
+        revision: RevisionNumber,
+    },
+    /// What is live is newer.
+    Superseded {
+        /// The live one.
+        revision: RevisionNumber,
+    },
+    /// Something changes.
+    Change(Change),
+}
+
+/// The change that a deploy makes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Change {
+    /// The revision that takes all traffic now, if there is one.
+    pub(crate) previous: Option<RevisionNumber>,
+    /// A revision with the same digest is there already: nothing is built.
+    pub(crate) existing: Option<RevisionNumber>,
+    /// What changes in the configuration, one line each, sorted by key.
+    pub(crate) configuration: Vec<Difference>,
+}
+
+/// One difference between two configurations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Difference {
+    /// Dotted key, such as `run.env.LOG_LEVEL`.
+    pub(crate) key: String,
+    /// None when it is new; `…` for values of variables, which are not shown.
+    pub(crate) before: Option<String>,
+    /// None when it is gone.
+    pub(crate) after: Option<String>,
+}
+
+/// Why a deploy or a rollback is not allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// A rollback left this very release.
+    LeftBefore {
+        /// The revision it was.
+        revision: RevisionNumber,
+    },
+    /// A protected environment takes no dirty tree.
+    Dirty,
+    /// A protected environment takes this service gradually only.
+    Gradual,
+    /// An exception was asked for without a reason.
+    ReasonMissing {
+        /// The flag that needs it.
+        flag: &'static str,
+    },
+    /// There is no revision that a rollback could choose by itself.
+    NoTarget {
+        /// Those that `--to` could name, newest first.
+        candidates: Vec<RevisionNumber>,
+    },
+    /// Nothing was ever deployed.
+    NothingLive,
+    /// `--to` names a revision that is not there.
+    UnknownRevision {
+        /// What was named.
+        revision: RevisionNumber,
+        /// Those that are there, newest first.
+        candidates: Vec<RevisionNumber>,
+    },
+}
+
+/// Decides what deploying `wanted` does.
+pub(crate) fn deploy(
+    live: &Live,
+    environment: &Environment,
+    wanted: &Wanted,
+    allowed: Allowed,
+) -> Result<Deploy, Refusal> {
+    let current = live.sole();
+    if let Some(current) = current
+        && is_same(&current.digest, &wanted.digest)
+    {
+        return Ok(Deploy::UpToDate {
+            revision: current.number,
+        });
+    }
+    for (used, flag) in [
+        (allowed.again, "--again"),
+        (allowed.older, "--allow-older"),
+        (allowed.dirty, "--allow-dirty"),
+        (allowed.all_at_once, "--all-at-once"),
+    ] {
+        if used && !allowed.has_reason {
+            return Err(Refusal::ReasonMissing { flag });
+        }
+    }
+    if wanted.is_older
+        && !allowed.older
+        && let Some(current) = current
+    {
+        return Ok(Deploy::Superseded {
+            revision: current.number,
+        });
+    }
+    let existing = live
+        .revisions
+        .iter()
+        .rev()
+        .find(|revision| is_same(&revision.digest, &wanted.digest));
+    if let Some(existing) = existing
+        && existing.left
+        && !allowed.again
+    {
+        return Err(Refusal::LeftBefore {
+            revision: existing.number,
+        });
+    }
+    if environment.protected {
+        if wanted.provenance.dirty && !allowed.dirty {
+            return Err(Refusal::Dirty);
+        }
+        if wanted.service.rollout.is_some() && current.is_some() && !allowed.all_at_once {
+            return Err(Refusal::Gradual);
+        }
+    }
+    let before = current.and_then(|revision| revision.service.as_ref());
+    Ok(Deploy::Change(Change {
+        previous: current.map(|revision| revision.number),
+        existing: existing.map(|revision| revision.number),
+        configuration: before
+            .map(|before| differences(before, &wanted.service))
+            .unwrap_or_default(),
+    }))
+}
+
+/// Whether a known digest is what is wanted. A rebuild of a release is that release; a rebuild that is asked for is
+/// only itself.
+fn is_same(known: &str, wanted: &str) -> bool {
+    let base = known.split('+').next().unwrap_or(known);
+    known == wanted || base == wanted
+}
+
+/// What a rollback will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rollback {
+    /// The revision asked for has all traffic already.
+    Already {
+        /// That revision.
+        revision: RevisionNumber,
+    },
+    /// All traffic moves.
+    Change {
+        /// The revision that is left, and marked so.
+        from: Option<RevisionNumber>,
+        /// The revision that takes all traffic.
+        to: RevisionNumber,
+    },
+}
+
+/// Decides where a rollback goes: to the last revision that served healthily and that no rollback left
+/// (DESIGN §13), or to the one named.
+pub(crate) fn rollback(live: &Live, to: Option<RevisionNumber>) -> Result<Rollback, Refusal> {
+    let Some(split) = &live.split else {
+        return Err(Refusal::NothingLive);
+    };
+    let serving = split.revisions();
+    let newest_first = || {
+        live.revisions
+            .iter()
+            .rev()
+            .filter(|one| !serving.contains(&one.number))
+    };
+    let candidates = || {
+        newest_first()
+            .filter(|one| one.last_served_at.is_some())
+            .map(|one| one.number)
+            .collect()
+    };
+    let from = split.sole().or_else(|| serving.last().copied());
+    let target = match to {
+        Some(number) => match live.revision(number) {
+            Some(_) if split.sole() == Some(number) => {
+                return Ok(Rollback::Already { revision: number });
+            }
+            Some(revision) => revision,
+            None => {
+                return Err(Refusal::UnknownRevision {
+                    revision: number,
+                    candidates: newest_first().map(|one| one.number).collect(),
+                });
+            }
+        },
+        None => newest_first()
+            .filter(|one| one.served_healthily && !one.left)
+            .filter(|one| one.last_served_at.is_some())
+            .max_by_key(|one| (one.last_served_at, one.number))
+            .ok_or_else(|| Refusal::NoTarget {
+                candidates: candidates(),
+            })?,
+    };
+    Ok(Rollback::Change {
+        from,
+        to: target.number,
+    })
+}
+
+/// The differences of two configurations, key by key. Values of the process's variables are not shown.
+pub(crate) fn differences(before: &Service, after: &Service) -> Vec<Difference> {
+    let (before, after) = (flat(before), flat(after));
+    let mut keys: Vec<_> = before.keys().chain(after.keys()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys.into_iter()
+        .filter(|key| before.get(*key) != after.get(*key))
+        .map(|key| Difference {
+            key: key.clone(),
+            before: before.get(key).map(|value| shown(key, value)),
+            after: after.get(key).map(|value| shown(key, value)),
+        })
+        .collect()
+}
+
+fn shown(key: &str, value: &str) -> String {
+    if key.starts_with("run.env.") {
+        "…".to_owned()
+    } else {
+        value.to_owned()
+    }
+}
+
+fn flat(service: &Service) -> BTreeMap<String, String> {
+    let mut flat = BTreeMap::new();
+    flatten(
+        "",
+        &serde_json::to_value(service).unwrap_or(Value::Null),
+        &mut flat,
+    );
+    flat
+}
+
+fn flatten(prefix: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
+    match value {
+        // A variable is one thing, whatever kind of value it has.
+        Value::Object(object) if !prefix.starts_with("run.env.") => {
+            for (key, value) in object {
+                let key = if prefix.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{prefix}.{key}")
+                };
+                flatten(&key, value, flat);
+            }
+        }
+        Value::String(text) => drop(flat.insert(prefix.to_owned(), text.clone())),
+        other => drop(flat.insert(prefix.to_owned(), other.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

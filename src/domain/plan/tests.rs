@@ -1,0 +1,363 @@
+//! Every rule of deploy and rollback, by table.
+
+use super::*;
+use crate::domain::live::{Health, LastCommit, Revision, Token};
+use crate::domain::release::Actor;
+use crate::domain::service::{Analysis, Build, Kind, Rollout, Run, Variable};
+use crate::domain::traffic::Split;
+
+fn actor() -> Actor {
+    Actor {
+        name: "ana".into(),
+        host: "laptop".into(),
+        key: None,
+    }
+}
+
+fn service() -> Service {
+    Service {
+        name: "payments".parse().unwrap(),
+        squad: None,
+        tier: None,
+        kind: Kind::Http,
+        build: Build {
+            command: Vec::new(),
+            artifact: ".".into(),
+            inputs: Vec::new(),
+            python_lock: None,
+        },
+        run: Run {
+            command: vec!["bin/serve".into()],
+            port: 8080,
+            ready: "/readyz".into(),
+            grace_seconds: 20,
+            start_seconds: 60,
+            env: BTreeMap::from([("A".to_owned(), Variable::Value("1".to_owned()))]),
+        },
+        function: None,
+        routes: Vec::new(),
+        rollout: None,
+        analysis: Analysis {
+            slow_milliseconds: None,
+            watch_seconds: None,
+            max_hold_seconds: None,
+            tolerance: 1.25,
+            harm: 1.0,
+        },
+    }
+}
+
+/// (number, digest, hour it last served, healthily, left)
+type Row = (u64, &'static str, Option<u8>, bool, bool);
+
+fn live(rows: &[Row], serving: Option<u64>) -> Live {
+    let revisions = rows
+        .iter()
+        .map(|(number, digest, hour, healthily, left)| Revision {
+            number: RevisionNumber(*number),
+            digest: (*digest).to_owned(),
+            published_at: "2026-11-24T00:00:00Z".parse().unwrap(),
+            actor: actor(),
+            provenance: Provenance::default(),
+            service: Some(Box::new(service())),
+            last_served_at: hour
+                .map(|hour| format!("2026-11-24T{hour:02}:00:00Z").parse().unwrap()),
+            served_healthily: *healthily,
+            left: *left,
+            health: Health::Ok,
+            problem: None,
+        })
+        .collect();
+    Live {
+        token: Token("7".into()),
+        kind: Some(Kind::Http),
+        revisions,
+        split: serving.map(|number| Split::all(&[], RevisionNumber(number))),
+        state: String::new(),
+        last_commit: serving.map(|_| LastCommit {
+            actor: actor(),
+            at: "2026-11-24T00:00:00Z".parse().unwrap(),
+            operation: "01".into(),
+        }),
+        address: None,
+    }
+}
+
+fn wanted(digest: &str) -> Wanted {
+    Wanted {
+        service: service(),
+        digest: digest.to_owned(),
+        provenance: Provenance::default(),
+        is_older: false,
+    }
+}
+
+fn environment(protected: bool) -> Environment {
+    Environment {
+        protected,
+        ..Environment::builtin_local()
+    }
+}
+
+fn with_reason(allowed: Allowed) -> Allowed {
+    Allowed {
+        has_reason: true,
+        ..allowed
+    }
+}
+
+#[test]
+fn a_first_deploy_builds() {
+    let plan = deploy(
+        &live(&[], None),
+        &environment(true),
+        &wanted("a"),
+        Allowed::default(),
+    );
+    let change = Change {
+        previous: None,
+        existing: None,
+        configuration: Vec::new(),
+    };
+    assert_eq!(plan, Ok(Deploy::Change(change)));
+}
+
+#[test]
+fn the_same_digest_is_never_deployed_twice() {
+    let live = live(&[(1, "a", Some(1), true, false)], Some(1));
+    let plan = deploy(&live, &environment(false), &wanted("a"), Allowed::default());
+    assert_eq!(
+        plan,
+        Ok(Deploy::UpToDate {
+            revision: RevisionNumber(1)
+        })
+    );
+}
+
+#[test]
+fn a_rebuild_is_the_same_release_afterwards() {
+    let before = live(&[(1, "a", Some(1), true, false)], Some(1));
+    let plan = deploy(
+        &before,
+        &environment(false),
+        &wanted("a+01"),
+        Allowed::default(),
+    );
+    assert!(matches!(
+        plan,
+        Ok(Deploy::Change(Change { existing: None, .. }))
+    ));
+    let rows: &[Row] = &[
+        (1, "a", Some(1), true, false),
+        (2, "a+01", Some(2), true, false),
+    ];
+    let after = live(rows, Some(2));
+    let plan = deploy(
+        &after,
+        &environment(false),
+        &wanted("a"),
+        Allowed::default(),
+    );
+    assert_eq!(
+        plan,
+        Ok(Deploy::UpToDate {
+            revision: RevisionNumber(2)
+        })
+    );
+}
+
+#[test]
+fn a_known_digest_is_not_built_again() {
+    let live = live(
+        &[
+            (1, "a", Some(1), true, false),
+            (2, "b", Some(2), true, false),
+        ],
+        Some(2),
+    );
+    let plan = deploy(&live, &environment(false), &wanted("a"), Allowed::default());
+    let change = Change {
+        previous: Some(RevisionNumber(2)),
+        existing: Some(RevisionNumber(1)),
+        configuration: Vec::new(),
+    };
+    assert_eq!(plan, Ok(Deploy::Change(change)));
+}
+
+#[test]
+fn an_ancestor_of_what_is_live_changes_nothing() {
+    let live = live(&[(1, "a", Some(1), true, false)], Some(1));
+    let older = Wanted {
+        is_older: true,
+        ..wanted("b")
+    };
+    let superseded = Ok(Deploy::Superseded {
+        revision: RevisionNumber(1),
+    });
+    assert_eq!(
+        deploy(&live, &environment(false), &older, Allowed::default()),
+        superseded
+    );
+    let allowed = Allowed {
+        older: true,
+        ..Allowed::default()
+    };
+    assert_eq!(
+        deploy(&live, &environment(false), &older, allowed),
+        Err(Refusal::ReasonMissing {
+            flag: "--allow-older"
+        })
+    );
+    let plan = deploy(&live, &environment(false), &older, with_reason(allowed));
+    assert!(matches!(plan, Ok(Deploy::Change(_))));
+}
+
+#[test]
+fn a_release_that_was_left_needs_again_and_a_reason() {
+    let live = live(
+        &[
+            (1, "a", Some(1), true, false),
+            (2, "b", Some(2), true, true),
+        ],
+        Some(1),
+    );
+    let refused = Err(Refusal::LeftBefore {
+        revision: RevisionNumber(2),
+    });
+    assert_eq!(
+        deploy(&live, &environment(false), &wanted("b"), Allowed::default()),
+        refused
+    );
+    let allowed = with_reason(Allowed {
+        again: true,
+        ..Allowed::default()
+    });
+    let plan = deploy(&live, &environment(false), &wanted("b"), allowed);
+    assert!(matches!(
+        plan,
+        Ok(Deploy::Change(Change {
+            existing: Some(RevisionNumber(2)),
+            ..
+        }))
+    ));
+}
+
+#[test]
+fn a_protected_environment_refuses_dirty_trees_and_jumps() {
+    let live = live(&[(1, "a", Some(1), true, false)], Some(1));
+    let mut dirty = wanted("b");
+    dirty.provenance.dirty = true;
+    assert_eq!(
+        deploy(&live, &environment(true), &dirty, Allowed::default()),
+        Err(Refusal::Dirty)
+    );
+    assert!(deploy(&live, &environment(false), &dirty, Allowed::default()).is_ok());
+    let mut gradual = wanted("b");
+    gradual.service.rollout = Some(Rollout { steps: Vec::new() });
+    assert_eq!(
+        deploy(&live, &environment(true), &gradual, Allowed::default()),
+        Err(Refusal::Gradual)
+    );
+    let allowed = with_reason(Allowed {
+        all_at_once: true,
+        ..Allowed::default()
+    });
+    assert!(deploy(&live, &environment(true), &gradual, allowed).is_ok());
+}
+
+#[test]
+fn a_rollback_goes_to_the_last_that_served_healthily_and_was_not_left() {
+    let go = |rows: &[Row], serving, to: Option<u64>| {
+        rollback(&live(rows, serving), to.map(RevisionNumber))
+    };
+    let change = |from, to| {
+        Ok(Rollback::Change {
+            from: Some(RevisionNumber(from)),
+            to: RevisionNumber(to),
+        })
+    };
+    let three: &[Row] = &[
+        (1, "a", Some(1), true, false),
+        (2, "b", Some(2), true, false),
+        (3, "c", Some(3), true, false),
+    ];
+    assert_eq!(go(three, Some(3), None), change(3, 2));
+    assert_eq!(go(three, Some(3), Some(1)), change(3, 1));
+    assert_eq!(
+        go(three, Some(3), Some(3)),
+        Ok(Rollback::Already {
+            revision: RevisionNumber(3)
+        })
+    );
+    // A second rollback goes further back: 3 was left, and 2 serves.
+    let left: &[Row] = &[
+        (1, "a", Some(1), true, false),
+        (2, "b", Some(4), true, false),
+        (3, "c", Some(3), true, true),
+    ];
+    assert_eq!(go(left, Some(2), None), change(2, 1));
+    // One that failed while it served, and one that never served, are passed over.
+    let sick: &[Row] = &[
+        (1, "a", Some(1), true, false),
+        (2, "b", Some(2), false, false),
+        (3, "c", None, true, false),
+        (4, "d", Some(4), true, false),
+    ];
+    assert_eq!(go(sick, Some(4), None), change(4, 1));
+    // The last that served, not the last that was published.
+    let again: &[Row] = &[
+        (1, "a", Some(3), true, false),
+        (2, "b", Some(2), true, false),
+        (3, "c", Some(4), true, false),
+    ];
+    assert_eq!(go(again, Some(3), None), change(3, 1));
+}
+
+#[test]
+fn a_rollback_without_a_target_names_the_candidates() {
+    let rows: &[Row] = &[
+        (1, "a", Some(1), true, true),
+        (2, "b", Some(2), true, false),
+    ];
+    assert_eq!(
+        rollback(&live(rows, Some(2)), None),
+        Err(Refusal::NoTarget {
+            candidates: vec![RevisionNumber(1)]
+        })
+    );
+    assert_eq!(rollback(&live(&[], None), None), Err(Refusal::NothingLive));
+    assert_eq!(
+        rollback(&live(rows, Some(2)), Some(RevisionNumber(9))),
+        Err(Refusal::UnknownRevision {
+            revision: RevisionNumber(9),
+            candidates: vec![RevisionNumber(1)]
+        })
+    );
+}
+
+#[test]
+fn differences_name_keys_and_never_values_of_variables() {
+    let mut after = service();
+    after.run.port = 9090;
+    after
+        .run
+        .env
+        .insert("A".into(), Variable::Value("2".into()));
+    after
+        .run
+        .env
+        .insert("B".into(), Variable::Secret("ssm:/b".into()));
+    let shown: Vec<_> = differences(&service(), &after)
+        .into_iter()
+        .map(|one| (one.key, one.before, one.after))
+        .collect();
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        shown,
+        [
+            ("run.env.A".to_owned(), text("…"), text("…")),
+            ("run.env.B".to_owned(), None, text("…")),
+            ("run.port".to_owned(), text("8080"), text("9090")),
+        ]
+    );
+}
