@@ -177,6 +177,10 @@ impl Runner {
         let mut phases = self.phases.subscribe();
         let of = u32::try_from(phases.borrow().len()).unwrap_or(u32::MAX);
         let mut told = None;
+        if self.phase() != Phase::Ready {
+            // Said in any case: what people see must not depend on how fast a process fails.
+            told = tell(progress, told, Progress::Starting { ready: 0, of });
+        }
         loop {
             let now = phases.borrow_and_update().clone();
             match summarize(&now) {
