@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use snapbox::str;
 
-use crate::support::journey::{begin, end, live, port, protected_org, results, revisions};
+use crate::support::journey::{begin, end, live, port, protected_org, results, revisions, row};
 use crate::support::{Home, Load, TestService, get, request, wait_for};
 
 /// A service with so many revisions, each deployed from a commit of its own.
@@ -265,8 +265,7 @@ fn a_revision_that_failed_while_it_served_is_passed_over() {
         || {
             // A broken connection is what is to be provoked.
             let _answer = request(port, "GET", "/", &[], b"");
-            let status = home.squad(["status", "payments"]);
-            (status.code == 3).then_some(())
+            (row(&home, "payments")["health"] == "failed").then_some(())
         },
     );
     service.behave(&home, "").version(&home, "3");

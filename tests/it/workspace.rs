@@ -292,7 +292,7 @@ fn twenty_at_once_killed_in_the_middle_converge() {
     assert!(
         again
             .stderr
-            .ends_with("0 deployed, 0 failed, 20 unchanged\n"),
+            .ends_with("\n0 deployed, 0 failed, 20 unchanged\non this machine only\n"),
         "{}",
         again.transcript()
     );
