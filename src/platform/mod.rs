@@ -24,10 +24,6 @@ use local::Local;
 /// What a platform can do; a plan that needs more is refused with the reason, and the contract suite names
 /// what it skips.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the contract suite and rollouts ask")
-)]
 pub(crate) struct Capabilities {
     /// Weights for each route.
     pub(crate) routes: bool,

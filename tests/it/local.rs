@@ -124,7 +124,7 @@ fn a_newer_binary_replaces_the_supervisor_and_everything_goes_on() {
         .open(&newer)
         .expect("the copy");
     written
-        .set_modified(SystemTime::now() + Duration::from_secs(60))
+        .set_modified(SystemTime::now() + Duration::from_mins(1))
         .expect("a newer one");
     drop(written);
     let with_newer = |arguments: &[&str]| {

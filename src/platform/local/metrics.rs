@@ -99,6 +99,7 @@ impl Series {
     }
 
     /// The numbers now.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the judge of rollouts reads it"))]
     pub(crate) fn counts(&self) -> Counts {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let failed = get(&self.failed);
@@ -127,6 +128,7 @@ impl Metrics {
     }
 
     /// All numbers of one service, in order of their keys.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the judge of rollouts reads it"))]
     pub(crate) fn of(&self, service: &ServiceName) -> Vec<(Key, Counts)> {
         let series = self.series.read().unwrap_or_else(PoisonError::into_inner);
         series

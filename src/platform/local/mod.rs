@@ -162,7 +162,7 @@ impl Platform for Local {
     async fn publish(&self, release: &Release, progress: OnProgress<'_>) -> Result<Published> {
         let release = Box::new(release.clone());
         self.client
-            .ask(Request::Publish { release }, |sign| progress(sign))
+            .ask(Request::Publish { release }, progress)
             .await
     }
 

@@ -73,6 +73,7 @@ impl FunctionPool {
     }
 
     /// The slots; their place is their number.
+    #[cfg(test)]
     pub(crate) fn slots(&self) -> &[Slot] {
         &self.slots
     }
@@ -113,6 +114,7 @@ impl FunctionPool {
     /// Returns when the first process asks for an event, or with the reason when one cannot be initialised
     /// while no other can serve. After a failure it returns the same until [`Self::process_starting`] says that
     /// there is a new try.
+    #[cfg(test)]
     pub(crate) async fn ready(&self) -> Result<(), InitFailure> {
         let known = |all: &[Readiness]| {
             let serves = all.iter().flatten().find(|one| one.is_ok());
