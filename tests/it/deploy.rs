@@ -1111,7 +1111,9 @@ fn ctrl_c_while_python_packages_are_installed_ends_pip() {
 "#]]);
     let pip = || {
         let processes = home.processes();
-        processes.into_iter().find(|one| one.command.contains(" pip "))
+        processes
+            .into_iter()
+            .find(|one| one.command.contains(" pip "))
     };
     wait_for("pip ends", Duration::from_secs(5), || {
         pip().is_none().then_some(())
@@ -1386,7 +1388,10 @@ fn progress_fits_a_narrow_terminal() {
             assert!(line.chars().count() <= 40, "{line}\n{text}");
         }
         if line.starts_with('✔') {
-            assert!(!line.contains("  "), "columns are for wide terminals: {line}");
+            assert!(
+                !line.contains("  "),
+                "columns are for wide terminals: {line}"
+            );
         }
     }
     assert!(text.contains("✔ published revision 1, ready"), "{text}");
