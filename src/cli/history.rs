@@ -66,7 +66,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             .collect();
         let abandoned = journal
             .abandoned()
-            .await?
+            .await
+            .unwrap_or_default()
             .iter()
             .map(|one| one.id().to_owned())
             .collect();

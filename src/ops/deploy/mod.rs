@@ -87,6 +87,16 @@ pub(crate) struct Plan {
     pub(crate) repository: Option<Repository>,
 }
 
+impl Plan {
+    /// An error before anything was begun, in the words of the plan.
+    pub(crate) fn not_begun(&self, options: &Options, error: Error) -> Error {
+        let name = &options.service.name;
+        error
+            .context(&format!("cannot deploy `{name}`"))
+            .live(live_state(name, Some(&self.live)))
+    }
+}
+
 /// Observes, takes the digest of the sources, and decides.
 pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<Plan> {
     let name = &options.service.name;
