@@ -44,8 +44,13 @@ struct StartArgs {
 /// Let requests end, then stop the local platform and all services on it
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  $ squad local stop")]
-struct StopArgs {}
+  $ squad local stop
+  $ squad local stop --all")]
+struct StopArgs {
+    /// Those of every org and environment on this machine
+    #[arg(long)]
+    all: bool,
+}
 
 /// Show the local platform and the services on it
 #[derive(Debug, clap::Args)]
@@ -99,7 +104,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<u8> {
     match args.command {
         Command::Start(args) if args.foreground => foreground(context),
         Command::Start(_) => start(context),
-        Command::Stop(_) => stop(context),
+        Command::Stop(args) => stop(context, args.all),
         Command::Status(_) => status(context),
         Command::Prune(args) if args.reset_journal => reset_journal(context),
         Command::Prune(_) => prune(context),
@@ -195,9 +200,29 @@ fn start(context: &Context) -> Result<u8> {
     Ok(0)
 }
 
-fn stop(context: &Context) -> Result<u8> {
-    let local = Local::new(settings(context)?);
-    let ran = context.block_on(async { Ok(local.stop().await?) })?;
+fn stop(context: &Context, all: bool) -> Result<u8> {
+    let environments = if all {
+        let directories = context.directories()?;
+        let executable = executable()?;
+        Local::environments(&directories.state)
+            .into_iter()
+            .map(|state| local::Settings {
+                name: String::new(),
+                runtime: directories.runtime.clone(),
+                executable: executable.clone(),
+                state,
+            })
+            .collect()
+    } else {
+        vec![settings(context)?]
+    };
+    let ran = context.block_on(async {
+        let mut ran = false;
+        for settings in environments {
+            ran |= Local::new(settings).stop().await?;
+        }
+        Ok(ran)
+    })?;
     if context.output.is_json() {
         context.output.json(&view::Wire::stopped());
         return Ok(0);

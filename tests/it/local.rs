@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use nix::sys::signal::Signal;
 use snapbox::str;
 
-use crate::support::journey::{port, signal};
+use crate::support::journey::{port, protected_org, signal};
 use crate::support::{Home, SQUAD, TestService, get, skip, wait_for};
 
 /// The state directory of the built-in environment.
@@ -335,4 +335,22 @@ fn the_commands_that_only_squad_itself_runs_are_not_shown() {
     for hidden in ["supervise", "watch", "exec"] {
         assert!(!help.contains(hidden), "{help}");
     }
+}
+
+#[test]
+fn all_environments_of_this_machine_can_be_stopped_at_once() {
+    let mut home = Home::new();
+    home.squad(["local", "start"]).success();
+    protected_org(&mut home);
+    home.squad(["local", "start", "--env", "prod"]).success();
+    let supervisors = |home: &Home| {
+        let processes = home.processes();
+        processes
+            .iter()
+            .filter(|one| one.command.contains("supervise"))
+            .count()
+    };
+    assert_eq!(supervisors(&home), 2);
+    home.squad(["local", "stop", "--all"]).success();
+    assert_eq!(supervisors(&home), 0);
 }

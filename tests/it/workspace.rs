@@ -136,9 +136,7 @@ stock 1
 [exit 0]
 
 "#]]);
-    home.squad_in(&shop, ["deploy"])
-        .failure(2)
-        .assert(str![[r#"
+    home.squad_in(&shop, ["deploy"]).failure(2).assert(str![[r#"
 › error: cannot tell which service is meant: this workspace has `cart`, `orders`, `stock`
 › hint: name one, or go to its directory
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-ambiguous.md
@@ -149,9 +147,7 @@ stock 1
     assert_eq!(member.success().line(), "1");
     let named = home.squad_in(&shop, ["deploy", "stock"]);
     assert_eq!(named.success().line(), "1");
-    home.squad_in(&shop, ["status"])
-        .success()
-        .assert(str![[r#"
+    home.squad_in(&shop, ["status"]).success().assert(str![[r#"
 SERVICE  ENV    LIVE  SINCE     HEALTH  ADDRESS
 cart     local  1     [AGO]  ok      http://127.0.0.1:[PORT]
 orders   local  2     [AGO]  ok      http://127.0.0.1:[PORT]

@@ -99,7 +99,6 @@ impl Series {
     }
 
     /// The numbers now.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the judge of rollouts reads it"))]
     pub(crate) fn counts(&self) -> Counts {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let failed = get(&self.failed);
@@ -128,7 +127,10 @@ impl Metrics {
     }
 
     /// All numbers of one service, in order of their keys.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the judge of rollouts reads it"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the judge of rollouts reads it")
+    )]
     pub(crate) fn of(&self, service: &ServiceName) -> Vec<(Key, Counts)> {
         let series = self.series.read().unwrap_or_else(PoisonError::into_inner);
         series

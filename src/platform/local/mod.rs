@@ -42,7 +42,7 @@ mod tests;
 mod watcher;
 mod wire;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
@@ -51,7 +51,7 @@ use crate::domain::name::ServiceName;
 use crate::domain::release::{Release, RevisionNumber};
 
 use super::{
-    Capabilities, Commit, Diagnosis, Invocation, LogLine, LogQuery, OnProgress, Platform,
+    Capabilities, Commit, Diagnosis, Error, Invocation, LogLine, LogQuery, OnProgress, Platform,
     Published, Result,
 };
 use client::Client;
@@ -106,6 +106,22 @@ impl Local {
     /// Drains and ends the supervisor; false when none ran.
     pub(crate) async fn stop(&self) -> Result<bool> {
         self.client.stop().await
+    }
+
+    /// The state directories of all local environments of a person, in order of org and environment.
+    pub(crate) fn environments(state: &Path) -> Vec<PathBuf> {
+        let below = |path: &Path| {
+            let mut found: Vec<PathBuf> = std::fs::read_dir(path)
+                .into_iter()
+                .flatten()
+                .filter_map(|entry| Some(entry.ok()?.path()))
+                .filter(|path| path.is_dir())
+                .collect();
+            found.sort();
+            found
+        };
+        let orgs = below(&state.join("local"));
+        orgs.iter().flat_map(|org| below(org)).collect()
     }
 
     /// Removes the revisions and logs that are not needed.
@@ -213,10 +229,15 @@ impl Platform for Local {
         query: &LogQuery,
         on_line: &mut (dyn FnMut(LogLine) -> bool + Send),
     ) -> Result<()> {
+        let directory = self.store.service(service);
+        if !directory.is_dir() {
+            return Err(Error::Invalid(format!(
+                "`{service}` was never deployed here"
+            )));
+        }
         if !query.follow {
             // The files are this user's; there is no need to start anything to read them.
-            return log::read(&log::files_of(&self.store.service(service)), query, on_line)
-                .map(drop);
+            return log::read(&log::files_of(&directory), query, on_line).map(drop);
         }
         let request = Request::Follow {
             service: service.clone(),

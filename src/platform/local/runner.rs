@@ -115,14 +115,14 @@ impl Runner {
             Kind::Http => {
                 // Nothing listens there yet, and the backend is not available until something does.
                 let nowhere = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-                let backend = Backend::new(plan.revision, Target::Http(nowhere));
+                let backend = Backend::new(Target::Http(nowhere));
                 backend.set_available(false);
                 (Some(backend), None)
             }
             Kind::Function => {
                 let pool = make_pool(&plan, slots, Arc::clone(&restarts)).await?;
                 let target = Target::Function(Arc::clone(&pool) as _);
-                let backend = Backend::new(plan.revision, target);
+                let backend = Backend::new(target);
                 backend.set_available(false);
                 (Some(backend), Some(pool))
             }
@@ -177,6 +177,10 @@ impl Runner {
         let mut phases = self.phases.subscribe();
         let of = u32::try_from(phases.borrow().len()).unwrap_or(u32::MAX);
         let mut told = None;
+        if self.phase() != Phase::Ready {
+            // Said in any case: what people see must not depend on how fast a process fails.
+            told = tell(progress, told, Progress::Starting { ready: 0, of });
+        }
         loop {
             let now = phases.borrow_and_update().clone();
             match summarize(&now) {

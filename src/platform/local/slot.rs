@@ -188,7 +188,7 @@ async fn restart_requested(restarts: &mut Option<watch::Receiver<u64>>) {
     {
         return;
     }
-    pending().await
+    pending::<()>().await;
 }
 
 /// Everything that the process needs, or why it cannot have it.

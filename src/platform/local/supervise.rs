@@ -18,6 +18,7 @@ pub(crate) fn supervise(settings: Settings, foreground: bool) -> Result<()> {
     if !foreground {
         // Fails only for the leader of a group, which is in nobody's way either.
         _ = rustix::process::setsid();
+        close_inherited();
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
@@ -42,6 +43,21 @@ pub(crate) fn supervise(settings: Settings, foreground: bool) -> Result<()> {
             Ok(())
         }
         served => served,
+    }
+}
+
+/// Closes every file that whoever started it had open by accident: a program that waits for the end of a pipe
+/// (`make`, `faketime`, a shell's `>(…)`) would wait for as long as the supervisor and its services live.
+fn close_inherited() {
+    let Ok(entries) = std::fs::read_dir("/dev/fd") else {
+        return;
+    };
+    let numbers: Vec<i32> = entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    for number in numbers.into_iter().filter(|number| *number > 2) {
+        // The one that listed them is closed already.
+        _ = nix::unistd::close(number);
     }
 }
 

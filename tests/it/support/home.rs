@@ -294,7 +294,7 @@ impl Home {
             return Vec::new();
         }
         let _ended = self.run_within(
-            &mut self.command(["local", "stop"]),
+            &mut self.command(["local", "stop", "--all"]),
             Duration::from_secs(30),
         );
         // That was the supervisor of one environment; those of an org's environments hear what a service manager sends.

@@ -130,7 +130,7 @@ impl Host {
         if let Err(error) = self.listen().await {
             tracing::warn!("{}: {error}", self.name);
         }
-        let serving = self.read(|service| service.serving()).await;
+        let serving = self.read(ServiceState::serving).await;
         for revision in &serving {
             if let Err(error) = self.run(*revision, Wanted::Serving).await {
                 tracing::warn!("{} revision {revision}: {error}", self.name);
