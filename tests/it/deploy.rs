@@ -304,6 +304,7 @@ fn a_command_that_is_not_there_has_its_cause() {
 ›
 › ✔ recorded         operation [ID], local
 › ◌ revision         storing the artifact
+› ◌ revision         0 of 1 processes ready
 › ✖ revision         1: `bin/serve` is not in the artifact
 › error: cannot deploy `payments`: revision 1 does not start
 ›   caused by: `bin/serve` is not in the artifact
@@ -1524,7 +1525,7 @@ fn a_full_disk_changes_nothing_and_room_mends_it() {
 ›
 ›   the first deploy here: nothing is live yet
 ›
-› error: cannot deploy `payments`: cannot write `[HOME]/.local/state/squad/staging/deploy-gZqFQ7/artifact/big`: the disk is full
+› error: cannot deploy `payments`: cannot write `[HOME]/.local/state/squad/staging/deploy-[..]/artifact/big`: the disk is full
 › live: `payments` was never live here, and takes no traffic
 › hint: free some space and run the same command again
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/disk-full.md
