@@ -285,7 +285,9 @@ fn flatten(prefix: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
     match value {
         // A variable is one thing, whatever kind of value it has.
         Value::Object(object) if !prefix.starts_with("run.env.") => {
-            for (key, value) in object {
+            // The name of an entry is in its key.
+            let is_entry = |key: &str| key == "name" && prefix.starts_with("routes.");
+            for (key, value) in object.iter().filter(|(key, _)| !is_entry(key)) {
                 let key = if prefix.is_empty() {
                     key.clone()
                 } else {
@@ -295,7 +297,9 @@ fn flatten(prefix: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
             }
         }
         // Entries with names (routes) are compared by name: their order means nothing.
-        Value::Array(entries) if !entries.is_empty() && entries.iter().all(|one| name_of(one).is_some()) => {
+        Value::Array(entries)
+            if !entries.is_empty() && entries.iter().all(|one| name_of(one).is_some()) =>
+        {
             for entry in entries {
                 let name = name_of(entry).unwrap_or_default();
                 flatten(&format!("{prefix}.{name}"), entry, flat);
