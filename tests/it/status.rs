@@ -49,9 +49,8 @@ fn where_nothing_was_deployed_it_says_so() {
 
 "#]]);
     home.squad(["logs", "payments"]).failure(1).assert(str![[r#"
-› error: cannot read the log of `payments`: it was never deployed to local
-› hint: to deploy it: `squad deploy payments`
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
+› error: cannot read the log of `payments`: `payments` was never deployed here
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/platform.md
 [exit 1]
 
 "#]]);
@@ -232,8 +231,8 @@ payments  local  1     [AGO]  ok      http://127.0.0.1:[PORT]  deploy, began [AG
     home.squad_in(&receipts.directory, ["status"])
         .failure(8)
         .assert(str![[r#"
-SERVICE   ENV    LIVE  SINCE  HEALTH   ADDRESS  GOING ON
-receipts  local  -     -      stopped  -        deploy, began [AGO]
+SERVICE   ENV    LIVE  SINCE  HEALTH  ADDRESS  GOING ON
+receipts  local  -     -      -       -        deploy, began [AGO]
 [exit 8]
 
 "#]]);

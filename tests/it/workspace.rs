@@ -194,8 +194,8 @@ fn one_that_fails_does_not_hold_up_the_others() {
 › error: cannot deploy `orders`: revision 1 does not start
 ›   version 1 starts, exit
 ›   app/config.py:12  KeyError: 'ACQUIRER_URL'
-›   version 1 starts, exit
 ›   app/config.py:12  KeyError: 'ACQUIRER_URL'
+›   version 1 starts, exit
 ›   version 1 starts, exit
 ›   app/config.py:12  KeyError: 'ACQUIRER_URL'
 ›   caused by: process ended with exit code 1, [DURATION] after it started, 3 times

@@ -164,6 +164,7 @@ fn cells(row: &Row, now: Timestamp) -> Vec<String> {
         .as_ref()
         .map_or_else(|| "-".to_owned(), |commit| relative(commit.at, now));
     let health = match (row.health(), row.problem()) {
+        _ if row.live.revisions.is_empty() => "-".to_owned(),
         (Health::Ok, _) => "ok".to_owned(),
         (health, Some(problem)) => format!("{}  {}", health.as_str(), sanitize(problem)),
         (health, None) => health.as_str().to_owned(),

@@ -285,7 +285,9 @@ fn flatten(prefix: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
     match value {
         // A variable is one thing, whatever kind of value it has.
         Value::Object(object) if !prefix.starts_with("run.env.") => {
-            for (key, value) in object {
+            // The name of an entry is in its key.
+            let is_entry = |key: &str| key == "name" && prefix.starts_with("routes.");
+            for (key, value) in object.iter().filter(|(key, _)| !is_entry(key)) {
                 let key = if prefix.is_empty() {
                     key.clone()
                 } else {

@@ -121,6 +121,7 @@ pub(crate) fn redact(text: &str, root: &Path) -> String {
             (r"\bport \d{4,5}\b", "port [PORT]"),
             (r"\b(here|but on) \d{4,5}\b", "$1 [PORT]"),
             (r"\bprocess \d+\b", "process [PID]"),
+            (r"/staging/deploy-\w{6}\b", "/staging/deploy-[ID]"),
             // A step that took no time to speak of says nothing of it.
             (
                 r"(?m)^((?:› )?(?:[a-z0-9-]+: )?[✔+] .*\S) +\d+(\.\d+)? (ms|s)$",
