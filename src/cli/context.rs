@@ -21,6 +21,7 @@ use crate::fs;
 use crate::ops;
 use crate::ops::audit::{self, Journal};
 use crate::ops::deploy::{self, Pipeline};
+use crate::ops::going_on::{GoingOn, Mark};
 use crate::ops::registry::Registry;
 use crate::ops::settle;
 use crate::output::Output;
@@ -293,7 +294,10 @@ impl Context {
     /// Refuses a service whose name belongs to another repository; writes nothing.
     pub(crate) fn check_name(&self, config: &Config, located: &Located) -> Result<()> {
         let state = self.directories()?.state;
-        Registry::new(&state, config.org()).check(&located.service.name, &located.directory)
+        let name = &located.service.name;
+        Registry::new(&state, config.org())
+            .check(name, &located.directory)
+            .map_err(|error| error.context(&format!("cannot deploy `{name}`")))
     }
 
     /// Says that the sources of this service are here.
@@ -395,8 +399,24 @@ impl Context {
         Pipeline { pull_request, run }
     }
 
-    /// Runs this very command again without `flag`, detached from the terminal, and returns.
-    pub(crate) fn go_on_alone(&self, flag: &str, what: &str) -> Result<u8> {
+    /// Says that a command works on these services, for as long as the value lives.
+    pub(crate) fn mark(
+        &self,
+        environment: &Environment,
+        kind: &str,
+        services: Vec<ServiceName>,
+    ) -> Result<Option<Mark>> {
+        let going_on = GoingOn {
+            kind: kind.to_owned(),
+            since: self.now(),
+            services,
+        };
+        Ok(Mark::set(&self.directories()?.state, environment, &going_on))
+    }
+
+    /// Runs this very command again without `flag`, detached from the terminal, and returns the file with its
+    /// output. The mark goes over to it, so that there is no moment in which nothing seems to go on.
+    pub(crate) fn go_on_alone(&self, flag: &str, what: &str, mark: Option<Mark>) -> Result<PathBuf> {
         let state = self.directories()?.state;
         let directory = state.join("background");
         fs::create_private_dir(&directory)?;
@@ -414,13 +434,12 @@ impl Context {
             .stdout(log.try_clone().map_err(fs::at("open", &path))?)
             .stderr(log)
             .process_group(0);
+        if let Some(file) = mark.and_then(Mark::hand_over) {
+            // It reads nothing from it: it holds the lock by having it open.
+            command.stdin(file);
+        }
         // Not waited for: it goes on when this process has ended.
         drop(command.spawn().map_err(Error::internal)?);
-        self.output.status(&format!(
-            "going on in the background; its output: {}",
-            path.display()
-        ));
-        self.output.hint("follow it with `squad status --watch`");
-        Ok(0)
+        Ok(path)
     }
 }

@@ -165,7 +165,7 @@ async fn one(
         print(context, &options, &plan, None);
         return Ok(0);
     }
-    for line in view::plan_lines(&options, &plan, context.now()) {
+    for line in view::plan_lines(&options, &plan, context.now(), context.output.width()) {
         context.output.status(&line);
     }
     if args.dry_run {
@@ -179,9 +179,20 @@ async fn one(
     if !prompt::confirm(context, consent(environment), "Deploy?")? {
         return Err(declined());
     }
-    context.claim(config, &options)?;
+    context
+        .claim(config, &options)
+        .map_err(|error| plan.not_begun(&options, error))?;
+    let name = &options.service.name;
+    let mark = context.mark(environment, "deploy", vec![name.clone()])?;
     if args.no_wait {
-        return context.go_on_alone("--no-wait", options.service.name.as_str());
+        let log = context.go_on_alone("--no-wait", name.as_str(), mark)?;
+        goes_on(context, &format!("{name}{}", environment.flag()), &log);
+        if context.output.is_json() {
+            context
+                .output
+                .json(&view::Wire::new(&options, &plan, None).goes_on());
+        }
+        return Ok(0);
     }
     let journal = context.journal(environment)?;
     context.settle_with(&*platform, &journal).await;
@@ -194,6 +205,17 @@ async fn one(
     let outcome = under_interrupts(context, work).await?;
     print(context, &options, &plan, Some(&outcome));
     Ok(0)
+}
+
+/// Says that it goes on in the background, and how to follow it.
+pub(crate) fn goes_on(context: &Context, what: &str, log: &std::path::Path) {
+    context.output.status(&format!(
+        "going on in the background; its output: {}",
+        log.display()
+    ));
+    context
+        .output
+        .hint(&format!("follow it with `squad status {what} --watch`"));
 }
 
 /// A person said no.
@@ -257,7 +279,7 @@ pub(crate) async fn under_interrupts<T>(
     };
     tokio::select! {
         result = work(cancel) => result,
-        () = interrupts => Err(deploy::build::interrupted("quit at once")
+        () = interrupts => Err(deploy::build::stopped("quit at once")
             .hint("see what is live: `squad status`")),
     }
 }

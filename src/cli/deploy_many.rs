@@ -4,7 +4,8 @@ use futures_util::StreamExt;
 use serde::Serialize;
 
 use crate::cli::context::Context;
-use crate::cli::deploy::{Args, applied, consent, declined, under_interrupts};
+use crate::cli::deploy::{Args, applied, consent, declined, goes_on, under_interrupts};
+use crate::cli::print_error;
 use crate::cli::prompt;
 use crate::cli::view::deploy as view;
 use crate::config::Config;
@@ -15,7 +16,6 @@ use crate::ops::Cancel;
 use crate::ops::audit::Journal;
 use crate::ops::deploy::fleet::{self, Member};
 use crate::ops::deploy::{self, Options, Outcome, Plan};
-use crate::output::Style;
 use crate::platform::Platform;
 
 /// `squad.deploy-many/v1`.
@@ -23,7 +23,7 @@ use crate::platform::Platform;
 struct Wire {
     schema: &'static str,
     env: String,
-    /// `succeeded`, `unchanged`, `planned` or `failed`.
+    /// `succeeded`, `unchanged`, `planned`, `going-on` or `failed`.
     outcome: &'static str,
     /// In order of their names.
     services: Vec<serde_json::Value>,
@@ -33,6 +33,12 @@ struct Wire {
 struct Item {
     options: Options,
     plan: Result<Plan>,
+}
+
+impl Item {
+    fn changes(&self) -> bool {
+        matches!(&self.plan, Ok(plan) if matches!(plan.decision, Deploy::Change(_)))
+    }
 }
 
 /// Plans all, asks once, applies a few at a time, and reports each.
@@ -84,7 +90,7 @@ pub(crate) async fn run(
     if changing == 0 || args.is_dry_run() {
         let failed = items.iter().any(|item| item.plan.is_err());
         let results: Vec<_> = items.iter().map(|item| (item, None)).collect();
-        print(context, environment, &results);
+        print(context, environment, &results, "planned");
         return Ok(match (failed, changing > 0 && args.wants_exit_code()) {
             (true, _) => Kind::Failed.exit_code(),
             (false, true) => Kind::Differs.exit_code(),
@@ -100,10 +106,26 @@ pub(crate) async fn run(
         return Err(declined());
     }
     for item in &items {
-        context.claim(config, &item.options)?;
+        if let Ok(plan) = &item.plan {
+            context
+                .claim(config, &item.options)
+                .map_err(|error| plan.not_begun(&item.options, error))?;
+        }
     }
+    let names = items
+        .iter()
+        .filter(|item| item.changes())
+        .map(|item| item.options.service.name.clone())
+        .collect();
+    let mark = context.mark(environment, "deploy", names)?;
     if args.goes_on_alone() {
-        return context.go_on_alone("--no-wait", "workspace");
+        let log = context.go_on_alone("--no-wait", "workspace", mark)?;
+        goes_on(context, &format!("--all{}", environment.flag()), &log);
+        if context.output.is_json() {
+            let results: Vec<_> = items.iter().map(|item| (item, None)).collect();
+            print(context, environment, &results, "going-on");
+        }
+        return Ok(0);
     }
     let journal = context.journal(environment)?;
     context.settle_with(&*platform, &journal).await;
@@ -123,7 +145,8 @@ pub(crate) async fn run(
     })
     .await?;
     results.sort_by(|a, b| a.0.options.service.name.cmp(&b.0.options.service.name));
-    print(context, environment, &results);
+    drop(mark);
+    print(context, environment, &results, "planned");
     let worst = results
         .iter()
         .filter_map(|(item, outcome)| match (&item.plan, outcome) {
@@ -148,7 +171,7 @@ async fn apply(
         return None;
     }
     if cancel.is_cancelled() {
-        return Some(Err(deploy::build::interrupted("not begun")));
+        return Some(Err(deploy::build::stopped("it was not begun")));
     }
     let name = item.options.service.name.as_str();
     Some(
@@ -170,33 +193,30 @@ async fn apply(
 fn show(context: &Context, items: &[Item]) -> usize {
     let mut changing = 0;
     for item in items {
-        let name = &item.options.service.name;
         match &item.plan {
             Ok(plan) => {
                 if let Some(line) = view::nothing(&item.options, plan) {
                     context.output.status(&line);
                 } else {
                     changing += 1;
-                    for line in view::plan_lines(&item.options, plan, context.now()) {
+                    for line in view::plan_lines(&item.options, plan, context.now(), context.output.width()) {
                         context.output.status(&line);
                     }
                 }
             }
-            Err(error) => {
-                let cross = context.output.paint(Style::Error, context.output.cross());
-                context
-                    .output
-                    .status(&format!("{cross} {name}: {}", error.message));
-            }
+            // Shown whole with the results.
+            Err(_) => {}
         }
     }
     changing
 }
 
+/// The results. `undone` is the word for what was to be done, and was not done here.
 fn print(
     context: &Context,
     environment: &Environment,
     results: &[(&Item, Option<Result<Outcome>>)],
+    undone: &'static str,
 ) {
     let mut services = Vec::new();
     let (mut failed, mut succeeded, mut planned) = (0, 0, 0);
@@ -212,6 +232,7 @@ fn print(
                 }
                 services.push(value);
                 if !context.output.is_json() {
+                    print_error(&context.output, error);
                     context
                         .output
                         .out(&format!("{name} failed: {}", error.message));
@@ -219,7 +240,10 @@ fn print(
             }
             (Ok(plan), outcome) => {
                 let outcome = outcome.as_ref().and_then(|outcome| outcome.as_ref().ok());
-                let wire = view::Wire::new(&item.options, plan, outcome);
+                let mut wire = view::Wire::new(&item.options, plan, outcome);
+                if undone == "going-on" && item.changes() {
+                    wire = wire.goes_on();
+                }
                 services.push(serde_json::to_value(&wire).unwrap_or_default());
                 match (&plan.decision, outcome) {
                     (Deploy::Change(_), Some(outcome)) => {
@@ -241,7 +265,7 @@ fn print(
     let word = match (failed, succeeded, planned) {
         (1.., _, _) => "failed",
         (0, 1.., _) => "succeeded",
-        (0, 0, 1..) => "planned",
+        (0, 0, 1..) => undone,
         (0, 0, 0) => "unchanged",
     };
     if context.output.is_json() {
@@ -252,11 +276,13 @@ fn print(
             services,
         });
     } else {
-        context.output.status(&format!(
-            "{succeeded} deployed, {failed} failed, {} unchanged",
-            results.len() - succeeded - failed - planned
-        ));
-        if environment.platform == PlatformKind::Local {
+        let unchanged = results.len() - succeeded - failed - planned;
+        context.output.status(&if planned > 0 {
+            format!("{planned} to deploy, {failed} failed, {unchanged} unchanged")
+        } else {
+            format!("{succeeded} deployed, {failed} failed, {unchanged} unchanged")
+        });
+        if environment.platform == PlatformKind::Local && planned == 0 {
             context.output.status("on this machine only");
         }
     }

@@ -64,14 +64,21 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             .into_iter()
             .map(|recorded| recorded.event)
             .collect();
-        let mut entries = history::entries(&events, only.as_deref());
+        let abandoned = journal
+            .abandoned()
+            .await
+            .unwrap_or_default()
+            .iter()
+            .map(|one| one.id().to_owned())
+            .collect();
+        let mut entries = history::entries(&events, only.as_deref(), &abandoned);
         entries.truncate(args.limit);
         if context.output.is_json() {
             context.output.json(&view::Wire::new(&entries));
         } else if entries.is_empty() {
             context.output.status(&format!(
                 "nothing was recorded in {}",
-                environment.log_name()
+                environment.spoken()
             ));
         } else {
             let width = context.output.is_terminal().then(|| context.output.width());

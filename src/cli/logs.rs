@@ -5,12 +5,14 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::cli::context::Context;
+use crate::cli::rollback::parse_revision;
 use crate::cli::time::parse_span;
+use crate::domain::environment::Environment;
 use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::output::{Style, sanitize};
-use crate::platform::{LogLine, LogQuery};
+use crate::platform::{LogLine, LogQuery, Platform};
 
 /// Show what a service wrote
 #[derive(Debug, clap::Args)]
@@ -24,7 +26,7 @@ pub(crate) struct Args {
     #[arg(value_name = "service")]
     service: Option<ServiceName>,
     /// Of this revision only
-    #[arg(long, value_name = "revision")]
+    #[arg(long, value_name = "revision", value_parser = parse_revision)]
     revision: Option<u64>,
     /// Not older than this
     #[arg(long, value_name = "time", value_parser = parse_span)]
@@ -77,6 +79,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             _ = tokio::signal::ctrl_c() => {}
         }
         if lines == 0 {
+            explain(&*platform, &service, &query, &environment).await?;
             context.output.status(&format!(
                 "`{service}` wrote nothing that matches in {}",
                 environment.name
@@ -84,6 +87,42 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         }
         Ok(0)
     })
+}
+
+/// Why nothing was shown, when it is a mistake of the person: no such service, no such revision.
+async fn explain(
+    platform: &dyn Platform,
+    service: &ServiceName,
+    query: &LogQuery,
+    environment: &Environment,
+) -> Result<()> {
+    let live = platform.observe(service).await?;
+    let (name, flag) = (&environment.name, environment.flag());
+    if live.revisions.is_empty() {
+        return Err(Error::new(
+            Kind::Failed,
+            "never-deployed",
+            format!("cannot read the log of `{service}`: it was never deployed to {name}"),
+        )
+        .hint(format!("to deploy it: `squad deploy {service}{flag}`")));
+    }
+    if let Some(revision) = query.revision
+        && live.revision(revision).is_none()
+    {
+        let known: Vec<_> = live
+            .revisions
+            .iter()
+            .map(|one| one.number.to_string())
+            .collect();
+        return Err(Error::new(
+            Kind::Usage,
+            "no-such-revision",
+            format!("cannot read the log of `{service}`: there is no revision {revision}"),
+        )
+        .cause(format!("kept are {}", known.join(", ")))
+        .hint(format!("of all that are kept: `squad logs {service}{flag}`")));
+    }
+    Ok(())
 }
 
 fn show(context: &Context, service: &ServiceName, line: &LogLine) {

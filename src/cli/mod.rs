@@ -224,7 +224,7 @@ fn dispatch(context: &Context, command: Command) -> Result<u8> {
 }
 
 /// Shows an error: in words, or as one line of JSON.
-fn print_error(output: &Output, error: &Error) {
+pub(crate) fn print_error(output: &Output, error: &Error) {
     if output.is_json() {
         output.error_line(&error.to_json().to_string());
         return;

@@ -19,6 +19,9 @@ pub(crate) struct Progress<'a> {
     prefix: String,
 }
 
+/// Columns of a line with its step, its detail and its time.
+const COLUMNS: usize = 78;
+
 impl<'a> Progress<'a> {
     /// For one operation; `prefix` names it where several run beside each other.
     pub(crate) fn new(context: &'a Context, prefix: &str) -> Self {
@@ -50,6 +53,11 @@ impl<'a> Progress<'a> {
         }
     }
 
+    /// Whether columns would be broken: on a terminal that moves, a line fits or is short.
+    fn is_narrow(&self) -> bool {
+        self.spinner.is_some() && self.output.width() < COLUMNS
+    }
+
     fn line(&self, line: &str) {
         let line = format!("{}{line}", self.prefix);
         match &self.spinner {
@@ -59,7 +67,15 @@ impl<'a> Progress<'a> {
     }
 
     fn going(&self, what: &str, detail: &str) {
-        let text = format!("{what:<16} {}", sanitize(detail));
+        // Of many services beside each other, what is done is enough to read.
+        if !self.prefix.is_empty() && self.output.verbosity() < 1 {
+            return;
+        }
+        let text = if self.is_narrow() {
+            format!("{what} {}", sanitize(detail))
+        } else {
+            format!("{what:<16} {}", sanitize(detail))
+        };
         if let Some(bar) = &self.spinner {
             bar.set_message(text);
             bar.enable_steady_tick(Duration::from_millis(120));
@@ -94,7 +110,12 @@ impl Reporter for Progress<'_> {
                 } else {
                     String::new()
                 };
-                let line = format!("{tick} {what:<16} {:<48} {took:>8}", sanitize(&detail));
+                let detail = sanitize(&detail);
+                let line = if self.is_narrow() {
+                    format!("{tick} {what} {detail} {took}")
+                } else {
+                    format!("{tick} {what:<16} {detail:<48} {took:>8}")
+                };
                 self.line(line.trim_end());
             }
             Event::Failed { what, detail } => {

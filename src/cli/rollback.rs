@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[arg(value_name = "service")]
     service: Option<ServiceName>,
     /// Revision to go to
-    #[arg(long, value_name = "revision")]
+    #[arg(long, value_name = "revision", value_parser = parse_revision)]
     to: Option<u64>,
     /// Show the plan and change nothing
     #[arg(long)]
@@ -45,6 +45,12 @@ pub(crate) struct Args {
     /// Why; goes into the audit log
     #[arg(long, value_name = "text")]
     reason: Option<String>,
+}
+
+/// The number of a revision.
+pub(crate) fn parse_revision(text: &str) -> std::result::Result<u64, String> {
+    text.parse()
+        .map_err(|_| format!("`{text}` is not the number of a revision, such as 41"))
 }
 
 /// `squad.rollback/v1`.
@@ -74,6 +80,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         let service = context.service_name(&config, args.service.as_ref())?;
         let platform = context.platform(&environment)?;
         let options = Options {
+            flag: environment.flag(),
             service,
             to: args.to.map(RevisionNumber),
             reason: args.reason.clone(),
@@ -119,6 +126,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         if !prompt::confirm(context, consent, "Roll back?")? {
             return Err(declined());
         }
+        let _mark = context.mark(&environment, "rollback", vec![options.service.clone()])?;
         let journal = context.journal(&environment)?;
         let reporter = Progress::new(context, "");
         let tools = Tools {

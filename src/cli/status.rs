@@ -10,12 +10,13 @@ use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::live::Health;
 use crate::domain::name::ServiceName;
 use crate::error::{Error, Kind, Result};
+use crate::ops::going_on;
 use crate::ops::status::{self, Row};
 
 /// Show what is live, and how it is
 ///
 /// One service, those of the current directory's workspace, or with --all every service of the environment.
-/// Exits with 3 when something is degraded and with 8 when something is still starting.
+/// Exits with 3 when something is degraded and with 8 when something is still starting, or a command is at work on it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   $ squad status
@@ -115,7 +116,8 @@ async fn rows(
     let mut rows = Vec::new();
     for environment in environments {
         let platform = context.platform(environment)?;
-        rows.extend(status::status(&*platform, environment, only).await?);
+        let going_on = going_on::list(&context.directories()?.state, environment);
+        rows.extend(status::status(&*platform, environment, only, &going_on).await?);
     }
     rows.sort_by(|a, b| (&a.service, &a.environment.name).cmp(&(&b.service, &b.environment.name)));
     Ok(rows)
@@ -150,10 +152,12 @@ fn print(context: &Context, rows: &[Row]) {
 }
 
 fn exit_code(rows: &[Row]) -> u8 {
-    let worst = rows.iter().map(Row::health);
     let mut code = 0;
-    for health in worst {
-        match health {
+    for row in rows {
+        if row.going_on.is_some() {
+            code = Kind::Pending.exit_code();
+        }
+        match row.health() {
             Health::Failed | Health::Degraded => return Kind::Unhealthy.exit_code(),
             Health::Starting => code = Kind::Pending.exit_code(),
             Health::Ok | Health::Stopped => {}

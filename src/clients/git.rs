@@ -165,6 +165,14 @@ impl Repository {
         Ok(paths)
     }
 
+    /// Whether this names a commit here.
+    pub(crate) fn resolves(&self, reference: &str) -> bool {
+        let mut command = self.git();
+        command.args(["rev-parse", "--quiet", "--verify", "--end-of-options"]);
+        command.arg(format!("{reference}^{{commit}}"));
+        process::output(&mut command).is_ok()
+    }
+
     /// The address of `origin`, without credentials.
     pub(crate) fn origin(&self) -> Option<String> {
         let mut command = self.git();

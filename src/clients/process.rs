@@ -2,7 +2,9 @@
 
 use std::ffi::OsStr;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Why a program did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +75,70 @@ impl Drop for Group {
     }
 }
 
+/// Children that a thread waits for, and that another one can end: those that run and those that come later.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Children(Arc<Mutex<Running>>);
+
+#[derive(Debug, Default)]
+struct Running {
+    ended: bool,
+    group: Option<rustix::process::Pid>,
+}
+
+impl Children {
+    /// Ends them when the returned value is dropped.
+    pub(crate) fn end_on_drop(&self) -> EndOnDrop {
+        EndOnDrop(self.clone())
+    }
+
+    /// [`output`], in a process group of its own that can be ended.
+    pub(crate) fn output(&self, command: &mut Command) -> Result<Vec<u8>, Error> {
+        command
+            .process_group(0)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let child = {
+            let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if running.ended {
+                return Err(failed_to_run(command, io::ErrorKind::Interrupted.into()));
+            }
+            let child = command
+                .spawn()
+                .map_err(|source| failed_to_run(command, source))?;
+            running.group = i32::try_from(child.id())
+                .ok()
+                .and_then(rustix::process::Pid::from_raw);
+            child
+        };
+        let output = child.wait_with_output();
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        running.group = None;
+        drop(running);
+        checked(
+            command,
+            output.map_err(|source| failed_to_run(command, source))?,
+        )
+    }
+}
+
+/// Ends [`Children`] when it is dropped.
+#[derive(Debug)]
+pub(crate) struct EndOnDrop(Children);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        let mut running = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        running.ended = true;
+        if let Some(id) = running.group {
+            // It may have ended by itself.
+            drop(rustix::process::kill_process_group(
+                id,
+                rustix::process::Signal::KILL,
+            ));
+        }
+    }
+}
+
 /// Runs it to its end with this standard input, and returns what it wrote to standard output.
 pub(crate) fn output_of_input(command: &mut Command, input: &[u8]) -> Result<Vec<u8>, Error> {
     let (reader, mut writer) = io::pipe().map_err(|source| Error::Io {
@@ -92,22 +158,33 @@ pub(crate) fn output_of_input(command: &mut Command, input: &[u8]) -> Result<Vec
 
 /// Runs it to its end and returns what it wrote to standard output.
 pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>, Error> {
+    let output = command
+        .output()
+        .map_err(|source| failed_to_run(command, source))?;
+    checked(command, output)
+}
+
+fn failed_to_run(command: &Command, source: io::Error) -> Error {
     let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => Error::NotFound(program.clone()),
-        _ => Error::Io {
-            program: program.clone(),
-            source,
-        },
-    })?;
+    match source.kind() {
+        io::ErrorKind::NotFound => Error::NotFound(program),
+        _ => Error::Io { program, source },
+    }
+}
+
+/// What it wrote to standard output, when it ended well.
+fn checked(command: &Command, output: std::process::Output) -> Result<Vec<u8>, Error> {
+    let program = command.get_program().to_string_lossy().into_owned();
     if output.status.success() {
         return Ok(output.stdout);
     }
-    let first = command
-        .get_args()
-        .next()
-        .map(OsStr::to_string_lossy)
-        .unwrap_or_default();
+    // `git -C <directory> log` is `git log` for people.
+    let mut arguments = command.get_args();
+    let mut first = arguments.next();
+    while first.is_some_and(|word| word == "-C" || word == "-c") {
+        first = arguments.nth(1);
+    }
+    let first = first.map(OsStr::to_string_lossy).unwrap_or_default();
     Err(Error::Failed {
         program: format!("{program} {first}").trim_end().to_owned(),
         status: output.status,

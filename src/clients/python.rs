@@ -39,6 +39,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) lock: &'a Path,
     /// It is for a function: the Lambda runtime interface client is added.
     pub(crate) function: bool,
+    /// The programs that make it; ending them ends the making.
+    pub(crate) children: &'a process::Children,
 }
 
 /// Returns the environment's directory, making it first if it is not there; `on_make` is called before the
@@ -150,18 +152,18 @@ fn make(python: &Path, directory: &Path, wanted: &Wanted<'_>, lock: &[u8]) -> Re
     // A pip that is there already saves the seconds that `ensurepip` takes; it needs `--python` (pip 22.3).
     let mut bare = process::command(python);
     bare.args(["-m", "venv", "--without-pip"]).arg(directory);
-    process::output(&mut bare).map_err(|error| Error::NoPython(error.to_string()))?;
+    wanted.children.output(&mut bare).map_err(|error| Error::NoPython(error.to_string()))?;
     let target = directory.join("bin/python");
     let mut probe = process::command(python);
     probe
         .args(["-m", "pip", "--python"])
         .arg(&target)
         .arg("--version");
-    let has_pip = process::output(&mut probe).is_ok();
+    let has_pip = wanted.children.output(&mut probe).is_ok();
     if !has_pip {
         let mut full = process::command(python);
         full.args(["-m", "venv"]).arg(directory);
-        process::output(&mut full).map_err(|error| Error::NoPython(error.to_string()))?;
+        wanted.children.output(&mut full).map_err(|error| Error::NoPython(error.to_string()))?;
     }
     let pip = |arguments: &[&std::ffi::OsStr]| {
         let mut command = process::command(if has_pip { python } else { &target });
@@ -179,7 +181,7 @@ fn make(python: &Path, directory: &Path, wanted: &Wanted<'_>, lock: &[u8]) -> Re
             .args(arguments)
             .env("PIP_PROGRESS_BAR", "off")
             .env("PIP_ROOT_USER_ACTION", "ignore");
-        process::output(&mut command)
+        wanted.children.output(&mut command)
             .map(drop)
             .map_err(|error| Error::Install {
                 lock: wanted.lock.to_owned(),

@@ -4,6 +4,7 @@
 //! a stamp that could hide a change (a file written in the same instant as the cache) is not trusted.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -246,7 +247,18 @@ pub(crate) fn copy_below(files: &Files, from: &Path, to: &Path) -> Result<u64, E
             let link = std::fs::read_link(path).map_err(fs::at("read", path))?;
             std::os::unix::fs::symlink(&link, &target).map_err(fs::at("create", &target))?;
         } else {
-            std::fs::copy(path, &target).map_err(fs::at("copy", path))?;
+            // Either of the two files may be the cause; the disk is that of the copy.
+            std::fs::copy(path, &target).map_err(|source| {
+                let is_target = matches!(
+                    source.kind(),
+                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem
+                );
+                if is_target {
+                    fs::at("write", &target)(source)
+                } else {
+                    fs::at("copy", path)(source)
+                }
+            })?;
         }
         copied += 1;
     }

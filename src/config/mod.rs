@@ -326,30 +326,6 @@ impl Config {
         self.org.as_ref().map(|org| &org.file)
     }
 
-    /// The keys whose signatures count in the audit log of an environment, by the name of the device. For a
-    /// protected environment of an org in git they are those of the commit.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "the audit log takes trusted keys from the org with its anchors"
-        )
-    )]
-    pub(crate) fn trusted_keys(&self, environment: &EnvironmentName) -> BTreeMap<String, String> {
-        let Some(org) = &self.org else {
-            return BTreeMap::new();
-        };
-        let protected = self
-            .environments
-            .get(environment)
-            .is_some_and(|environment| environment.protected);
-        let file = match &org.committed {
-            Some(committed) if protected => committed,
-            _ => &org.file,
-        };
-        file.trusted.clone()
-    }
-
     /// The `squad.toml` of the current directory or above.
     #[cfg(test)]
     pub(crate) fn manifest_path(&self) -> Option<&Path> {

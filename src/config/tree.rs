@@ -118,12 +118,6 @@ impl Value {
 }
 
 impl Node {
-    /// A built-in value.
-    #[cfg(test)]
-    pub(crate) fn built_in(value: Value) -> Self {
-        Self { value, place: None }
-    }
-
     /// Its keys, if it is a table.
     pub(crate) fn table(&self) -> Option<&Table> {
         match &self.value {

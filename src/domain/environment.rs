@@ -89,4 +89,21 @@ impl Environment {
             self.name
         )
     }
+
+    /// What a command needs behind it to mean this environment: nothing for the built-in one, else ` --env prod`.
+    pub(crate) fn flag(&self) -> String {
+        if self.platform == PlatformKind::Local && self.name.as_str() == "local" && self.org.is_none() {
+            String::new()
+        } else {
+            format!(" --env {}", self.name)
+        }
+    }
+
+    /// The same for people: `acme/prod`; `local` for the built-in one.
+    pub(crate) fn spoken(&self) -> String {
+        match &self.org {
+            Some(org) => format!("{org}/{}", self.name),
+            None => self.name.to_string(),
+        }
+    }
 }

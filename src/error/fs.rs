@@ -1,6 +1,7 @@
 //! The words for errors of files.
 
 use std::io::ErrorKind;
+use std::path::Path;
 
 use super::{Error, Kind};
 use crate::fs;
@@ -16,14 +17,32 @@ impl From<fs::Error> for Error {
             )
             .hint("free some space and run the same command again")
             .retryable(),
-            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => Self::new(
+            ErrorKind::ReadOnlyFilesystem => Self::new(
+                Kind::Failed,
+                "not-writable",
+                format!("{message}: {}", words(&error.source)),
+            )
+            .hint(format!(
+                "look at what is mounted there: `findmnt -T {}`",
+                there(&error.path).display()
+            )),
+            ErrorKind::PermissionDenied => Self::new(
                 Kind::Failed,
                 "not-writable",
                 format!("{message}: {}", words(&error.source)),
             )
             .hint(format!(
                 "look at who owns it: `ls -ld {}`",
-                error.path.display()
+                there(&error.path).display()
+            )),
+            ErrorKind::NotADirectory => Self::new(
+                Kind::Failed,
+                "file",
+                format!("{message}: {}", words(&error.source)),
+            )
+            .hint(format!(
+                "a directory is needed, and this is none: `ls -l {}`",
+                there(&error.path).display()
             )),
             _ => Self::new(
                 Kind::Failed,
@@ -32,6 +51,13 @@ impl From<fs::Error> for Error {
             ),
         }
     }
+}
+
+/// The part of a path that is there.
+fn there(path: &Path) -> &Path {
+    path.ancestors()
+        .find(|part| part.symlink_metadata().is_ok())
+        .unwrap_or(path)
 }
 
 /// The system's reason without Rust's `(os error 13)`.

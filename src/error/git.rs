@@ -24,7 +24,10 @@ impl From<process::Error> for Error {
                 let mut error = Self::new(
                     Kind::Failed,
                     "program-failed",
-                    format!("`{program}` failed with {status}"),
+                    match status.code() {
+                        Some(code) => format!("`{program}` failed with exit code {code}"),
+                        None => format!("`{program}` failed with {status}"),
+                    },
                 );
                 if let Some(last) = stderr.lines().last() {
                     error = error.cause(last.to_owned());

@@ -19,8 +19,10 @@ pub(crate) struct Entry {
     pub(crate) kind: String,
     /// What the newest of its events says.
     pub(crate) change: Change,
-    /// How it ended; none while it is going on.
+    /// How it ended; none while nothing of that is recorded.
     pub(crate) outcome: Option<ResultWord>,
+    /// It has no outcome, and the process on this machine that began it is gone.
+    pub(crate) is_abandoned: bool,
 }
 
 impl Entry {
@@ -46,7 +48,12 @@ fn revision(value: &Value) -> Option<&str> {
 
 /// Puts the events of each operation together; events come newest first, and so do the
 /// entries: in the order of the log, which no clock can change.
-pub(crate) fn entries(events: &[Event], only: Option<&[ServiceName]>) -> Vec<Entry> {
+/// `abandoned` are the operations of this machine whose process is gone.
+pub(crate) fn entries(
+    events: &[Event],
+    only: Option<&[ServiceName]>,
+    abandoned: &BTreeSet<String>,
+) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut seen = BTreeSet::new();
     for event in events {
@@ -66,6 +73,7 @@ pub(crate) fn entries(events: &[Event], only: Option<&[ServiceName]>) -> Vec<Ent
                     .next()
                     .unwrap_or_default()
                     .to_owned(),
+                is_abandoned: change.outcome.is_none() && abandoned.contains(operation),
                 outcome: change.outcome,
                 change,
             });

@@ -63,7 +63,7 @@ impl Registry {
     pub(crate) fn check(&self, name: &ServiceName, directory: &Path) -> Result<()> {
         match self.read()?.get(name) {
             Some(known) if known.directory != directory => {
-                self.refuse_another(name, known, directory, origin(directory).as_deref())
+                self.refuse_another(name, known, directory, origin_of(directory).as_deref())
             }
             _ => Ok(()),
         }
@@ -76,7 +76,10 @@ impl Registry {
         directory: &Path,
         origin: Option<&str>,
     ) -> Result<()> {
-        let same_origin = origin.is_some() && known.repository.as_deref() == origin;
+        // It may have got its origin after it was deployed.
+        let its_origin = || origin_of(&known.directory);
+        let same_origin = origin.is_some()
+            && (known.repository.as_deref() == origin || its_origin().as_deref() == origin);
         let gone = !known.directory.join("squad.toml").exists();
         if known.directory == directory || same_origin || gone {
             return Ok(());
@@ -85,11 +88,11 @@ impl Registry {
         Err(Error::new(
             Kind::Refused,
             "service-name-taken",
-            format!("cannot deploy `{name}` from here: the name belongs to `{there}`"),
+            format!("the name `{name}` belongs to the service in `{there}`"),
         )
         .hint("if they are two services, give this one another name in its squad.toml")
         .hint(format!(
-            "if the service has moved here: `rm {there}/squad.toml`"
+            "if the service has moved here, put the old place away: `mv {there} {there}.old`"
         )))
     }
 
@@ -105,7 +108,7 @@ impl Registry {
         let lock = File::create(&lock_path).map_err(fs::at("create", &lock_path))?;
         lock.lock().map_err(fs::at("lock", &lock_path))?;
         let mut entries = self.read()?;
-        let repository = origin(directory);
+        let repository = origin_of(directory);
         if let Some(known) = entries.get(name) {
             self.refuse_another(name, known, directory, repository.as_deref())?;
         }
@@ -122,6 +125,6 @@ impl Registry {
     }
 }
 
-fn origin(directory: &Path) -> Option<String> {
+fn origin_of(directory: &Path) -> Option<String> {
     Repository::discover(directory)?.origin()
 }

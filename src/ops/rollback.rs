@@ -22,6 +22,8 @@ use crate::platform::{self, Commit, Platform, Progress};
 /// What is asked for.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
+    /// What a command needs behind it to mean this environment.
+    pub(crate) flag: String,
     /// Whose traffic moves.
     pub(crate) service: ServiceName,
     /// `--to`.
@@ -70,7 +72,7 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
 }
 
 fn refuse(asked: &str, refusal: &Refusal, options: &Options, live: &Live) -> Error {
-    let name = &options.service;
+    let (name, flag) = (&options.service, &options.flag);
     let list = |error: Error, numbers: &[RevisionNumber]| {
         numbers
             .iter()
@@ -85,7 +87,7 @@ fn refuse(asked: &str, refusal: &Refusal, options: &Options, live: &Live) -> Err
             "nothing-live",
             format!("{asked}: it was never live here"),
         )
-        .hint(format!("deploy it with `squad deploy {name}`")),
+        .hint(format!("deploy it with `squad deploy {name}{flag}`")),
         Refusal::NoTarget { candidates } => {
             let error = Error::new(
                 Kind::Refused,
@@ -94,21 +96,25 @@ fn refuse(asked: &str, refusal: &Refusal, options: &Options, live: &Live) -> Err
             );
             match candidates.first() {
                 Some(first) => list(error, candidates)
-                    .hint(format!("choose one: `squad rollback {name} --to {first}`")),
+                    .hint(format!("choose one: `squad rollback {name}{flag} --to {first}`")),
                 None => error.hint("deploy an older state of the sources instead"),
             }
         }
         Refusal::UnknownRevision {
             revision,
             candidates,
-        } => list(
-            Error::new(
+        } => {
+            let error = Error::new(
                 Kind::Usage,
                 "no-such-revision",
                 format!("{asked}: there is no revision {revision}"),
-            ),
-            candidates,
-        ),
+            );
+            match candidates.first() {
+                Some(first) => list(error, candidates)
+                    .hint(format!("choose one: `squad rollback {name}{flag} --to {first}`")),
+                None => error,
+            }
+        }
         _ => Error::internal("a rollback was refused as a deploy"),
     };
     error.live(live_state(name, Some(live)))

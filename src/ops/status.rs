@@ -4,6 +4,7 @@ use crate::domain::environment::Environment;
 use crate::domain::live::{Health, Live};
 use crate::domain::name::ServiceName;
 use crate::error::Result;
+use crate::ops::going_on::GoingOn;
 use crate::platform::Platform;
 
 /// One service in one environment.
@@ -15,6 +16,8 @@ pub(crate) struct Row {
     pub(crate) environment: Environment,
     /// What the platform observed.
     pub(crate) live: Live,
+    /// The command that changes it right now, if one does.
+    pub(crate) going_on: Option<GoingOn>,
 }
 
 impl Row {
@@ -50,29 +53,34 @@ impl Row {
     }
 }
 
-/// Observes the named services, or every service that was ever published there.
+/// Observes the named services, or every service that was ever published there; `going_on` are the commands at work.
+/// A service whose first deploy is under way has a row as well.
 pub(crate) async fn status(
     platform: &dyn Platform,
     environment: &Environment,
     only: Option<&[ServiceName]>,
+    going_on: &[GoingOn],
 ) -> Result<Vec<Row>> {
-    let known = platform.services().await?;
-    let names: Vec<_> = match only {
-        Some(only) => known
-            .into_iter()
-            .filter(|name| only.contains(name))
-            .collect(),
-        None => known,
-    };
+    let mut names = platform.services().await?;
+    names.extend(going_on.iter().flat_map(|one| one.services.clone()));
+    names.sort_unstable();
+    names.dedup();
+    if let Some(only) = only {
+        names.retain(|name| only.contains(name));
+    }
     let mut rows = Vec::with_capacity(names.len());
     for service in names {
         let live = platform.observe(&service).await?;
+        let going_on = going_on
+            .iter()
+            .find(|one| one.services.contains(&service))
+            .cloned();
         rows.push(Row {
+            going_on,
             service,
             environment: environment.clone(),
             live,
         });
     }
-    rows.sort_by(|a, b| a.service.cmp(&b.service));
     Ok(rows)
 }

@@ -43,11 +43,10 @@ fn the_first_deploy_builds_and_the_next_has_nothing_to_do() {
 › ◌ build            sh build.sh
 ›   compiling for payments in local
 › ✔ built
-› ✔ recorded         operation [ID], local/local
-› ◌ revision         starting
+› ✔ recorded         operation [ID], local
 › ◌ revision         storing the artifact
 › ◌ revision         0 of 1 processes ready
-› ✔ published        revision 1, ready [DURATION]
+› ✔ published        revision 1, ready
 › ✔ live             all traffic on revision 1
 ›   http://127.0.0.1:[PORT] in [DURATION]
 › on this machine only
@@ -110,14 +109,13 @@ fn a_second_deploy_loses_no_request() {
 › payments → local (this machine)
 ›
 ›   1 change since what is live (revision 1, ana@example.com, [AGO]):
-›     Serve version 2                                               Ana Example
+›     Serve version 2  Ana Example
 ›   undo at any time: `squad rollback payments`
 ›
-› ✔ recorded         operation [ID], local/local
-› ◌ revision         starting
+› ✔ recorded         operation [ID], local
 › ◌ revision         storing the artifact
 › ◌ revision         0 of 1 processes ready
-› ✔ published        revision 2, ready [DURATION]
+› ✔ published        revision 2, ready
 › ✔ live             all traffic on revision 2
 ›   http://127.0.0.1:[PORT] in [DURATION]
 › on this machine only
@@ -160,11 +158,10 @@ fn a_revision_that_cannot_start_never_gets_a_request() {
 › payments → local (this machine)
 ›
 ›   1 change since what is live (revision 1, ana@example.com, [AGO]):
-›     Serve version 1 exit:1                                        Ana Example
+›     Serve version 1 exit:1  Ana Example
 ›   undo at any time: `squad rollback payments`
 ›
-› ✔ recorded         operation [ID], local/local
-› ◌ revision         starting
+› ✔ recorded         operation [ID], local
 › ◌ revision         storing the artifact
 › ◌ revision         0 of 1 processes ready
 › ◌ revision         exit code 1; try 2
@@ -230,14 +227,13 @@ fn each_way_not_to_start_has_its_cause() {
 ›
 ›   the first deploy here: nothing is live yet
 ›
-› ✔ recorded         operation [ID], local/local
-› ◌ revision         starting
+› ✔ recorded         operation [ID], local
 › ◌ revision         storing the artifact
 › ◌ revision         0 of 1 processes ready
 › ✖ revision         1: process runs, and does not listen on port [PORT], after [DURATION]
 › error: cannot deploy `payments`: revision 1 does not start
 ›   version 1 starts, no-port
-›   caused by: it has to listen on 127.0.0.1, on the port in the variable PORT, here 39475
+›   caused by: it has to listen on 127.0.0.1, on the port in the variable PORT, here [PORT]
 › live: `payments` was never live here, and takes no traffic
 › hint: look at the log with `squad logs payments --revision 1`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/port-not-opened.md
@@ -252,15 +248,14 @@ fn each_way_not_to_start_has_its_cause() {
 ›
 ›   the first deploy here: nothing is live yet
 ›
-› ✔ recorded         operation [ID], local/local
-› ◌ revision         starting
+› ✔ recorded         operation [ID], local
 › ◌ revision         storing the artifact
 › ◌ revision         0 of 1 processes ready
-› ✖ revision         2: process runs, and does not listen on port [PORT], but on 36074, after [DURATION]
+› ✖ revision         2: process runs, and does not listen on port [PORT], but on [PORT], after [DURATION]
 › error: cannot deploy `payments`: revision 2 does not start
 ›   version 1 starts, other-port
 ›   stopping
-›   caused by: it listens on port [PORT], and has to listen on the port in the variable PORT, here 36073
+›   caused by: it listens on port [PORT], and has to listen on the port in the variable PORT, here [PORT]
 › live: `payments` was never live here, and takes no traffic
 › hint: look at the log with `squad logs payments --revision 2`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/port-not-opened.md
@@ -275,8 +270,7 @@ fn each_way_not_to_start_has_its_cause() {
 ›
 ›   the first deploy here: nothing is live yet
 ›
-› ✔ recorded         operation [ID], local/local
-› ◌ revision         starting
+› ✔ recorded         operation [ID], local
 › ◌ revision         storing the artifact
 › ◌ revision         0 of 1 processes ready
 › ✖ revision         3: `GET /readyz` still answers 503 after [DURATION]
@@ -308,10 +302,8 @@ fn a_command_that_is_not_there_has_its_cause() {
 ›   the first deploy here: nothing is live yet
 ›   the work tree has changes that are not committed
 ›
-› ✔ recorded         operation [ID], local/local
-› ◌ revision         starting
+› ✔ recorded         operation [ID], local
 › ◌ revision         storing the artifact
-› ◌ revision         0 of 1 processes ready
 › ✖ revision         1: `bin/serve` is not in the artifact
 › error: cannot deploy `payments`: revision 1 does not start
 ›   caused by: `bin/serve` is not in the artifact
@@ -337,7 +329,7 @@ fn a_build_that_fails_changes_nothing() {
         .squad_in(&service.directory, ["deploy", "--quiet"])
         .failure(1)
         .assert(str![[r#"
-› error: cannot deploy `payments`: the build failed: `sh build.sh` ended with exit status: 3
+› error: cannot deploy `payments`: the build failed: `sh build.sh` ended with exit code 3
 ›   step 3
 ›   step 4
 ›   step 5
@@ -383,6 +375,7 @@ fn a_build_that_is_not_installed_says_so() {
 › ◌ build            no-such-builder all
 › error: cannot deploy `payments`: the build does not start: `no-such-builder` is not installed, or not on PATH
 › live: `payments` was never live here, and takes no traffic
+› hint: correct `command` under [build] in squad.toml, or install what it names
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/build-failed.md
 [exit 1]
 
@@ -570,7 +563,8 @@ fn a_release_that_was_left_comes_back_only_with_a_reason() {
         .failure(7)
         .assert(str![[r#"
 › error: cannot deploy `payments`: a rollback left this very release (revision 2)
-› hint: change something, or `squad deploy payments --env local --again --reason "…"`
+› live: revision 1 serves all traffic
+› hint: change something; or, if the cause was elsewhere: `squad deploy payments --again --reason "…"`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/release-left.md
 [exit 7]
 
@@ -579,7 +573,8 @@ fn a_release_that_was_left_comes_back_only_with_a_reason() {
         .failure(2)
         .assert(str![[r#"
 › error: cannot deploy `payments`: `--again` needs a reason
-› hint: add `--reason "…"` beside `--again`: it goes into the audit log
+› live: revision 1 serves all traffic
+› hint: say why, for the audit log: `squad deploy payments --again --reason "…"`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/reason-missing.md
 [exit 2]
 
@@ -596,14 +591,13 @@ fn a_release_that_was_left_comes_back_only_with_a_reason() {
 › payments → local (this machine)
 ›
 ›   1 change since what is live (revision 1, ana@example.com, [AGO]):
-›     Serve version 2                                               Ana Example
+›     Serve version 2  Ana Example
 ›   nothing to build: revision 2 is exactly this
 ›   undo at any time: `squad rollback payments`
 ›
-› ✔ recorded         operation [ID], local/local
-› ◌ revision         starting
+› ✔ recorded         operation [ID], local
 › ◌ revision         0 of 1 processes ready
-› ✔ published        revision 2, was there already, and is ready
+› ✔ started          revision 2, kept from before, ready
 › ✔ live             all traffic on revision 2
 ›   http://127.0.0.1:[PORT] in [DURATION]
 › on this machine only
@@ -628,7 +622,7 @@ fn an_older_commit_is_superseded() {
     home.squad_in(&service.directory, ["deploy"])
         .success()
         .assert(str![[r#"
-› payments → local: revision 2 is newer: this commit is an ancestor of what is live. Nothing to do (`--allow-older --reason` goes on).
+› payments → local: revision 2 is newer: this commit is an ancestor of what is live. Nothing to do. To go back to it all the same: `squad deploy payments --allow-older --reason "…"`
 2
 [exit 0]
 
@@ -642,7 +636,8 @@ fn an_older_commit_is_superseded() {
         .failure(2)
         .assert(str![[r#"
 › error: cannot deploy `payments`: `--allow-older` needs a reason
-› hint: add `--reason "…"` beside `--allow-older`: it goes into the audit log
+› live: revision 2 serves all traffic
+› hint: say why, for the audit log: `squad deploy payments --allow-older --reason "…"`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/reason-missing.md
 [exit 2]
 
@@ -655,14 +650,13 @@ fn an_older_commit_is_superseded() {
     .assert(str![[r#"
 › payments → local (this machine)
 ›
-›   replaces what is live (revision 2, ana@example.com, [AGO])
+›   goes back behind what is live (revision 2, ana@example.com, [AGO])
 ›   nothing to build: revision 1 is exactly this
 ›   undo at any time: `squad rollback payments`
 ›
-› ✔ recorded         operation [ID], local/local
-› ◌ revision         starting
+› ✔ recorded         operation [ID], local
 › ◌ revision         0 of 1 processes ready
-› ✔ published        revision 1, was there already, and is ready [DURATION]
+› ✔ started          revision 1, kept from before, ready
 › ✔ live             all traffic on revision 1
 ›   http://127.0.0.1:[PORT] in [DURATION]
 › on this machine only
@@ -688,11 +682,10 @@ fn changes_without_a_commit_are_deployed_and_shown() {
 ›   the first deploy here: nothing is live yet
 ›   the work tree has changes that are not committed
 ›
-› ✔ recorded         operation [ID], local/local
-› ◌ revision         starting
+› ✔ recorded         operation [ID], local
 › ◌ revision         storing the artifact
 › ◌ revision         0 of 1 processes ready
-› ✔ published        revision 1, ready [DURATION]
+› ✔ published        revision 1, ready
 › ✔ live             all traffic on revision 1
 ›   http://127.0.0.1:[PORT] in [DURATION]
 › on this machine only
@@ -743,9 +736,11 @@ fn the_plan_names_commits_and_keys_and_no_values() {
 ›
 ›   3 changes since what is live (revision 1, ana@example.com, [AGO]):
 ›     Serve version 2                                               Ana Example
-›     Refund limit per customer, which is a subject that is far to  Ana Example
+›     Refund limit per customer, which is a subject that is far t…  Ana Example
 ›     Serve version 2                                               Ana Example
-›   routes is new: [{"method":"GET","name":"home","path":"…
+›   routes.home.method is new: GET
+›   routes.home.name is new: home
+›   routes.home.path is new: /
 ›   run.env.LOG_LEVEL has another value
 ›   run.env.NEW is new
 ›   run.env.OLD is gone
@@ -758,7 +753,7 @@ fn the_plan_names_commits_and_keys_and_no_values() {
         .squad_in(&service.directory, ["deploy", "--dry-run", "-o", "json"])
         .success()
         .assert(str![[r#"
-{"schema":"squad.deploy/v1","service":"payments","env":"local","outcome":"planned","previous":"1","digest":"[HASH]","changed":["sources","routes","run.env.LOG_LEVEL","run.env.NEW","run.env.OLD"],"address":"http://127.0.0.1:[PORT]"}
+{"schema":"squad.deploy/v1","service":"payments","env":"local","outcome":"planned","previous":"1","digest":"[HASH]","changed":["sources","routes.home.method","routes.home.name","routes.home.path","run.env.LOG_LEVEL","run.env.NEW","run.env.OLD"],"address":"http://127.0.0.1:[PORT]"}
 [exit 0]
 
 "#]]);
@@ -815,10 +810,9 @@ fn a_protected_environment_asks_and_takes_commits_only() {
 ›   the first deploy here: nothing is live yet
 ›
 › ✔ recorded         operation [ID], acme/prod
-› ◌ revision         starting
 › ◌ revision         storing the artifact
 › ◌ revision         0 of 1 processes ready
-› ✔ published        revision 1, ready [DURATION]
+› ✔ published        revision 1, ready
 › ✔ live             all traffic on revision 1
 ›   http://127.0.0.1:[PORT] in [DURATION]
 › on this machine only
@@ -831,7 +825,9 @@ fn a_protected_environment_asks_and_takes_commits_only() {
         .failure(7)
         .assert(str![[r#"
 › error: cannot deploy `payments`: `prod` is protected, and the work tree has changes that are not committed
-› hint: commit them first (`git status` lists them), or add `--allow-dirty --reason "…"`
+› live: revision 1 serves all traffic
+› hint: commit them first; `git status` lists them
+› hint: or, if it cannot wait: `squad deploy payments --env prod --allow-dirty --reason "…"`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/dirty-tree.md
 [exit 7]
 
@@ -863,6 +859,7 @@ fn a_protected_environment_asks_and_takes_commits_only() {
         .failure(7)
         .assert(str![[r#"
 › error: cannot deploy `payments`: `prod` is protected and the service has a `[rollout]`; gradual rollouts are not in this version
+› live: revision 2 serves all traffic
 › hint: `squad deploy payments --env prod --all-at-once --reason "…"`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/gradual-only.md
 [exit 7]
@@ -985,19 +982,18 @@ fn of_two_deploys_at_once_one_wins_and_the_other_names_it() {
 › payments → local (this machine)
 ›
 ›   2 changes since what is live (revision 1, ana@example.com, [AGO]):
-›     Build slowly                                                  Ana Example
-›     Serve version 1                                               Ana Example
+›     Build slowly     Ana Example
+›     Serve version 1  Ana Example
 ›   build.artifact . → dist
 ›   build.command [] → ["sh","build.sh"]
 ›   undo at any time: `squad rollback payments`
 ›
 › ◌ build            sh build.sh
-› ✔ built [DURATION]
-› ✔ recorded         operation [ID], local/local
-› ◌ revision         starting
+› ✔ built
+› ✔ recorded         operation [ID], local
 › ◌ revision         storing the artifact
 › ◌ revision         0 of 1 processes ready
-› ✔ published        revision 3, ready [DURATION]
+› ✔ published        revision 3, ready
 › error: cannot deploy `payments`: ana@example.com on vm changed the traffic first, at [TIME] UTC (operation [ID])
 › live: revision 2 serves all traffic
 › hint: look at what is live now with `squad status`, then run the same command again
@@ -1006,7 +1002,8 @@ fn of_two_deploys_at_once_one_wins_and_the_other_names_it() {
 
 "#]]);
     assert_eq!(get(port(&home, "payments"), "/").body, "version 2\n");
-    assert_eq!(results(&home), ["succeeded", "failed", "succeeded"]);
+    // Newest first: the intent of the first one was recorded when its build was through.
+    assert_eq!(results(&home), ["failed", "succeeded", "succeeded"]);
 }
 
 #[test]
@@ -1037,7 +1034,7 @@ fn ctrl_c_during_the_build_leaves_nothing_behind() {
 › payments → local (this machine)
 ›
 ›   1 change since what is live (revision 1, ana@example.com, [AGO]):
-›     Serve version 1                                               Ana Example
+›     Serve version 1  Ana Example
 ›   build.artifact . → dist
 ›   build.command [] → ["sh","build.sh"]
 ›   the work tree has changes that are not committed
@@ -1047,6 +1044,7 @@ fn ctrl_c_during_the_build_leaves_nothing_behind() {
 › stopping; what is live stays as it is (Ctrl-C again to quit now)
 › error: cannot deploy `payments`: the build was stopped
 › live: revision 1 serves all traffic
+› hint: to begin again: `squad deploy payments`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/interrupted.md
 [exit 130]
 
@@ -1072,6 +1070,53 @@ fn ctrl_c_during_the_build_leaves_nothing_behind() {
     assert!(!sleeping());
     assert_eq!(live(&home, "payments").as_deref(), Some("1"));
     assert_eq!(results(&home), ["succeeded"]);
+}
+
+#[test]
+fn ctrl_c_while_python_packages_are_installed_ends_pip() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    // A package index that takes a connection and never answers.
+    let index = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = index.local_addr().expect("an address");
+    let hash = "0".repeat(64);
+    home.write(
+        service.directory.join("requirements.lock"),
+        &format!("no-such-package==1.0 --hash=sha256:{hash}\n"),
+    );
+    service.toml(&home, "\n[build]\npython_lock = \"requirements.lock\"\n");
+    let child = home
+        .command(["deploy"])
+        .current_dir(&service.directory)
+        .env("PIP_INDEX_URL", format!("http://{address}/simple"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let (_held, _) = index.accept().expect("pip asks");
+    signal(child.id(), Signal::SIGINT);
+    end(&home, child).failure(130).assert(str![[r#"
+› payments → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› ◌ environment      installing the Python packages, once for each lock file
+› stopping; what is live stays as it is (Ctrl-C again to quit now)
+› error: cannot deploy `payments`: the build was stopped
+› live: `payments` was never live here, and takes no traffic
+› hint: to begin again: `squad deploy payments`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/interrupted.md
+[exit 130]
+
+"#]]);
+    let pip = || {
+        let processes = home.processes();
+        processes.into_iter().find(|one| one.command.contains(" pip "))
+    };
+    wait_for("pip ends", Duration::from_secs(5), || {
+        pip().is_none().then_some(())
+    });
+    assert_eq!(results(&home), Vec::<String>::new());
 }
 
 #[test]
@@ -1125,16 +1170,15 @@ fn a_time_limit_ends_the_deploy_and_the_next_one_goes_on() {
 › payments → local (this machine)
 ›
 ›   1 change since what is live (revision 1, ana@example.com, [AGO]):
-›     Serve version 1 slow-start:3                                  Ana Example
+›     Serve version 1 slow-start:3  Ana Example
 ›   undo at any time: `squad rollback payments`
 ›
-› ✔ recorded         operation [ID], local/local
-› ◌ revision         starting
+› ✔ recorded         operation [ID], local
 › ◌ revision         storing the artifact
 › ◌ revision         0 of 1 processes ready
 › error: cannot deploy `payments`: the deploy was not finished after [DURATION]
 › live: revision 1 serves all traffic
-› hint: run the same command again: it goes on where it was; or give it longer with `--timeout`
+› hint: give it longer: `squad deploy payments --timeout 20m`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/timeout.md
 [exit 124]
 
@@ -1168,7 +1212,7 @@ fn a_time_limit_ends_a_build_with_its_children() {
 › ◌ build            sh build.sh
 › error: cannot deploy `payments`: the build was not finished after [DURATION]
 › live: `payments` was never live here, and takes no traffic
-› hint: run the same command again: it goes on where it was; or give it longer with `--timeout`
+› hint: give it longer: `squad deploy payments --timeout 20m`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/timeout.md
 [exit 124]
 
@@ -1192,11 +1236,11 @@ fn without_waiting_it_goes_on_alone() {
 › payments → local (this machine)
 ›
 ›   1 change since what is live (revision 1, ana@example.com, [AGO]):
-›     Serve version 1 slow-start:2                                  Ana Example
+›     Serve version 1 slow-start:2  Ana Example
 ›   undo at any time: `squad rollback payments`
 ›
 › going on in the background; its output: [HOME]/.local/state/squad/background/payments-[ID].log
-› hint: follow it with `squad status --watch`
+› hint: follow it with `squad status payments --watch`
 [exit 0]
 
 "#]]);
@@ -1255,12 +1299,11 @@ fn a_port_that_is_taken_is_named_with_its_owner() {
 › payments → local (this machine)
 ›
 ›   1 change since what is live (revision 1, ana@example.com, [AGO]):
-›     Serve version 2                                               Ana Example
+›     Serve version 2  Ana Example
 ›   undo at any time: `squad rollback payments`
 ›
-› ✔ recorded         operation [ID], local/local
-› ◌ revision         starting
-› error: cannot deploy `payments`: port [PORT] is taken by python3 (process 26359)
+› ✔ recorded         operation [ID], local
+› error: cannot deploy `payments`: port [PORT] is taken by python3 (process [PID])
 › live: revision 1 has all traffic and is failed
 › hint: end that process, and run the same command again
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/port-taken.md
@@ -1335,6 +1378,21 @@ fn narrow_and_wide_terminals_get_the_same_lines() {
 }
 
 #[test]
+fn progress_fits_a_narrow_terminal() {
+    let (raw, text) = on_terminal(40, &[]);
+    let plain = console::strip_ansi_codes(&raw);
+    for line in plain.split(['\r', '\n']).map(str::trim) {
+        if line.starts_with(['◌', '◍', '●']) {
+            assert!(line.chars().count() <= 40, "{line}\n{text}");
+        }
+        if line.starts_with('✔') {
+            assert!(!line.contains("  "), "columns are for wide terminals: {line}");
+        }
+    }
+    assert!(text.contains("✔ published revision 1, ready"), "{text}");
+}
+
+#[test]
 fn a_locale_without_unicode_gets_ascii_marks() {
     let mut home = Home::new();
     home.set("LANG", "C");
@@ -1357,7 +1415,8 @@ fn a_state_directory_that_cannot_be_made_is_named() {
     home.squad_in(&service.directory, ["deploy"])
         .failure(1)
         .assert(str![[r#"
-› error: cannot read `[WORK]/not-a-directory/state/squad/services/local.json`: not a directory
+› error: cannot deploy `payments`: cannot read `[WORK]/not-a-directory/state/squad/services/local.json`: not a directory
+› hint: a directory is needed, and this is none: `ls -l [WORK]/not-a-directory`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/file.md
 [exit 1]
 
@@ -1426,8 +1485,9 @@ fn a_read_only_state_directory_is_named() {
 ›
 ›   the first deploy here: nothing is live yet
 ›
-› error: cannot create `[HOME]/.local/state/squad/services`: read-only file system
-› hint: look at who owns it: `ls -ld [HOME]/.local/state/squad/services`
+› error: cannot deploy `payments`: cannot create `[HOME]/.local/state/squad/services`: read-only file system
+› live: `payments` was never live here, and takes no traffic
+› hint: look at what is mounted there: `findmnt -T [HOME]/.local/state/squad`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/not-writable.md
 [exit 1]
 
@@ -1459,7 +1519,7 @@ fn a_full_disk_changes_nothing_and_room_mends_it() {
 ›
 ›   the first deploy here: nothing is live yet
 ›
-› error: cannot deploy `payments`: cannot copy `[WORK]/payments/big`: the disk is full
+› error: cannot deploy `payments`: cannot write `[HOME]/.local/state/squad/staging/deploy-gZqFQ7/artifact/big`: the disk is full
 › live: `payments` was never live here, and takes no traffic
 › hint: free some space and run the same command again
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/disk-full.md
@@ -1483,7 +1543,8 @@ fn a_clock_that_was_set_back_changes_no_decision() {
     service.version(&home, "2");
     let output = home.run(
         home.program(faketime)
-            .args(["-f", "-2d", SQUAD, "deploy"])
+            // The clock that only counts is never set back.
+            .args(["--exclude-monotonic", "-f", "-2d", SQUAD, "deploy"])
             .current_dir(&service.directory),
     );
     assert_eq!(output.success().line(), "2");

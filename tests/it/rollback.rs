@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use snapbox::str;
 
-use crate::support::journey::{begin, end, live, port, protected_org, results, revisions};
+use crate::support::journey::{begin, end, live, port, protected_org, results, revisions, row};
 use crate::support::{Home, Load, TestService, get, request, wait_for};
 
 /// A service with so many revisions, each deployed from a commit of its own.
@@ -44,7 +44,7 @@ fn a_second_rollback_goes_further_back_and_no_request_is_lost() {
         .assert(str![[r#"
 › payments → local: revision 2 → 1 (ana@example.com, [AGO], Serve version 1)
 › ◌ revision         1: 0 of 1 processes ready
-› ✔ live             all traffic on revision 1 [DURATION]
+› ✔ live             all traffic on revision 1
 ›   done in [DURATION]
 › on this machine only
 1
@@ -85,7 +85,7 @@ WHEN      WHO              WHAT                                                R
         .assert(str![[r#"
 › payments → local: revision 1 → 3 (ana@example.com, [AGO], Serve version 3)
 › ◌ revision         3: 0 of 1 processes ready
-› ✔ live             all traffic on revision 3 [DURATION]
+› ✔ live             all traffic on revision 3
 ›   done in [DURATION]
 › on this machine only
 3
@@ -161,6 +161,7 @@ fn a_revision_is_named_with_to() {
 ›   2  Serve version 2
 ›   1  Serve version 1
 › live: revision 3 serves all traffic
+› hint: choose one: `squad rollback payments --to 2`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-such-revision.md
 [exit 2]
 
@@ -176,7 +177,7 @@ fn a_revision_is_named_with_to() {
     home.squad(["rollback", "payments", "--to", "last"])
         .failure(2)
         .assert(str![[r#"
-› error: invalid value 'last' for '--to <revision>': invalid digit found in string
+› error: invalid value 'last' for '--to <revision>': `last` is not the number of a revision, such as 41
 ›
 › For more information, try '--help'.
 [exit 2]
@@ -228,7 +229,7 @@ fn the_safe_direction_never_asks_and_one_of_your_own_choice_does() {
         .assert(str![[r#"
 › payments → prod: revision 3 → 2 (ana@example.com, [AGO], Serve version 2)
 › ◌ revision         2: 0 of 1 processes ready
-› ✔ live             all traffic on revision 2 [DURATION]
+› ✔ live             all traffic on revision 2
 ›   done in [DURATION]
 › on this machine only
 2
@@ -265,8 +266,7 @@ fn a_revision_that_failed_while_it_served_is_passed_over() {
         || {
             // A broken connection is what is to be provoked.
             let _answer = request(port, "GET", "/", &[], b"");
-            let status = home.squad(["status", "payments"]);
-            (status.code == 3).then_some(())
+            (row(&home, "payments")["health"] == "failed").then_some(())
         },
     );
     service.behave(&home, "").version(&home, "3");
@@ -274,18 +274,27 @@ fn a_revision_that_failed_while_it_served_is_passed_over() {
     home.squad(["rollback", "payments"])
         .success()
         .assert(str![[r#"
-› payments → local: revision 3 → 2 (ana@example.com, [AGO], Serve version 1 crash-after:3)
-› ◌ revision         2: 0 of 1 processes ready
-› ✔ live             all traffic on revision 2 [DURATION]
+› payments → local: revision 3 → 1 (ana@example.com, [AGO], Serve version 1)
+› ◌ revision         1: 0 of 1 processes ready
+› ✔ live             all traffic on revision 1
 ›   done in [DURATION]
 › on this machine only
-2
+1
 [exit 0]
 
 "#]]);
     home.squad(["rollback", "payments"])
         .failure(7)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: cannot roll back `payments`: no other revision served healthily without being left
+›   3  Serve version 3, left by a rollback
+›   2  Serve version 1 crash-after:3, did not serve healthily
+› live: revision 1 serves all traffic
+› hint: choose one: `squad rollback payments --to 3`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-rollback-target.md
+[exit 7]
+
+"#]]);
 }
 
 #[test]
@@ -334,11 +343,12 @@ fn it_does_not_wait_for_the_audit_log_and_a_deploy_does() {
 › payments → prod (this machine)
 ›
 ›   1 change since what is live (revision 2, ana@example.com, [AGO]):
-›     Serve version 3                                               Ana Example
+›     Serve version 3  Ana Example
 ›   undo at any time: `squad rollback payments --env prod`
 ›
 › error: cannot deploy `payments`: cannot record the intent in the audit log `acme/prod`: cannot read `[ROOT]/log/audit/acme/prod/commit/00000000000000000003`: not a directory
 › live: revision 2 serves all traffic
+› hint: a directory is needed, and this is none: `ls -l [ROOT]/log`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/audit-not-writable.md
 [exit 1]
 
@@ -348,7 +358,7 @@ fn it_does_not_wait_for_the_audit_log_and_a_deploy_does() {
         .assert(str![[r#"
 › payments → prod: revision 2 → 1 (ana@example.com, [AGO], Serve version 1)
 › ◌ revision         1: 0 of 1 processes ready
-› ✔ live             all traffic on revision 1 [DURATION]
+› ✔ live             all traffic on revision 1
 ›   done in [DURATION]
 › on this machine only
 › warning: 4 events are recorded on this machine and pending: the audit store does not answer
@@ -390,14 +400,13 @@ fn it_is_not_held_up_by_a_deploy_that_is_under_way() {
 › payments → local (this machine)
 ›
 ›   1 change since what is live (revision 2, ana@example.com, [AGO]):
-›     Serve version 2 slow-start:3                                  Ana Example
+›     Serve version 2 slow-start:3  Ana Example
 ›   undo at any time: `squad rollback payments`
 ›
-› ✔ recorded         operation [ID], local/local
-› ◌ revision         starting
+› ✔ recorded         operation [ID], local
 › ◌ revision         storing the artifact
 › ◌ revision         0 of 1 processes ready
-› ✔ published        revision 3, ready [DURATION]
+› ✔ published        revision 3, ready
 › error: cannot deploy `payments`: ana@example.com on vm changed the traffic first, at [TIME] UTC (operation [ID])
 › live: revision 1 serves all traffic
 › hint: look at what is live now with `squad status`, then run the same command again

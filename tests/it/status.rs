@@ -7,7 +7,9 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use snapbox::str;
 
-use crate::support::journey::{port, protected_org, signal};
+use crate::support::journey::{
+    appears, begin, end, live, port, protected_org, results, row, signal,
+};
 use crate::support::{Home, SQUAD, Terminal, TestService, request, wait_for};
 
 #[test]
@@ -35,7 +37,7 @@ fn where_nothing_was_deployed_it_says_so() {
 
 "#]]);
     home.squad(["history"]).success().assert(str![[r#"
-› nothing was recorded in local/local
+› nothing was recorded in local
 [exit 0]
 
 "#]]);
@@ -48,7 +50,13 @@ fn where_nothing_was_deployed_it_says_so() {
 "#]]);
     home.squad(["logs", "payments"])
         .failure(1)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: cannot read the log of `payments`: it was never deployed to local
+› hint: to deploy it: `squad deploy payments`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
+[exit 1]
+
+"#]]);
 }
 
 #[test]
@@ -180,6 +188,141 @@ fn a_wrong_environment_is_named_with_what_there_is() {
 }
 
 #[test]
+fn what_is_going_on_is_shown_and_is_not_finished() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    // A build: neither the platform nor the audit log knows of it.
+    home.write(service.directory.join(".gitignore"), "building\ngo\n");
+    home.write(
+        service.directory.join("build.sh"),
+        "touch building\nuntil [ -e go ]; do sleep 0.05; done\n",
+    );
+    service.toml(&home, "\n[build]\ncommand = [\"sh\", \"build.sh\"]\n");
+    let output = home
+        .squad_in(&service.directory, ["deploy", "--no-wait", "-o", "json"])
+        .success();
+    assert_eq!(output.json()["outcome"], "going-on");
+    assert_eq!(output.stderr, "");
+    home.squad(["status", "payments"])
+        .failure(8)
+        .assert(str![[r#"
+SERVICE   ENV    LIVE  SINCE     HEALTH  ADDRESS                 GOING ON
+payments  local  1     [AGO]  ok      http://127.0.0.1:[PORT]  deploy, began [AGO]
+[exit 8]
+
+"#]]);
+    let row = row(&home, "payments");
+    assert_eq!(row["going_on"]["kind"], "deploy");
+    assert_eq!(row["traffic"]["1"], 100);
+    appears(&service.directory.join("building"));
+    // A first deploy has a row as well.
+    let receipts = TestService::new(&home, "receipts");
+    home.write(receipts.directory.join("squad.toml"), &format!(
+        "{}\n[build]\ncommand = [\"sh\", \"build.sh\"]\n",
+        std::fs::read_to_string(receipts.directory.join("squad.toml")).expect("it is there"),
+    ));
+    home.write(
+        receipts.directory.join("build.sh"),
+        "touch ../building2\nuntil [ -e ../payments/go ]; do sleep 0.05; done\n",
+    );
+    home.squad_in(&receipts.directory, ["deploy", "--no-wait"])
+        .success();
+    home.squad_in(&receipts.directory, ["status"])
+        .failure(8)
+        .assert(str![[r#"
+SERVICE   ENV    LIVE  SINCE  HEALTH   ADDRESS  GOING ON
+receipts  local  -     -      stopped  -        deploy, began [AGO]
+[exit 8]
+
+"#]]);
+    home.write(service.directory.join("go"), "");
+    wait_for("both are live", Duration::from_secs(30), || {
+        let status = home.squad(["status", "--all"]);
+        (status.code == 0).then_some(())
+    });
+    assert_eq!(live(&home, "payments").as_deref(), Some("2"));
+    assert_eq!(live(&home, "receipts").as_deref(), Some("1"));
+}
+
+#[test]
+fn history_tells_what_goes_on_from_what_died() {
+    let mut home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    service.behave(&home, "slow-start:3");
+    let deploy = begin(&home, &service.directory, ["deploy"]);
+    wait_for("the intent is recorded", Duration::from_secs(10), || {
+        (results(&home).len() == 2).then_some(())
+    });
+    home.squad(["history", "payments"])
+        .success()
+        .assert(str![[r#"
+WHEN      WHO              WHAT                                                     RESULT
+[AGO]  ana@example.com  deploy payments in local (Serve version 1 slow-start:3)  going on
+[AGO]  ana@example.com  deploy payments → 1 in local (Serve version 1)           done
+[exit 0]
+
+"#]]);
+    assert_eq!(results(&home), ["going-on", "succeeded"]);
+    signal(deploy.id(), Signal::SIGKILL);
+    assert_eq!(end(&home, deploy).code, 137);
+    home.squad(["history", "payments"])
+        .success()
+        .assert(str![[r#"
+WHEN      WHO              WHAT                                                     RESULT
+[AGO]  ana@example.com  deploy payments in local (Serve version 1 slow-start:3)  its process ended; the next deploy closes it
+[AGO]  ana@example.com  deploy payments → 1 in local (Serve version 1)           done
+[exit 0]
+
+"#]]);
+    assert_eq!(results(&home), ["unfinished", "succeeded"]);
+    // The next command closes it with what it finds.
+    home.squad_in(&service.directory, ["deploy"]).success();
+    assert_eq!(results(&home), ["succeeded", "unknown", "succeeded"]);
+    home.allow_leftovers();
+}
+
+#[test]
+fn on_a_terminal_a_watch_shows_the_newest_state_alone() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let mut watch = Terminal::start(&home, 100, ["status", "payments", "--watch"]);
+    watch.expect("payments  local  1");
+    service.version(&home, "2");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    watch.expect("payments  local  2");
+    assert!(watch.raw().contains("\u{1b}[H\u{1b}[2J"), "{:?}", watch.raw());
+    watch.interrupt();
+    let (code, text) = watch.finish();
+    assert_eq!(code, 0, "{text}");
+}
+
+#[test]
+fn quiet_and_json_leave_standard_error_alone() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    for (version, flags) in [("1", ["-q", "--yes"]), ("2", ["-o", "json"])] {
+        service.version(&home, version);
+        let deploy = ["deploy"].into_iter().chain(flags);
+        let output = home.squad_in(&service.directory, deploy).success();
+        assert_eq!(output.stderr, "", "{}", output.transcript());
+        assert_eq!(output.stdout.lines().count(), 1);
+        for command in ["status", "history", "logs", "rollback"] {
+            let arguments = [command, "payments"].into_iter().chain(flags);
+            let output = home.squad(arguments);
+            if output.code == 0 {
+                assert_eq!(output.stderr, "", "{}", output.transcript());
+                assert_ne!(output.stdout, "");
+            } else {
+                assert!(command == "rollback" && version == "1");
+            }
+        }
+    }
+}
+
+#[test]
 fn watching_shows_each_change_and_ends_with_ctrl_c_or_the_time() {
     let home = Home::new();
     let mut service = TestService::new(&home, "payments");
@@ -262,7 +405,7 @@ WHEN      WHO              WHAT                                            RESUL
     assert_eq!(limited.success().stdout.lines().count(), 2);
     let none = home.squad(["history", "no-such-service"]);
     none.success().assert(str![[r#"
-› nothing was recorded in local/local
+› nothing was recorded in local
 [exit 0]
 
 "#]]);
@@ -283,7 +426,7 @@ fn what_a_service_wrote() {
         of("1").stdout.contains("stopping").then_some(())
     });
     of("1").assert(str![[r#"
-[TIME]   1 started as process 14991 on port [PORT]
+[TIME]   1 started as process [PID] on port [PORT]
 [TIME]   1 version 1 starts, well
 [TIME]   1 ready after [DURATION]
 [TIME]   1 stopping
@@ -291,7 +434,7 @@ fn what_a_service_wrote() {
 
 "#]]);
     of("2").assert(str![[r#"
-[TIME]   2 started as process 15021 on port [PORT]
+[TIME]   2 started as process [PID] on port [PORT]
 [TIME]   2 version 2 starts, well
 [TIME]   2 ready after [DURATION]
 [exit 0]
@@ -316,7 +459,14 @@ fn what_a_service_wrote() {
     assert_eq!(json["revision"], "2");
     home.squad(["logs", "payments", "--revision", "9"])
         .failure(2)
-        .assert(str![[""]]);
+        .assert(str![[r#"
+› error: cannot read the log of `payments`: there is no revision 9
+›   caused by: kept are 1, 2
+› hint: of all that are kept: `squad logs payments`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-such-revision.md
+[exit 2]
+
+"#]]);
     let pipe = "set -o pipefail; \"$0\" logs payments --tail 0 | head -n 1";
     let output = home.run(home.program("bash").args(["-c", pipe, SQUAD]));
     assert_eq!(output.success().stdout.lines().count(), 1);

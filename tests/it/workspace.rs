@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use snapbox::str;
 
 use crate::support::journey::{begin, end, live, port, results, revisions, signal};
-use crate::support::{Home, TestService, get, wait_for};
+use crate::support::{Home, Output, TestService, get, wait_for};
 
 /// A repository with a workspace of these services, each answering `version 1`.
 fn workspace(home: &Home, names: &[&str]) -> PathBuf {
@@ -36,6 +36,30 @@ fn member(home: &Home, directory: &str, name: &str, more: &str) {
     );
 }
 
+/// The same output with the progress of each service together: beside each other, they come in any order.
+fn by_service(mut output: Output) -> Output {
+    let is_progress = |line: &&str| {
+        line.split_once(": ")
+            .is_some_and(|(_, rest)| rest.starts_with(['✔', '✖']))
+    };
+    let mut progress: Vec<_> = output.stderr.lines().filter(is_progress).collect();
+    progress.sort_by_key(|line| line.split(": ").next());
+    let mut ordered = progress.into_iter();
+    let lines: Vec<_> = output
+        .stderr
+        .lines()
+        .map(|line| {
+            if is_progress(&line) {
+                ordered.next().unwrap_or_default()
+            } else {
+                line
+            }
+        })
+        .collect();
+    output.stderr = lines.join("\n") + "\n";
+    output
+}
+
 /// Puts another text into a member's program.
 fn edit(shop: &Path, name: &str, from: &str, to: &str) {
     let path = shop.join("services").join(name).join("serve.py");
@@ -48,7 +72,7 @@ fn edit(shop: &Path, name: &str, from: &str, to: &str) {
 fn all_are_planned_at_once_and_only_what_changed_is_deployed() {
     let home = Home::new();
     let shop = workspace(&home, &["cart", "orders", "stock"]);
-    home.squad_in(&shop, ["deploy", "--all"])
+    by_service(home.squad_in(&shop, ["deploy", "--all"]))
         .success()
         .assert(str![[r#"
 › cart → local (this machine)
@@ -63,23 +87,14 @@ fn all_are_planned_at_once_and_only_what_changed_is_deployed() {
 ›
 ›   the first deploy here: nothing is live yet
 ›
-› cart: ✔ recorded         operation [ID], local/local
-› cart: ◌ revision         starting
-› stock: ✔ recorded         operation [ID], local/local
-› stock: ◌ revision         starting
-› orders: ✔ recorded         operation [ID], local/local
-› orders: ◌ revision         starting
-› cart: ◌ revision         storing the artifact
-› stock: ◌ revision         storing the artifact
-› orders: ◌ revision         storing the artifact
-› stock: ◌ revision         0 of 1 processes ready
-› orders: ◌ revision         0 of 1 processes ready
-› cart: ◌ revision         0 of 1 processes ready
+› cart: ✔ recorded         operation [ID], local
+› cart: ✔ published        revision 1, ready
+› cart: ✔ live             all traffic on revision 1
+› orders: ✔ recorded         operation [ID], local
 › orders: ✔ published        revision 1, ready
 › orders: ✔ live             all traffic on revision 1
-› cart: ✔ published        revision 1, ready [DURATION]
-› cart: ✔ live             all traffic on revision 1
-› stock: ✔ published        revision 1, ready [DURATION]
+› stock: ✔ recorded         operation [ID], local
+› stock: ✔ published        revision 1, ready
 › stock: ✔ live             all traffic on revision 1
 › 3 deployed, 0 failed, 0 unchanged
 › on this machine only
@@ -91,21 +106,18 @@ stock 1
 "#]]);
     edit(&shop, "orders", "VERSION = \"1\"", "VERSION = \"2\"");
     home.commit_all(&shop, "Order faster");
-    home.squad_in(&shop, ["deploy", "--all"])
+    by_service(home.squad_in(&shop, ["deploy", "--all"]))
         .success()
         .assert(str![[r#"
 › cart → local: revision 1 already is exactly this (same sources, same configuration). Nothing to do.
 › orders → local (this machine)
 ›
 ›   1 change since what is live (revision 1, ana@example.com, [AGO]):
-›     Order faster                                                  Ana Example
+›     Order faster  Ana Example
 ›   undo at any time: `squad rollback orders`
 ›
 › stock → local: revision 1 already is exactly this (same sources, same configuration). Nothing to do.
-› orders: ✔ recorded         operation [ID], local/local
-› orders: ◌ revision         starting
-› orders: ◌ revision         storing the artifact
-› orders: ◌ revision         0 of 1 processes ready
+› orders: ✔ recorded         operation [ID], local
 › orders: ✔ published        revision 2, ready
 › orders: ✔ live             all traffic on revision 2
 › 1 deployed, 0 failed, 2 unchanged
@@ -155,7 +167,7 @@ fn one_that_fails_does_not_hold_up_the_others() {
         ", \"\").partition",
         ", \"exit:1\").partition",
     );
-    home.squad_in(&shop, ["deploy", "--all"])
+    by_service(home.squad_in(&shop, ["deploy", "--all"]))
         .failure(1)
         .assert(str![[r#"
 › cart → local (this machine)
@@ -171,25 +183,25 @@ fn one_that_fails_does_not_hold_up_the_others() {
 ›
 ›   the first deploy here: nothing is live yet
 ›
-› cart: ✔ recorded         operation [ID], local/local
-› cart: ◌ revision         starting
-› stock: ✔ recorded         operation [ID], local/local
-› stock: ◌ revision         starting
-› orders: ✔ recorded         operation [ID], local/local
-› orders: ◌ revision         starting
-› orders: ◌ revision         storing the artifact
-› cart: ◌ revision         storing the artifact
-› stock: ◌ revision         storing the artifact
-› orders: ◌ revision         0 of 1 processes ready
-› cart: ◌ revision         0 of 1 processes ready
-› stock: ◌ revision         0 of 1 processes ready
-› cart: ✔ published        revision 1, ready [DURATION]
+› cart: ✔ recorded         operation [ID], local
+› cart: ✔ published        revision 1, ready
 › cart: ✔ live             all traffic on revision 1
-› orders: ◌ revision         exit code 1; try 2
-› stock: ✔ published        revision 1, ready [DURATION]
-› stock: ✔ live             all traffic on revision 1
-› orders: ◌ revision         exit code 1; try 3
+› orders: ✔ recorded         operation [ID], local
 › orders: ✖ revision         1: process ended with exit code 1, [DURATION] after it started, 3 times
+› stock: ✔ recorded         operation [ID], local
+› stock: ✔ published        revision 1, ready
+› stock: ✔ live             all traffic on revision 1
+› error: cannot deploy `orders`: revision 1 does not start
+›   version 1 starts, exit
+›   app/config.py:12  KeyError: 'ACQUIRER_URL'
+›   version 1 starts, exit
+›   app/config.py:12  KeyError: 'ACQUIRER_URL'
+›   version 1 starts, exit
+›   app/config.py:12  KeyError: 'ACQUIRER_URL'
+›   caused by: process ended with exit code 1, [DURATION] after it started, 3 times
+› live: `orders` was never live here, and takes no traffic
+› hint: look at the log with `squad logs orders --revision 1`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/process-exited.md
 › 2 deployed, 1 failed, 0 unchanged
 › on this machine only
 cart 1
@@ -237,8 +249,7 @@ fn a_dry_run_of_all_changes_nothing() {
 ›
 ›   the first deploy here: nothing is live yet
 ›
-› 0 deployed, 0 failed, 0 unchanged
-› on this machine only
+› 2 to deploy, 0 failed, 0 unchanged
 [exit 10]
 
 "#]]);
@@ -288,7 +299,7 @@ fn twenty_at_once_killed_in_the_middle_converge() {
     assert!(
         again
             .stderr
-            .ends_with("0 deployed, 0 failed, 20 unchanged\n"),
+            .ends_with("\n0 deployed, 0 failed, 20 unchanged\non this machine only\n"),
         "{}",
         again.transcript()
     );
@@ -344,7 +355,7 @@ fn what_changed_since_a_commit_is_the_directory_and_the_declared_inputs() {
     home.write("shop/README", "A shop\n");
     home.commit_all(&shop, "Raise the tax rate");
     edit(&shop, "cart", "VERSION = \"1\"", "VERSION = \"2\"");
-    home.squad_in(&shop, ["deploy", "--changed-since", &base])
+    by_service(home.squad_in(&shop, ["deploy", "--changed-since", &base]))
         .success()
         .assert(str![[r#"
 › 2 of the workspace's services changed since [HASH]
@@ -357,20 +368,14 @@ fn what_changed_since_a_commit_is_the_directory_and_the_declared_inputs() {
 › stock → local (this machine)
 ›
 ›   1 change since what is live (revision 1, ana@example.com, [AGO]):
-›     Raise the tax rate                                            Ana Example
+›     Raise the tax rate  Ana Example
 ›   undo at any time: `squad rollback stock`
 ›
-› cart: ✔ recorded         operation [ID], local/local
-› cart: ◌ revision         starting
-› cart: ◌ revision         storing the artifact
-› cart: ◌ revision         0 of 1 processes ready
-› stock: ✔ recorded         operation [ID], local/local
-› stock: ◌ revision         starting
-› stock: ◌ revision         storing the artifact
-› stock: ◌ revision         0 of 1 processes ready
+› cart: ✔ recorded         operation [ID], local
 › cart: ✔ published        revision 2, ready
-› stock: ✔ published        revision 2, ready
 › cart: ✔ live             all traffic on revision 2
+› stock: ✔ recorded         operation [ID], local
+› stock: ✔ published        revision 2, ready
 › stock: ✔ live             all traffic on revision 2
 › 2 deployed, 0 failed, 0 unchanged
 › on this machine only
@@ -382,12 +387,12 @@ stock 2
     assert_eq!(revisions(&home, "orders"), ["1"]);
     assert_eq!(revisions(&home, "stock"), ["1", "2"]);
     home.squad_in(&shop, ["deploy", "--changed-since", "no-such-branch"])
-        .failure(1)
+        .failure(2)
         .assert(str![[r#"
-› error: cannot tell what changed since `no-such-branch`: `git -C` failed with exit status: 128
-›   caused by: fatal: bad revision 'no-such-branch'
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/program-failed.md
-[exit 1]
+› error: cannot tell what changed since `no-such-branch`: git knows no such commit here
+› hint: if it is on the remote only, or the clone is shallow: `git fetch --unshallow`, or `git fetch`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-such-commit.md
+[exit 2]
 
 "#]]);
     home.commit_all(&shop, "A faster cart");
@@ -452,9 +457,9 @@ fn a_second_repository_cannot_take_a_name() {
     home.squad_in(&second, ["deploy"])
         .failure(7)
         .assert(str![[r#"
-› error: cannot deploy `payments` from here: the name belongs to `[WORK]/payments`
+› error: cannot deploy `payments`: the name `payments` belongs to the service in `[WORK]/payments`
 › hint: if they are two services, give this one another name in its squad.toml
-› hint: if the service has moved here: `rm [WORK]/payments/squad.toml`
+› hint: if the service has moved here, put the old place away: `mv [WORK]/payments [WORK]/payments.old`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-name-taken.md
 [exit 7]
 

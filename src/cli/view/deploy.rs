@@ -17,7 +17,7 @@ pub(crate) struct Wire {
     env: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     operation: Option<String>,
-    /// `succeeded`, `unchanged`, `superseded` or (dry run) `planned`.
+    /// `succeeded`, `unchanged`, `superseded`, (dry run) `planned` or (`--no-wait`) `going-on`.
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     revision: Option<String>,
@@ -89,6 +89,16 @@ impl Wire {
     }
 }
 
+impl Wire {
+    /// Of a deploy that was sent to the background.
+    pub(crate) fn goes_on(self) -> Self {
+        Self {
+            outcome: "going-on",
+            ..self
+        }
+    }
+}
+
 /// Which parts change: `sources` and the keys of the configuration.
 fn changed(plan: &Plan, change: &Change) -> Vec<String> {
     let mut changed: Vec<_> = change
@@ -133,14 +143,19 @@ pub(crate) fn nothing(options: &Options, plan: &Plan) -> Option<String> {
             "{title}: revision {revision} already is exactly this (same sources, same configuration). Nothing to do."
         )),
         Deploy::Superseded { revision } => Some(format!(
-            "{title}: revision {revision} is newer: this commit is an ancestor of what is live. Nothing to do (`--allow-older --reason` goes on)."
+            "{title}: revision {revision} is newer: this commit is an ancestor of what is live. Nothing to do. To go back to it all the same: `{} --allow-older --reason \"…\"`", options.command()
         )),
         Deploy::Change(_) => None,
     }
 }
 
 /// The plan in plain words: first what changes for people, then what changes in the machine.
-pub(crate) fn plan_lines(options: &Options, plan: &Plan, now: Timestamp) -> Vec<String> {
+pub(crate) fn plan_lines(
+    options: &Options,
+    plan: &Plan,
+    now: Timestamp,
+    width: usize,
+) -> Vec<String> {
     let Deploy::Change(change) = &plan.decision else {
         return Vec::new();
     };
@@ -153,7 +168,7 @@ pub(crate) fn plan_lines(options: &Options, plan: &Plan, now: Timestamp) -> Vec<
                 sanitize(&live.actor.name),
                 relative(live.published_at, now)
             );
-            lines.extend(people(plan, &who));
+            lines.extend(people(plan, &who, width));
         }
         None => lines.push("  the first deploy here: nothing is live yet".to_owned()),
     }
@@ -172,25 +187,21 @@ pub(crate) fn plan_lines(options: &Options, plan: &Plan, now: Timestamp) -> Vec<
         lines.push(format!(
             "  undo at any time: `squad rollback {}{}`",
             options.service.name,
-            flag(options)
+            options.environment.flag()
         ));
     }
     lines.push(String::new());
     lines
 }
 
-fn flag(options: &Options) -> String {
-    if options.environment.platform == PlatformKind::Local
-        && options.environment.name.as_str() == "local"
-    {
-        String::new()
-    } else {
-        format!(" --env {}", options.environment.name)
-    }
-}
+/// Columns that a subject has at most.
+const SUBJECT: usize = 60;
 
-fn people(plan: &Plan, who: &str) -> Vec<String> {
+fn people(plan: &Plan, who: &str, width: usize) -> Vec<String> {
     let count = plan.changes.len();
+    if plan.wanted.is_older {
+        return vec![format!("  goes back behind what is live ({who})")];
+    }
     if count == 0 {
         return vec![format!("  replaces what is live ({who})")];
     }
@@ -199,10 +210,23 @@ fn people(plan: &Plan, who: &str) -> Vec<String> {
     let mut lines = vec![format!(
         "  {more}{count} {plural} since what is live ({who}):"
     )];
-    for commit in &plan.changes {
-        let subject: String = sanitize(&commit.subject).chars().take(60).collect();
+    let commits: Vec<_> = plan
+        .changes
+        .iter()
+        .map(|commit| (cut(&commit.subject, SUBJECT), sanitize(&commit.author)))
+        .collect();
+    let subjects = commits.iter().map(|(subject, _)| subject.chars().count()).max();
+    let authors = commits.iter().map(|(_, author)| author.chars().count()).max();
+    let columns = subjects.unwrap_or(0);
+    // Aligned where there is room; a narrow terminal breaks the line by itself.
+    let columns = if 6 + columns + authors.unwrap_or(0) > width {
+        0
+    } else {
+        columns
+    };
+    for (subject, author) in commits {
         lines.push(
-            format!("    {subject:<60}  {}", sanitize(&commit.author))
+            format!("    {subject:<columns$}  {author}")
                 .trim_end()
                 .to_owned(),
         );
@@ -222,9 +246,13 @@ fn difference(difference: &Difference) -> String {
 }
 
 fn short(text: &str) -> String {
+    cut(text, 40)
+}
+
+fn cut(text: &str, most: usize) -> String {
     let text = sanitize(text);
-    if text.chars().count() > 40 {
-        format!("{}…", text.chars().take(39).collect::<String>())
+    if text.chars().count() > most {
+        format!("{}…", text.chars().take(most - 1).collect::<String>())
     } else {
         text
     }

@@ -24,7 +24,8 @@ struct WireEntry {
     service: String,
     env: String,
     by: String,
-    /// `succeeded`, `failed`, `refused`, `unknown` or `going-on`.
+    /// `succeeded`, `failed`, `refused`, `unknown`, `going-on`, or `unfinished`: its process is gone, and nothing was
+    /// recorded of the end.
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     before: Option<String>,
@@ -61,7 +62,11 @@ fn wire(entry: &Entry) -> WireEntry {
         service: entry.change.service.to_string(),
         env: entry.change.environment.clone(),
         by: entry.change.actor.to_string(),
-        outcome: entry.outcome.map_or("going-on", ResultWord::as_str),
+        outcome: match entry.outcome {
+            Some(word) => word.as_str(),
+            None if entry.is_abandoned => "unfinished",
+            None => "going-on",
+        },
         before: entry.before().map(str::to_owned),
         after: entry.after().map(str::to_owned),
         commit: provenance.commit,
@@ -121,7 +126,8 @@ fn what(entry: &Entry) -> String {
 
 fn result(entry: &Entry) -> String {
     match entry.outcome {
-        None => "going on, or its process died".to_owned(),
+        None if entry.is_abandoned => "its process ended; the next deploy closes it".to_owned(),
+        None => "going on".to_owned(),
         Some(ResultWord::Succeeded) => "done".to_owned(),
         Some(ResultWord::Unknown) => match entry.after() {
             Some(revision) => format!("not known; {revision} was live after"),

@@ -37,7 +37,17 @@ struct WireRow {
     commit: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dirty: bool,
+    /// The command that changes it right now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    going_on: Option<WireGoingOn>,
     revisions: Vec<WireRevision>,
+}
+
+#[derive(Debug, Serialize)]
+struct WireGoingOn {
+    /// `deploy` or `rollback`.
+    kind: String,
+    since: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -87,6 +97,10 @@ fn wire_row(row: &Row) -> WireRow {
         address: row.live.address.clone(),
         commit: live.and_then(|revision| revision.provenance.commit.clone()),
         dirty: live.is_some_and(|revision| revision.provenance.dirty),
+        going_on: row.going_on.as_ref().map(|one| WireGoingOn {
+            kind: one.kind.clone(),
+            since: one.since.to_string(),
+        }),
         revisions: row
             .live
             .revisions
@@ -104,8 +118,8 @@ fn wire_row(row: &Row) -> WireRow {
 
 /// The table for people.
 pub(crate) fn table(rows: &[Row], now: Timestamp, width: Option<usize>) -> String {
-    let cells: Vec<_> = rows.iter().map(|row| cells(row, now)).collect();
-    let header = [
+    let mut cells: Vec<_> = rows.iter().map(|row| cells(row, now)).collect();
+    let mut header = vec![
         ("SERVICE", Align::Left),
         ("ENV", Align::Left),
         ("LIVE", Align::Left),
@@ -113,6 +127,16 @@ pub(crate) fn table(rows: &[Row], now: Timestamp, width: Option<usize>) -> Strin
         ("HEALTH", Align::Left),
         ("ADDRESS", Align::Left),
     ];
+    // A column of its own only while there is something to say.
+    if rows.iter().any(|row| row.going_on.is_some()) {
+        header.push(("GOING ON", Align::Left));
+        for (cells, row) in cells.iter_mut().zip(rows) {
+            cells.push(row.going_on.as_ref().map_or_else(
+                || "-".to_owned(),
+                |one| format!("{}, began {}", one.kind, relative(one.since, now)),
+            ));
+        }
+    }
     render(&header, &cells, width)
 }
 

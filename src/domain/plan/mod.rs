@@ -294,9 +294,20 @@ fn flatten(prefix: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
                 flatten(&key, value, flat);
             }
         }
+        // Entries with names (routes) are compared by name: their order means nothing.
+        Value::Array(entries) if !entries.is_empty() && entries.iter().all(|one| name_of(one).is_some()) => {
+            for entry in entries {
+                let name = name_of(entry).unwrap_or_default();
+                flatten(&format!("{prefix}.{name}"), entry, flat);
+            }
+        }
         Value::String(text) => drop(flat.insert(prefix.to_owned(), text.clone())),
         other => drop(flat.insert(prefix.to_owned(), other.to_string())),
     }
+}
+
+fn name_of(value: &Value) -> Option<&str> {
+    value.get("name").and_then(Value::as_str)
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> 
                     .map(Some),
             }
         } => built,
-        () = tokio::time::sleep(tools.timeout) => Err(timed_out(tools.timeout, "the build")),
+        () = tokio::time::sleep(tools.timeout) => Err(timed_out(options, tools.timeout, "the build")),
     };
     let built = match built {
         Ok(built) => built,
@@ -80,7 +80,7 @@ pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> 
     let id = operation.id().to_owned();
     tools.reporter.report(Event::Done {
         what: "recorded",
-        detail: format!("operation {id}, {}", options.environment.log_name()),
+        detail: format!("operation {id}, {}", options.environment.spoken()),
         milliseconds: 0,
     });
     let left = tools
@@ -88,22 +88,26 @@ pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> 
         .saturating_sub(tools.clock.monotonic().saturating_sub(started));
     let result = tokio::select! {
         result = publish_and_commit(tools, options, plan, change, built.as_ref(), &id) => result,
-        () = tokio::time::sleep(left) => Err(timed_out(tools.timeout, "the deploy")),
-        () = tools.cancel.cancelled() => Err(build::interrupted("the deploy was stopped")),
+        () = tokio::time::sleep(left) => Err(timed_out(options, tools.timeout, "the deploy")),
+        () = tools.cancel.cancelled() => Err(build::interrupted(options, "the deploy was stopped")),
     };
     finish(tools, options, plan, operation, result, started)
         .await
         .map_err(|error| error.context(&asked))
 }
 
-fn timed_out(timeout: Duration, what: &str) -> Error {
+fn timed_out(options: &Options, timeout: Duration, what: &str) -> Error {
     Error::new(
         Kind::Timeout,
         "timeout",
         format!("{what} was not finished after {} s", timeout.as_secs()),
     )
     .retryable()
-    .hint("run the same command again: it goes on where it was; or give it longer with `--timeout`")
+    .hint(format!(
+        "give it longer: `{} --timeout {}m`",
+        options.command(),
+        (timeout.as_secs() / 60 * 2).max(20)
+    ))
 }
 
 fn intent(options: &Options, plan: &Plan, change: &Change) -> Intent {
@@ -222,10 +226,6 @@ async fn publish(
             detail,
         });
     };
-    tools.reporter.report(Event::Began {
-        what: "revision",
-        detail: "starting".to_owned(),
-    });
     let result = match (change.existing, built) {
         (Some(existing), _) => tools
             .platform
@@ -253,13 +253,13 @@ async fn publish(
     };
     match result {
         Ok(published) => {
-            let how = if published.existed {
-                "was there already, and is ready"
+            let (what, how) = if published.existed {
+                ("started", "kept from before, ready")
             } else {
-                "ready"
+                ("published", "ready")
             };
             tools.reporter.report(Event::Done {
-                what: "published",
+                what,
                 detail: format!("revision {}, {how}", published.revision),
                 milliseconds: millis(tools.clock, started),
             });

@@ -44,7 +44,7 @@ pub(crate) async fn build(
 ) -> Result<Built> {
     let python_environment = tokio::select! {
         environment = python_environment(options, clock, reporter) => environment?,
-        () = cancel.cancelled() => return Err(interrupted("the build was stopped")),
+        () = cancel.cancelled() => return Err(interrupted(options, "the build was stopped")),
     };
     if let Some(artifact) = &options.artifact {
         return Ok(Built {
@@ -142,6 +142,9 @@ async fn python_environment(
     let cache = options.cache.clone();
     let started = clock.monotonic();
     let (sender, making) = tokio::sync::oneshot::channel();
+    // pip would go on when nobody waits for it any more (Ctrl-C, the time limit): it ends with this call.
+    let children = process::Children::default();
+    let _end = children.end_on_drop();
     let mut work = tokio::task::spawn_blocking(move || {
         let sender = std::cell::Cell::new(Some(sender));
         python::environment(
@@ -149,6 +152,7 @@ async fn python_environment(
             &python::Wanted {
                 lock: &lock,
                 function,
+                children: &children,
             },
             &|| {
                 if let Some(sender) = sender.take() {
@@ -210,16 +214,19 @@ async fn run(
         command.env("VIRTUAL_ENV", environment);
     }
     let mut child = command.spawn().map_err(|source| {
-        let why = if source.kind() == std::io::ErrorKind::NotFound {
+        let why = if source.kind() == std::io::ErrorKind::NotFound && program.contains('/') {
+            format!("there is no `{}`", options.directory.join(program).display())
+        } else if source.kind() == std::io::ErrorKind::NotFound {
             format!("`{program}` is not installed, or not on PATH")
         } else {
-            source.to_string()
+            format!("`{program}`: {source}")
         };
         Error::new(
             Kind::Failed,
             "build-failed",
             format!("the build does not start: {why}"),
         )
+        .hint("correct `command` under [build] in squad.toml, or install what it names")
     })?;
     let mut group = process::Group::of(&child);
     let (sender, mut lines) = tokio::sync::mpsc::channel::<Vec<u8>>(64);
@@ -245,7 +252,7 @@ async fn run(
         let line = tokio::select! {
             line = lines.recv() => line,
             () = cancel.cancelled() => {
-                return Err(interrupted("the build was stopped"));
+                return Err(interrupted(options, "the build was stopped"));
             }
         };
         let Some(line) = line else { break };
@@ -273,16 +280,22 @@ async fn run(
         Kind::Failed,
         "build-failed",
         format!(
-            "the build failed: `{}` ended with {status}",
-            service.build.command.join(" ")
+            "the build failed: `{}` ended with {}",
+            service.build.command.join(" "),
+            ending(status)
         ),
     );
     error.details.extend(last);
     Err(error.hint(format!("all of its output: `less {}`", log_path.display())))
 }
 
+/// Ctrl-C, in words, with the command that begins again.
+pub(crate) fn interrupted(options: &Options, what: &str) -> Error {
+    stopped(what).hint(format!("to begin again: `{}`", options.command()))
+}
+
 /// Ctrl-C, in words.
-pub(crate) fn interrupted(what: &str) -> Error {
+pub(crate) fn stopped(what: &str) -> Error {
     Error::new(Kind::Interrupted, "interrupted", what.to_owned())
 }
 
@@ -310,6 +323,16 @@ async fn read_lines(
                 }
             }
         }
+    }
+}
+
+/// `exit code 3`, `signal 9`.
+fn ending(status: std::process::ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => status.to_string(),
     }
 }
 

@@ -39,7 +39,16 @@ pub(crate) fn changed_since(
     let changed: Vec<_> = repository
         .changed_since(reference)
         .map_err(|error| {
-            Error::from(error).context(&format!("cannot tell what changed since `{reference}`"))
+            let asked = format!("cannot tell what changed since `{reference}`");
+            if repository.resolves(reference) {
+                return Error::from(error).context(&asked);
+            }
+            Error::new(
+                Kind::Usage,
+                "no-such-commit",
+                format!("{asked}: git knows no such commit here"),
+            )
+            .hint("if it is on the remote only, or the clone is shallow: `git fetch --unshallow`, or `git fetch`")
         })?
         .into_iter()
         .map(|path| repository.root.join(path))

@@ -19,6 +19,7 @@ use crate::domain::plan::{self, Allowed, Deploy, Refusal, Wanted};
 use crate::domain::release::{Provenance, RevisionNumber};
 use crate::domain::service::Service;
 use crate::error::{Error, Kind, Result};
+use crate::ops::live_state;
 use crate::platform::Platform;
 
 /// How many subjects a plan lists before it says how many more there are.
@@ -51,6 +52,13 @@ pub(crate) struct Options {
     pub(crate) cache: PathBuf,
 }
 
+impl Options {
+    /// The command that asks for this again, as a person would type it anywhere on this machine.
+    pub(crate) fn command(&self) -> String {
+        format!("squad deploy {}{}", self.service.name, self.environment.flag())
+    }
+}
+
 /// What CI says about the run that deploys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Pipeline {
@@ -77,6 +85,16 @@ pub(crate) struct Plan {
     pub(crate) files: Files,
     /// The repository of the sources, when they are in one.
     pub(crate) repository: Option<Repository>,
+}
+
+impl Plan {
+    /// An error before anything was begun, in the words of the plan.
+    pub(crate) fn not_begun(&self, options: &Options, error: Error) -> Error {
+        let name = &options.service.name;
+        error
+            .context(&format!("cannot deploy `{name}`"))
+            .live(live_state(name, Some(&self.live)))
+    }
 }
 
 /// Observes, takes the digest of the sources, and decides.
@@ -112,7 +130,9 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         is_older,
     };
     let decision = plan::deploy(&live, &options.environment, &wanted, options.allowed)
-        .map_err(|refusal| refuse(&asked, &refusal, &options.environment, &wanted))?;
+        .map_err(|refusal| {
+            refuse(&asked, &refusal, options).live(live_state(name, Some(&live)))
+        })?;
     let mut plan = Plan {
         live,
         wanted,
@@ -175,9 +195,9 @@ pub(crate) fn described(live: &Live) -> serde_json::Value {
 }
 
 /// A refusal in words.
-fn refuse(asked: &str, refusal: &Refusal, environment: &Environment, wanted: &Wanted) -> Error {
-    let name = &wanted.service.name;
-    let target = environment.name.as_str();
+fn refuse(asked: &str, refusal: &Refusal, options: &Options) -> Error {
+    let target = options.environment.name.as_str();
+    let command = options.command();
     match refusal {
         Refusal::LeftBefore { revision } => Error::new(
             Kind::Refused,
@@ -185,28 +205,29 @@ fn refuse(asked: &str, refusal: &Refusal, environment: &Environment, wanted: &Wa
             format!("{asked}: a rollback left this very release (revision {revision})"),
         )
         .hint(format!(
-            "change something, or `squad deploy {name} --env {target} --again --reason \"…\"`"
+            "change something; or, if the cause was elsewhere: `{command} --again --reason \"…\"`"
         )),
         Refusal::Dirty => Error::new(
             Kind::Refused,
             "dirty-tree",
             format!("{asked}: `{target}` is protected, and the work tree has changes that are not committed"),
         )
-        .hint("commit them first (`git status` lists them), or add `--allow-dirty --reason \"…\"`"),
+        .hint("commit them first; `git status` lists them")
+        .hint(format!("or, if it cannot wait: `{command} --allow-dirty --reason \"…\"`")),
         Refusal::Gradual => Error::new(
             Kind::Refused,
             "gradual-only",
             format!("{asked}: `{target}` is protected and the service has a `[rollout]`; gradual rollouts are not in this version"),
         )
         .hint(format!(
-            "`squad deploy {name} --env {target} --all-at-once --reason \"…\"`"
+            "`{command} --all-at-once --reason \"…\"`"
         )),
         Refusal::ReasonMissing { flag } => Error::new(
             Kind::Usage,
             "reason-missing",
             format!("{asked}: `{flag}` needs a reason"),
         )
-        .hint(format!("add `--reason \"…\"` beside `{flag}`: it goes into the audit log")),
+        .hint(format!("say why, for the audit log: `{command} {flag} --reason \"…\"`")),
         Refusal::NoTarget { .. } | Refusal::NothingLive | Refusal::UnknownRevision { .. } => {
             Error::internal("a deploy was refused as a rollback")
         }

@@ -99,10 +99,6 @@ impl Series {
     }
 
     /// The numbers now.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the judge of rollouts reads it")
-    )]
     pub(crate) fn counts(&self) -> Counts {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let failed = get(&self.failed);

@@ -115,14 +115,14 @@ impl Runner {
             Kind::Http => {
                 // Nothing listens there yet, and the backend is not available until something does.
                 let nowhere = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-                let backend = Backend::new(plan.revision, Target::Http(nowhere));
+                let backend = Backend::new(Target::Http(nowhere));
                 backend.set_available(false);
                 (Some(backend), None)
             }
             Kind::Function => {
                 let pool = make_pool(&plan, slots, Arc::clone(&restarts)).await?;
                 let target = Target::Function(Arc::clone(&pool) as _);
-                let backend = Backend::new(plan.revision, target);
+                let backend = Backend::new(target);
                 backend.set_available(false);
                 (Some(backend), Some(pool))
             }

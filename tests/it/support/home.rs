@@ -297,6 +297,14 @@ impl Home {
             &mut self.command(["local", "stop", "--all"]),
             Duration::from_secs(30),
         );
+        // That was the supervisor of one environment; those of an org's environments hear what a service manager sends.
+        for process in self.processes() {
+            if process.command.contains("local supervise --name ")
+                && !process.command.contains("local supervise --name local ")
+            {
+                processes::terminate(process.id);
+            }
+        }
         let deadline = std::time::Instant::now() + Duration::from_secs(15);
         loop {
             let left = self.processes();

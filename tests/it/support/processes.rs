@@ -85,3 +85,10 @@ pub(crate) fn kill(id: u32) {
     // It may have ended by itself meanwhile.
     let _gone = nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGKILL);
 }
+
+/// Asks one process to end, as a service manager does.
+pub(crate) fn terminate(id: u32) {
+    let id = nix::unistd::Pid::from_raw(i32::try_from(id).expect("a process id"));
+    // It may have ended by itself meanwhile.
+    let _gone = nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM);
+}

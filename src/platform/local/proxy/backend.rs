@@ -13,7 +13,6 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::Invoke;
-use crate::domain::release::RevisionNumber;
 
 /// Idle connections that are kept for each revision.
 const MOST_IDLE: usize = 256;
@@ -34,7 +33,6 @@ pub(super) type Connection = SendRequest<Either<Empty<Bytes>, Incoming>>;
 
 /// One revision's way in.
 pub(crate) struct Backend {
-    revision: RevisionNumber,
     target: Mutex<Target>,
     /// Connections of an earlier target are not used again.
     idle: Mutex<Vec<(SocketAddr, Connection)>>,
@@ -53,9 +51,8 @@ impl Drop for InFlight {
 
 impl Backend {
     /// A way in that can be used at once.
-    pub(crate) fn new(revision: RevisionNumber, target: Target) -> Arc<Self> {
+    pub(crate) fn new(target: Target) -> Arc<Self> {
         Arc::new(Self {
-            revision,
             target: Mutex::new(target),
             idle: Mutex::new(Vec::new()),
             available: watch::Sender::new(true),
@@ -63,12 +60,8 @@ impl Backend {
         })
     }
 
-    /// The revision.
-    pub(crate) fn revision(&self) -> RevisionNumber {
-        self.revision
-    }
-
     /// Requests under way.
+    #[cfg(test)]
     pub(crate) fn in_flight(&self) -> usize {
         *self.in_flight.borrow()
     }

@@ -167,8 +167,6 @@ impl ServiceProxy {
         let response = match pick.backend.target() {
             Target::Function(function) => {
                 let context = RequestContext {
-                    service: service.clone(),
-                    revision: pick.revision,
                     route: pick.route.clone(),
                     remote,
                 };

@@ -27,16 +27,11 @@ pub(crate) use table::Table;
 
 use super::metrics::Metrics;
 use crate::domain::name::ServiceName;
-use crate::domain::release::RevisionNumber;
 use crate::domain::service::Route;
 
 /// What is known about a request beside the request itself.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestContext {
-    /// The service.
-    pub(crate) service: ServiceName,
-    /// The revision that was picked.
-    pub(crate) revision: RevisionNumber,
     /// The route that the request belongs to; none for the rest.
     pub(crate) route: Option<Route>,
     /// Who asks.

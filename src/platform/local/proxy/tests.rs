@@ -129,7 +129,7 @@ fn ground() -> Ground {
 
 fn revision(number: u64, address: SocketAddr) -> (RevisionNumber, Arc<Backend>) {
     let number = RevisionNumber(number);
-    (number, Backend::new(number, Target::Http(address)))
+    (number, Backend::new(Target::Http(address)))
 }
 
 fn table(split: Split, backends: &[(RevisionNumber, Arc<Backend>)]) -> Option<Table> {
@@ -481,7 +481,7 @@ async fn switching_revisions_under_load_loses_no_request() {
     }
     for n in 2..30_u64 {
         let number = RevisionNumber(n);
-        let backend = Backend::new(number, Target::Http(if n % 2 == 0 { two } else { one }));
+        let backend = Backend::new(Target::Http(if n % 2 == 0 { two } else { one }));
         ground.proxy.set_table(table(
             Split::all(&[], number),
             &[(number, Arc::clone(&backend))],

@@ -166,7 +166,7 @@ async fn the_proxy_hands_requests_over() {
     }];
     proxy.set_table(Some(Table {
         split: Split::all(&routes, revision),
-        backends: BTreeMap::from([(revision, Backend::new(revision, Target::Function(pool)))]),
+        backends: BTreeMap::from([(revision, Backend::new(Target::Function(pool)))]),
         rollout: None,
         slow: None,
     }));
