@@ -337,6 +337,7 @@ json\t'For programs'"
 complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from stop" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
 always\t'Always'
 never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from stop" -l all -d 'Those of every org and environment on this machine'
 complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from stop" -s y -l yes -d 'Go on without asking'
 complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from stop" -l no-input -d 'Never ask, even on a terminal'
 complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from stop" -s q -l quiet -d 'Errors and data only'

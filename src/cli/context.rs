@@ -411,12 +411,21 @@ impl Context {
             since: self.now(),
             services,
         };
-        Ok(Mark::set(&self.directories()?.state, environment, &going_on))
+        Ok(Mark::set(
+            &self.directories()?.state,
+            environment,
+            &going_on,
+        ))
     }
 
     /// Runs this very command again without `flag`, detached from the terminal, and returns the file with its
     /// output. The mark goes over to it, so that there is no moment in which nothing seems to go on.
-    pub(crate) fn go_on_alone(&self, flag: &str, what: &str, mark: Option<Mark>) -> Result<PathBuf> {
+    pub(crate) fn go_on_alone(
+        &self,
+        flag: &str,
+        what: &str,
+        mark: Option<Mark>,
+    ) -> Result<PathBuf> {
         let state = self.directories()?.state;
         let directory = state.join("background");
         fs::create_private_dir(&directory)?;

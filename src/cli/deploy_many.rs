@@ -199,7 +199,9 @@ fn show(context: &Context, items: &[Item]) -> usize {
                     context.output.status(&line);
                 } else {
                     changing += 1;
-                    for line in view::plan_lines(&item.options, plan, context.now(), context.output.width()) {
+                    for line in
+                        view::plan_lines(&item.options, plan, context.now(), context.output.width())
+                    {
                         context.output.status(&line);
                     }
                 }

@@ -76,10 +76,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         if context.output.is_json() {
             context.output.json(&view::Wire::new(&entries));
         } else if entries.is_empty() {
-            context.output.status(&format!(
-                "nothing was recorded in {}",
-                environment.spoken()
-            ));
+            context
+                .output
+                .status(&format!("nothing was recorded in {}", environment.spoken()));
         } else {
             let width = context.output.is_terminal().then(|| context.output.width());
             context.output.out(&view::table(&entries, now, width));

@@ -120,7 +120,9 @@ async fn explain(
             format!("cannot read the log of `{service}`: there is no revision {revision}"),
         )
         .cause(format!("kept are {}", known.join(", ")))
-        .hint(format!("of all that are kept: `squad logs {service}{flag}`")));
+        .hint(format!(
+            "of all that are kept: `squad logs {service}{flag}`"
+        )));
     }
     Ok(())
 }

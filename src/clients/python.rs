@@ -152,7 +152,10 @@ fn make(python: &Path, directory: &Path, wanted: &Wanted<'_>, lock: &[u8]) -> Re
     // A pip that is there already saves the seconds that `ensurepip` takes; it needs `--python` (pip 22.3).
     let mut bare = process::command(python);
     bare.args(["-m", "venv", "--without-pip"]).arg(directory);
-    wanted.children.output(&mut bare).map_err(|error| Error::NoPython(error.to_string()))?;
+    wanted
+        .children
+        .output(&mut bare)
+        .map_err(|error| Error::NoPython(error.to_string()))?;
     let target = directory.join("bin/python");
     let mut probe = process::command(python);
     probe
@@ -163,7 +166,10 @@ fn make(python: &Path, directory: &Path, wanted: &Wanted<'_>, lock: &[u8]) -> Re
     if !has_pip {
         let mut full = process::command(python);
         full.args(["-m", "venv"]).arg(directory);
-        wanted.children.output(&mut full).map_err(|error| Error::NoPython(error.to_string()))?;
+        wanted
+            .children
+            .output(&mut full)
+            .map_err(|error| Error::NoPython(error.to_string()))?;
     }
     let pip = |arguments: &[&std::ffi::OsStr]| {
         let mut command = process::command(if has_pip { python } else { &target });
@@ -181,7 +187,9 @@ fn make(python: &Path, directory: &Path, wanted: &Wanted<'_>, lock: &[u8]) -> Re
             .args(arguments)
             .env("PIP_PROGRESS_BAR", "off")
             .env("PIP_ROOT_USER_ACTION", "ignore");
-        wanted.children.output(&mut command)
+        wanted
+            .children
+            .output(&mut command)
             .map(drop)
             .map_err(|error| Error::Install {
                 lock: wanted.lock.to_owned(),

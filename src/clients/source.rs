@@ -251,7 +251,9 @@ pub(crate) fn copy_below(files: &Files, from: &Path, to: &Path) -> Result<u64, E
             std::fs::copy(path, &target).map_err(|source| {
                 let is_target = matches!(
                     source.kind(),
-                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem
+                    ErrorKind::StorageFull
+                        | ErrorKind::QuotaExceeded
+                        | ErrorKind::ReadOnlyFilesystem
                 );
                 if is_target {
                     fs::at("write", &target)(source)

@@ -92,7 +92,10 @@ impl Environment {
 
     /// What a command needs behind it to mean this environment: nothing for the built-in one, else ` --env prod`.
     pub(crate) fn flag(&self) -> String {
-        if self.platform == PlatformKind::Local && self.name.as_str() == "local" && self.org.is_none() {
+        if self.platform == PlatformKind::Local
+            && self.name.as_str() == "local"
+            && self.org.is_none()
+        {
             String::new()
         } else {
             format!(" --env {}", self.name)

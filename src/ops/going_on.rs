@@ -81,7 +81,10 @@ pub(crate) fn list(state: &Path, environment: &Environment) -> Vec<GoingOn> {
     let mut found: Vec<_> = entries
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
         .filter_map(|path| read(&path))
         .collect();
     found.sort_by_key(|one| one.since);
@@ -133,7 +136,9 @@ mod tests {
         drop(file);
         assert_eq!(list(home.path(), &environment), []);
         assert_eq!(
-            std::fs::read_dir(directory(home.path(), &environment)).unwrap().count(),
+            std::fs::read_dir(directory(home.path(), &environment))
+                .unwrap()
+                .count(),
             0,
             "what a dead command left is removed"
         );

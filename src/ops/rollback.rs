@@ -95,8 +95,9 @@ fn refuse(asked: &str, refusal: &Refusal, options: &Options, live: &Live) -> Err
                 format!("{asked}: no other revision served healthily without being left"),
             );
             match candidates.first() {
-                Some(first) => list(error, candidates)
-                    .hint(format!("choose one: `squad rollback {name}{flag} --to {first}`")),
+                Some(first) => list(error, candidates).hint(format!(
+                    "choose one: `squad rollback {name}{flag} --to {first}`"
+                )),
                 None => error.hint("deploy an older state of the sources instead"),
             }
         }
@@ -110,8 +111,9 @@ fn refuse(asked: &str, refusal: &Refusal, options: &Options, live: &Live) -> Err
                 format!("{asked}: there is no revision {revision}"),
             );
             match candidates.first() {
-                Some(first) => list(error, candidates)
-                    .hint(format!("choose one: `squad rollback {name}{flag} --to {first}`")),
+                Some(first) => list(error, candidates).hint(format!(
+                    "choose one: `squad rollback {name}{flag} --to {first}`"
+                )),
                 None => error,
             }
         }

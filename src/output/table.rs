@@ -120,7 +120,11 @@ mod tests {
     ];
 
     fn rows() -> Vec<Vec<String>> {
-        let row = ["payments", "degraded  1 of 4 pods restarts", "http://127.0.0.1:34011"];
+        let row = [
+            "payments",
+            "degraded  1 of 4 pods restarts",
+            "http://127.0.0.1:34011",
+        ];
         vec![row.map(str::to_owned).to_vec()]
     }
 

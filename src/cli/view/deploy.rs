@@ -143,7 +143,8 @@ pub(crate) fn nothing(options: &Options, plan: &Plan) -> Option<String> {
             "{title}: revision {revision} already is exactly this (same sources, same configuration). Nothing to do."
         )),
         Deploy::Superseded { revision } => Some(format!(
-            "{title}: revision {revision} is newer: this commit is an ancestor of what is live. Nothing to do. To go back to it all the same: `{} --allow-older --reason \"…\"`", options.command()
+            "{title}: revision {revision} is newer: this commit is an ancestor of what is live. Nothing to do. To go back to it all the same: `{} --allow-older --reason \"…\"`",
+            options.command()
         )),
         Deploy::Change(_) => None,
     }
@@ -215,8 +216,14 @@ fn people(plan: &Plan, who: &str, width: usize) -> Vec<String> {
         .iter()
         .map(|commit| (cut(&commit.subject, SUBJECT), sanitize(&commit.author)))
         .collect();
-    let subjects = commits.iter().map(|(subject, _)| subject.chars().count()).max();
-    let authors = commits.iter().map(|(_, author)| author.chars().count()).max();
+    let subjects = commits
+        .iter()
+        .map(|(subject, _)| subject.chars().count())
+        .max();
+    let authors = commits
+        .iter()
+        .map(|(_, author)| author.chars().count())
+        .max();
     let columns = subjects.unwrap_or(0);
     // Aligned where there is room; a narrow terminal breaks the line by itself.
     let columns = if 6 + columns + authors.unwrap_or(0) > width {

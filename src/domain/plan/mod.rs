@@ -295,7 +295,9 @@ fn flatten(prefix: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
             }
         }
         // Entries with names (routes) are compared by name: their order means nothing.
-        Value::Array(entries) if !entries.is_empty() && entries.iter().all(|one| name_of(one).is_some()) => {
+        Value::Array(entries)
+            if !entries.is_empty() && entries.iter().all(|one| name_of(one).is_some()) =>
+        {
             for entry in entries {
                 let name = name_of(entry).unwrap_or_default();
                 flatten(&format!("{prefix}.{name}"), entry, flat);

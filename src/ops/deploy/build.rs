@@ -215,7 +215,10 @@ async fn run(
     }
     let mut child = command.spawn().map_err(|source| {
         let why = if source.kind() == std::io::ErrorKind::NotFound && program.contains('/') {
-            format!("there is no `{}`", options.directory.join(program).display())
+            format!(
+                "there is no `{}`",
+                options.directory.join(program).display()
+            )
         } else if source.kind() == std::io::ErrorKind::NotFound {
             format!("`{program}` is not installed, or not on PATH")
         } else {

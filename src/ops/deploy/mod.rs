@@ -55,7 +55,11 @@ pub(crate) struct Options {
 impl Options {
     /// The command that asks for this again, as a person would type it anywhere on this machine.
     pub(crate) fn command(&self) -> String {
-        format!("squad deploy {}{}", self.service.name, self.environment.flag())
+        format!(
+            "squad deploy {}{}",
+            self.service.name,
+            self.environment.flag()
+        )
     }
 }
 
@@ -130,9 +134,7 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         is_older,
     };
     let decision = plan::deploy(&live, &options.environment, &wanted, options.allowed)
-        .map_err(|refusal| {
-            refuse(&asked, &refusal, options).live(live_state(name, Some(&live)))
-        })?;
+        .map_err(|refusal| refuse(&asked, &refusal, options).live(live_state(name, Some(&live))))?;
     let mut plan = Plan {
         live,
         wanted,

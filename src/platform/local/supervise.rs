@@ -14,7 +14,7 @@ use super::wire::Failure;
 const THREADS: usize = 2;
 
 /// How long the next supervisor waits for one that drains: its requests have 20 s, its processes their grace.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Runs a supervisor to its end. Once it serves, or when it cannot, it says so in one line on standard output:
 /// `null`, or the failure as JSON. In the foreground it stays in the terminal's session, so that Ctrl-C ends it.

@@ -561,7 +561,7 @@ async fn a_publish_that_meets_a_stop_goes_on_with_the_next_supervisor() {
     let publishing = {
         let local = Home::connect(home.directory.path());
         tokio::spawn(async move {
-            let tell = move |progress| _ = told.send(progress);
+            let tell = move |progress| told.send(progress).unwrap();
             local.publish(&slow, &tell).await
         })
     };
