@@ -71,12 +71,16 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             !context.output.is_closed()
         };
         let work = platform.logs(&service, &query, &mut print);
-        tokio::select! {
-            result = work => result.map_err(|error| {
-                Error::from(error).context(&format!("cannot read the log of `{service}`"))
-            })?,
+        let result = tokio::select! {
+            result = work => result,
             // Following ends with Ctrl-C: that is its end, not a failure.
-            _ = tokio::signal::ctrl_c() => {}
+            _ = tokio::signal::ctrl_c() => Ok(()),
+        };
+        if let Err(error) = result {
+            // The person's mistake is said in words of its own.
+            explain(&*platform, &service, &query, &environment).await?;
+            let asked = format!("cannot read the log of `{service}`");
+            return Err(Error::from(error).context(&asked));
         }
         if lines == 0 {
             explain(&*platform, &service, &query, &environment).await?;

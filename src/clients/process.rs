@@ -131,10 +131,7 @@ impl Drop for EndOnDrop {
         running.ended = true;
         if let Some(id) = running.group {
             // It may have ended by itself.
-            drop(rustix::process::kill_process_group(
-                id,
-                rustix::process::Signal::KILL,
-            ));
+            _ = rustix::process::kill_process_group(id, rustix::process::Signal::KILL);
         }
     }
 }

@@ -1112,7 +1112,9 @@ fn ctrl_c_while_python_packages_are_installed_ends_pip() {
 "#]]);
     let pip = || {
         let processes = home.processes();
-        processes.into_iter().find(|one| one.command.contains(" pip "))
+        processes
+            .into_iter()
+            .find(|one| one.command.contains(" pip "))
     };
     wait_for("pip ends", Duration::from_secs(5), || {
         pip().is_none().then_some(())
@@ -1387,7 +1389,10 @@ fn progress_fits_a_narrow_terminal() {
             assert!(line.chars().count() <= 40, "{line}\n{text}");
         }
         if line.starts_with('✔') {
-            assert!(!line.contains("  "), "columns are for wide terminals: {line}");
+            assert!(
+                !line.contains("  "),
+                "columns are for wide terminals: {line}"
+            );
         }
     }
     assert!(text.contains("✔ published revision 1, ready"), "{text}");
@@ -1520,7 +1525,7 @@ fn a_full_disk_changes_nothing_and_room_mends_it() {
 ›
 ›   the first deploy here: nothing is live yet
 ›
-› error: cannot deploy `payments`: cannot write `[HOME]/.local/state/squad/staging/deploy-gZqFQ7/artifact/big`: the disk is full
+› error: cannot deploy `payments`: cannot write `[HOME]/.local/state/squad/staging/deploy-[..]/artifact/big`: the disk is full
 › live: `payments` was never live here, and takes no traffic
 › hint: free some space and run the same command again
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/disk-full.md

@@ -48,9 +48,7 @@ fn where_nothing_was_deployed_it_says_so() {
 [exit 0]
 
 "#]]);
-    home.squad(["logs", "payments"])
-        .failure(1)
-        .assert(str![[r#"
+    home.squad(["logs", "payments"]).failure(1).assert(str![[r#"
 › error: cannot read the log of `payments`: it was never deployed to local
 › hint: to deploy it: `squad deploy payments`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
@@ -218,10 +216,13 @@ payments  local  1     [AGO]  ok      http://127.0.0.1:[PORT]  deploy, began [AG
     appears(&service.directory.join("building"));
     // A first deploy has a row as well.
     let receipts = TestService::new(&home, "receipts");
-    home.write(receipts.directory.join("squad.toml"), &format!(
-        "{}\n[build]\ncommand = [\"sh\", \"build.sh\"]\n",
-        std::fs::read_to_string(receipts.directory.join("squad.toml")).expect("it is there"),
-    ));
+    home.write(
+        receipts.directory.join("squad.toml"),
+        &format!(
+            "{}\n[build]\ncommand = [\"sh\", \"build.sh\"]\n",
+            std::fs::read_to_string(receipts.directory.join("squad.toml")).expect("it is there"),
+        ),
+    );
     home.write(
         receipts.directory.join("build.sh"),
         "touch ../building2\nuntil [ -e ../payments/go ]; do sleep 0.05; done\n",
@@ -293,7 +294,11 @@ fn on_a_terminal_a_watch_shows_the_newest_state_alone() {
     service.version(&home, "2");
     home.squad_in(&service.directory, ["deploy"]).success();
     watch.expect("payments  local  2");
-    assert!(watch.raw().contains("\u{1b}[H\u{1b}[2J"), "{:?}", watch.raw());
+    assert!(
+        watch.raw().contains("\u{1b}[H\u{1b}[2J"),
+        "{:?}",
+        watch.raw()
+    );
     watch.interrupt();
     let (code, text) = watch.finish();
     assert_eq!(code, 0, "{text}");

@@ -122,7 +122,10 @@ pub(crate) fn redact(text: &str, root: &Path) -> String {
             (r"\b(here|but on) \d{4,5}\b", "$1 [PORT]"),
             (r"\bprocess \d+\b", "process [PID]"),
             // A step that took no time to speak of says nothing of it.
-            (r"(?m)^((?:› )?(?:[a-z0-9-]+: )?[✔+] .*\S) +\d+(\.\d+)? (ms|s)$", "$1"),
+            (
+                r"(?m)^((?:› )?(?:[a-z0-9-]+: )?[✔+] .*\S) +\d+(\.\d+)? (ms|s)$",
+                "$1",
+            ),
             (r#""(\w*port)":\d+"#, "\"$1\":[PORT]"),
             (
                 r#""(\w*(?:seconds|milliseconds))":\d+(\.\d+)?"#,

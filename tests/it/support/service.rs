@@ -12,7 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 VERSION = "@VERSION@"
 behave, _, value = os.environ.get("BEHAVE", "@BEHAVE@").partition(":")
-print(f"version {VERSION} starts, {behave or 'well'}", flush=True)
+# To standard error, as a traceback goes: two streams would have no order.
+print(f"version {VERSION} starts, {behave or 'well'}", file=sys.stderr, flush=True)
 if behave == "exit":
     print("app/config.py:12  KeyError: 'ACQUIRER_URL'", file=sys.stderr, flush=True)
     sys.exit(int(value or 1))
