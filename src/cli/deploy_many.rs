@@ -193,21 +193,16 @@ async fn apply(
 fn show(context: &Context, items: &[Item]) -> usize {
     let mut changing = 0;
     for item in items {
-        match &item.plan {
-            Ok(plan) => {
-                if let Some(line) = view::nothing(&item.options, plan) {
-                    context.output.status(&line);
-                } else {
-                    changing += 1;
-                    for line in
-                        view::plan_lines(&item.options, plan, context.now(), context.output.width())
-                    {
-                        context.output.status(&line);
-                    }
-                }
-            }
-            // Shown whole with the results.
-            Err(_) => {}
+        // What cannot be planned is shown whole, with the results.
+        let Ok(plan) = &item.plan else { continue };
+        if let Some(line) = view::nothing(&item.options, plan) {
+            context.output.status(&line);
+            continue;
+        }
+        changing += 1;
+        let width = context.output.width();
+        for line in view::plan_lines(&item.options, plan, context.now(), width) {
+            context.output.status(&line);
         }
     }
     changing

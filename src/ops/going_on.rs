@@ -46,7 +46,7 @@ impl Mark {
         file.lock().ok()?;
         let text = serde_json::to_vec(going_on).ok()?;
         std::io::Write::write_all(&mut file, &text).ok()?;
-        std::fs::rename(&hidden, &path).ok()?;
+        fs::rename_durably(&hidden, &path).ok()?;
         Some(Self {
             path: Some(path),
             file: Some(file),
