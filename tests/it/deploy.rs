@@ -174,9 +174,9 @@ fn a_revision_that_cannot_start_never_gets_a_request() {
 ›   app/config.py:12  KeyError: 'ACQUIRER_URL'
 ›   version 1 starts, exit
 ›   app/config.py:12  KeyError: 'ACQUIRER_URL'
-›   caused by: process ended with exit code 1, [DURATION] after it started, 3 times
+›   caused by: it needs the variable ACQUIRER_URL, which `squad.toml` does not set
 › live: revision 1 serves all traffic
-› hint: look at the log with `squad logs payments --revision 2`
+› hint: set it under [run.env] in squad.toml, or look at the log with `squad logs payments --revision 2`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/process-exited.md
 [exit 1]
 

@@ -114,8 +114,14 @@ pub(super) fn of(log: &[String]) -> Option<Cause> {
     })
 }
 
-/// `KeyError: 'X'` means a variable when it comes out of `os.environ`, and anything otherwise.
+/// `KeyError: 'X'` means a variable when it comes out of `os.environ`, or when a process that starts looks for a
+/// name that only a variable has, all in capitals.
 fn python_variable(log: &[String]) -> Option<String> {
+    let capitals = Regex::new(r"\bKeyError: '([A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9])'\s*$").ok()?;
+    let last = log.iter().rev().find_map(|line| capitals.captures(line));
+    if let Some(name) = last.as_ref().and_then(|caught| caught.get(1)) {
+        return Some(name.as_str().to_owned());
+    }
     let pattern = Regex::new(r"^KeyError: '([A-Za-z_][A-Za-z0-9_]*)'$").ok()?;
     let (at, name) = log.iter().enumerate().rev().find_map(|(at, line)| {
         let name = pattern.captures(line.trim_end())?.get(1)?.as_str();
@@ -162,9 +168,10 @@ mod tests {
                 variable,
             ),
             (
-                "    price = prices['DB_URL']\nKeyError: 'DB_URL'",
-                "KeyError: 'DB_URL'",
+                "    price = prices['apple']\nKeyError: 'apple'",
+                "KeyError: 'apple'",
             ),
+            ("app/config.py:12  KeyError: 'DB_URL'", variable),
             ("fatal: environment variable DB_URL is not set", variable),
             ("missing required environment variable: DB_URL", variable),
             (

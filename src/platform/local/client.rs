@@ -115,11 +115,7 @@ impl Client {
                         )))
                     });
                 }
-                Frame::Failed(Failure::Stopping) => {
-                    // Until it is gone a new one cannot start.
-                    while let Ok(Some(_)) = answers.next().await {}
-                    return Err(Lost::Ended);
-                }
+                Frame::Failed(Failure::Stopping) => return Err(Lost::Ended),
                 Frame::Failed(failure) => return Err(Lost::Failed(failure.into())),
                 Frame::Line(_) | Frame::Files(_) => {}
             }

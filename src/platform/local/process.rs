@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::process::{ChildStderr, ChildStdout};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use crate::clients::process;
 use crate::domain::release::RevisionNumber;
@@ -105,19 +105,10 @@ impl Launcher {
         let mut order =
             serde_json::to_vec(&Order::Run(launch)).map_err(|error| error.to_string())?;
         order.push(b'\n');
-        let readers: Vec<JoinHandle<()>> = [
-            watcher
-                .stdout
-                .take()
-                .map(|pipe| read(pipe, "stdout", sink.clone())),
-            watcher
-                .stderr
-                .take()
-                .map(|pipe| read(pipe, "stderr", sink.clone())),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        let reader = match (watcher.stdout.take(), watcher.stderr.take()) {
+            (Some(stdout), Some(stderr)) => tokio::spawn(read(stdout, stderr, sink)),
+            _ => return Err("its output cannot be read".to_owned()),
+        };
         let mut reports = BufReader::new(reports);
         let first = match control.write_all(&order).await {
             Ok(()) => next_report(&mut reports).await,
@@ -160,8 +151,7 @@ impl Launcher {
                 }
             };
             drop(watcher.wait().await);
-            let lines = futures_util::future::join_all(readers);
-            drop(tokio::time::timeout(LAST_LINES, lines).await);
+            drop(tokio::time::timeout(LAST_LINES, reader).await);
             if let Some(note) = note {
                 drop(std::fs::remove_file(note));
             }
@@ -247,30 +237,67 @@ async fn next_report(reports: &mut BufReader<OwnedReadHalf>) -> Option<Report> {
     }
 }
 
-/// Puts what comes out of a pipe into the log, line by line.
-fn read(
-    mut pipe: impl AsyncRead + Unpin + Send + 'static,
-    stream: &'static str,
-    sink: Sink,
-) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let mut lines = Lines::default();
-        let mut buffer = vec![0; 8 << 10];
-        let write = |line: &str| {
+/// Puts what comes out of both pipes into the log, line by line. Nothing orders two pipes; of what is there at
+/// the same time standard output comes first, so that the error with which a process ends is the last line.
+async fn read(mut stdout: ChildStdout, mut stderr: ChildStderr, sink: Sink) {
+    let write = |stream: &'static str| {
+        let sink = &sink;
+        move |line: &str| {
             let line = masked(line, &sink.secrets);
             sink.log.write(sink.revision, stream, &line);
             if let Some((pool, slot)) = &sink.pool {
                 pool.log_line(*slot, &line);
             }
-        };
-        while let Ok(read) = pipe.read(&mut buffer).await {
-            match buffer.get(..read) {
-                Some([]) | None => break,
-                Some(bytes) => lines.take(bytes, write),
+        }
+    };
+    let (mut out, mut err) = (Pipe::default(), Pipe::default());
+    while out.open || err.open {
+        if out.flooded {
+            // A process that writes without end to one must not be stuck on the other.
+            tokio::select! {
+                read = stdout.read(&mut out.buffer), if out.open => out.take(read, write("stdout")),
+                read = stderr.read(&mut err.buffer), if err.open => err.take(read, write("stderr")),
+            }
+        } else {
+            tokio::select! {
+                biased;
+                read = stdout.read(&mut out.buffer), if out.open => out.take(read, write("stdout")),
+                read = stderr.read(&mut err.buffer), if err.open => err.take(read, write("stderr")),
             }
         }
-        lines.finish(write);
-    })
+    }
+    out.lines.finish(write("stdout"));
+    err.lines.finish(write("stderr"));
+}
+
+/// One of the two pipes.
+struct Pipe {
+    buffer: Vec<u8>,
+    lines: Lines,
+    open: bool,
+    /// The last read filled the buffer.
+    flooded: bool,
+}
+
+impl Default for Pipe {
+    fn default() -> Self {
+        Self {
+            buffer: vec![0; 8 << 10],
+            lines: Lines::default(),
+            open: true,
+            flooded: false,
+        }
+    }
+}
+
+impl Pipe {
+    fn take(&mut self, read: std::io::Result<usize>, write: impl FnMut(&str)) {
+        let read = read.unwrap_or(0);
+        self.open = read > 0;
+        self.flooded = read == self.buffer.len();
+        self.lines
+            .take(self.buffer.get(..read).unwrap_or_default(), write);
+    }
 }
 
 impl Sink {

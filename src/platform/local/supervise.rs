@@ -1,6 +1,7 @@
 //! The life of the supervisor's process: detached from whoever started it, ended by `stop` or a signal.
 
 use std::io::Write;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -11,6 +12,9 @@ use super::wire::Failure;
 
 /// The threads of the proxy and everything else.
 const THREADS: usize = 2;
+
+/// How long the next supervisor waits for one that drains: its requests have 20 s, its processes their grace.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Runs a supervisor to its end. Once it serves, or when it cannot, it says so in one line on standard output:
 /// `null`, or the failure as JSON. In the foreground it stays in the terminal's session, so that Ctrl-C ends it.
@@ -27,7 +31,8 @@ pub(crate) fn supervise(settings: Settings, foreground: bool) -> Result<()> {
         .map_err(|error| Error::Unreachable(error.to_string()))?;
     let served: Result<()> = runtime.block_on(async {
         let ended = ended()?;
-        let (supervisor, listener) = Supervisor::start(settings).await?;
+        let patience = (!foreground).then_some(PATIENCE);
+        let (supervisor, listener) = Supervisor::start(settings, patience).await?;
         if !foreground {
             say(None);
         }

@@ -76,12 +76,16 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Takes the state directory over and makes everything that it says true.
-    pub(super) async fn start(settings: Settings) -> Result<(Arc<Self>, UnixListener)> {
+    /// Takes the state directory over, from a supervisor that is about to end for as long as `patience` says, and
+    /// makes everything that it says true.
+    pub(super) async fn start(
+        settings: Settings,
+        patience: Option<Duration>,
+    ) -> Result<(Arc<Self>, UnixListener)> {
         let place = Place::new(&settings.state, &settings.runtime);
         places::make(&settings.state)?;
         places::make(&settings.runtime)?;
-        let lock = lock(&place.lock)?;
+        let lock = lock(&place.lock, patience).await?;
         let store = Store::new(&settings.state);
         let (ledger, repaired) = Ledger::open(&place.journal, || first_state(&store))?;
         if let Some(repaired) = repaired {
@@ -261,6 +265,8 @@ impl Supervisor {
                 }
             }
         }
+        // Whoever comes now is to start the next one, which waits for this one's lock.
+        drop(listener);
         self.end().await;
     }
 
@@ -446,16 +452,24 @@ fn first_state(store: &Store) -> Result<State> {
     })
 }
 
-/// Takes the lock that only one supervisor of a state directory can hold.
-fn lock(path: &Path) -> Result<File> {
+/// Takes the lock that only one supervisor of a state directory can hold. With `patience` it waits for one that
+/// is about to end.
+async fn lock(path: &Path, patience: Option<Duration>) -> Result<File> {
     let file = places::open_lock(path)?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Unreachable(format!(
+        Ok(()) => return Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => {}
+        Err(error) => return Err(fs::at("lock", path)(error.into()).into()),
+    }
+    let waiting = tokio::task::spawn_blocking(move || {
+        rustix::fs::flock(&file, FlockOperation::LockExclusive).map(|()| file)
+    });
+    match tokio::time::timeout(patience.unwrap_or_default(), waiting).await {
+        Ok(Ok(Ok(file))) => Ok(file),
+        _ => Err(Error::Unreachable(format!(
             "another supervisor holds `{}`",
             path.display()
         ))),
-        Err(error) => Err(fs::at("lock", path)(error.into()).into()),
     }
 }
 

@@ -546,3 +546,53 @@ async fn secrets_reach_the_process_and_nothing_else() {
         assert!(!text.contains("correct-horse"), "{file}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publish_that_meets_a_stop_goes_on_with_the_next_supervisor() {
+    let home = Home::new();
+    home.local
+        .publish(&home.release("first", "a"), &|_| {})
+        .await
+        .unwrap();
+    let mut slow = home.release("shop", "a");
+    let start = "sleep 1; exec python3 serve.py";
+    slow.service.run.command = vec!["sh".into(), "-c".into(), start.into()];
+    let (told, mut tells) = tokio::sync::mpsc::unbounded_channel();
+    let publishing = {
+        let local = Home::connect(home.directory.path());
+        tokio::spawn(async move {
+            let tell = move |progress| told.send(progress).unwrap();
+            local.publish(&slow, &tell).await
+        })
+    };
+    // The artifact is stored and the process is on its way up.
+    while !matches!(
+        tells.recv().await,
+        Some(crate::platform::Progress::Starting { .. })
+    ) {}
+    let before = home.local.status().await.unwrap().unwrap().pid;
+    assert!(home.local.stop().await.unwrap());
+    let published = publishing.await.unwrap().unwrap();
+    assert_eq!(published.revision, RevisionNumber(1));
+    let after = home.local.status().await.unwrap().unwrap().pid;
+    assert_ne!(after, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_runs_without_a_port_and_moves_with_its_traffic() {
+    let home = Home::new();
+    let service = ServiceName::new("shop").unwrap();
+    for digest in ["a", "b"] {
+        let mut release = home.release("shop", digest);
+        release.service.kind = crate::domain::service::Kind::Worker;
+        release.service.run.command = vec!["sleep".into(), "600".into()];
+        let published = home.local.publish(&release, &|_| {}).await.unwrap();
+        assert_eq!(published.address, None);
+        home.shift("shop", published.revision.0).await;
+    }
+    until(|| home.processes().len() == 1).await;
+    let live = home.local.observe(&service).await.unwrap();
+    assert_eq!(live.address, None);
+    let health: Vec<_> = live.revisions.iter().map(|one| one.health).collect();
+    assert_eq!(health, [Health::Stopped, Health::Ok]);
+}
