@@ -46,6 +46,7 @@ impl Mark {
         file.lock().ok()?;
         let text = serde_json::to_vec(going_on).ok()?;
         std::io::Write::write_all(&mut file, &text).ok()?;
+        file.sync_all().ok()?;
         fs::rename_durably(&hidden, &path).ok()?;
         Some(Self {
             path: Some(path),

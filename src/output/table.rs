@@ -132,8 +132,8 @@ mod tests {
     fn text_wraps_between_words_only() {
         assert_eq!(
             render(&HEADER, &rows(), Some(56)),
-            "SERVICE   HEALTH               ADDRESS\n\
-             payments  degraded  1 of 4     http://127.0.0.1:34011\n          pods restarts"
+            "SERVICE   HEALTH            ADDRESS\n\
+             payments  degraded  1 of 4  http://127.0.0.1:34011\n          pods restarts"
         );
     }
 

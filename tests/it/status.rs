@@ -49,8 +49,9 @@ fn where_nothing_was_deployed_it_says_so() {
 
 "#]]);
     home.squad(["logs", "payments"]).failure(1).assert(str![[r#"
-› error: cannot read the log of `payments`: `payments` was never deployed here
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/platform.md
+› error: cannot read the log of `payments`: it was never deployed to local
+› hint: to deploy it: `squad deploy payments`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
 [exit 1]
 
 "#]]);

@@ -194,13 +194,13 @@ fn one_that_fails_does_not_hold_up_the_others() {
 › error: cannot deploy `orders`: revision 1 does not start
 ›   version 1 starts, exit
 ›   app/config.py:12  KeyError: 'ACQUIRER_URL'
-›   app/config.py:12  KeyError: 'ACQUIRER_URL'
-›   version 1 starts, exit
 ›   version 1 starts, exit
 ›   app/config.py:12  KeyError: 'ACQUIRER_URL'
-›   caused by: process ended with exit code 1, [DURATION] after it started, 3 times
+›   version 1 starts, exit
+›   app/config.py:12  KeyError: 'ACQUIRER_URL'
+›   caused by: it needs the variable ACQUIRER_URL, which `squad.toml` does not set
 › live: `orders` was never live here, and takes no traffic
-› hint: look at the log with `squad logs orders --revision 1`
+› hint: set it under [run.env] in squad.toml, or look at the log with `squad logs orders --revision 1`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/process-exited.md
 › 2 deployed, 1 failed, 0 unchanged
 › on this machine only

@@ -194,13 +194,18 @@ impl Home {
 
     /// Runs a prepared command to its end; none when it did not end in time, and then it is dead.
     pub(crate) fn run_within(&self, command: &mut Command, limit: Duration) -> Option<Output> {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| {
-                panic!("cannot run `{}`: {error}", command.get_program().display())
-            });
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        // A binary that was copied just now may still be open for writing in a child that another test's thread is
+        // about to start: that child closes it as soon as it runs its own program.
+        let mut child = loop {
+            match command.spawn() {
+                Ok(child) => break child,
+                Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                    std::thread::yield_now();
+                }
+                Err(error) => panic!("cannot run `{}`: {error}", command.get_program().display()),
+            }
+        };
         let streams = (read_all(child.stdout.take()), read_all(child.stderr.take()));
         let deadline = std::time::Instant::now() + limit;
         let status = loop {
