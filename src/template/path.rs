@@ -238,7 +238,7 @@ mod tests {
         #[test]
         fn an_allowed_path_stays_below_its_root(path in "\\PC{0,4}(/|\\\\|\\.|\\.\\.|~|:|\\PC){0,8}") {
             if refusal(&path).is_none() {
-                let root = std::path::Path::new("/root/of/it");
+                let root = std::path::Path::new("/base/of/it");
                 let joined = root.join(&path);
                 prop_assert!(joined.starts_with(root));
                 prop_assert!(joined.components().all(|part| matches!(
