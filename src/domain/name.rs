@@ -102,6 +102,13 @@ impl EnvironmentName {
     }
 }
 
+impl RouteName {
+    /// `route-3`: for a route that has no better name; `index` counts from 0.
+    pub(crate) fn numbered(index: usize) -> Self {
+        Self(format!("route-{}", index + 1))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::name::RouteName;
 use super::service::Route;
 
 /// A path template such as `/charges/{id}`: literals, `{name}` for one non-empty segment, and as the last segment
@@ -42,13 +43,6 @@ enum Segment {
 
 impl PathTemplate {
     /// Checks a text.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "the file reader checks templates with words of its own"
-        )
-    )]
     pub(crate) fn parse(text: &str) -> Result<Self, InvalidTemplate> {
         segments(text)?;
         Ok(Self(text.to_owned()))
@@ -139,6 +133,68 @@ fn matches(template: &[Segment], path: &str) -> bool {
         }
     }
     parts.next().is_none()
+}
+
+/// Whether two templates match exactly the same paths: the names of parameters mean nothing.
+pub(crate) fn same_paths(first: &PathTemplate, second: &PathTemplate) -> bool {
+    let kinds = |template: &PathTemplate| {
+        segments(&template.0).ok().map(|segments| {
+            segments
+                .into_iter()
+                .map(|segment| match segment {
+                    Segment::Literal(text) => (0, text),
+                    Segment::Parameter(_) => (1, String::new()),
+                    Segment::Rest(_) => (2, String::new()),
+                })
+                .collect::<Vec<_>>()
+        })
+    };
+    first == second || kinds(first).is_some_and(|one| kinds(second) == Some(one))
+}
+
+/// Whether some path is matched by both templates: segment by segment, a parameter unifies with anything that is not
+/// empty, and the rest with all that is left.
+pub(crate) fn overlap(first: &PathTemplate, second: &PathTemplate) -> bool {
+    let (Ok(first), Ok(second)) = (segments(&first.0), segments(&second.0)) else {
+        return false;
+    };
+    let mut pairs = (first.iter(), second.iter());
+    loop {
+        match (pairs.0.next(), pairs.1.next()) {
+            (None, None) => return true,
+            (Some(Segment::Rest(_)), Some(_)) | (Some(_), Some(Segment::Rest(_))) => return true,
+            (None, Some(_)) | (Some(_), None) => return false,
+            (Some(Segment::Literal(one)), Some(Segment::Literal(other))) => {
+                if one != other {
+                    return false;
+                }
+            }
+            (Some(Segment::Literal(literal)), Some(Segment::Parameter(_)))
+            | (Some(Segment::Parameter(_)), Some(Segment::Literal(literal))) => {
+                if literal.is_empty() {
+                    return false;
+                }
+            }
+            (Some(Segment::Parameter(_)), Some(Segment::Parameter(_))) => {}
+        }
+    }
+}
+
+/// A name for a route that no file names, such as `post-charges-id-refund`; `index` keeps names apart.
+pub(crate) fn name_for(method: &str, path: &PathTemplate, index: usize) -> RouteName {
+    let mut name: String = format!("{method} {}", path.0)
+        .to_ascii_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    while name.contains("--") {
+        name = name.replace("--", "-");
+    }
+    name.truncate(56);
+    let name = name.trim_matches('-');
+    // Two templates can read alike once their braces are gone.
+    let long = format!("{name}-{}", index + 1);
+    RouteName::new(long).unwrap_or_else(|_| RouteName::numbered(index))
 }
 
 /// The routes of one commit, ready to be asked.

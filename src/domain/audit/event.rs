@@ -74,6 +74,9 @@ pub(crate) struct Change {
     /// Where what is deployed comes from.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) provenance: Option<Provenance>,
+    /// The participle of the outcome's type, such as `shifted`; `finished` where it is absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) becomes: Option<String>,
     /// How it ended; only in outcomes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) outcome: Option<ResultWord>,
@@ -106,7 +109,62 @@ pub(crate) enum Kind {
     Deploy,
     /// An earlier revision serves again.
     Rollback,
+    /// One step of a gradual rollout.
+    Rollout(RolloutStep),
 }
+
+/// What a step of a rollout does; the outcome's type is `squad.rollout.<participle>.v1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RolloutStep {
+    /// It begins.
+    Start,
+    /// Weights change.
+    Shift,
+    /// It stays where it is until somebody decides.
+    Pause,
+    /// It goes on.
+    Resume,
+    /// All traffic goes to the canary.
+    Promote,
+    /// All traffic goes to the safe side.
+    Abort,
+    /// Another process drives.
+    TakeOver,
+    /// The wanted traffic is put back after somebody else changed it.
+    Rebase,
+    /// The watch is over.
+    Finish,
+}
+
+impl RolloutStep {
+    /// The participle.
+    pub(crate) fn participle(self) -> &'static str {
+        match self {
+            Self::Start => "started",
+            Self::Shift => "shifted",
+            Self::Pause => "paused",
+            Self::Resume => "resumed",
+            Self::Promote => "promoted",
+            Self::Abort => "aborted",
+            Self::TakeOver => "taken_over",
+            Self::Rebase => "rebased",
+            Self::Finish => "finished",
+        }
+    }
+}
+
+/// The participles with which an operation ends.
+const ENDS: [&str; 9] = [
+    "finished",
+    "started",
+    "shifted",
+    "paused",
+    "resumed",
+    "promoted",
+    "aborted",
+    "taken_over",
+    "rebased",
+];
 
 impl Kind {
     /// The noun.
@@ -114,6 +172,15 @@ impl Kind {
         match self {
             Self::Deploy => "deploy",
             Self::Rollback => "rollback",
+            Self::Rollout(_) => "rollout",
+        }
+    }
+
+    /// The participle of the outcome's type, where it is not `finished`.
+    fn becomes(self) -> Option<String> {
+        match self {
+            Self::Deploy | Self::Rollback => None,
+            Self::Rollout(step) => Some(step.participle().to_owned()),
         }
     }
 }
@@ -208,6 +275,7 @@ impl Event {
                 subject: provenance.subject.map(|text| shorten(&text)),
                 ..provenance
             }),
+            becomes: intent.kind.becomes(),
             outcome: None,
             message: None,
             error_id: None,
@@ -221,10 +289,16 @@ impl Event {
         .fitted()
     }
 
-    /// The outcome of the operation that this intent began: `squad.<noun>.finished.v1`. Says again what the
-    /// intent said, so that each of the two can be read alone.
+    /// The outcome of the operation that this intent began: `squad.<noun>.finished.v1`, or for a step of a rollout
+    /// that step's own participle. Says again what the intent said, so that each of the two can be read alone.
     pub(crate) fn finished(&self, stamp: Stamp, actor: &Actor, outcome: Outcome) -> Self {
         let mut data = self.data.clone();
+        let ending = data
+            .get("becomes")
+            .and_then(Value::as_str)
+            .filter(|word| ENDS.contains(word))
+            .unwrap_or("finished");
+        let kind = self.kind.replace(".planned.", &format!(".{ending}."));
         if let Some(members) = data.as_object_mut() {
             let mut set = |name: &str, value: Value| {
                 if value.is_null() {
@@ -241,7 +315,7 @@ impl Event {
         }
         Self {
             id: stamp.id.to_string(),
-            kind: self.kind.replace(".planned.", ".finished."),
+            kind,
             time: rounded(stamp.time),
             data,
             ..self.clone()
@@ -295,7 +369,7 @@ impl Event {
 
     /// Whether it is the outcome of an operation.
     pub(crate) fn is_finished(&self) -> bool {
-        self.kind.ends_with(".finished.v1")
+        ends(self.kind.as_bytes(), b"")
     }
 
     /// The noun and the participle of its type, such as `deploy.planned`.
@@ -329,7 +403,7 @@ impl Event {
 /// the members of the outer object stand in the order data, datacontenttype, id, operation, source, …, type.
 pub(crate) fn operation_of(bytes: &[u8]) -> Option<(bool, ulid::Ulid)> {
     let planned = bytes.ends_with(b".planned.v1\"}");
-    if !planned && !bytes.ends_with(b".finished.v1\"}") {
+    if !planned && !ends(bytes, b"\"}") {
         return None;
     }
     // What follows the operation has no free text, so the last occurrence is the outer one.
@@ -340,6 +414,19 @@ pub(crate) fn operation_of(bytes: &[u8]) -> Option<(bool, ulid::Ulid)> {
     let id = bytes.get(at + name.len()..at + name.len() + ulid::ULID_LEN)?;
     let id = ulid::Ulid::from_string(std::str::from_utf8(id).ok()?).ok()?;
     Some((planned, id))
+}
+
+/// Whether a type, or the bytes of an event up to `tail`, ends with the participle of an outcome.
+fn ends(bytes: &[u8], tail: &[u8]) -> bool {
+    bytes
+        .strip_suffix(tail)
+        .and_then(|bytes| bytes.strip_suffix(b".v1"))
+        .is_some_and(|kind| {
+            ENDS.iter().any(|word| {
+                kind.strip_suffix(word.as_bytes())
+                    .is_some_and(|noun| noun.ends_with(b"."))
+            })
+        })
 }
 
 /// Whole milliseconds.

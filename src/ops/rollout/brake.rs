@@ -1,0 +1,392 @@
+//! The abort: one write that needs no metrics, no lease, no plan and no audit store; verified afterwards, by reading it
+//! again and by the requests that the canary still gets.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{Rollout, Tools, change, objects};
+use crate::domain::audit::event::RolloutStep;
+use crate::domain::live::Live;
+use crate::domain::name::ServiceName;
+use crate::domain::release::RevisionNumber;
+use crate::domain::rollout::log::Decision;
+use crate::domain::rollout::machine::aborting;
+use crate::domain::rollout::{Command, Entry, Move, Phase, State, What, Why};
+use crate::domain::traffic::Split;
+use crate::error::{Error, Kind, Result};
+use crate::ops::audit::{self, Intent, Recorded, ResultWord};
+use crate::ops::deploy::apply::millis;
+use crate::ops::{Event, live_state};
+use crate::platform::{self, Commit};
+
+/// How often a write that loses to another one is tried again.
+const ATTEMPTS: u32 = 50;
+/// How long the canary may still get requests after the traffic has left it.
+const QUIET_WITHIN: Duration = Duration::from_secs(10);
+/// How often the counters are asked meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// How an abort ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Aborted {
+    /// The rollout; none where nothing was live.
+    pub(crate) id: Option<String>,
+    /// The operation of the audit log; none where nothing had to be done.
+    pub(crate) operation: Option<String>,
+    /// What serves all requests.
+    pub(crate) revision: RevisionNumber,
+    /// What was left.
+    pub(crate) left: Option<RevisionNumber>,
+    /// When the traffic was changed.
+    pub(crate) at: Timestamp,
+    /// When the revision that was left got its last request; none when it never had one, or nobody can tell.
+    pub(crate) last_request: Option<Timestamp>,
+    /// Milliseconds until the traffic had changed.
+    pub(crate) milliseconds: u64,
+    /// Events that are on this machine only.
+    pub(crate) pending_events: usize,
+}
+
+/// Ends the live rollout of a service with all traffic on its safe side. Idempotent: where none is live, nothing is
+/// written. `command` is an abort or a supersession; `why` says so in the rollout's log, or that the judge did.
+pub(crate) async fn abort(
+    tools: &Tools<'_>,
+    service: &ServiceName,
+    command: Command,
+    why: Option<Why>,
+    reason: Option<String>,
+) -> Result<Option<Aborted>> {
+    let asked = format!("cannot abort the rollout of `{service}`");
+    let started = tools.clock.monotonic();
+    let live = tools
+        .platform
+        .observe(service)
+        .await
+        .map_err(|error| Error::from(error).context(&asked))?;
+    let Some(state) = State::live(&live.state) else {
+        return Ok(None);
+    };
+    let wanted = target(&state, command, why.as_ref());
+    let intent = Intent {
+        kind: audit::Kind::Rollout(RolloutStep::Abort),
+        service: service.clone(),
+        reason: reason.clone(),
+        before: described(&state, &live),
+        after: json!({ "rollout": state.id, "phase": "aborted", "revision": safe(&wanted).to_string() }),
+        provenance: live
+            .revision(state.canary)
+            .map(|revision| revision.provenance.clone()),
+        digest: live
+            .revision(state.canary)
+            .map(|revision| revision.digest.clone()),
+    };
+    let operation = tools.journal.begin_brake(tools.clock, intent).await?;
+    let id = operation.id().to_owned();
+    let result = stop(tools, service, command, why, reason, &id, started).await;
+    let live = tools.platform.observe(service).await.ok();
+    let outcome = audit::Outcome {
+        result: if result.is_ok() {
+            ResultWord::Succeeded
+        } else {
+            ResultWord::Failed
+        },
+        after: live
+            .as_ref()
+            .map(crate::ops::deploy::described)
+            .unwrap_or_default(),
+        message: result.as_ref().err().map(|error| error.message.clone()),
+        error_id: result.as_ref().err().map(|error| error.id.to_owned()),
+    };
+    let recorded = tools
+        .journal
+        .finish(tools.clock, operation, outcome)
+        .await?;
+    let mut aborted = result.map_err(|error| {
+        error
+            .context(&asked)
+            .live(live_state(service, live.as_ref()))
+    })?;
+    aborted.operation = Some(id);
+    if let Recorded::Pending { events } = recorded {
+        aborted.pending_events = events;
+    }
+    Ok(Some(aborted))
+}
+
+fn target(state: &State, command: Command, why: Option<&Why>) -> Move {
+    match why {
+        // By the judge: the same driver goes on, so the generation stays.
+        Some(why) if state.phase != Phase::Aborting => Move {
+            state: State {
+                stays: state.phase == Phase::Promoting,
+                ..state.to(Phase::Aborting)
+            },
+            why: why.clone(),
+        },
+        _ if state.phase == Phase::Aborting => Move {
+            state: state.clone(),
+            why: Why::ByHand(command),
+        },
+        _ => aborting(state, command),
+    }
+}
+
+/// Where all traffic goes.
+fn safe(wanted: &Move) -> RevisionNumber {
+    if wanted.state.stays {
+        wanted.state.canary
+    } else {
+        wanted.state.stable
+    }
+}
+
+fn described(state: &State, live: &Live) -> serde_json::Value {
+    json!({
+        "rollout": state.id,
+        "phase": state.phase.as_str(),
+        "stable": state.stable.to_string(),
+        "canary": state.canary.to_string(),
+        "split": live.split,
+    })
+}
+
+/// The write, and what has to be true after it.
+async fn stop(
+    tools: &Tools<'_>,
+    service: &ServiceName,
+    command: Command,
+    why: Option<Why>,
+    reason: Option<String>,
+    operation: &str,
+    started: Duration,
+) -> Result<Aborted> {
+    let (before, wanted) = leave(tools, service, command, why.as_ref(), operation).await?;
+    let at = tools.clock.now();
+    let revision = safe(&wanted);
+    let left = (!wanted.state.stays).then_some(wanted.state.canary);
+    let milliseconds = millis(tools.clock, started);
+    tools.reporter.report(Event::Done {
+        what: "aborted",
+        detail: format!("all traffic on revision {revision}"),
+        milliseconds,
+    });
+    // For people and for the report; the traffic has changed already, so that it may fail.
+    drop(note(tools, service, &before, &wanted, reason).await);
+    let last_request = quiet(tools, service, left, at).await?;
+    close(tools, service, &wanted, command, operation).await?;
+    Ok(Aborted {
+        id: Some(wanted.state.id.clone()),
+        operation: None,
+        revision,
+        left,
+        at,
+        last_request,
+        milliseconds,
+        pending_events: 0,
+    })
+}
+
+/// Writes all traffic to the safe side; whoever writes in between is overwritten, as long as it is the same rollout.
+async fn leave(
+    tools: &Tools<'_>,
+    service: &ServiceName,
+    command: Command,
+    why: Option<&Why>,
+    operation: &str,
+) -> Result<(State, Move)> {
+    for _ in 0..ATTEMPTS {
+        let live = tools.platform.observe(service).await?;
+        let Some(state) = State::live(&live.state) else {
+            return Err(platform::Error::Conflict {
+                winner: live.last_commit,
+            }
+            .into());
+        };
+        let wanted = target(&state, command, why);
+        let revision = safe(&wanted);
+        let routes = live
+            .revision(revision)
+            .and_then(|one| one.service.as_ref())
+            .map(|service| service.routes.clone())
+            .unwrap_or_default();
+        let commit = Commit {
+            split: Split::all(&routes, revision),
+            state: wanted.state.encode(),
+            leaves: (!wanted.state.stays && command != Command::Supersede)
+                .then_some(wanted.state.canary),
+            actor: tools.journal.actor().clone(),
+            operation: operation.to_owned(),
+        };
+        match tools.platform.commit(service, &live.token, &commit).await {
+            Ok(_) => return Ok((state, wanted)),
+            Err(platform::Error::Conflict { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Error::new(
+        Kind::Conflict,
+        "conflict",
+        format!("others changed the traffic {ATTEMPTS} times meanwhile"),
+    ))
+}
+
+/// Notes the decision in the rollout's log; whoever writes there too goes first.
+async fn note(
+    tools: &Tools<'_>,
+    service: &ServiceName,
+    before: &State,
+    wanted: &Move,
+    reason: Option<String>,
+) -> Result<()> {
+    let judgements = match super::read(tools.platform, service).await {
+        Ok(Some(Rollout { plan, replay, .. })) => {
+            let evidence = replay.evidence();
+            plan.units
+                .iter()
+                .zip(evidence.units)
+                .zip(&before.positions)
+                .filter(|(_, position)| **position > 0)
+                .map(|((unit, evidence), _)| (unit.name.clone(), evidence.judgement))
+                .collect()
+        }
+        _ => Vec::new(),
+    };
+    for _ in 0..ATTEMPTS {
+        let entries = objects::entries(tools.platform, service, &before.id, 0).await?;
+        let entry = Entry {
+            sequence: entries.last().map_or(0, |entry| entry.sequence + 1),
+            at: tools.clock.now(),
+            generation: wanted.state.generation,
+            actor: tools.journal.actor().clone(),
+            what: What::Decision(Box::new(Decision {
+                from: (before.phase, before.positions.clone()),
+                to: (wanted.state.phase, wanted.state.positions.clone()),
+                why: wanted.why.clone(),
+                judgements: Vec::clone(&judgements),
+                reason: reason.clone(),
+            })),
+        };
+        if objects::append(tools.platform, service, &before.id, &entry).await? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Waits until the revision that was left gets no request any more, and returns when it got its last one.
+async fn quiet(
+    tools: &Tools<'_>,
+    service: &ServiceName,
+    left: Option<RevisionNumber>,
+    at: Timestamp,
+) -> Result<Option<Timestamp>> {
+    let Some(left) = left else {
+        return Ok(None);
+    };
+    let until = tools.clock.monotonic() + QUIET_WITHIN;
+    loop {
+        // Without counters there is nothing to observe; the traffic itself was read again by then.
+        let Ok(counts) = tools.platform.counts(service).await else {
+            return Ok(None);
+        };
+        let last = counts.last_request(left);
+        // The platform's clock says when it read the counters: one round after the change is enough.
+        let is_quiet = last.is_none_or(|last| last <= at.max(counts.at) && last <= at + GRACE);
+        if is_quiet && counts.at >= at {
+            return Ok(last);
+        }
+        if tools.clock.monotonic() >= until {
+            return Err(Error::new(
+                Kind::Unhealthy,
+                "abort-not-verified",
+                format!(
+                    "the traffic was changed, but revision {left} still gets requests after {} s",
+                    QUIET_WITHIN.as_secs()
+                ),
+            )
+            .hint(format!("look again: `squad rollout status {service}`")));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Requests that were on their way when the traffic changed still count as before it.
+const GRACE: jiff::SignedDuration = jiff::SignedDuration::from_millis(250);
+
+/// Reads the traffic again and writes the end of the rollout.
+async fn close(
+    tools: &Tools<'_>,
+    service: &ServiceName,
+    wanted: &Move,
+    command: Command,
+    operation: &str,
+) -> Result<()> {
+    let end = if command == Command::Supersede {
+        Phase::Superseded
+    } else {
+        Phase::Aborted
+    };
+    for _ in 0..ATTEMPTS {
+        let live = tools.platform.observe(service).await?;
+        let Some(state) = State::parse(&live.state).filter(|state| state.id == wanted.state.id)
+        else {
+            return Err(platform::Error::Conflict {
+                winner: live.last_commit,
+            }
+            .into());
+        };
+        if !state.is_live() {
+            return Ok(());
+        }
+        let split = live.split.clone().filter(|split| {
+            split.sole() == Some(safe(wanted)) && state.phase == Phase::Aborting
+        });
+        let Some(split) = split else {
+            return Err(Error::new(
+                Kind::Unhealthy,
+                "abort-not-verified",
+                "the traffic was changed by somebody else right after",
+            ));
+        };
+        let commit = Commit {
+            split,
+            state: state.to(end).encode(),
+            leaves: None,
+            actor: tools.journal.actor().clone(),
+            operation: operation.to_owned(),
+        };
+        match tools.platform.commit(service, &live.token, &commit).await {
+            Ok(_) => {
+                drop(note_end(tools, service, &state, end).await);
+                return Ok(());
+            }
+            Err(platform::Error::Conflict { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Error::new(
+        Kind::Conflict,
+        "conflict",
+        "others changed the traffic meanwhile",
+    ))
+}
+
+async fn note_end(
+    tools: &Tools<'_>,
+    service: &ServiceName,
+    state: &State,
+    end: Phase,
+) -> Result<()> {
+    let after = Move {
+        state: state.to(end),
+        why: Why::Verified,
+    };
+    let Some(mut rollout) = super::read(tools.platform, service).await? else {
+        return Ok(());
+    };
+    rollout.state = state.clone();
+    change::note(tools, &mut rollout, &after, None).await?;
+    Ok(())
+}

@@ -1,0 +1,465 @@
+//! The driver: looks, asks the rules what comes next, carries it out, until the rollout is over.
+//!
+//! It may die at any point: nothing is only in its memory. It may also sleep at any point while another one takes over:
+//! then it finds a higher generation, or a state or an entry that it did not write, and writes nothing.
+
+use std::time::Duration;
+
+use super::change::{self, Carried};
+use super::{Rollout, Tools, brake, objects, read_some};
+use crate::domain::counts;
+use crate::domain::live::Health;
+use crate::domain::name::ServiceName;
+use crate::domain::rollout::log::{self, Look};
+use crate::domain::rollout::{
+    Command, Entry, Move, Next, Phase, Plan, Sight, State, Waiting, What, Why,
+};
+use crate::domain::audit::event::RolloutStep;
+use crate::error::{Error, Kind, Result};
+use crate::ops::audit::{self, ResultWord};
+use crate::ops::{Cancel, live_state};
+use crate::platform;
+
+/// How often the traffic is looked at between two readings of the counters.
+const GLANCE: Duration = Duration::from_secs(1);
+/// The longest that one reading of the counters may take.
+const COUNTS_LIMIT: Duration = Duration::from_secs(10);
+
+/// What is asked of a driver.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// Whose rollout.
+    pub(crate) service: ServiceName,
+    /// What a command needs behind it to mean this environment.
+    pub(crate) flag: String,
+    /// It stays until the end; otherwise it looks once, and may not go beyond what nobody attends.
+    pub(crate) stays: bool,
+    /// A paused rollout is waited for; otherwise the driver leaves it to whoever decides.
+    pub(crate) waits_for_people: bool,
+}
+
+/// Told after each round, for a view.
+pub(crate) type OnRound<'a> = &'a mut (dyn FnMut(&Rollout, &Waiting) + Send);
+
+/// How driving ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Ended {
+    /// The rollout is over.
+    Over(Box<State>, Option<Why>),
+    /// Somebody has to decide.
+    NeedsPerson(Box<State>, Option<Why>),
+    /// One look was asked for, and it is done.
+    Looked(Box<State>),
+    /// The person at the terminal left; the rollout stays as it is.
+    Left(Box<State>),
+}
+
+/// A driver of one rollout.
+struct Driver<'a> {
+    tools: &'a Tools<'a>,
+    options: &'a Options,
+    rollout: Rollout,
+    /// The generation that this driver may write with.
+    generation: u32,
+    /// Monotonic time of the newest look of this process; none before its first.
+    looked: Option<Duration>,
+    /// Monotonic time at which this process last knew that it was the one to write.
+    fresh: Duration,
+}
+
+/// Takes over the live rollout of a service and drives it. `on_round` is told after each round.
+pub(crate) async fn drive(
+    tools: &Tools<'_>,
+    options: &Options,
+    cancel: &Cancel,
+    on_round: OnRound<'_>,
+) -> Result<Ended> {
+    let rollout = read_some(tools.platform, &options.service, &options.flag).await?;
+    if !rollout.state.is_live() {
+        let why = last_why(&rollout);
+        return Ok(Ended::Over(Box::new(rollout.state), why));
+    }
+    let mut driver = Driver {
+        generation: rollout.state.generation,
+        fresh: tools.clock.monotonic(),
+        tools,
+        options,
+        rollout,
+        looked: None,
+    };
+    if !driver.entered_first() {
+        driver.take_over().await?;
+    }
+    driver.run(cancel, on_round).await
+}
+
+/// The newest reason in a rollout's log that says more than that a write is in force.
+pub(crate) fn last_why(rollout: &Rollout) -> Option<Why> {
+    rollout.entries.iter().rev().find_map(|entry| match &entry.what {
+        What::Decision(decision) if decision.why != Why::Verified => Some(decision.why.clone()),
+        _ => None,
+    })
+}
+
+/// Seconds without a word from a driver after which it counts as gone.
+pub(crate) fn lease_seconds(plan: &Plan) -> u64 {
+    plan.interval_seconds * 3 + 5
+}
+
+impl Driver<'_> {
+    /// Whether nobody has driven it yet: a rollout that was just started has no driver to take over from.
+    fn entered_first(&self) -> bool {
+        self.rollout.state.phase == Phase::Planned && self.rollout.entries.is_empty()
+    }
+
+    /// Makes this process the driver: one write with the next generation and nothing else changed.
+    async fn take_over(&mut self) -> Result<()> {
+        for _ in 0..20 {
+            let state = State {
+                generation: self.rollout.state.generation.saturating_add(1),
+                ..self.rollout.state.clone()
+            };
+            let intent = change::intent(&self.rollout, RolloutStep::TakeOver, &state, None);
+            // It changes no traffic, and whoever drives must be able to brake: it does not wait for the log.
+            let operation = self
+                .tools
+                .journal
+                .begin_brake(self.tools.clock, intent)
+                .await?;
+            let id = operation.id().to_owned();
+            let split = self
+                .rollout
+                .live
+                .split
+                .clone()
+                .unwrap_or_else(|| self.rollout.plan.split(&self.rollout.state));
+            let to = Move {
+                state,
+                why: Why::Verified,
+            };
+            let done = change::commit(self.tools, &mut self.rollout, &to, split, Some(&id)).await;
+            let outcome = audit::Outcome {
+                result: if matches!(done, Ok(true)) {
+                    ResultWord::Succeeded
+                } else {
+                    ResultWord::Failed
+                },
+                after: change::described(&self.rollout.plan, &self.rollout.state),
+                message: None,
+                error_id: None,
+            };
+            self.tools
+                .journal
+                .finish(self.tools.clock, operation, outcome)
+                .await?;
+            if done? {
+                self.generation = self.rollout.state.generation;
+                self.fresh = self.tools.clock.monotonic();
+                return Ok(());
+            }
+            self.read_again().await?;
+            if !self.rollout.state.is_live() {
+                return Ok(());
+            }
+        }
+        Err(Error::new(
+            Kind::Conflict,
+            "conflict",
+            format!("others drive the rollout of `{}`", self.options.service),
+        ))
+    }
+
+    async fn read_again(&mut self) -> Result<()> {
+        self.rollout = read_some(
+            self.tools.platform,
+            &self.options.service,
+            &self.options.flag,
+        )
+        .await?;
+        Ok(())
+    }
+
+    async fn run(&mut self, cancel: &Cancel, on_round: OnRound<'_>) -> Result<Ended> {
+        let mut silent_since = None;
+        loop {
+            let waiting = match self.round().await {
+                Ok(Round::Ended(ended)) => return Ok(ended),
+                Ok(Round::Moved) => {
+                    on_round(&self.rollout, &Waiting::Traffic);
+                    continue;
+                }
+                Ok(Round::Waits(waiting)) => {
+                    silent_since = None;
+                    waiting
+                }
+                // A platform that does not answer for a while is no verdict and no end.
+                Err(error) if error.id == "local-unreachable" || error.retryable && error.kind != Kind::Conflict => {
+                    let now = self.tools.clock.monotonic();
+                    let since = *silent_since.get_or_insert(now);
+                    if now.saturating_sub(since) > Duration::from_secs(self.rollout.plan.max_hold_seconds) {
+                        return Err(error);
+                    }
+                    Waiting::Traffic
+                }
+                Err(error) => return Err(error),
+            };
+            on_round(&self.rollout, &waiting);
+            if let Some(ended) = self.leaves(&waiting) {
+                return Ok(ended);
+            }
+            let interval = Duration::from_secs(self.rollout.plan.interval_seconds);
+            tokio::select! {
+                () = tokio::time::sleep(interval.min(GLANCE)) => {}
+                () = cancel.cancelled() => return Ok(Ended::Left(Box::new(self.rollout.state.clone()))),
+            }
+        }
+    }
+
+    /// Whether this driver does not wait for what is waited for.
+    fn leaves(&self, waiting: &Waiting) -> Option<Ended> {
+        let state = || Box::new(self.rollout.state.clone());
+        match waiting {
+            Waiting::Person if !self.options.waits_for_people => {
+                Some(Ended::NeedsPerson(state(), last_why(&self.rollout)))
+            }
+            _ if !self.options.stays => Some(Ended::Looked(state())),
+            _ => None,
+        }
+    }
+
+    async fn round(&mut self) -> Result<Round> {
+        self.check_turn().await?;
+        if !self.rollout.state.is_live() {
+            let why = last_why(&self.rollout);
+            return Ok(Round::Ended(Ended::Over(
+                Box::new(self.rollout.state.clone()),
+                why,
+            )));
+        }
+        if self.is_time_to_look() && !self.look().await? {
+            self.read_again().await?;
+            return Ok(Round::Moved);
+        }
+        let evidence = self.rollout.replay.evidence();
+        let sight = Sight {
+            state: &self.rollout.state,
+            is_as_wanted: self.rollout.is_as_wanted(),
+            canary: self
+                .rollout
+                .live
+                .revision(self.rollout.plan.canary)
+                .map_or(Health::Failed, |revision| revision.health),
+            evidence: &evidence,
+            is_attended: self.options.stays,
+        };
+        match crate::domain::rollout::machine::next(&self.rollout.plan, &sight) {
+            Next::End => Ok(Round::Moved),
+            Next::Wait(waiting) => Ok(Round::Waits(waiting)),
+            Next::Move(to) if matches!(to.state.phase, Phase::Aborting | Phase::Aborted) => {
+                self.abort(*to).await
+            }
+            Next::Move(to) => self.carry_out(&to).await,
+        }
+    }
+
+    /// Reads the traffic, and makes sure that this process is still the one that writes.
+    async fn check_turn(&mut self) -> Result<()> {
+        let now = self.tools.clock.monotonic();
+        let lease = Duration::from_secs(lease_seconds(&self.rollout.plan));
+        let slept = now.saturating_sub(self.fresh) > lease;
+        let live = self.tools.platform.observe(&self.options.service).await?;
+        let state = State::parse(&live.state).filter(|state| state.id == self.rollout.state.id);
+        let Some(state) = state else {
+            return Err(Error::from(platform::Error::Conflict {
+                winner: live.last_commit.clone(),
+            })
+            .live(live_state(&self.options.service, Some(&live))));
+        };
+        // An abort by hand has the next generation and ends the rollout: that is for everybody to see to its end.
+        let is_ending = matches!(state.phase, Phase::Aborting) || state.phase.is_terminal();
+        if state.generation > self.generation && !is_ending {
+            return Err(self.taken_over(&live));
+        }
+        if state != self.rollout.state {
+            self.read_again().await?;
+        } else {
+            self.rollout.live = live;
+        }
+        if slept && state.is_live() && !is_ending {
+            // The lease is over: nothing is written with the old generation any more.
+            self.read_again().await?;
+            if self.rollout.state.generation > self.generation {
+                return Err(self.taken_over(&self.rollout.live));
+            }
+            self.take_over().await?;
+        }
+        self.fresh = self.tools.clock.monotonic();
+        Ok(())
+    }
+
+    fn taken_over(&self, live: &crate::domain::live::Live) -> Error {
+        let who = live.last_commit.as_ref().map_or_else(
+            || "somebody else".to_owned(),
+            |commit| commit.actor.to_string(),
+        );
+        Error::new(
+            Kind::Conflict,
+            "rollout-taken-over",
+            format!(
+                "the rollout of `{}` is driven by {who} now; this process has stopped",
+                self.options.service
+            ),
+        )
+        .live(live_state(&self.options.service, Some(live)))
+        .hint(format!(
+            "follow it: `squad rollout status {}{} --watch`",
+            self.options.service, self.options.flag
+        ))
+    }
+
+    fn is_time_to_look(&self) -> bool {
+        let Some(looked) = self.looked else {
+            return true;
+        };
+        let since = self.tools.clock.monotonic().saturating_sub(looked);
+        since >= Duration::from_secs(self.rollout.plan.interval_seconds)
+    }
+
+    /// Reads the counters and notes what they say; false when another process wrote first.
+    async fn look(&mut self) -> Result<bool> {
+        // A decision that was noted and never came into force is carried out first, on the evidence that it was made on.
+        if self.looked.is_none() && self.rollout.replay.has_open() {
+            self.looked = Some(self.tools.clock.monotonic());
+            return Ok(true);
+        }
+        let counts = tokio::time::timeout(
+            COUNTS_LIMIT,
+            self.tools.platform.counts(&self.options.service),
+        )
+        .await;
+        let now = self.tools.clock.monotonic();
+        let monotonic = self
+            .looked
+            .map(|looked| now.saturating_sub(looked).as_secs_f64());
+        let look = match counts {
+            Ok(Ok(counts)) => self.reading(counts, monotonic),
+            Ok(Err(error)) => missing(monotonic, error.to_string()),
+            Err(_) => missing(monotonic, format!("no answer within {} s", COUNTS_LIMIT.as_secs())),
+        };
+        let entry = Entry {
+            sequence: self.rollout.replay.next_sequence(),
+            at: self.tools.clock.now(),
+            generation: self.generation,
+            actor: self.tools.journal.actor().clone(),
+            what: What::Look(Box::new(look)),
+        };
+        self.looked = Some(now);
+        change::append(self.tools, &mut self.rollout, entry).await
+    }
+
+    fn reading(&self, counts: counts::Counts, monotonic: Option<f64>) -> Look {
+        let plan = &self.rollout.plan;
+        let counts = counts.only(&[plan.stable, plan.canary]);
+        let Some(before) = self.rollout.replay.last_counts() else {
+            return Look {
+                seconds: 0.0,
+                units: Vec::new(),
+                reset: false,
+                warmup: false,
+                missing: None,
+                counts: Some(counts),
+            };
+        };
+        let since = counts::since(before, &counts);
+        // This process's own clock where it made both readings; else the platform's, which may have jumped.
+        let apart = counts.at.duration_since(before.at).as_secs_f64().max(0.0);
+        Look {
+            seconds: monotonic.unwrap_or(apart),
+            units: log::intervals(plan, &since.deltas),
+            reset: since.reset,
+            warmup: self.rollout.replay.is_warming_up(),
+            missing: None,
+            counts: Some(counts),
+        }
+    }
+
+    async fn carry_out(&mut self, to: &Move) -> Result<Round> {
+        match change::carry_out(self.tools, &mut self.rollout, to, None).await? {
+            Carried::Done => {
+                self.tell(to);
+                Ok(Round::Moved)
+            }
+            Carried::Overtaken => {
+                self.read_again().await?;
+                Ok(Round::Moved)
+            }
+            Carried::Unrecorded(error) => {
+                self.tools.reporter.report(crate::ops::Event::Going {
+                    what: "waiting",
+                    detail: format!("nothing goes forward while it cannot be recorded: {}", error.message),
+                });
+                Ok(Round::Waits(Waiting::Evidence))
+            }
+        }
+    }
+
+    fn tell(&self, to: &Move) {
+        let plan = &self.rollout.plan;
+        let detail = match to.state.phase {
+            Phase::Shifting => super::words::weights(plan, &to.state),
+            Phase::Promoting => format!("all requests go to revision {}", plan.canary),
+            Phase::Finalising => format!("watching revision {} for {} s", plan.canary, plan.watch_seconds),
+            Phase::Paused | Phase::Drifted | Phase::Succeeded => super::words::why(plan, &to.why),
+            _ => return,
+        };
+        self.tools.reporter.report(crate::ops::Event::Done {
+            what: to.state.phase.as_str(),
+            detail,
+            milliseconds: 0,
+        });
+    }
+
+    async fn abort(&mut self, to: Move) -> Result<Round> {
+        let why = match to.why {
+            Why::Verified | Why::Drifted => None,
+            why => Some(why),
+        };
+        if let Some(why) = &why {
+            self.tools.reporter.report(crate::ops::Event::Failed {
+                what: "judged",
+                detail: super::words::why(&self.rollout.plan, why),
+            });
+        }
+        brake::abort(self.tools, &self.options.service, Command::Abort, why, None).await?;
+        self.read_again().await?;
+        Ok(Round::Moved)
+    }
+}
+
+enum Round {
+    Moved,
+    Waits(Waiting),
+    Ended(Ended),
+}
+
+fn missing(monotonic: Option<f64>, why: String) -> Look {
+    Look {
+        seconds: monotonic.unwrap_or(0.0),
+        counts: None,
+        units: Vec::new(),
+        reset: false,
+        warmup: false,
+        missing: Some(why),
+    }
+}
+
+/// Reads the entries of a rollout that came after what is known; for a view that follows.
+pub(crate) async fn catch_up(tools: &Tools<'_>, rollout: &mut Rollout) -> Result<()> {
+    let from = rollout.replay.next_sequence();
+    let new = objects::entries(tools.platform, &rollout.plan.service, &rollout.state.id, from).await?;
+    for entry in new {
+        rollout.replay.push(&entry);
+        rollout.entries.push(entry);
+    }
+    Ok(())
+}

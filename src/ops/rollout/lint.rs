@@ -1,0 +1,215 @@
+//! What can be judged at all: runs each question of the judge on stable's history, and says what each step will take.
+
+use std::time::Duration;
+
+use crate::domain::analysis::{self, Forecast, Tally};
+use crate::domain::counts::MinuteCounts;
+use crate::domain::live::Live;
+use crate::domain::name::ServiceName;
+use crate::domain::release::RevisionNumber;
+use crate::domain::rollout::log::belongs;
+use crate::domain::rollout::plan::Known;
+use crate::domain::rollout::{Plan, Unit};
+use crate::domain::service::Route;
+use crate::error::{Error, Kind, Result};
+use crate::platform::Platform;
+
+/// How far back stable's history is asked for.
+pub(crate) const BACK: Duration = Duration::from_hours(2);
+
+/// What stable's history says.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct History {
+    minutes: Vec<MinuteCounts>,
+    stable: RevisionNumber,
+}
+
+impl History {
+    /// Reads it.
+    pub(crate) async fn read(
+        platform: &dyn Platform,
+        service: &ServiceName,
+        stable: RevisionNumber,
+    ) -> Result<Self> {
+        Ok(Self {
+            minutes: platform.history(service, BACK).await?,
+            stable,
+        })
+    }
+
+    /// The requests of some rows, minute by minute; `is_rest` adds what matches no row.
+    fn tallies(&self, routes: &[Route], is_rest: bool) -> Vec<Tally> {
+        let unit = Unit {
+            name: String::new(),
+            routes: routes.to_vec(),
+            is_rest,
+            steps: Vec::new(),
+            design_effect: 1.0,
+            requests_per_second: 0.0,
+            bad_share: 0.0,
+        };
+        self.minutes
+            .iter()
+            .map(|minute| {
+                let mut sum = Tally::default();
+                for series in &minute.series {
+                    let counts = series.revision == self.stable && !series.forced;
+                    if counts && belongs(&unit, &series.route, &[]) {
+                        sum.requests += series.requests;
+                        sum.bad += series.bad;
+                    }
+                }
+                sum
+            })
+            .collect()
+    }
+
+    /// What is known of some rows; none where there was no request.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts of requests, far below 2^52"
+    )]
+    pub(crate) fn known(&self, routes: &[Route], is_rest: bool) -> Option<Known> {
+        let tallies = self.tallies(routes, is_rest);
+        let requests: u64 = tallies.iter().map(|one| one.requests).sum();
+        let bad: u64 = tallies.iter().map(|one| one.bad).sum();
+        if requests == 0 {
+            return None;
+        }
+        let first = tallies.iter().position(|one| one.requests > 0)?;
+        let minutes = self.minutes.get(first..)?;
+        let seconds: f64 = minutes.iter().map(|minute| minute.seconds).sum();
+        Some(Known {
+            requests_per_second: requests as f64 / seconds.max(1.0),
+            bad_share: bad as f64 / requests as f64,
+            design_effect: analysis::design_effect(tallies.get(first..)?),
+        })
+    }
+}
+
+/// One step of one unit, told before the start.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct StepForecast {
+    /// Percent.
+    pub(crate) weight: u8,
+    /// Seconds to hold at least.
+    pub(crate) hold_seconds: u64,
+    /// What the judge will need.
+    pub(crate) forecast: Forecast,
+    /// It will most likely take longer than a step may.
+    pub(crate) is_too_long: bool,
+}
+
+/// What is told of one unit.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct UnitForecast {
+    /// Its name.
+    pub(crate) name: String,
+    /// In order.
+    pub(crate) steps: Vec<StepForecast>,
+    /// Weights that would do at this traffic, where the present ones take too long.
+    pub(crate) proposal: Option<Vec<u8>>,
+}
+
+/// What each step will take at the present traffic.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a number of seconds, far below 2^52"
+)]
+pub(crate) fn forecasts(plan: &Plan) -> Vec<UnitForecast> {
+    plan.units
+        .iter()
+        .filter(|unit| !unit.steps.is_empty())
+        .map(|unit| {
+            let settings = plan.settings(unit);
+            let steps: Vec<_> = (1..)
+                .zip(&unit.steps)
+                .map(|(position, step)| {
+                    let forecast = analysis::forecast(
+                        &settings,
+                        unit.requests_per_second,
+                        unit.bad_share,
+                        step.weight,
+                        unit.next_weight(position),
+                    );
+                    let longest = plan.max_hold_seconds as f64;
+                    StepForecast {
+                        weight: step.weight,
+                        hold_seconds: step.hold_seconds,
+                        is_too_long: forecast
+                            .expected_seconds
+                            .is_none_or(|seconds| seconds > longest),
+                        forecast,
+                    }
+                })
+                .collect();
+            let weights: Vec<u8> = unit.steps.iter().map(|step| step.weight).collect();
+            let proposal = steps
+                .iter()
+                .any(|step| step.is_too_long)
+                .then(|| {
+                    analysis::propose_steps(
+                        unit.requests_per_second,
+                        unit.bad_share,
+                        &settings,
+                        plan.max_hold_seconds,
+                    )
+                })
+                .filter(|proposal| !proposal.is_empty() && *proposal != weights);
+            UnitForecast {
+                name: unit.name.clone(),
+                steps,
+                proposal,
+            }
+        })
+        .collect()
+}
+
+/// Refuses a plan with a unit that has no history: its question returns nothing, so that nothing could ever be told.
+pub(crate) fn check(asked: &str, plan: &Plan, live: &Live, flag: &str) -> Result<()> {
+    let silent: Vec<&Unit> = plan
+        .units
+        .iter()
+        .filter(|unit| !unit.is_rest && unit.requests_per_second <= 0.0)
+        .collect();
+    let hours = BACK.as_secs() / 3600;
+    if silent.is_empty() && plan.has_steps() {
+        return Ok(());
+    }
+    let mut error = Error::new(
+        Kind::Refused,
+        "no-history",
+        if silent.is_empty() {
+            format!(
+                "{asked}: revision {} had no request in the last {hours} hours, so there is nothing to compare with",
+                plan.stable
+            )
+        } else {
+            format!(
+                "{asked}: {} of {} routes had no request on revision {} in the last {hours} hours, so nothing could be told about them",
+                silent.len(),
+                plan.units.len() - 1,
+                plan.stable
+            )
+        },
+    );
+    for unit in &silent {
+        error = error.detail(format!("{}  {}", unit.name, unit.spoken()));
+    }
+    let service = &plan.service;
+    let others = plan
+        .units
+        .iter()
+        .find(|unit| !unit.is_rest && unit.requests_per_second > 0.0);
+    if let Some(unit) = others {
+        error = error.hint(format!(
+            "move only what has traffic: `squad rollout start {service}{flag} --route '{}=5,25,50'`",
+            unit.spoken()
+        ));
+    }
+    Err(error
+        .hint(format!(
+            "or send it requests first; or all at once: `squad deploy {service}{flag} --all-at-once --reason \"…\"`"
+        ))
+        .live(crate::ops::live_state(service, Some(live))))
+}

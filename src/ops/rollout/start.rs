@@ -1,0 +1,319 @@
+//! Starting a rollout: plan (observe, history, rules), then apply (keep the plan, record, commit).
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::lint::{self, History, UnitForecast};
+use super::{Tools, change, objects};
+use crate::domain::audit::event::RolloutStep;
+use crate::domain::live::{Live, Revision};
+use crate::domain::name::ServiceName;
+use crate::domain::release::{Actor, RevisionNumber};
+use crate::domain::rollout::plan::{Given, Wish, plan as make};
+use crate::domain::rollout::plan::Mistake;
+use crate::domain::rollout::{Command, Plan, State};
+use crate::domain::service::{Kind as ServiceKind, Service};
+use crate::domain::traffic::Split;
+use crate::error::{Error, Kind, Result};
+use crate::ops::audit::{self, Intent, ResultWord};
+use crate::ops::live_state;
+use crate::platform::{self, Commit, Platform};
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// Whose traffic.
+    pub(crate) service: ServiceName,
+    /// What a command needs behind it to mean this environment.
+    pub(crate) flag: String,
+    /// What to roll out; none = the newest revision that is not live and was not left.
+    pub(crate) revision: Option<RevisionNumber>,
+    /// Steps and routes.
+    pub(crate) wish: Wish,
+    /// A live rollout is aborted first.
+    pub(crate) supersede: bool,
+    /// Why.
+    pub(crate) reason: Option<String>,
+}
+
+/// A plan, and what it was made from.
+#[derive(Debug, Clone)]
+pub(crate) struct Planned {
+    /// What is live now.
+    pub(crate) live: Live,
+    /// The plan.
+    pub(crate) plan: Plan,
+    /// What each step will take.
+    pub(crate) forecasts: Vec<UnitForecast>,
+    /// A live rollout that is aborted first.
+    pub(crate) supersedes: Option<State>,
+}
+
+/// Observes and decides; changes nothing.
+pub(crate) async fn plan(
+    platform: &dyn Platform,
+    options: &Options,
+    actor: Actor,
+    now: Timestamp,
+) -> Result<Planned> {
+    let name = &options.service;
+    let asked = format!("cannot start a rollout of `{name}`");
+    let live = platform
+        .observe(name)
+        .await
+        .map_err(|error| Error::from(error).context(&asked))?;
+    let supersedes = State::live(&live.state);
+    if !options.supersede {
+        super::refuse_live(&asked, name, &live, &options.flag).map_err(|error| {
+            error.hint(format!(
+                "or take its place: `squad rollout start {name}{} --supersede`",
+                options.flag
+            ))
+        })?;
+    }
+    let (stable, canary) = pair(&asked, &live, options, supersedes.as_ref())?;
+    let history = History::read(platform, name, stable.number).await?;
+    let (Some(before), Some(after)) = (stable.service.as_deref(), canary.service.as_deref()) else {
+        return Err(Error::internal("a revision without its configuration"));
+    };
+    check_kind(&asked, platform, after, options, &live)?;
+    let given = Given {
+        id: ulid::Ulid::generate().to_string(),
+        stable: (stable.number, before),
+        canary: (canary.number, after),
+        base: Split::all(&before.routes, stable.number),
+        actor,
+        at: now,
+        reason: options.reason.clone(),
+    };
+    let plan = make(&given, &options.wish, |routes, is_rest| {
+        history.known(routes, is_rest)
+    })
+    .map_err(|mistakes| wrong(&asked, &mistakes))?;
+    lint::check(&asked, &plan, &live, &options.flag)?;
+    Ok(Planned {
+        forecasts: lint::forecasts(&plan),
+        plan,
+        live,
+        supersedes,
+    })
+}
+
+/// A platform without weights for each route takes none; what takes no requests cannot be rolled out gradually.
+fn check_kind(
+    asked: &str,
+    platform: &dyn Platform,
+    service: &Service,
+    options: &Options,
+    live: &Live,
+) -> Result<()> {
+    let name = &options.service;
+    if service.kind == ServiceKind::Worker {
+        return Err(Error::new(
+            Kind::Refused,
+            "rollout-unsupported",
+            format!("{asked}: a worker takes no requests, so there is nothing to split"),
+        )
+        .hint(format!("deploy it: `squad deploy {name}{}`", options.flag))
+        .live(live_state(name, Some(live))));
+    }
+    if !options.wish.routes.is_empty() && !platform.capabilities().routes {
+        return Err(Error::new(
+            Kind::Refused,
+            "rollout-unsupported",
+            format!("{asked}: this platform has one weight for all requests, so `--route` cannot be kept"),
+        )
+        .hint("leave `--route` out: the whole service moves together")
+        .live(live_state(name, Some(live))));
+    }
+    Ok(())
+}
+
+/// What serves and what is rolled out.
+fn pair<'a>(
+    asked: &str,
+    live: &'a Live,
+    options: &Options,
+    supersedes: Option<&State>,
+) -> Result<(&'a Revision, &'a Revision)> {
+    let name = &options.service;
+    let refused = |id, why: String| {
+        Error::new(Kind::Refused, id, format!("{asked}: {why}")).live(live_state(name, Some(live)))
+    };
+    let stable = match supersedes {
+        Some(state) => live.revision(state.stable),
+        None => live.sole(),
+    };
+    let Some(stable) = stable else {
+        return Err(refused(
+            "nothing-live",
+            if live.split.is_some() {
+                "several revisions share the traffic, and no rollout of squad says why".to_owned()
+            } else {
+                "nothing is live yet, so there is nothing to compare with".to_owned()
+            },
+        )
+        .hint(format!("deploy it first: `squad deploy {name}{}`", options.flag)));
+    };
+    let others = || {
+        live.revisions
+            .iter()
+            .rev()
+            .filter(|one| one.number != stable.number)
+    };
+    let canary = match options.revision {
+        Some(number) if number == stable.number => {
+            return Err(refused(
+                "rollout-same-revision",
+                format!("revision {number} serves all traffic already"),
+            ));
+        }
+        Some(number) => others().find(|one| one.number == number).ok_or_else(|| {
+            let mut error = Error::new(
+                Kind::Usage,
+                "no-such-revision",
+                format!("{asked}: there is no revision {number}"),
+            );
+            for one in others().take(5) {
+                error = error.detail(format!("{}", one.number));
+            }
+            error
+        })?,
+        None => others()
+            .find(|one| one.number > stable.number && !one.left)
+            .ok_or_else(|| {
+                refused(
+                    "rollout-no-canary",
+                    format!("there is no newer revision than {}, which serves", stable.number),
+                )
+                .hint(format!(
+                    "publish one and start in one go: `squad deploy {name}{} --canary`",
+                    options.flag
+                ))
+            })?,
+    };
+    Ok((stable, canary))
+}
+
+fn wrong(asked: &str, mistakes: &[Mistake]) -> Error {
+    let count = mistakes.len();
+    let verb = if count == 1 { "is" } else { "are" };
+    let noun = if count == 1 { "thing" } else { "things" };
+    let mut error = Error::new(
+        Kind::Usage,
+        "rollout-plan",
+        format!("{asked}: {count} {noun} of the plan {verb} wrong"),
+    );
+    for mistake in mistakes {
+        error = error.detail(mistake.to_string());
+    }
+    error
+}
+
+/// Starts what was planned: on return the rollout is live, and whoever drives it goes on.
+pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, planned: &Planned) -> Result<State> {
+    let name = &options.service;
+    let asked = format!("cannot start a rollout of `{name}`");
+    let fail = |error: Error| {
+        error
+            .context(&asked)
+            .live(live_state(name, Some(&planned.live)))
+    };
+    let mut token = planned.live.token.clone();
+    if let Some(state) = &planned.supersedes {
+        let why = Some(format!("superseded by {}", planned.plan.id));
+        super::brake::abort(tools, name, Command::Supersede, None, why).await?;
+        let live = tools.platform.observe(name).await?;
+        // Aborted to nothing on the canary, by us: then the plan still fits.
+        if live.sole().map(|one| one.number) != Some(state.stable) {
+            return Err(fail(
+                platform::Error::Conflict {
+                    winner: live.last_commit,
+                }
+                .into(),
+            ));
+        }
+        token = live.token;
+    }
+    let plan = &planned.plan;
+    let (bytes, digest) = objects::plan_bytes(plan)?;
+    let state = State::planned(
+        plan.id.clone(),
+        plan.units.len(),
+        plan.stable,
+        plan.canary,
+        digest,
+    );
+    let text = state.encode();
+    if text.len() > crate::domain::rollout::state::LONGEST {
+        return Err(Error::internal("the state of a rollout is too long"));
+    }
+    let canary = planned.live.revision(plan.canary);
+    let intent = Intent {
+        kind: audit::Kind::Rollout(RolloutStep::Start),
+        service: name.clone(),
+        reason: options.reason.clone(),
+        before: crate::ops::deploy::described(&planned.live),
+        after: change::described(plan, &state),
+        provenance: canary.map(|revision| revision.provenance.clone()),
+        digest: canary.map(|revision| revision.digest.clone()),
+    };
+    let operation = tools
+        .journal
+        .begin(tools.clock, intent)
+        .await
+        .map_err(fail)?;
+    let commit = Commit {
+        split: plan.base.clone(),
+        state: text,
+        leaves: None,
+        actor: tools.journal.actor().clone(),
+        operation: operation.id().to_owned(),
+    };
+    let result = async {
+        objects::create_plan(tools.platform, plan, &bytes).await?;
+        commit_start(tools, planned, token, &commit).await
+    }
+    .await;
+    let outcome = audit::Outcome {
+        result: match &result {
+            Ok(()) => ResultWord::Succeeded,
+            Err(_) => ResultWord::Failed,
+        },
+        after: match &result {
+            Ok(()) => change::described(plan, &state),
+            Err(_) => Value::Null,
+        },
+        message: result.as_ref().err().map(|error| error.message.clone()),
+        error_id: result.as_ref().err().map(|error| error.id.to_owned()),
+    };
+    tools
+        .journal
+        .finish(tools.clock, operation, outcome)
+        .await?;
+    result.map_err(fail)?;
+    Ok(state)
+}
+
+/// Commits; a publish that moved the token meanwhile does not matter, another change of the traffic does.
+async fn commit_start(
+    tools: &Tools<'_>,
+    planned: &Planned,
+    mut token: crate::domain::live::Token,
+    commit: &Commit,
+) -> Result<()> {
+    let name = &planned.plan.service;
+    loop {
+        let error = match tools.platform.commit(name, &token, commit).await {
+            Ok(_) => return Ok(()),
+            Err(error @ platform::Error::Conflict { .. }) => error,
+            Err(error) => return Err(error.into()),
+        };
+        let live = tools.platform.observe(name).await?;
+        let same = planned.supersedes.is_none() && live.last_commit == planned.live.last_commit;
+        if !same || live.token == token {
+            return Err(error.into());
+        }
+        token = live.token;
+    }
+}
