@@ -1,0 +1,236 @@
+//! What a plan will take, told before the start.
+
+use serde::{Deserialize, Serialize};
+
+use super::bound::goal;
+use super::evidence::{BETS, DIFFERENCE_BETS, MULTIPLES};
+use super::{Settings, delta, log_sum_exp, minimum_requests, real, whole};
+
+/// How long a step may stay inconclusive before it pauses, where nothing else is said: half a day.
+pub(crate) const DEFAULT_MAX_HOLD_SECONDS: f64 = 12.0 * 3600.0;
+
+/// The ladders that are proposed, the gentlest first.
+const LADDERS: [&[u8]; 5] = [&[5, 25, 50], &[10, 25, 50], &[10, 50], &[25, 50], &[50]];
+
+/// A plan is comfortable when it is expected to be done in this part of the time that one step may take.
+const COMFORT: f64 = 3.0;
+
+/// Above this many requests nothing is told.
+const MAX_REQUESTS: f64 = 1e12;
+
+/// One step of a plan: its weight and how long it is held at least.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Step {
+    /// Percent, 1–99.
+    pub(crate) weight: u8,
+    /// Seconds.
+    pub(crate) hold: f64,
+}
+
+/// What a step will take.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Forecast {
+    /// The largest added bad share, 0–1, that it may overlook.
+    pub(crate) delta: f64,
+    /// Requests of the canary without which it does not pass; the design effect is in it.
+    pub(crate) minimum_requests: u64,
+    /// Seconds until a typical healthy canary passes, the hold included; nothing when it never would.
+    pub(crate) expected_seconds: Option<f64>,
+    /// Seconds until nineteen of twenty healthy canaries have passed.
+    pub(crate) late_seconds: Option<f64>,
+    /// Added bad requests before the judge fails a canary that is worse by 2 Δ or more, for the worst such canary.
+    pub(crate) harmed_before_detection: f64,
+}
+
+/// The forecast of one step on its own: `requests_per_second` of the route, `base_bad_share` of stable (0–1), the
+/// weights of this step and of the next one (100 for the last).
+pub(crate) fn forecast(
+    settings: &Settings,
+    requests_per_second: f64,
+    base_bad_share: f64,
+    weight: u8,
+    next_weight: u8,
+) -> Forecast {
+    let mut path = Path::new(settings, requests_per_second, base_bad_share);
+    path.step(Step { weight, hold: 0.0 }, next_weight)
+}
+
+/// The forecasts of all steps of a plan, in which counts carry over.
+pub(crate) fn forecast_steps(
+    settings: &Settings,
+    requests_per_second: f64,
+    base_bad_share: f64,
+    steps: &[Step],
+) -> Vec<Forecast> {
+    let mut path = Path::new(settings, requests_per_second, base_bad_share);
+    let next = steps.iter().skip(1).map(|step| step.weight).chain([100]);
+    steps
+        .iter()
+        .zip(next)
+        .map(|(step, next)| path.step(*step, next))
+        .collect()
+}
+
+/// The weights to propose for a route's traffic: the gentlest ladder that a healthy canary is expected to climb in a third of
+/// `max_hold` seconds, else the quickest one of which no step pauses. Empty when there is none: the traffic is too
+/// small to be split, and smoke checks, a watch and an instant undo serve better.
+pub(crate) fn propose_steps(
+    settings: &Settings,
+    requests_per_second: f64,
+    base_bad_share: f64,
+    max_hold: f64,
+) -> Vec<u8> {
+    let total = |ladder: &[u8]| {
+        let steps: Vec<Step> = ladder
+            .iter()
+            .map(|weight| Step {
+                weight: *weight,
+                hold: 300.0,
+            })
+            .collect();
+        forecast_steps(settings, requests_per_second, base_bad_share, &steps)
+            .iter()
+            .try_fold(0.0, |sum, step| {
+                (step.late_seconds? <= max_hold).then_some(sum + step.expected_seconds?)
+            })
+    };
+    let possible: Vec<(&[u8], f64)> = LADDERS
+        .iter()
+        .filter_map(|ladder| Some((*ladder, total(ladder)?)))
+        .collect();
+    possible
+        .iter()
+        .find(|(_, seconds)| *seconds <= max_hold / COMFORT)
+        .or_else(|| {
+            possible
+                .iter()
+                .min_by(|(_, one), (_, other)| one.total_cmp(other))
+        })
+        .map(|(ladder, _)| ladder.to_vec())
+        .unwrap_or_default()
+}
+
+/// The expected evidence about a healthy canary along a plan.
+struct Path {
+    settings: Settings,
+    requests_per_second: f64,
+    base: f64,
+    /// Requests of the canary so far, expected and of an unlucky one.
+    carried: f64,
+    /// Σ stable bad · ln(1 + bet·q), as the judge has it.
+    bets: [f64; BETS.len()],
+}
+
+impl Path {
+    fn new(settings: &Settings, requests_per_second: f64, base: f64) -> Self {
+        let number = |value: f64, most: f64| {
+            if value.is_nan() {
+                0.0
+            } else {
+                value.clamp(0.0, most)
+            }
+        };
+        Self {
+            settings: settings.sane(),
+            requests_per_second: number(requests_per_second, 1e9),
+            base: number(base, 1.0),
+            carried: 0.0,
+            bets: [0.0; BETS.len()],
+        }
+    }
+
+    fn step(&mut self, step: Step, next_weight: u8) -> Forecast {
+        let weight = f64::from(step.weight.clamp(1, 99)) / 100.0;
+        let q = weight / (1.0 - weight);
+        let delta = delta(self.settings.harm, next_weight);
+        let need = real(minimum_requests(delta)) * self.settings.design_effect;
+        let rate = self.requests_per_second * weight;
+        let hold = if step.hold.is_nan() {
+            0.0
+        } else {
+            step.hold.max(0.0)
+        };
+        let seconds = |late: f64| {
+            let requests = self.until_pass(q, delta, need, late)?;
+            (rate > 0.0).then(|| ((requests - self.carried).max(0.0) / rate).max(hold))
+        };
+        let (expected_seconds, late_seconds) = (seconds(0.0), seconds(1.645));
+        let harmed_before_detection = self.harmed(q, delta);
+        let more = expected_seconds.unwrap_or(hold) * rate;
+        self.carried += more;
+        for (sum, bet) in self.bets.iter_mut().zip(BETS) {
+            *sum += more * self.base / q * (bet * q).ln_1p();
+        }
+        Forecast {
+            delta,
+            minimum_requests: whole(need.ceil()),
+            expected_seconds,
+            late_seconds,
+            harmed_before_detection,
+        }
+    }
+
+    /// How many requests of the canary, earlier ones included, make the bounds narrow enough, when it has `late` standard
+    /// deviations more bad events than expected.
+    fn until_pass(&self, q: f64, delta: f64, need: f64, late: f64) -> Option<f64> {
+        let effect = self.settings.design_effect;
+        let told = |requests: f64| {
+            let mean = requests * self.base;
+            let bad = mean + late * (mean * effect).sqrt();
+            let sums = || {
+                let more = (requests - self.carried).max(0.0) * self.base / q;
+                BETS.iter()
+                    .zip(&self.bets)
+                    .map(move |(bet, sum)| (bet, sum + more * (bet * q).ln_1p()))
+            };
+            let difference = sums()
+                .take(DIFFERENCE_BETS)
+                .map(|(bet, sum)| (bad * (-bet).ln_1p() + sum + bet * delta * requests) / effect);
+            let tolerance = self.settings.tolerance;
+            let ratio = sums()
+                .filter(|(bet, _)| **bet < tolerance)
+                .map(|(bet, sum)| (bad * (-bet / tolerance).ln_1p() + sum) / effect);
+            log_sum_exp(difference) >= goal(DIFFERENCE_BETS)
+                || log_sum_exp(ratio) >= goal(BETS.len())
+        };
+        let (mut low, mut high) = (need.min(MAX_REQUESTS), MAX_REQUESTS);
+        if told(low) {
+            return Some(low);
+        }
+        if !told(high) {
+            return None;
+        }
+        while high - low > 1.0 && high / low > 1.001 {
+            let middle = (low * high).sqrt();
+            if told(middle) {
+                high = middle;
+            } else {
+                low = middle;
+            }
+        }
+        Some(high)
+    }
+
+    /// The added bad requests of the worst canary among those that add at least 2 Δ and are beyond the tolerance.
+    fn harmed(&self, q: f64, delta: f64) -> f64 {
+        let added = [2.0 * delta, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0];
+        added
+            .iter()
+            .map(|added| (added.max(2.0 * delta)).min(1.0 - self.base))
+            .filter_map(|added| Some(added * self.until_fail(q, self.base + added)?))
+            .fold(0.0, f64::max)
+    }
+
+    /// How many requests of the canary make the evidence against a bad share of `share` sufficient.
+    fn until_fail(&self, q: f64, share: f64) -> Option<f64> {
+        let tolerance = self.settings.tolerance;
+        let stable = self.base / q;
+        let growth = MULTIPLES.iter().map(|multiple| {
+            let tolerated = (tolerance * q).ln_1p() - (tolerance * multiple * q).ln_1p();
+            share * multiple.ln() + (share + stable) * tolerated
+        });
+        let fastest = growth.fold(0.0, f64::max) / self.settings.design_effect;
+        let goal = self.settings.log_threshold() + real(MULTIPLES.len() as u64).ln();
+        (fastest > 0.0).then(|| (goal / fastest).ceil())
+    }
+}
