@@ -1,5 +1,6 @@
 //! What a command gets: the environment, the terminal, the clock, and lazily everything else.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -333,7 +334,7 @@ impl Context {
     }
 
     /// Who does something: the run in CI, else the person as git knows them, else the login name.
-    fn actor(&self) -> Actor {
+    pub(crate) fn actor(&self) -> Actor {
         let get = |name: &str| self.env.get(name).map(str::to_owned);
         let name = get(env::GITHUB_RUN_ID)
             .map(|id| format!("github-actions run {id}"))
@@ -426,6 +427,35 @@ impl Context {
         what: &str,
         mark: Option<Mark>,
     ) -> Result<PathBuf> {
+        let arguments: Vec<OsString> = std::env::args_os()
+            .skip(1)
+            .filter(|argument| argument != flag)
+            .collect();
+        self.spawn_alone(&arguments, what, mark)
+    }
+
+    /// Runs another command of squad for the same org and environment, in the same way.
+    pub(crate) fn run_alone(
+        &self,
+        arguments: &[&str],
+        environment: &Environment,
+        what: &str,
+        mark: Option<Mark>,
+    ) -> Result<PathBuf> {
+        let mut all: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+        all.extend(["--env".into(), environment.name.as_str().into()]);
+        if let Some(org) = &self.org {
+            all.extend(["--org".into(), org.into()]);
+        }
+        self.spawn_alone(&all, what, mark)
+    }
+
+    fn spawn_alone(
+        &self,
+        arguments: &[OsString],
+        what: &str,
+        mark: Option<Mark>,
+    ) -> Result<PathBuf> {
         let state = self.directories()?.state;
         let directory = state.join("background");
         fs::create_private_dir(&directory)?;
@@ -434,11 +464,7 @@ impl Context {
         let executable = std::env::current_exe().map_err(Error::internal)?;
         let mut command = process::command(executable);
         command
-            .args(
-                std::env::args_os()
-                    .skip(1)
-                    .filter(|argument| argument != flag),
-            )
+            .args(arguments)
             .arg("--yes")
             .stdout(log.try_clone().map_err(fs::at("open", &path))?)
             .stderr(log)

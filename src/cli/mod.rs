@@ -19,7 +19,9 @@ mod org;
 mod progress;
 mod prompt;
 mod rollback;
+mod rollout;
 mod status;
+mod stop;
 mod template;
 mod time;
 mod usage;
@@ -126,7 +128,9 @@ enum Command {
     New(new::Args),
     Org(org::Args),
     Rollback(rollback::Args),
+    Rollout(rollout::Args),
     Status(status::Args),
+    Stop(stop::Args),
     Template(template::Args),
 }
 
@@ -215,7 +219,9 @@ fn dispatch(context: &Context, command: Command) -> Result<u8> {
         Command::Man(args) => man::run(context, &args),
         Command::New(args) => new::run(context, &args),
         Command::Rollback(args) => rollback::run(context, &args),
+        Command::Rollout(args) => rollout::run(context, args),
         Command::Status(args) => status::run(context, &args),
+        Command::Stop(args) => stop::run(context, &args),
         Command::Template(args) => template::run(context, &args),
         Command::Config(args) => config::run(context, args),
         Command::Env(args) => env::run(context, args),

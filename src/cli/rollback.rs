@@ -149,6 +149,26 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     })
 }
 
+/// Rolls one service back: what `squad stop` does where no rollout is live.
+pub(crate) fn stop(
+    context: &Context,
+    service: ServiceName,
+    timeout: Duration,
+    reason: Option<String>,
+) -> Result<u8> {
+    run(
+        context,
+        &Args {
+            service: Some(service),
+            to: None,
+            dry_run: false,
+            exit_code: false,
+            timeout,
+            reason,
+        },
+    )
+}
+
 /// `payments → prod: revision 42 → 41 (Rui, today 14:05, Refund limit per customer)`.
 fn line(
     context: &Context,

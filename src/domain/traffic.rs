@@ -36,7 +36,6 @@ impl Weights {
     }
 
     /// Checks that each weight is 1–100 and that they sum to 100.
-    #[cfg_attr(not(test), expect(dead_code, reason = "rollouts split traffic"))]
     pub(crate) fn new(weights: BTreeMap<RevisionNumber, u8>) -> Result<Self, InvalidWeights> {
         if let Some((revision, _)) = weights.iter().find(|(_, weight)| **weight == 0) {
             return Err(InvalidWeights::Zero {
@@ -106,6 +105,20 @@ impl Split {
                 .collect(),
             rest: Weights::all(revision),
         }
+    }
+
+    /// Whether both send every request the same way: the order of rows and the names of routes mean nothing.
+    pub(crate) fn means_same(&self, other: &Self) -> bool {
+        let rows = |split: &Self| {
+            let mut rows: Vec<_> = split
+                .routes
+                .iter()
+                .map(|row| (row.route.method.clone(), row.route.path.0.clone(), row.weights.clone()))
+                .collect();
+            rows.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+            rows
+        };
+        self.rest == other.rest && rows(self) == rows(other)
     }
 
     /// Every revision that takes any request, ascending.

@@ -8,6 +8,7 @@ pub(crate) mod invoke;
 pub(crate) mod org;
 pub(crate) mod registry;
 pub(crate) mod rollback;
+pub(crate) mod rollout;
 pub(crate) mod scaffold;
 pub(crate) mod settle;
 pub(crate) mod status;

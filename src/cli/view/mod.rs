@@ -10,5 +10,6 @@ pub(crate) mod invoke;
 pub(crate) mod local;
 pub(crate) mod new;
 pub(crate) mod org;
+pub(crate) mod rollout;
 pub(crate) mod status;
 pub(crate) mod template;

@@ -10,8 +10,8 @@ use super::machine::Why;
 use super::plan::{Plan, Unit};
 use super::state::{Phase, State};
 use crate::domain::analysis::{Interval, Judge, Judgement, Tally, Verdict, Watch};
-use crate::domain::counts::Counts;
-use crate::domain::release::Actor;
+use crate::domain::counts::{CountSeries, Counts};
+use crate::domain::release::{Actor, RevisionNumber};
 use crate::domain::service::Route;
 
 /// One object `rollout/<service>/<id>/log/<sequence>.json`.
@@ -197,6 +197,11 @@ impl Replay {
         self.now = now;
     }
 
+    /// Whether a decision was noted that the traffic does not tell: whoever noted it died in between.
+    pub(crate) fn has_open(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// Whether this very decision is the newest entry and waits to be written to the traffic: then it is not written to
     /// the log again.
     pub(crate) fn is_open(&self, from: &State, to: &State, why: &Why) -> bool {
@@ -270,7 +275,8 @@ impl Replay {
                 judge.observe(*interval);
             }
             if let Some(total) = self.totals.get_mut(index) {
-                total.add(interval);
+                total.canary = total.canary.plus(interval.canary);
+                total.stable = total.stable.plus(interval.stable);
             }
         }
     }
@@ -324,13 +330,12 @@ fn judges(plan: &Plan) -> Vec<Judge> {
 }
 
 /// The requests of each unit in a reading of deltas, those that a tester forced left out.
-pub(crate) fn intervals(plan: &Plan, deltas: &Counts) -> Vec<Interval> {
+pub(crate) fn intervals(plan: &Plan, added: &[CountSeries]) -> Vec<Interval> {
     plan.units
         .iter()
         .map(|unit| {
             let mut interval = Interval::default();
-            let of_unit = deltas
-                .series
+            let of_unit = added
                 .iter()
                 .filter(|series| !series.forced && belongs(unit, &series.route, &plan.gated));
             for series in of_unit {
@@ -339,14 +344,27 @@ pub(crate) fn intervals(plan: &Plan, deltas: &Counts) -> Vec<Interval> {
                     bad: series.bad,
                 };
                 if series.revision == plan.canary {
-                    interval.canary.add(tally);
+                    interval.canary = interval.canary.plus(tally);
                 } else if series.revision == plan.stable {
-                    interval.stable.add(tally);
+                    interval.stable = interval.stable.plus(tally);
                 }
             }
             interval
         })
         .collect()
+}
+
+/// A reading without the revisions that do not matter, and without what nothing is told by.
+pub(crate) fn only(counts: Counts, revisions: &[RevisionNumber]) -> Counts {
+    Counts {
+        series: counts
+            .series
+            .into_iter()
+            .filter(|series| !series.forced && revisions.contains(&series.revision))
+            .collect(),
+        last_request: Vec::new(),
+        ..counts
+    }
 }
 
 /// Whether a series' row is one of the unit's.

@@ -156,7 +156,7 @@ pub(crate) struct Wish {
     /// The routes to move, each with its weights; empty = every listed route with the service's steps.
     pub(crate) routes: Vec<RouteSteps>,
     /// Weights instead of the service's, for every unit that has none of its own.
-    pub(crate) steps: Vec<u8>,
+    pub(crate) steps: Option<Vec<u8>>,
     /// Seconds to hold each step instead of the service's.
     pub(crate) hold_seconds: Option<u64>,
     /// The highest weight in percent that a driver may set which does not stay.
@@ -340,11 +340,12 @@ fn service_steps(
         .rollout
         .as_ref()
         .map_or_else(|| DEFAULT_STEPS.to_vec(), |rollout| rollout.steps.clone());
-    let mut steps = if wish.steps.is_empty() {
-        own
-    } else {
-        check("steps", &wish.steps, mistakes);
-        with_holds(&wish.steps, &own)
+    let mut steps = match &wish.steps {
+        None => own,
+        Some(weights) => {
+            check("steps", weights, mistakes);
+            with_holds(weights, &own)
+        }
     };
     if let Some(hold_seconds) = wish.hold_seconds {
         for step in &mut steps {
@@ -491,6 +492,8 @@ impl Plan {
             units: self.judged(),
             design_effect: unit.design_effect,
             absolute: 0.05,
+            baseline: analysis::Baseline::Concurrent,
+            usual: Some(unit.bad_share),
         }
     }
 

@@ -291,7 +291,7 @@ async fn quiet(
         let Ok(counts) = tools.platform.counts(service).await else {
             return Ok(None);
         };
-        let last = counts.last_request(left);
+        let last = counts.last_request_to(left);
         // The platform's clock says when it read the counters: one round after the change is enough.
         let is_quiet = last.is_none_or(|last| last <= at.max(counts.at) && last <= at + GRACE);
         if is_quiet && counts.at >= at {

@@ -95,7 +95,12 @@ pub(crate) async fn drive(
 
 /// The newest reason in a rollout's log that says more than that a write is in force.
 pub(crate) fn last_why(rollout: &Rollout) -> Option<Why> {
-    rollout.entries.iter().rev().find_map(|entry| match &entry.what {
+    newest_why(&rollout.entries)
+}
+
+/// The same of a log alone.
+pub(crate) fn newest_why(entries: &[Entry]) -> Option<Why> {
+    entries.iter().rev().find_map(|entry| match &entry.what {
         What::Decision(decision) if decision.why != Why::Verified => Some(decision.why.clone()),
         _ => None,
     })
@@ -359,7 +364,7 @@ impl Driver<'_> {
 
     fn reading(&self, counts: counts::Counts, monotonic: Option<f64>) -> Look {
         let plan = &self.rollout.plan;
-        let counts = counts.only(&[plan.stable, plan.canary]);
+        let counts = log::only(counts, &[plan.stable, plan.canary]);
         let Some(before) = self.rollout.replay.last_counts() else {
             return Look {
                 seconds: 0.0,
@@ -375,7 +380,7 @@ impl Driver<'_> {
         let apart = counts.at.duration_since(before.at).as_secs_f64().max(0.0);
         Look {
             seconds: monotonic.unwrap_or(apart),
-            units: log::intervals(plan, &since.deltas),
+            units: log::intervals(plan, &since.series),
             reset: since.reset,
             warmup: self.rollout.replay.is_warming_up(),
             missing: None,

@@ -51,15 +51,16 @@ impl History {
         self.minutes
             .iter()
             .map(|minute| {
-                let mut sum = Tally::default();
-                for series in &minute.series {
-                    let counts = series.revision == self.stable && !series.forced;
-                    if counts && belongs(&unit, &series.route, &[]) {
-                        sum.requests += series.requests;
-                        sum.bad += series.bad;
-                    }
-                }
-                sum
+                minute
+                    .series
+                    .iter()
+                    .filter(|series| series.revision == self.stable && !series.forced)
+                    .filter(|series| belongs(&unit, &series.route, &[]))
+                    .map(|series| Tally {
+                        requests: series.requests,
+                        bad: series.bad,
+                    })
+                    .fold(Tally::default(), Tally::plus)
             })
             .collect()
     }
@@ -78,7 +79,7 @@ impl History {
         }
         let first = tallies.iter().position(|one| one.requests > 0)?;
         let minutes = self.minutes.get(first..)?;
-        let seconds: f64 = minutes.iter().map(|minute| minute.seconds).sum();
+        let seconds: f64 = minutes.iter().map(|minute| f64::from(minute.seconds)).sum();
         Some(Known {
             requests_per_second: requests as f64 / seconds.max(1.0),
             bad_share: bad as f64 / requests as f64,

@@ -9,7 +9,9 @@ pub(crate) mod change;
 pub(crate) mod command;
 pub(crate) mod drive;
 pub(crate) mod lint;
+pub(crate) mod list;
 pub(crate) mod objects;
+pub(crate) mod snapshot;
 pub(crate) mod start;
 pub(crate) mod words;
 

@@ -1,0 +1,293 @@
+//! `squad rollout drive`: looks and goes on, until the rollout is over.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::cli::context::Context;
+use crate::cli::deploy::under_interrupts;
+use crate::cli::progress::Progress;
+use crate::cli::view::rollout as view;
+use crate::domain::environment::Environment;
+use crate::domain::name::ServiceName;
+use crate::domain::rollout::{Phase, State, Waiting, Why};
+use crate::error::{Error, Kind, Result};
+use crate::ops::rollout::drive::{self, Ended, Options};
+use crate::ops::rollout::snapshot::{DRIVING, Driver, Snapshot};
+use crate::ops::rollout::{Rollout, Tools, words};
+use crate::ops::{Event, Reporter, going_on, live_state};
+use crate::platform::Platform;
+
+/// Take up a rollout and drive it to its end
+///
+/// Any machine may: the state is with the traffic. A driver that still lives is left alone, unless --take-over is given;
+/// it then stops by itself. With --once it looks one time and does not go beyond what nobody has to attend.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  $ squad rollout drive payments --env prod
+  $ squad rollout drive --all --once")]
+pub(crate) struct Args {
+    /// Service; the one of the current directory if not given
+    #[arg(value_name = "service")]
+    service: Option<ServiceName>,
+    /// Every live rollout of the environment
+    #[arg(long, conflicts_with = "service")]
+    all: bool,
+    /// Look one time, then end
+    #[arg(long)]
+    once: bool,
+    /// Take it from a driver that still lives
+    #[arg(long)]
+    take_over: bool,
+}
+
+/// Runs `squad rollout drive`.
+pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
+    context.block_on(async {
+        if args.all {
+            return all(context, args).await;
+        }
+        let (_, environment, name) = super::find(context, args.service.as_ref())?;
+        let platform = context.platform(&environment)?;
+        one(context, &*platform, &environment, name, args, "").await
+    })
+}
+
+/// Every live rollout, beside each other; the worst exit code.
+async fn all(context: &Context, args: &Args) -> Result<u8> {
+    let config = context.config()?;
+    let environment = context.environment(&config)?;
+    let platform = context.platform(&environment)?;
+    let mut live = Vec::new();
+    for service in platform.services().await? {
+        let observed = platform.observe(&service).await?;
+        if State::live(&observed.state).is_some() {
+            live.push(service);
+        }
+    }
+    if live.is_empty() {
+        context
+            .output
+            .status(&format!("no rollout is live in {}", environment.spoken()));
+        return Ok(0);
+    }
+    let drives = live.into_iter().map(|service| {
+        let (platform, environment) = (&platform, &environment);
+        async move {
+            let prefix = service.to_string();
+            let result = one(context, &**platform, environment, service, args, &prefix).await;
+            result.unwrap_or_else(|error| {
+                crate::cli::print_error(&context.output, &error);
+                error.kind.exit_code()
+            })
+        }
+    });
+    let codes = futures_util::future::join_all(drives).await;
+    Ok(codes.into_iter().max().unwrap_or(0))
+}
+
+async fn one(
+    context: &Context,
+    platform: &dyn Platform,
+    environment: &Environment,
+    service: ServiceName,
+    args: &Args,
+    prefix: &str,
+) -> Result<u8> {
+    if !args.take_over {
+        refuse_driven(context, platform, environment, &service).await?;
+    }
+    let options = Options {
+        flag: environment.flag(),
+        service,
+        stays: !args.once,
+        waits_for_people: context.output.can_ask() && !args.once,
+    };
+    drive_to_end(context, platform, environment, &options, prefix).await
+}
+
+/// A driver that lives is not disturbed.
+async fn refuse_driven(
+    context: &Context,
+    platform: &dyn Platform,
+    environment: &Environment,
+    service: &ServiceName,
+) -> Result<()> {
+    let Some(rollout) = crate::ops::rollout::read(platform, service).await? else {
+        return Ok(());
+    };
+    let snapshot = snapshot(context, environment, &rollout)?;
+    let Driver::Alive(actor) = snapshot.driver else {
+        return Ok(());
+    };
+    let flag = environment.flag();
+    Err(Error::new(
+        Kind::Conflict,
+        "rollout-driven",
+        format!("cannot drive the rollout of `{service}`: {actor} drives it"),
+    )
+    .hint(format!(
+        "follow it: `squad rollout status {service}{flag} --watch`"
+    ))
+    .hint(format!(
+        "or take it over: `squad rollout drive {service}{flag} --take-over`"
+    ))
+    .live(live_state(service, Some(&rollout.live))))
+}
+
+/// A rollout as it is now, for a view.
+pub(super) fn snapshot(
+    context: &Context,
+    environment: &Environment,
+    rollout: &Rollout,
+) -> Result<Snapshot> {
+    let going_on = going_on::list(&context.directories()?.state, environment);
+    let host = rustix::system::uname();
+    let host = host.nodename().to_string_lossy();
+    Ok(Snapshot::of(
+        rollout,
+        environment.name.as_str(),
+        &going_on,
+        &host,
+        context.now(),
+    ))
+}
+
+/// Drives, shows how it goes, and ends with the exit code of its verdict.
+pub(super) async fn drive_to_end(
+    context: &Context,
+    platform: &dyn Platform,
+    environment: &Environment,
+    options: &Options,
+    prefix: &str,
+) -> Result<u8> {
+    let service = options.service.clone();
+    let _mark = context.mark(environment, DRIVING, vec![service.clone()])?;
+    let journal = context.journal(environment)?;
+    let ended = under_interrupts(context, async |cancel| {
+        let reporter = Progress::new(context, prefix);
+        let tools = Tools {
+            platform,
+            journal: &journal,
+            clock: context.clock(),
+            reporter: &reporter,
+            environment,
+        };
+        let last = Mutex::new(Duration::ZERO);
+        let mut on_round = |rollout: &Rollout, waiting: &Waiting| {
+            round(context, environment, rollout, waiting, &reporter, &last);
+        };
+        drive::drive(&tools, options, &cancel, &mut on_round).await
+    })
+    .await?;
+    end(context, environment, &service, platform, ended).await
+}
+
+/// One line about how it goes; as JSON one document for each look.
+fn round(
+    context: &Context,
+    environment: &Environment,
+    rollout: &Rollout,
+    waiting: &Waiting,
+    reporter: &Progress<'_>,
+    last: &Mutex<Duration>,
+) {
+    if context.output.is_json() || *waiting == Waiting::Traffic {
+        return;
+    }
+    let Ok(snapshot) = snapshot(context, environment, rollout) else {
+        return;
+    };
+    let now = crate::clock::Clock::monotonic(context.clock());
+    let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    // Without a terminal a line every now and then is enough to see that it lives.
+    let pause = if context.output.can_animate(&context.env) {
+        Duration::from_secs(1)
+    } else {
+        Duration::from_secs((rollout.plan.interval_seconds * 2).max(10))
+    };
+    if *last != Duration::ZERO && now.saturating_sub(*last) < pause {
+        return;
+    }
+    *last = now;
+    let (what, detail) = view::going(&snapshot, waiting);
+    reporter.report(Event::Going { what, detail });
+}
+
+async fn end(
+    context: &Context,
+    environment: &Environment,
+    service: &ServiceName,
+    platform: &dyn Platform,
+    ended: Ended,
+) -> Result<u8> {
+    let flag = environment.flag();
+    let (state, code) = match &ended {
+        Ended::Over(state, why) => (state, over(state, why.as_ref())),
+        Ended::Looked(state) => (state, 0),
+        Ended::NeedsPerson(state, why) => {
+            return Err(needs_person(platform, service, &flag, state, why.as_ref()).await);
+        }
+        Ended::Left(state) => {
+            let phase = words::phase(state.phase);
+            return Err(Error::new(
+                Kind::Interrupted,
+                "interrupted",
+                format!("the rollout of `{service}` is {phase}, and nobody drives it now"),
+            )
+            .live(live_state(service, platform.observe(service).await.ok().as_ref()))
+            .hint(format!("take it up: `squad rollout drive {service}{flag}`"))
+            .hint(format!("or stop it: `squad stop {service}{flag}`")));
+        }
+    };
+    if context.output.is_json() {
+        context
+            .output
+            .json(&view::EndWire::new(service, environment, state, code));
+    } else {
+        context.output.out(state.phase.as_str());
+    }
+    Ok(code)
+}
+
+/// The exit code of a rollout that is over: 0 promoted, 3 the verdict was bad, 1 a person ended it.
+pub(super) fn over(state: &State, why: Option<&Why>) -> u8 {
+    match (state.phase, why) {
+        (Phase::Succeeded, _) => 0,
+        (_, Some(Why::ByHand(_))) => Kind::Failed.exit_code(),
+        _ => Kind::Unhealthy.exit_code(),
+    }
+}
+
+async fn needs_person(
+    platform: &dyn Platform,
+    service: &ServiceName,
+    flag: &str,
+    state: &State,
+    why: Option<&Why>,
+) -> Error {
+    let rollout = crate::ops::rollout::read(platform, service).await.ok().flatten();
+    let why = match (&rollout, why) {
+        (Some(rollout), Some(why)) => words::why(&rollout.plan, why),
+        _ => "no reason is recorded".to_owned(),
+    };
+    let error = if state.phase == Phase::Drifted {
+        Error::new(
+            Kind::Failed,
+            "rollout-drifted",
+            format!("the rollout of `{service}` needs a person: {why}"),
+        )
+        .hint(format!("put the wanted traffic back: `squad rollout rebase {service}{flag}`"))
+    } else {
+        Error::new(
+            Kind::Failed,
+            "rollout-paused",
+            format!("the rollout of `{service}` is paused and needs a person: {why}"),
+        )
+        .hint(format!(
+            "go on: `squad rollout resume {service}{flag}`, then `squad rollout drive {service}{flag}`"
+        ))
+    };
+    error
+        .hint(format!("give up: `squad stop {service}{flag}`"))
+        .live(live_state(service, rollout.as_ref().map(|one| &one.live)))
+}

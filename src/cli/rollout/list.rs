@@ -1,0 +1,56 @@
+//! `squad rollout list`.
+
+use crate::cli::context::Context;
+use crate::cli::view::rollout as view;
+use crate::domain::name::ServiceName;
+use crate::error::Result;
+use crate::ops::rollout::list;
+
+/// List rollouts, newest first
+///
+/// Of one service, or with --all of every service of the environment.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  $ squad rollout list payments
+  $ squad rollout list --all --env prod -o json")]
+pub(crate) struct Args {
+    /// Service; the one of the current directory if not given
+    #[arg(value_name = "service")]
+    service: Option<ServiceName>,
+    /// Every service
+    #[arg(long, conflicts_with = "service")]
+    all: bool,
+    /// At most so many of each service
+    #[arg(long, value_name = "number", default_value_t = 10)]
+    limit: usize,
+}
+
+/// Runs `squad rollout list`.
+pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
+    context.block_on(async {
+        let (environment, services) = if args.all {
+            let config = context.config()?;
+            let environment = context.environment(&config)?;
+            let services = context.platform(&environment)?.services().await?;
+            (environment, services)
+        } else {
+            let (_, environment, name) = super::find(context, args.service.as_ref())?;
+            (environment, vec![name])
+        };
+        let platform = context.platform(&environment)?;
+        let rows = list::list(&*platform, &services, args.limit).await?;
+        if context.output.is_json() {
+            context.output.json(&view::ListWire::new(&rows, &environment));
+        } else if rows.is_empty() {
+            context
+                .output
+                .status(&format!("there was no rollout in {} yet", environment.spoken()));
+        } else {
+            let width = context.output.is_terminal().then(|| context.output.width());
+            context
+                .output
+                .out(&view::list_table(&rows, context.now(), width));
+        }
+        Ok(0)
+    })
+}

@@ -1,0 +1,75 @@
+//! `squad rollout`: gradual rollouts.
+
+pub(crate) mod brake;
+mod command;
+mod drive;
+mod lint;
+mod list;
+mod report;
+mod start;
+mod status;
+mod wait;
+
+pub(crate) use start::{begin, Beginning};
+
+use crate::cli::context::Context;
+use crate::config::Config;
+use crate::domain::environment::Environment;
+use crate::domain::name::ServiceName;
+use crate::error::Result;
+
+/// Roll a revision out gradually, route by route, judged by evidence
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Abort(brake::Args),
+    Drive(drive::Args),
+    Lint(lint::Args),
+    List(list::Args),
+    Pause(command::PauseArgs),
+    Promote(command::PromoteArgs),
+    Rebase(command::RebaseArgs),
+    Report(report::Args),
+    Resume(command::ResumeArgs),
+    Start(start::Args),
+    Status(status::Args),
+    Wait(wait::Args),
+}
+
+/// Runs `squad rollout`.
+pub(crate) fn run(context: &Context, args: Args) -> Result<u8> {
+    match args.command {
+        Command::Abort(args) => brake::abort(context, &args),
+        Command::Drive(args) => drive::run(context, &args),
+        Command::Lint(args) => lint::run(context, &args),
+        Command::List(args) => list::run(context, &args),
+        Command::Pause(args) => command::pause(context, &args),
+        Command::Promote(args) => command::promote(context, &args),
+        Command::Rebase(args) => command::rebase(context, &args),
+        Command::Report(args) => report::run(context, &args),
+        Command::Resume(args) => command::resume(context, &args),
+        Command::Start(args) => start::run(context, &args),
+        Command::Status(args) => status::run(context, &args),
+        Command::Wait(args) => wait::run(context, &args),
+    }
+}
+
+/// Which service in which environment a command is about. With a name, a mistake in a `squad.toml` does not matter:
+/// what is rolled out is described by the platform and by the rollout's own plan.
+pub(crate) fn find(
+    context: &Context,
+    service: Option<&ServiceName>,
+) -> Result<(Config, Environment, ServiceName)> {
+    let config = match service {
+        Some(_) => context.config_without_services()?,
+        None => context.config()?,
+    };
+    let environment = context.environment(&config)?;
+    let name = context.service_name(&config, service)?;
+    Ok((config, environment, name))
+}

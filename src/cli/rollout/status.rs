@@ -1,0 +1,83 @@
+//! `squad rollout status`.
+
+use std::time::Duration;
+
+use crate::cli::context::Context;
+use crate::cli::rollout::drive::snapshot;
+use crate::cli::time::parse_span;
+use crate::cli::view::rollout as view;
+use crate::clock::Clock;
+use crate::domain::name::ServiceName;
+use crate::domain::rollout::Phase;
+use crate::error::{Kind, Result};
+use crate::ops::rollout::read_some;
+use crate::ops::rollout::snapshot::Snapshot;
+
+/// Show a rollout: phase, weights, what was counted, the verdict of each route
+///
+/// With --watch a live view on a terminal, a line for each change elsewhere, and JSON Lines with -o json. Exits with 3
+/// when the verdict was bad and with 8 while it is not finished.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  $ squad rollout status payments --env prod
+  $ squad rollout status payments --watch
+  $ squad rollout status payments -o json")]
+pub(crate) struct Args {
+    /// Service; the one of the current directory if not given
+    #[arg(value_name = "service")]
+    service: Option<ServiceName>,
+    /// Show again whenever something changes, until it is over or Ctrl-C
+    #[arg(long, short)]
+    watch: bool,
+    /// With --watch: end with 124 after this time
+    #[arg(long, value_name = "time", requires = "watch", value_parser = parse_span)]
+    timeout: Option<Duration>,
+}
+
+/// How often it is looked at while watching.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// Runs `squad rollout status`.
+pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
+    context.block_on(async {
+        let (_, environment, name) = super::find(context, args.service.as_ref())?;
+        let platform = context.platform(&environment)?;
+        let until = args
+            .timeout
+            .map(|timeout| context.clock().monotonic() + timeout);
+        let mut last: Option<Snapshot> = None;
+        let mut screen = view::Screen::default();
+        loop {
+            let rollout = read_some(&*platform, &name, &environment.flag()).await?;
+            let now = snapshot(context, &environment, &rollout)?;
+            if last.as_ref() != Some(&now) {
+                screen.show(context, &now, args.watch);
+            }
+            let code = exit_code(&now);
+            let over = !now.state.is_live();
+            last = Some(now);
+            if !args.watch || over || context.output.is_closed() {
+                return Ok(code);
+            }
+            if until.is_some_and(|until| context.clock().monotonic() >= until) {
+                return Ok(Kind::Timeout.exit_code());
+            }
+            tokio::select! {
+                () = tokio::time::sleep(INTERVAL) => {}
+                _ = tokio::signal::ctrl_c() => return Ok(code),
+            }
+        }
+    })
+}
+
+/// 0 promoted, 3 the verdict was bad or the traffic is not what it should be, 8 not finished.
+fn exit_code(snapshot: &Snapshot) -> u8 {
+    match snapshot.state.phase {
+        Phase::Succeeded => 0,
+        Phase::Aborted | Phase::Superseded => {
+            super::drive::over(&snapshot.state, snapshot.why.as_ref())
+        }
+        Phase::Drifted => Kind::Unhealthy.exit_code(),
+        _ => Kind::Pending.exit_code(),
+    }
+}

@@ -1,0 +1,80 @@
+//! How rollouts are shown.
+
+mod plan;
+pub(crate) mod report;
+mod screen;
+mod wire;
+
+pub(crate) use plan::plan_lines;
+pub(crate) use report::{html, report_lines};
+pub(crate) use screen::{Screen, going, one_line};
+pub(crate) use wire::{EndWire, ListWire, PlanWire, ReportWire, StartedWire};
+
+use jiff::Timestamp;
+
+use crate::cli::time::relative;
+use crate::ops::rollout::list::Row;
+use crate::ops::rollout::words;
+use crate::output::sanitize;
+use crate::output::table::{Align, render};
+
+/// The table of `squad rollout list`.
+pub(crate) fn list_table(rows: &[Row], now: Timestamp, width: Option<usize>) -> String {
+    let header = [
+        ("ROLLOUT", Align::Left),
+        ("SERVICE", Align::Left),
+        ("REVISIONS", Align::Left),
+        ("STARTED", Align::Left),
+        ("BY", Align::Left),
+        ("STATE", Align::Left),
+    ];
+    let cells: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let phase = row
+                .phase
+                .map_or("changed outside squad", words::phase)
+                .to_owned();
+            let state = match &row.why {
+                Some(why) if row.phase.is_some_and(|phase| phase.is_terminal()) => {
+                    format!("{phase}: {}", words::why(&row.plan, why))
+                }
+                _ => phase,
+            };
+            vec![
+                row.plan.id.clone(),
+                row.plan.service.to_string(),
+                format!("{} → {}", row.plan.stable, row.plan.canary),
+                relative(row.plan.started_at, now),
+                sanitize(&row.plan.actor.name),
+                state,
+            ]
+        })
+        .collect();
+    render(&header, &cells, width)
+}
+
+/// Seconds as people say them: `45 s`, `12 min`, `3 h`.
+pub(super) fn span(seconds: f64) -> String {
+    let seconds = seconds.max(0.0);
+    if seconds < 90.0 {
+        format!("{seconds:.0} s")
+    } else if seconds < 90.0 * 60.0 {
+        format!("{:.0} min", seconds / 60.0)
+    } else {
+        format!("{:.1} h", seconds / 3600.0)
+    }
+}
+
+/// A count with thin groups: `8,870`.
+pub(super) fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

@@ -1,0 +1,323 @@
+//! Rollouts as JSON; it only grows.
+
+use serde::Serialize;
+
+use super::screen::verdict;
+use crate::domain::analysis::{Judgement, Tally};
+use crate::domain::environment::Environment;
+use crate::domain::name::ServiceName;
+use crate::domain::rollout::{Entry, Plan, State, Why};
+use crate::ops::rollout::list::Row;
+use crate::ops::rollout::snapshot::{Driver, Snapshot};
+use crate::ops::rollout::start::Planned;
+use crate::ops::rollout::words;
+
+/// `squad.rollout.end/v1`: how driving or waiting ended.
+#[derive(Debug, Serialize)]
+pub(crate) struct EndWire {
+    schema: &'static str,
+    service: String,
+    env: String,
+    rollout: String,
+    phase: &'static str,
+    stable: String,
+    canary: String,
+    exit_code: u8,
+}
+
+impl EndWire {
+    /// Of a state.
+    pub(crate) fn new(
+        service: &ServiceName,
+        environment: &Environment,
+        state: &State,
+        exit_code: u8,
+    ) -> Self {
+        Self {
+            schema: "squad.rollout.end/v1",
+            service: service.to_string(),
+            env: environment.name.to_string(),
+            rollout: state.id.clone(),
+            phase: state.phase.as_str(),
+            stable: state.stable.to_string(),
+            canary: state.canary.to_string(),
+            exit_code,
+        }
+    }
+}
+
+/// `squad.rollout.started/v1`.
+#[derive(Debug, Serialize)]
+pub(crate) struct StartedWire {
+    schema: &'static str,
+    service: String,
+    env: String,
+    rollout: String,
+}
+
+impl StartedWire {
+    /// Of a rollout that goes on by itself.
+    pub(crate) fn new(service: &ServiceName, environment: &Environment, id: &str) -> Self {
+        Self {
+            schema: "squad.rollout.started/v1",
+            service: service.to_string(),
+            env: environment.name.to_string(),
+            rollout: id.to_owned(),
+        }
+    }
+}
+
+/// `squad.rollout.plan/v1`.
+#[derive(Debug, Serialize)]
+pub(crate) struct PlanWire<'a> {
+    schema: &'static str,
+    env: String,
+    plan: &'a Plan,
+    forecasts: Vec<UnitForecastWire<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    supersedes: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct UnitForecastWire<'a> {
+    unit: &'a str,
+    steps: Vec<StepForecastWire>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proposed_steps: Option<&'a [u8]>,
+}
+
+#[derive(Debug, Serialize)]
+struct StepForecastWire {
+    weight: u8,
+    hold_seconds: u64,
+    delta: f64,
+    minimum_requests: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_seconds: Option<f64>,
+    harmed_before_detection: f64,
+    too_long: bool,
+}
+
+impl<'a> PlanWire<'a> {
+    /// Of a plan.
+    pub(crate) fn new(planned: &'a Planned, environment: &Environment) -> Self {
+        Self {
+            schema: "squad.rollout.plan/v1",
+            env: environment.name.to_string(),
+            plan: &planned.plan,
+            forecasts: planned
+                .forecasts
+                .iter()
+                .map(|unit| UnitForecastWire {
+                    unit: &unit.name,
+                    steps: unit
+                        .steps
+                        .iter()
+                        .map(|step| StepForecastWire {
+                            weight: step.weight,
+                            hold_seconds: step.hold_seconds,
+                            delta: step.forecast.delta,
+                            minimum_requests: step.forecast.minimum_requests,
+                            expected_seconds: step.forecast.expected_seconds,
+                            harmed_before_detection: step.forecast.harmed_before_detection,
+                            too_long: step.is_too_long,
+                        })
+                        .collect(),
+                    proposed_steps: unit.proposal.as_deref(),
+                })
+                .collect(),
+            supersedes: planned.supersedes.as_ref().map(|state| state.id.clone()),
+        }
+    }
+}
+
+/// `squad.rollout/v1`: a rollout at one moment.
+#[derive(Debug, Serialize)]
+pub(crate) struct SnapshotWire {
+    schema: &'static str,
+    service: String,
+    env: String,
+    rollout: String,
+    generation: u32,
+    phase: &'static str,
+    stable: String,
+    canary: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    /// Absent when it is over or nobody drives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    driver: Option<String>,
+    /// Nobody drives a rollout that is live.
+    unattended: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unattended_since: Option<String>,
+    phase_seconds: f64,
+    units: Vec<UnitWire>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    watch: Option<JudgementWire>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counters_missing: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct UnitWire {
+    unit: String,
+    routes: String,
+    weight: u8,
+    next_weight: u8,
+    step: u8,
+    steps: usize,
+    held_seconds: f64,
+    hold_seconds: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    eta_seconds: Option<f64>,
+    canary: Tally,
+    stable: Tally,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    judgement: Option<JudgementWire>,
+}
+
+#[derive(Debug, Serialize)]
+struct JudgementWire {
+    /// `pass`, `fail` or `inconclusive`.
+    verdict: &'static str,
+    #[serde(flatten)]
+    numbers: Judgement,
+}
+
+impl JudgementWire {
+    fn new(judgement: &Judgement) -> Self {
+        Self {
+            verdict: verdict(&judgement.verdict),
+            numbers: judgement.clone(),
+        }
+    }
+}
+
+impl SnapshotWire {
+    /// Of a rollout.
+    pub(crate) fn new(snapshot: &Snapshot) -> Self {
+        let state = &snapshot.state;
+        let since = match &snapshot.driver {
+            Driver::Nobody { since } => *since,
+            _ => None,
+        };
+        Self {
+            schema: "squad.rollout/v1",
+            service: snapshot.service.to_string(),
+            env: snapshot.environment.clone(),
+            rollout: state.id.clone(),
+            generation: state.generation,
+            phase: state.phase.as_str(),
+            stable: state.stable.to_string(),
+            canary: state.canary.to_string(),
+            why: snapshot
+                .why
+                .as_ref()
+                .map(|why| words::why(&snapshot.plan, why)),
+            driver: match &snapshot.driver {
+                Driver::Alive(actor) => Some(actor.to_string()),
+                _ => None,
+            },
+            unattended: matches!(snapshot.driver, Driver::Nobody { .. }),
+            unattended_since: since.map(|since| since.to_string()),
+            phase_seconds: snapshot.phase_seconds,
+            units: snapshot
+                .units
+                .iter()
+                .map(|unit| UnitWire {
+                    unit: unit.name.clone(),
+                    routes: unit.spoken.clone(),
+                    weight: unit.weight,
+                    next_weight: unit.next_weight,
+                    step: unit.position,
+                    steps: unit.steps,
+                    held_seconds: unit.held_seconds,
+                    hold_seconds: unit.hold_seconds,
+                    eta_seconds: unit.eta_seconds,
+                    canary: unit.total.canary,
+                    stable: unit.total.stable,
+                    judgement: unit.judgement.as_ref().map(JudgementWire::new),
+                })
+                .collect(),
+            watch: snapshot.watch.as_ref().map(JudgementWire::new),
+            counters_missing: snapshot.missing.clone(),
+        }
+    }
+}
+
+/// `squad.rollout.list/v1`.
+#[derive(Debug, Serialize)]
+pub(crate) struct ListWire {
+    schema: &'static str,
+    env: String,
+    rollouts: Vec<RowWire>,
+}
+
+#[derive(Debug, Serialize)]
+struct RowWire {
+    rollout: String,
+    service: String,
+    stable: String,
+    canary: String,
+    started_at: String,
+    by: String,
+    /// Absent when its traffic was changed outside squad before its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phase: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl RowWire {
+    fn new(row: &Row) -> Self {
+        Self {
+            rollout: row.plan.id.clone(),
+            service: row.plan.service.to_string(),
+            stable: row.plan.stable.to_string(),
+            canary: row.plan.canary.to_string(),
+            started_at: row.plan.started_at.to_string(),
+            by: row.plan.actor.to_string(),
+            phase: row.phase.map(crate::domain::rollout::Phase::as_str),
+            why: row.why.as_ref().map(|why: &Why| words::why(&row.plan, why)),
+            reason: row.plan.reason.clone(),
+        }
+    }
+}
+
+impl ListWire {
+    /// Of rows in their order.
+    pub(crate) fn new(rows: &[Row], environment: &Environment) -> Self {
+        Self {
+            schema: "squad.rollout.list/v1",
+            env: environment.name.to_string(),
+            rollouts: rows.iter().map(RowWire::new).collect(),
+        }
+    }
+}
+
+/// `squad.rollout.report/v1`: the plan and the whole log.
+#[derive(Debug, Serialize)]
+pub(crate) struct ReportWire<'a> {
+    schema: &'static str,
+    env: String,
+    #[serde(flatten)]
+    row: RowWire,
+    plan: &'a Plan,
+    log: &'a [Entry],
+}
+
+impl<'a> ReportWire<'a> {
+    /// Of one rollout.
+    pub(crate) fn new(row: &'a Row, entries: &'a [Entry], environment: &Environment) -> Self {
+        Self {
+            schema: "squad.rollout.report/v1",
+            env: environment.name.to_string(),
+            row: RowWire::new(row),
+            plan: &row.plan,
+            log: entries,
+        }
+    }
+}

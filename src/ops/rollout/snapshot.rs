@@ -1,0 +1,224 @@
+//! A rollout as people and programs look at it: everything about it at one moment.
+
+use jiff::Timestamp;
+
+use super::drive::lease_seconds;
+use super::{Rollout, drive};
+use crate::domain::analysis::{Interval, Judgement};
+use crate::domain::name::ServiceName;
+use crate::domain::release::Actor;
+use crate::domain::rollout::{Evidence, Phase, Plan, State, What, Why};
+use crate::ops::going_on::GoingOn;
+
+/// Who drives a rollout.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Driver {
+    /// It is over: nobody has to.
+    Over,
+    /// A process that gave a sign of life a moment ago.
+    Alive(Actor),
+    /// Nobody: it stays as it is.
+    Nobody {
+        /// The newest sign of life; none where there never was one.
+        since: Option<Timestamp>,
+    },
+}
+
+/// One unit at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct UnitSnapshot {
+    /// The route's name, or `rest`.
+    pub(crate) name: String,
+    /// `POST /charges/{id}/refund`, or `everything else`.
+    pub(crate) spoken: String,
+    /// The canary's present weight in percent.
+    pub(crate) weight: u8,
+    /// The weight that a pass leads to, in percent.
+    pub(crate) next_weight: u8,
+    /// 1 for the first step; 0 before it.
+    pub(crate) position: u8,
+    /// How many steps it has; 0 = it moves with the promotion.
+    pub(crate) steps: usize,
+    /// Seconds at the present weight.
+    pub(crate) held_seconds: f64,
+    /// Seconds that it stays there at least.
+    pub(crate) hold_seconds: u64,
+    /// Seconds until a verdict at the present traffic, where that can be told.
+    pub(crate) eta_seconds: Option<f64>,
+    /// The verdict and its numbers; none before the canary had any traffic there.
+    pub(crate) judgement: Option<Judgement>,
+    /// Requests and bad events so far, warm-up left out.
+    pub(crate) total: Interval,
+}
+
+/// All of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Snapshot {
+    /// Whose traffic.
+    pub(crate) service: ServiceName,
+    /// The environment's name.
+    pub(crate) environment: String,
+    /// The state beside the traffic.
+    pub(crate) state: State,
+    /// The plan.
+    pub(crate) plan: Plan,
+    /// The units in the plan's order.
+    pub(crate) units: Vec<UnitSnapshot>,
+    /// The verdict of the watch after the promotion.
+    pub(crate) watch: Option<Judgement>,
+    /// Seconds in the present phase.
+    pub(crate) phase_seconds: f64,
+    /// Why it is where it is.
+    pub(crate) why: Option<Why>,
+    /// Who drives.
+    pub(crate) driver: Driver,
+    /// Bad shares (0–1) of both arms over all units, canary first, look by look; none where an arm had no request.
+    pub(crate) shares: Vec<(Option<f64>, Option<f64>)>,
+    /// Why the newest look could not read the counters.
+    pub(crate) missing: Option<String>,
+}
+
+impl Snapshot {
+    /// Of a rollout that was read. `going_on` are the commands at work on this machine.
+    pub(crate) fn of(
+        rollout: &Rollout,
+        environment: &str,
+        going_on: &[GoingOn],
+        host: &str,
+        now: Timestamp,
+    ) -> Self {
+        let evidence = rollout.replay.evidence();
+        Self {
+            service: rollout.plan.service.clone(),
+            environment: environment.to_owned(),
+            units: units(rollout, &evidence),
+            watch: evidence.watch,
+            phase_seconds: evidence.phase_seconds,
+            missing: evidence.missing,
+            why: drive::last_why(rollout),
+            driver: driver(rollout, going_on, host, now),
+            shares: shares(rollout),
+            state: rollout.state.clone(),
+            plan: rollout.plan.clone(),
+        }
+    }
+}
+
+fn units(rollout: &Rollout, evidence: &Evidence) -> Vec<UnitSnapshot> {
+    let plan = &rollout.plan;
+    let promoted = matches!(
+        rollout.state.phase,
+        Phase::Promoting | Phase::Finalising | Phase::Succeeded
+    );
+    let aborted = matches!(
+        rollout.state.phase,
+        Phase::Aborting | Phase::Aborted | Phase::Superseded
+    );
+    plan.units
+        .iter()
+        .zip(&evidence.units)
+        .zip(rollout.state.positions.iter().zip(rollout.replay.totals()))
+        .map(|((unit, seen), (position, total))| UnitSnapshot {
+            name: unit.name.clone(),
+            spoken: unit.spoken(),
+            weight: match (promoted, aborted) {
+                (true, _) => 100,
+                (_, true) => {
+                    if rollout.state.stays {
+                        100
+                    } else {
+                        0
+                    }
+                }
+                _ => unit.weight(*position),
+            },
+            next_weight: unit.next_weight(*position),
+            position: *position,
+            steps: unit.steps.len(),
+            held_seconds: seen.held_seconds,
+            hold_seconds: unit.hold(*position),
+            eta_seconds: eta(plan, unit, *position, seen),
+            judgement: (*position > 0).then(|| seen.judgement.clone()),
+            total: *total,
+        })
+        .collect()
+}
+
+/// What is left of the larger of the hold and of what the judge will most likely need.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a number of seconds, far below 2^52"
+)]
+fn eta(
+    plan: &Plan,
+    unit: &crate::domain::rollout::Unit,
+    position: u8,
+    seen: &crate::domain::rollout::log::UnitEvidence,
+) -> Option<f64> {
+    if position == 0 {
+        return None;
+    }
+    let forecast = crate::domain::analysis::forecast(
+        &plan.settings(unit),
+        unit.requests_per_second,
+        unit.bad_share,
+        unit.weight(position),
+        unit.next_weight(position),
+    );
+    let needs = forecast.expected_seconds?.max(unit.hold(position) as f64);
+    Some((needs - seen.held_seconds).max(0.0))
+}
+
+/// Who gave the newest sign of life. On this machine a living process is seen by its mark; elsewhere by its looks.
+fn driver(rollout: &Rollout, going_on: &[GoingOn], host: &str, now: Timestamp) -> Driver {
+    if !rollout.state.is_live() {
+        return Driver::Over;
+    }
+    let looks = rollout
+        .entries
+        .iter()
+        .rev()
+        .filter(|entry| matches!(entry.what, What::Look(_)));
+    let last = looks.clone().next();
+    let service = &rollout.plan.service;
+    let here = going_on
+        .iter()
+        .find(|one| one.kind == DRIVING && one.services.contains(service));
+    if here.is_some() {
+        let actor = last.map_or_else(|| rollout.plan.actor.clone(), |entry| entry.actor.clone());
+        return Driver::Alive(actor);
+    }
+    let lease = i64::try_from(lease_seconds(&rollout.plan)).unwrap_or(i64::MAX);
+    match last {
+        Some(entry)
+            if entry.actor.host != host
+                && now.duration_since(entry.at).as_secs() <= lease
+                && entry.generation == rollout.state.generation =>
+        {
+            Driver::Alive(entry.actor.clone())
+        }
+        last => Driver::Nobody {
+            since: last.map(|entry| entry.at),
+        },
+    }
+}
+
+/// The kind of the mark that a driving process leaves on its machine.
+pub(crate) const DRIVING: &str = "rollout";
+
+fn shares(rollout: &Rollout) -> Vec<(Option<f64>, Option<f64>)> {
+    rollout
+        .entries
+        .iter()
+        .filter_map(|entry| match &entry.what {
+            What::Look(look) if !look.units.is_empty() => {
+                let sum = look.units.iter().fold(Interval::default(), |sum, unit| Interval {
+                    canary: sum.canary.plus(unit.canary),
+                    stable: sum.stable.plus(unit.stable),
+                });
+                Some((sum.canary.share(), sum.stable.share()))
+            }
+            _ => None,
+        })
+        .collect()
+}
