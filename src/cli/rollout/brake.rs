@@ -81,7 +81,6 @@ pub(crate) async fn run(
         journal: &journal,
         clock: context.clock(),
         reporter: &reporter,
-        environment,
     };
     let reason = reason.map(str::to_owned);
     let aborted = brake::abort(&tools, name, Command::Abort, None, reason).await?;

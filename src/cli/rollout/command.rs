@@ -129,7 +129,6 @@ fn run(
             journal: &journal,
             clock: context.clock(),
             reporter: &reporter,
-            environment: &environment,
         };
         let Commanded { state, changed } = command::command(
             &tools,

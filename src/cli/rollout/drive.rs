@@ -170,7 +170,6 @@ pub(super) async fn drive_to_end(
             journal: &journal,
             clock: context.clock(),
             reporter: &reporter,
-            environment,
         };
         let last = Mutex::new(Duration::ZERO);
         let mut on_round = |rollout: &Rollout, waiting: &Waiting| {

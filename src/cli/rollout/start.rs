@@ -230,7 +230,6 @@ pub(crate) async fn begin(
             journal: &journal,
             clock: context.clock(),
             reporter: &reporter,
-            environment,
         };
         start::apply(&tools, &options, &planned).await?;
     }

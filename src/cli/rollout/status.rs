@@ -6,7 +6,6 @@ use crate::cli::context::Context;
 use crate::cli::rollout::drive::snapshot;
 use crate::cli::time::parse_span;
 use crate::cli::view::rollout as view;
-use crate::clock::Clock;
 use crate::domain::name::ServiceName;
 use crate::domain::rollout::Phase;
 use crate::error::{Kind, Result};

@@ -14,7 +14,7 @@ mod model;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub(crate) use log::{Entry, Evidence, Look, Replay, What};
+pub(crate) use log::{Entry, Evidence, Replay, What};
 pub(crate) use machine::{Command, Move, Next, Refused, Sight, Waiting, Why};
 pub(crate) use plan::{Plan, Unit};
 pub(crate) use state::{Phase, State};

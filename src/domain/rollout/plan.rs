@@ -30,14 +30,14 @@ pub(crate) const DEFAULT_STEPS: [RolloutStep; 3] = [
 ];
 /// Seconds of the watch after a promotion.
 pub(crate) const DEFAULT_WATCH: u64 = 30 * 60;
-/// Seconds without a verdict after which a step pauses, unless the hold itself is longer.
-pub(crate) const DEFAULT_MAX_HOLD: u64 = 4 * 60 * 60;
+/// Seconds without a verdict after which a step pauses, unless the hold itself is longer: half a day, so that a service
+/// with little traffic needs nobody.
+pub(crate) const DEFAULT_MAX_HOLD: u64 = 12 * 60 * 60;
 /// Seconds that the canary may take to become ready.
 pub(crate) const PREPARE_SECONDS: u64 = 600;
 /// The highest weight that nobody has to attend, in percent.
 pub(crate) const MAX_UNATTENDED_WEIGHT: u8 = 10;
-/// The name of the last unit.
-pub(crate) const REST: &str = "rest";
+pub(crate) use crate::domain::counts::REST;
 
 /// One thing with a weight and a verdict of its own: a route, or everything that is not listed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

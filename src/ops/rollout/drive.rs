@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::change::{self, Carried};
-use super::{Rollout, Tools, brake, objects, read_some};
+use super::{Rollout, Tools, brake, read_some};
 use crate::domain::counts;
 use crate::domain::live::Health;
 use crate::domain::name::ServiceName;
@@ -456,15 +456,4 @@ fn missing(monotonic: Option<f64>, why: String) -> Look {
         warmup: false,
         missing: Some(why),
     }
-}
-
-/// Reads the entries of a rollout that came after what is known; for a view that follows.
-pub(crate) async fn catch_up(tools: &Tools<'_>, rollout: &mut Rollout) -> Result<()> {
-    let from = rollout.replay.next_sequence();
-    let new = objects::entries(tools.platform, &rollout.plan.service, &rollout.state.id, from).await?;
-    for entry in new {
-        rollout.replay.push(&entry);
-        rollout.entries.push(entry);
-    }
-    Ok(())
 }

@@ -123,37 +123,42 @@ pub(crate) fn forecasts(plan: &Plan) -> Vec<UnitForecast> {
         .filter(|unit| !unit.steps.is_empty())
         .map(|unit| {
             let settings = plan.settings(unit);
-            let steps: Vec<_> = (1..)
-                .zip(&unit.steps)
-                .map(|(position, step)| {
-                    let forecast = analysis::forecast(
-                        &settings,
-                        unit.requests_per_second,
-                        unit.bad_share,
-                        step.weight,
-                        unit.next_weight(position),
-                    );
-                    let longest = plan.max_hold_seconds as f64;
-                    StepForecast {
-                        weight: step.weight,
-                        hold_seconds: step.hold_seconds,
-                        is_too_long: forecast
-                            .expected_seconds
-                            .is_none_or(|seconds| seconds > longest),
-                        forecast,
-                    }
+            let wanted: Vec<analysis::Step> = unit
+                .steps
+                .iter()
+                .map(|step| analysis::Step {
+                    weight: step.weight,
+                    hold: step.hold_seconds as f64,
                 })
                 .collect();
+            let longest = plan.max_hold_seconds as f64;
+            let steps: Vec<_> = analysis::forecast_steps(
+                &settings,
+                unit.requests_per_second,
+                unit.bad_share,
+                &wanted,
+            )
+            .into_iter()
+            .zip(&unit.steps)
+            .map(|(forecast, step)| StepForecast {
+                weight: step.weight,
+                hold_seconds: step.hold_seconds,
+                is_too_long: forecast
+                    .expected_seconds
+                    .is_none_or(|seconds| seconds > longest),
+                forecast,
+            })
+            .collect();
             let weights: Vec<u8> = unit.steps.iter().map(|step| step.weight).collect();
             let proposal = steps
                 .iter()
                 .any(|step| step.is_too_long)
                 .then(|| {
                     analysis::propose_steps(
+                        &settings,
                         unit.requests_per_second,
                         unit.bad_share,
-                        &settings,
-                        plan.max_hold_seconds,
+                        longest,
                     )
                 })
                 .filter(|proposal| !proposal.is_empty() && *proposal != weights);

@@ -16,7 +16,6 @@ pub(crate) mod start;
 pub(crate) mod words;
 
 use crate::clock::Clock;
-use crate::domain::environment::Environment;
 use crate::domain::live::Live;
 use crate::domain::name::ServiceName;
 use crate::domain::rollout::{Entry, Plan, Replay, State};
@@ -35,8 +34,6 @@ pub(crate) struct Tools<'a> {
     pub(crate) clock: &'a dyn Clock,
     /// Who is told.
     pub(crate) reporter: &'a dyn Reporter,
-    /// The environment.
-    pub(crate) environment: &'a Environment,
 }
 
 /// One rollout, as it was read.
