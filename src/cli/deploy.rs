@@ -6,15 +6,18 @@ use std::time::Duration;
 use crate::cli::context::Context;
 use crate::cli::progress::{Progress, seconds};
 use crate::cli::prompt::{self, Consent};
+use crate::cli::rollout::{Beginning, PlanArgs, begin};
 use crate::cli::time::parse_span;
 use crate::cli::view::deploy as view;
 use crate::config::{Config, Located};
 use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::name::ServiceName;
 use crate::domain::plan::{Allowed, Deploy};
+use crate::domain::release::RevisionNumber;
 use crate::error::{Error, Kind, Result};
 use crate::ops::deploy::apply::{self, Tools};
 use crate::ops::deploy::{self, Options, Outcome, Plan};
+use crate::ops::rollout::start as rollout;
 use crate::ops::{Cancel, audit};
 use crate::platform::Platform;
 
@@ -71,6 +74,9 @@ pub(crate) struct Args {
     /// No gradual rollout in a protected environment
     #[arg(long)]
     all_at_once: bool,
+    /// Roll out gradually, where the environment does not ask for it
+    #[arg(long, conflicts_with_all = ["all_at_once", "all", "changed_since"])]
+    canary: bool,
 }
 
 impl Args {
@@ -100,6 +106,7 @@ impl Args {
             older: self.allow_older,
             dirty: self.allow_dirty,
             all_at_once: self.all_at_once,
+            canary: self.canary,
             has_reason: self
                 .reason
                 .as_ref()
@@ -168,6 +175,16 @@ async fn one(
     for line in view::plan_lines(&options, &plan, context.now(), context.output.width()) {
         context.output.status(&line);
     }
+    let gradual = matches!(&plan.decision, Deploy::Change(change) if change.gradual);
+    if gradual {
+        // What could not be judged is refused before anything is built.
+        let start = start_options(&options, None);
+        let planned =
+            rollout::ahead(&*platform, &start, &plan, context.actor(), context.now()).await?;
+        for line in crate::cli::view::rollout::plan_lines(&planned, environment, context.now()) {
+            context.output.status(&line);
+        }
+    }
     if args.dry_run {
         print(context, &options, &plan, None);
         return Ok(if args.exit_code {
@@ -203,8 +220,34 @@ async fn one(
         .await
     };
     let outcome = under_interrupts(context, work).await?;
+    if gradual {
+        drop(mark);
+        drop(journal);
+        let beginning = Beginning {
+            service: name.clone(),
+            revision: Some(outcome.revision),
+            plan: &PlanArgs::default(),
+            supersede: false,
+            reason: options.reason.clone(),
+            agreed: true,
+            no_wait: false,
+        };
+        return begin(context, &*platform, environment, beginning).await;
+    }
     print(context, &options, &plan, Some(&outcome));
     Ok(0)
+}
+
+/// What a rollout of this release begins with.
+fn start_options(options: &Options, revision: Option<RevisionNumber>) -> rollout::Options {
+    rollout::Options {
+        service: options.service.name.clone(),
+        flag: options.environment.flag(),
+        revision,
+        wish: PlanArgs::default().wish(),
+        supersede: false,
+        reason: options.reason.clone(),
+    }
 }
 
 /// Says that it goes on in the background, and how to follow it.

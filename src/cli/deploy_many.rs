@@ -83,7 +83,9 @@ pub(crate) async fn run(
         };
         context.check_name(config, &located)?;
         let options = args.options(context, config, environment, located)?;
-        let plan = deploy::plan(&*platform, &options).await;
+        let plan = deploy::plan(&*platform, &options)
+            .await
+            .and_then(|plan| all_at_once(&options, plan));
         items.push(Item { options, plan });
     }
     let changing = show(context, &items);
@@ -155,6 +157,29 @@ pub(crate) async fn run(
         })
         .max_by_key(|code| u8::from(*code == Kind::Interrupted.exit_code()));
     Ok(worst.unwrap_or(0))
+}
+
+/// A service that goes out gradually takes a driver of its own.
+fn all_at_once(options: &Options, plan: Plan) -> Result<Plan> {
+    match &plan.decision {
+        Deploy::Change(change) if change.gradual => {
+            let error = Error::new(
+                Kind::Refused,
+                "gradual-only",
+                format!(
+                    "`{}` is protected and the service has a `[rollout]`, so it goes out by itself",
+                    options.environment.name
+                ),
+            )
+            .hint(format!("`{}`", options.command()))
+            .hint(format!(
+                "or, if it cannot wait: `{} --all-at-once --reason \"…\"`",
+                options.command()
+            ));
+            Err(plan.not_begun(options, error))
+        }
+        _ => Ok(plan),
+    }
 }
 
 /// Applies one item; none when it has nothing to do. What was not begun when Ctrl-C came is not begun any more.

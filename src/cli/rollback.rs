@@ -8,14 +8,17 @@ use crate::cli::context::Context;
 use crate::cli::deploy::{consent, declined, pending};
 use crate::cli::progress::{Progress, seconds};
 use crate::cli::prompt::{self, Consent};
+use crate::cli::rollout::brake;
 use crate::cli::time::{parse_span, relative};
-use crate::domain::environment::PlatformKind;
+use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::name::ServiceName;
 use crate::domain::plan::Rollback;
 use crate::domain::release::RevisionNumber;
+use crate::domain::rollout::State;
 use crate::error::{Kind, Result};
 use crate::ops::rollback::{self, Options, Outcome, Plan, Tools};
 use crate::output::sanitize;
+use crate::platform::Platform;
 
 /// Put all traffic back on the last revision that served healthily
 ///
@@ -86,6 +89,12 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             reason: args.reason.clone(),
             timeout: args.timeout,
         };
+        if options.to.is_none()
+            && !args.dry_run
+            && let Some(code) = abort_instead(context, &*platform, &environment, &options).await?
+        {
+            return Ok(code);
+        }
         let plan = rollback::plan(&*platform, &options).await?;
         let wire = |outcome: Option<&Outcome>| {
             wire(&environment.name.to_string(), &options, &plan, outcome)
@@ -147,6 +156,27 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         print(context, &wire(Some(&outcome)));
         Ok(0)
     })
+}
+
+/// While a rollout is live, going back is its abort.
+async fn abort_instead(
+    context: &Context,
+    platform: &dyn Platform,
+    environment: &Environment,
+    options: &Options,
+) -> Result<Option<u8>> {
+    let live = platform.observe(&options.service).await?;
+    let Some(state) = State::live(&live.state) else {
+        return Ok(None);
+    };
+    context.output.status(&format!(
+        "a rollout of `{}` is live ({} → {}): going back aborts it",
+        options.service, state.stable, state.canary
+    ));
+    let reason = options.reason.as_deref();
+    brake::run(context, platform, environment, &options.service, reason)
+        .await
+        .map(Some)
 }
 
 /// Rolls one service back: what `squad stop` does where no rollout is live.

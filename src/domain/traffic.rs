@@ -113,7 +113,13 @@ impl Split {
             let mut rows: Vec<_> = split
                 .routes
                 .iter()
-                .map(|row| (row.route.method.clone(), row.route.path.0.clone(), row.weights.clone()))
+                .map(|row| {
+                    (
+                        row.route.method.clone(),
+                        row.route.path.0.clone(),
+                        row.weights.clone(),
+                    )
+                })
                 .collect();
             rows.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
             rows

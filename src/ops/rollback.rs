@@ -65,6 +65,7 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         .observe(&options.service)
         .await
         .map_err(|error| Error::from(error).context(&asked))?;
+    crate::ops::rollout::refuse_live(&asked, &options.service, &live, &options.flag)?;
     match plan::rollback(&live, options.to) {
         Ok(decision) => Ok(Plan { live, decision }),
         Err(refusal) => Err(refuse(&asked, &refusal, options, &live)),

@@ -62,7 +62,14 @@ pub(crate) fn abort(context: &Context, args: &Args) -> Result<u8> {
     context.block_on(async {
         let (_, environment, name) = super::find(context, args.service.as_ref())?;
         let platform = context.platform(&environment)?;
-        run(context, &*platform, &environment, &name, args.reason.as_deref()).await
+        run(
+            context,
+            &*platform,
+            &environment,
+            &name,
+            args.reason.as_deref(),
+        )
+        .await
     })
 }
 
@@ -142,7 +149,12 @@ fn wire(environment: &Environment, name: &ServiceName, aborted: &Aborted) -> Wir
 }
 
 /// Says that nothing is live to be stopped.
-pub(crate) fn nothing(context: &Context, environment: &Environment, name: &ServiceName, live: &Live) {
+pub(crate) fn nothing(
+    context: &Context,
+    environment: &Environment,
+    name: &ServiceName,
+    live: &Live,
+) {
     let serves = match live.sole() {
         Some(revision) => format!("revision {} serves all traffic", revision.number),
         None if live.split.is_some() => "several revisions share the traffic".to_owned(),

@@ -82,18 +82,33 @@ struct Wire {
 
 /// Runs `squad rollout pause`.
 pub(crate) fn pause(context: &Context, args: &PauseArgs) -> Result<u8> {
-    run(context, &args.common, Command::Pause, Consent::None, "Pause?")
+    run(
+        context,
+        &args.common,
+        Command::Pause,
+        Consent::None,
+        "Pause?",
+    )
 }
 
 /// Runs `squad rollout resume`.
 pub(crate) fn resume(context: &Context, args: &ResumeArgs) -> Result<u8> {
-    run(context, &args.common, Command::Resume, Consent::None, "Resume?")
+    run(
+        context,
+        &args.common,
+        Command::Resume,
+        Consent::None,
+        "Resume?",
+    )
 }
 
 /// Runs `squad rollout promote`.
 pub(crate) fn promote(context: &Context, args: &PromoteArgs) -> Result<u8> {
     let (command, question) = if args.full {
-        (Command::PromoteFull, "Send all traffic to the new revision?")
+        (
+            Command::PromoteFull,
+            "Send all traffic to the new revision?",
+        )
     } else {
         (Command::Promote, "Go to the next step without a verdict?")
     };
@@ -102,7 +117,13 @@ pub(crate) fn promote(context: &Context, args: &PromoteArgs) -> Result<u8> {
 
 /// Runs `squad rollout rebase`.
 pub(crate) fn rebase(context: &Context, args: &RebaseArgs) -> Result<u8> {
-    run(context, &args.common, Command::Rebase, Consent::Yes, "Put the wanted traffic back?")
+    run(
+        context,
+        &args.common,
+        Command::Rebase,
+        Consent::Yes,
+        "Put the wanted traffic back?",
+    )
 }
 
 fn run(

@@ -197,7 +197,9 @@ fn round(
         return;
     };
     let now = crate::clock::Clock::monotonic(context.clock());
-    let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut last = last
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     // Without a terminal a line every now and then is enough to see that it lives.
     let pause = if context.output.can_animate(&context.env) {
         Duration::from_secs(1)
@@ -233,7 +235,10 @@ async fn end(
                 "interrupted",
                 format!("the rollout of `{service}` is {phase}, and nobody drives it now"),
             )
-            .live(live_state(service, platform.observe(service).await.ok().as_ref()))
+            .live(live_state(
+                service,
+                platform.observe(service).await.ok().as_ref(),
+            ))
             .hint(format!("take it up: `squad rollout drive {service}{flag}`"))
             .hint(format!("or stop it: `squad stop {service}{flag}`")));
         }
@@ -264,7 +269,10 @@ async fn needs_person(
     state: &State,
     why: Option<&Why>,
 ) -> Error {
-    let rollout = crate::ops::rollout::read(platform, service).await.ok().flatten();
+    let rollout = crate::ops::rollout::read(platform, service)
+        .await
+        .ok()
+        .flatten();
     let why = match (&rollout, why) {
         (Some(rollout), Some(why)) => words::why(&rollout.plan, why),
         _ => "no reason is recorded".to_owned(),
@@ -275,7 +283,9 @@ async fn needs_person(
             "rollout-drifted",
             format!("the rollout of `{service}` needs a person: {why}"),
         )
-        .hint(format!("put the wanted traffic back: `squad rollout rebase {service}{flag}`"))
+        .hint(format!(
+            "put the wanted traffic back: `squad rollout rebase {service}{flag}`"
+        ))
     } else {
         Error::new(
             Kind::Failed,

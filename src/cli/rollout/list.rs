@@ -40,11 +40,14 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         let platform = context.platform(&environment)?;
         let rows = list::list(&*platform, &services, args.limit).await?;
         if context.output.is_json() {
-            context.output.json(&view::ListWire::new(&rows, &environment));
-        } else if rows.is_empty() {
             context
                 .output
-                .status(&format!("there was no rollout in {} yet", environment.spoken()));
+                .json(&view::ListWire::new(&rows, &environment));
+        } else if rows.is_empty() {
+            context.output.status(&format!(
+                "there was no rollout in {} yet",
+                environment.spoken()
+            ));
         } else {
             let width = context.output.is_terminal().then(|| context.output.width());
             context

@@ -10,7 +10,7 @@ mod start;
 mod status;
 mod wait;
 
-pub(crate) use start::{begin, Beginning};
+pub(crate) use start::{Beginning, PlanArgs, begin};
 
 use crate::cli::context::Context;
 use crate::config::Config;

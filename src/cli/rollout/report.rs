@@ -32,7 +32,11 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         let (_, environment, name) = super::find(context, args.service.as_ref())?;
         let platform = context.platform(&environment)?;
         let rows = list::list(&*platform, std::slice::from_ref(&name), usize::MAX).await?;
-        let wanted = args.rollout.as_deref().unwrap_or_default().to_ascii_uppercase();
+        let wanted = args
+            .rollout
+            .as_deref()
+            .unwrap_or_default()
+            .to_ascii_uppercase();
         let row = rows.iter().find(|row| row.plan.id.starts_with(&wanted));
         let Some(row) = row else {
             let mut error = Error::new(

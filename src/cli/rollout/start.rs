@@ -109,15 +109,17 @@ fn parse_hold(text: &str) -> std::result::Result<Duration, String> {
 }
 
 fn parse_route(text: &str) -> std::result::Result<RouteSteps, String> {
-    let wrong = |why: &str| {
-        format!("`{text}` {why}; write it like 'POST /charges/{{id}}/refund=5,25,50'")
-    };
-    let (route, list) = text.rsplit_once('=').ok_or_else(|| wrong("has no weights"))?;
+    let wrong =
+        |why: &str| format!("`{text}` {why}; write it like 'POST /charges/{{id}}/refund=5,25,50'");
+    let (route, list) = text
+        .rsplit_once('=')
+        .ok_or_else(|| wrong("has no weights"))?;
     let (method, path) = route
         .trim()
         .split_once(' ')
         .ok_or_else(|| wrong("has no method"))?;
-    let path = PathTemplate::parse(path.trim()).map_err(|error| wrong(&format!("has no usable path ({error})")))?;
+    let path = PathTemplate::parse(path.trim())
+        .map_err(|error| wrong(&format!("has no usable path ({error})")))?;
     Ok(RouteSteps {
         method: method.trim().to_ascii_uppercase(),
         path,
@@ -251,13 +253,20 @@ pub(crate) async fn begin(
 }
 
 /// Leaves the driving to a process of its own.
-fn detach(context: &Context, environment: &Environment, name: &ServiceName, id: &str) -> Result<u8> {
+fn detach(
+    context: &Context,
+    environment: &Environment,
+    name: &ServiceName,
+    id: &str,
+) -> Result<u8> {
     let mark = context.mark(environment, DRIVING, vec![name.clone()])?;
     let arguments = ["rollout", "drive", name.as_str(), "--take-over"];
     let log = context.run_alone(&arguments, environment, name.as_str(), mark)?;
     crate::cli::deploy::goes_on(context, &format!("{name}{}", environment.flag()), &log);
     if context.output.is_json() {
-        context.output.json(&view::StartedWire::new(name, environment, id));
+        context
+            .output
+            .json(&view::StartedWire::new(name, environment, id));
     } else {
         context.output.out(id);
     }

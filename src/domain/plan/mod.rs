@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::environment::Environment;
 use super::live::Live;
 use super::release::{Provenance, RevisionNumber};
+use super::rollout::State;
 use super::service::Service;
 
 /// What is to be live.
@@ -36,6 +37,8 @@ pub(crate) struct Allowed {
     pub(crate) dirty: bool,
     /// `--all-at-once`: no gradual rollout in a protected environment.
     pub(crate) all_at_once: bool,
+    /// `--canary`: gradually, where nothing asks for it.
+    pub(crate) canary: bool,
     /// `--reason` was given.
     pub(crate) has_reason: bool,
 }
@@ -66,6 +69,8 @@ pub(crate) struct Change {
     pub(crate) existing: Option<RevisionNumber>,
     /// What changes in the configuration, one line each, sorted by key.
     pub(crate) configuration: Vec<Difference>,
+    /// It is only published; a rollout brings the traffic step by step.
+    pub(crate) gradual: bool,
 }
 
 /// One difference between two configurations.
@@ -89,8 +94,11 @@ pub(crate) enum Refusal {
     },
     /// A protected environment takes no dirty tree.
     Dirty,
-    /// A protected environment takes this service gradually only.
-    Gradual,
+    /// A rollout is live: its traffic is not to be changed beside it.
+    RolloutLive {
+        /// The rollout.
+        state: Box<State>,
+    },
     /// An exception was asked for without a reason.
     ReasonMissing {
         /// The flag that needs it.
@@ -119,6 +127,10 @@ pub(crate) fn deploy(
     wanted: &Wanted,
     allowed: Allowed,
 ) -> Result<Deploy, Refusal> {
+    if let Some(state) = State::live(&live.state) {
+        let state = Box::new(state);
+        return Err(Refusal::RolloutLive { state });
+    }
     let current = live.sole();
     if let Some(current) = current
         && is_same(&current.digest, &wanted.digest)
@@ -158,14 +170,11 @@ pub(crate) fn deploy(
             revision: existing.number,
         });
     }
-    if environment.protected {
-        if wanted.provenance.dirty && !allowed.dirty {
-            return Err(Refusal::Dirty);
-        }
-        if wanted.service.rollout.is_some() && current.is_some() && !allowed.all_at_once {
-            return Err(Refusal::Gradual);
-        }
+    if environment.protected && wanted.provenance.dirty && !allowed.dirty {
+        return Err(Refusal::Dirty);
     }
+    let asks = environment.protected && wanted.service.rollout.is_some() && !allowed.all_at_once;
+    let gradual = current.is_some() && (asks || allowed.canary);
     let before = current.and_then(|revision| revision.service.as_ref());
     Ok(Deploy::Change(Change {
         previous: current.map(|revision| revision.number),
@@ -173,6 +182,7 @@ pub(crate) fn deploy(
         configuration: before
             .map(|before| differences(before, &wanted.service))
             .unwrap_or_default(),
+        gradual,
     }))
 }
 

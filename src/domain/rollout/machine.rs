@@ -164,7 +164,9 @@ pub(crate) fn next(plan: &Plan, sight: &Sight<'_>) -> Next {
         Phase::Preparing => prepare(plan, sight),
         Phase::Shifting => to(state.to(Phase::Holding), Why::Verified),
         Phase::Holding => hold(plan, sight),
-        Phase::Paused => failure(plan, sight).map_or(Next::Wait(Waiting::Person), |why| abort(state, why)),
+        Phase::Paused => {
+            failure(plan, sight).map_or(Next::Wait(Waiting::Person), |why| abort(state, why))
+        }
         Phase::Promoting => to(state.to(Phase::Finalising), Why::Verified),
         Phase::Finalising => finalise(plan, sight),
         Phase::Aborting if sight.is_as_wanted => to(state.to(Phase::Aborted), Why::Verified),
@@ -312,7 +314,12 @@ fn hold(plan: &Plan, sight: &Sight<'_>) -> Next {
         return allowed(plan, sight, state, Why::Passed(passed));
     }
     if all {
-        return allowed(plan, sight, sight.state.to(Phase::Promoting), Why::AllPassed);
+        return allowed(
+            plan,
+            sight,
+            sight.state.to(Phase::Promoting),
+            Why::AllPassed,
+        );
     }
     if all_listed && start_rest(plan, &mut state) {
         return allowed(plan, sight, state, Why::Passed(Vec::new()));

@@ -10,9 +10,7 @@ pub(crate) mod plan;
 pub(crate) mod state;
 
 #[cfg(test)]
-mod model;
-#[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
 pub(crate) use log::{Entry, Evidence, Replay, What};
 pub(crate) use machine::{Command, Move, Next, Refused, Sight, Waiting, Why};

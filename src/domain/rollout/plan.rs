@@ -181,7 +181,9 @@ pub(crate) enum Mistake {
         weight: u8,
     },
     /// Weights that do not rise.
-    #[error("{of}: {after} comes after {before}, and each step must be higher than the one before it")]
+    #[error(
+        "{of}: {after} comes after {before}, and each step must be higher than the one before it"
+    )]
     NotRising {
         /// The route, or `steps`.
         of: String,
@@ -199,7 +201,9 @@ pub(crate) enum Mistake {
         count: usize,
     },
     /// Too many routes.
-    #[error("{count} routes are more than the {MOST_UNITS} that one rollout can move; name those that changed with `--route`")]
+    #[error(
+        "{count} routes are more than the {MOST_UNITS} that one rollout can move; name those that changed with `--route`"
+    )]
     TooManyUnits {
         /// How many.
         count: usize,
@@ -213,7 +217,9 @@ pub(crate) enum Mistake {
         second: String,
     },
     /// A route that only the new revision has.
-    #[error("`{route}` is new in revision {canary}: revision {stable} would answer 404 to its share, so it cannot be split; it opens with the promotion, and until then the forcing header reaches it")]
+    #[error(
+        "`{route}` is new in revision {canary}: revision {stable} would answer 404 to its share, so it cannot be split; it opens with the promotion, and until then the forcing header reaches it"
+    )]
     New {
         /// The route.
         route: String,
@@ -331,11 +337,7 @@ pub(crate) fn plan(
     })
 }
 
-fn service_steps(
-    canary: &Service,
-    wish: &Wish,
-    mistakes: &mut Vec<Mistake>,
-) -> Vec<RolloutStep> {
+fn service_steps(canary: &Service, wish: &Wish, mistakes: &mut Vec<Mistake>) -> Vec<RolloutStep> {
     let own = canary
         .rollout
         .as_ref()
@@ -471,9 +473,9 @@ fn unit(
 }
 
 fn has(routes: &[Route], wanted: &Route) -> bool {
-    routes.iter().any(|route| {
-        route.method == wanted.method && route::same_paths(&route.path, &wanted.path)
-    })
+    routes
+        .iter()
+        .any(|route| route.method == wanted.method && route::same_paths(&route.path, &wanted.path))
 }
 
 impl Plan {

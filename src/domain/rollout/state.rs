@@ -145,11 +145,7 @@ impl State {
                 .filter_map(|position| char::from_digit(u32::from(*position), 36)),
         );
         // Writing to a String cannot fail.
-        _ = write!(
-            text,
-            " s={} c={} p={}",
-            self.stable, self.canary, self.plan
-        );
+        _ = write!(text, " s={} c={} p={}", self.stable, self.canary, self.plan);
         if self.stays {
             text.push_str(" t=c");
         }

@@ -121,7 +121,11 @@ fn intent(options: &Options, plan: &Plan, change: &Change) -> Intent {
         service: options.service.name.clone(),
         reason: options.reason.clone(),
         before: described(&plan.live),
-        after: json!({ "digest": plan.wanted.digest, "changed": changed }),
+        after: if change.gradual {
+            json!({ "digest": plan.wanted.digest, "changed": changed, "gradual": true })
+        } else {
+            json!({ "digest": plan.wanted.digest, "changed": changed })
+        },
         provenance: Some(plan.wanted.provenance.clone()),
         digest: Some(plan.wanted.digest.clone()),
     }
@@ -143,6 +147,13 @@ async fn publish_and_commit(
 ) -> Result<Shifted> {
     let name = &options.service.name;
     let published = publish(tools, options, plan, change, built, operation).await?;
+    if change.gradual {
+        // The traffic stays as it is; the rollout that follows changes it.
+        return Ok(Shifted {
+            revision: published.revision,
+            live: tools.platform.observe(name).await?,
+        });
+    }
     let commit = Commit {
         split: Split::all(&options.service.routes, published.revision),
         state: String::new(),

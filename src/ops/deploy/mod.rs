@@ -216,14 +216,12 @@ fn refuse(asked: &str, refusal: &Refusal, options: &Options) -> Error {
         )
         .hint("commit them first; `git status` lists them")
         .hint(format!("or, if it cannot wait: `{command} --allow-dirty --reason \"…\"`")),
-        Refusal::Gradual => Error::new(
-            Kind::Refused,
-            "gradual-only",
-            format!("{asked}: `{target}` is protected and the service has a `[rollout]`; gradual rollouts are not in this version"),
-        )
-        .hint(format!(
-            "`{command} --all-at-once --reason \"…\"`"
-        )),
+        Refusal::RolloutLive { state } => crate::ops::rollout::live_error(
+            asked,
+            &options.service.name,
+            state,
+            &options.environment.flag(),
+        ),
         Refusal::ReasonMissing { flag } => Error::new(
             Kind::Usage,
             "reason-missing",

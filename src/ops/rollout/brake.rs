@@ -340,9 +340,10 @@ async fn close(
         if !state.is_live() {
             return Ok(());
         }
-        let split = live.split.clone().filter(|split| {
-            split.sole() == Some(safe(wanted)) && state.phase == Phase::Aborting
-        });
+        let split = live
+            .split
+            .clone()
+            .filter(|split| split.sole() == Some(safe(wanted)) && state.phase == Phase::Aborting);
         let Some(split) = split else {
             return Err(Error::new(
                 Kind::Unhealthy,

@@ -134,11 +134,7 @@ pub(crate) async fn note(
 }
 
 /// Appends an entry and takes it into the rollout; false when somebody else wrote first.
-pub(crate) async fn append(
-    tools: &Tools<'_>,
-    rollout: &mut Rollout,
-    entry: Entry,
-) -> Result<bool> {
+pub(crate) async fn append(tools: &Tools<'_>, rollout: &mut Rollout, entry: Entry) -> Result<bool> {
     let made = objects::append(
         tools.platform,
         &rollout.plan.service,
@@ -217,7 +213,8 @@ async fn write(
         (Phase::Drifted, Some(split)) => split.clone(),
         _ => rollout.plan.split(&to.state),
     };
-    Ok(note(tools, rollout, to, reason).await? && commit(tools, rollout, to, split, operation).await?)
+    Ok(note(tools, rollout, to, reason).await?
+        && commit(tools, rollout, to, split, operation).await?)
 }
 
 /// Commits a state with a split; false when another commit got there first.

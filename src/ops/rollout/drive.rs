@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::change::{self, Carried};
 use super::{Rollout, Tools, brake, read_some};
+use crate::domain::audit::event::RolloutStep;
 use crate::domain::counts;
 use crate::domain::live::Health;
 use crate::domain::name::ServiceName;
@@ -14,7 +15,6 @@ use crate::domain::rollout::log::{self, Look};
 use crate::domain::rollout::{
     Command, Entry, Move, Next, Phase, Plan, Sight, State, Waiting, What, Why,
 };
-use crate::domain::audit::event::RolloutStep;
 use crate::error::{Error, Kind, Result};
 use crate::ops::audit::{self, ResultWord};
 use crate::ops::{Cancel, live_state};
@@ -198,10 +198,15 @@ impl Driver<'_> {
                     waiting
                 }
                 // A platform that does not answer for a while is no verdict and no end.
-                Err(error) if error.id == "local-unreachable" || error.retryable && error.kind != Kind::Conflict => {
+                Err(error)
+                    if error.id == "local-unreachable"
+                        || error.retryable && error.kind != Kind::Conflict =>
+                {
                     let now = self.tools.clock.monotonic();
                     let since = *silent_since.get_or_insert(now);
-                    if now.saturating_sub(since) > Duration::from_secs(self.rollout.plan.max_hold_seconds) {
+                    if now.saturating_sub(since)
+                        > Duration::from_secs(self.rollout.plan.max_hold_seconds)
+                    {
                         return Err(error);
                     }
                     Waiting::Traffic
@@ -349,7 +354,10 @@ impl Driver<'_> {
         let look = match counts {
             Ok(Ok(counts)) => self.reading(counts, monotonic),
             Ok(Err(error)) => missing(monotonic, error.to_string()),
-            Err(_) => missing(monotonic, format!("no answer within {} s", COUNTS_LIMIT.as_secs())),
+            Err(_) => missing(
+                monotonic,
+                format!("no answer within {} s", COUNTS_LIMIT.as_secs()),
+            ),
         };
         let entry = Entry {
             sequence: self.rollout.replay.next_sequence(),
@@ -401,7 +409,10 @@ impl Driver<'_> {
             Carried::Unrecorded(error) => {
                 self.tools.reporter.report(crate::ops::Event::Going {
                     what: "waiting",
-                    detail: format!("nothing goes forward while it cannot be recorded: {}", error.message),
+                    detail: format!(
+                        "nothing goes forward while it cannot be recorded: {}",
+                        error.message
+                    ),
                 });
                 Ok(Round::Waits(Waiting::Evidence))
             }
@@ -413,7 +424,10 @@ impl Driver<'_> {
         let detail = match to.state.phase {
             Phase::Shifting => super::words::weights(plan, &to.state),
             Phase::Promoting => format!("all requests go to revision {}", plan.canary),
-            Phase::Finalising => format!("watching revision {} for {} s", plan.canary, plan.watch_seconds),
+            Phase::Finalising => format!(
+                "watching revision {} for {} s",
+                plan.canary, plan.watch_seconds
+            ),
             Phase::Paused | Phase::Drifted | Phase::Succeeded => super::words::why(plan, &to.why),
             _ => return,
         };

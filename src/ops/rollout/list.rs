@@ -32,7 +32,11 @@ pub(crate) async fn list(
     for service in services {
         let live = platform.observe(service).await?;
         let state = State::parse(&live.state);
-        for id in objects::ids(platform, service).await?.into_iter().take(limit) {
+        for id in objects::ids(platform, service)
+            .await?
+            .into_iter()
+            .take(limit)
+        {
             let Some(plan) = objects::old_plan(platform, service, &id).await? else {
                 continue;
             };

@@ -62,7 +62,10 @@ impl Rollout {
 }
 
 /// Reads the newest rollout of a service: the one its traffic tells of, over or not. None when there is none.
-pub(crate) async fn read(platform: &dyn Platform, service: &ServiceName) -> Result<Option<Rollout>> {
+pub(crate) async fn read(
+    platform: &dyn Platform,
+    service: &ServiceName,
+) -> Result<Option<Rollout>> {
     // The state may move while the objects are read: then they are read again, so that all of it fits together.
     for _ in 0..5 {
         let live = platform.observe(service).await?;
@@ -145,11 +148,23 @@ pub(crate) fn refused(
 }
 
 /// Refuses when the traffic is not plain: another command's work would be lost.
-pub(crate) fn refuse_live(asked: &str, service: &ServiceName, live: &Live, flag: &str) -> Result<()> {
-    let Some(state) = State::live(&live.state) else {
-        return Ok(());
-    };
-    Err(Error::new(
+pub(crate) fn refuse_live(
+    asked: &str,
+    service: &ServiceName,
+    live: &Live,
+    flag: &str,
+) -> Result<()> {
+    match State::live(&live.state) {
+        None => Ok(()),
+        Some(state) => {
+            Err(live_error(asked, service, &state, flag).live(live_state(service, Some(live))))
+        }
+    }
+}
+
+/// A rollout is live, and what was asked would change its traffic beside it.
+pub(crate) fn live_error(asked: &str, service: &ServiceName, state: &State, flag: &str) -> Error {
+    Error::new(
         Kind::Refused,
         "rollout-live",
         format!(
@@ -159,7 +174,8 @@ pub(crate) fn refuse_live(asked: &str, service: &ServiceName, live: &Live, flag:
             state.phase.as_str()
         ),
     )
-    .live(live_state(service, Some(live)))
     .hint(format!("stop it first: `squad stop {service}{flag}`"))
-    .hint(format!("or see where it is: `squad rollout status {service}{flag}`")))
+    .hint(format!(
+        "or see where it is: `squad rollout status {service}{flag}`"
+    ))
 }

@@ -35,7 +35,10 @@ pub(crate) async fn plan(
         Error::new(
             Kind::Failed,
             "rollout-damaged",
-            format!("cannot read the plan of the rollout {} of `{service}`: {why}", state.id),
+            format!(
+                "cannot read the plan of the rollout {} of `{service}`: {why}",
+                state.id
+            ),
         )
         .hint(format!("an abort needs no plan: `squad stop {service}`"))
     };

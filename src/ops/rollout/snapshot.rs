@@ -212,10 +212,13 @@ fn shares(rollout: &Rollout) -> Vec<(Option<f64>, Option<f64>)> {
         .iter()
         .filter_map(|entry| match &entry.what {
             What::Look(look) if !look.units.is_empty() => {
-                let sum = look.units.iter().fold(Interval::default(), |sum, unit| Interval {
-                    canary: sum.canary.plus(unit.canary),
-                    stable: sum.stable.plus(unit.stable),
-                });
+                let sum = look
+                    .units
+                    .iter()
+                    .fold(Interval::default(), |sum, unit| Interval {
+                        canary: sum.canary.plus(unit.canary),
+                        stable: sum.stable.plus(unit.stable),
+                    });
                 Some((sum.canary.share(), sum.stable.share()))
             }
             _ => None,

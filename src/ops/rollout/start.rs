@@ -9,8 +9,8 @@ use crate::domain::audit::event::RolloutStep;
 use crate::domain::live::{Live, Revision};
 use crate::domain::name::ServiceName;
 use crate::domain::release::{Actor, RevisionNumber};
-use crate::domain::rollout::plan::{Given, Wish, plan as make};
 use crate::domain::rollout::plan::Mistake;
+use crate::domain::rollout::plan::{Given, Wish, plan as make};
 use crate::domain::rollout::{Command, Plan, State};
 use crate::domain::service::{Kind as ServiceKind, Service};
 use crate::domain::traffic::Split;
@@ -72,15 +72,61 @@ pub(crate) async fn plan(
         })?;
     }
     let (stable, canary) = pair(&asked, &live, options, supersedes.as_ref())?;
-    let history = History::read(platform, name, stable.number).await?;
-    let (Some(before), Some(after)) = (stable.service.as_deref(), canary.service.as_deref()) else {
+    let Some(after) = canary.service.as_deref() else {
         return Err(Error::internal("a revision without its configuration"));
     };
-    check_kind(&asked, platform, after, options, &live)?;
+    let pair = (stable, canary.number, after);
+    planned(platform, options, &live, pair, supersedes, (actor, now)).await
+}
+
+/// What a rollout of a release will be that is not published yet: for the plan of a deploy, and to refuse before
+/// anything is built.
+pub(crate) async fn ahead(
+    platform: &dyn Platform,
+    options: &Options,
+    deploy: &crate::ops::deploy::Plan,
+    actor: Actor,
+    now: Timestamp,
+) -> Result<Planned> {
+    let live = &deploy.live;
+    let Some(stable) = live.sole() else {
+        return Err(Error::internal(
+            "a gradual deploy of a service that is not live",
+        ));
+    };
+    let next = live
+        .revisions
+        .last()
+        .map_or(1, |newest| newest.number.0 + 1);
+    let number = match &deploy.decision {
+        crate::domain::plan::Deploy::Change(change) => change.existing,
+        _ => None,
+    }
+    .unwrap_or(RevisionNumber(next));
+    let pair = (stable, number, &deploy.wanted.service);
+    planned(platform, options, live, pair, None, (actor, now)).await
+}
+
+/// History, rules, forecasts.
+async fn planned(
+    platform: &dyn Platform,
+    options: &Options,
+    live: &Live,
+    (stable, number, after): (&Revision, RevisionNumber, &Service),
+    supersedes: Option<State>,
+    (actor, now): (Actor, Timestamp),
+) -> Result<Planned> {
+    let name = &options.service;
+    let asked = format!("cannot start a rollout of `{name}`");
+    let history = History::read(platform, name, stable.number).await?;
+    let Some(before) = stable.service.as_deref() else {
+        return Err(Error::internal("a revision without its configuration"));
+    };
+    check_kind(&asked, platform, after, options, live)?;
     let given = Given {
         id: ulid::Ulid::generate().to_string(),
         stable: (stable.number, before),
-        canary: (canary.number, after),
+        canary: (number, after),
         base: Split::all(&before.routes, stable.number),
         actor,
         at: now,
@@ -90,11 +136,11 @@ pub(crate) async fn plan(
         history.known(routes, is_rest)
     })
     .map_err(|mistakes| wrong(&asked, &mistakes))?;
-    lint::check(&asked, &plan, &live, &options.flag)?;
+    lint::check(&asked, &plan, live, &options.flag)?;
     Ok(Planned {
         forecasts: lint::forecasts(&plan),
         plan,
-        live,
+        live: live.clone(),
         supersedes,
     })
 }
@@ -153,7 +199,10 @@ fn pair<'a>(
                 "nothing is live yet, so there is nothing to compare with".to_owned()
             },
         )
-        .hint(format!("deploy it first: `squad deploy {name}{}`", options.flag)));
+        .hint(format!(
+            "deploy it first: `squad deploy {name}{}`",
+            options.flag
+        )));
     };
     let others = || {
         live.revisions
@@ -184,7 +233,10 @@ fn pair<'a>(
             .ok_or_else(|| {
                 refused(
                     "rollout-no-canary",
-                    format!("there is no newer revision than {}, which serves", stable.number),
+                    format!(
+                        "there is no newer revision than {}, which serves",
+                        stable.number
+                    ),
                 )
                 .hint(format!(
                     "publish one and start in one go: `squad deploy {name}{} --canary`",
@@ -211,7 +263,11 @@ fn wrong(asked: &str, mistakes: &[Mistake]) -> Error {
 }
 
 /// Starts what was planned: on return the rollout is live, and whoever drives it goes on.
-pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, planned: &Planned) -> Result<State> {
+pub(crate) async fn apply(
+    tools: &Tools<'_>,
+    options: &Options,
+    planned: &Planned,
+) -> Result<State> {
     let name = &options.service;
     let asked = format!("cannot start a rollout of `{name}`");
     let fail = |error: Error| {

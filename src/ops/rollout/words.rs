@@ -45,7 +45,11 @@ pub(crate) fn why(plan: &Plan, why: &Why) -> String {
         Why::Passed(names) if names.is_empty() => "the listed routes have passed".to_owned(),
         Why::Passed(names) => {
             let names: Vec<_> = names.iter().map(|name| unit(name)).collect();
-            format!("as healthy as revision {}: {}", plan.stable, names.join(", "))
+            format!(
+                "as healthy as revision {}: {}",
+                plan.stable,
+                names.join(", ")
+            )
         }
         Why::AllPassed => format!("all passed: as healthy as revision {}", plan.stable),
         Why::Failed { unit: name, reason } => format!("{}: {}", unit(name), fail(*reason, plan)),
@@ -57,7 +61,10 @@ pub(crate) fn why(plan: &Plan, why: &Why) -> String {
         Why::WatchFailed { reason } => {
             format!("after the promotion: {}", fail(*reason, plan))
         }
-        Why::WatchOver => format!("revision {} serves all requests, and the watch is over", plan.canary),
+        Why::WatchOver => format!(
+            "revision {} serves all requests, and the watch is over",
+            plan.canary
+        ),
         Why::Drifted => "the traffic was changed outside squad".to_owned(),
         Why::ByHand(command) => by_hand(*command).to_owned(),
     }

@@ -9,7 +9,11 @@ use crate::ops::rollout::start::Planned;
 use crate::output::sanitize;
 
 /// First what it means for people, then each step with what the judge will need.
-pub(crate) fn plan_lines(planned: &Planned, environment: &Environment, now: Timestamp) -> Vec<String> {
+pub(crate) fn plan_lines(
+    planned: &Planned,
+    environment: &Environment,
+    now: Timestamp,
+) -> Vec<String> {
     let plan = &planned.plan;
     let place = match environment.platform {
         PlatformKind::Local => format!("{} (this machine)", environment.name),
@@ -24,7 +28,11 @@ pub(crate) fn plan_lines(planned: &Planned, environment: &Environment, now: Time
     ];
     if let Some(canary) = planned.live.revision(plan.canary) {
         let when = crate::cli::time::relative(canary.published_at, now);
-        let subject = canary.provenance.subject.as_deref().unwrap_or("no commit subject");
+        let subject = canary
+            .provenance
+            .subject
+            .as_deref()
+            .unwrap_or("no commit subject");
         lines.push(format!(
             "  revision {}: {} ({}, {when})",
             plan.canary,
@@ -54,7 +62,9 @@ pub(crate) fn plan_lines(planned: &Planned, environment: &Environment, now: Time
         lines.extend(step_lines(forecast));
     }
     if plan.units.last().is_some_and(|rest| rest.steps.is_empty()) {
-        lines.push("  everything else: no requests lately, so it follows with the promotion".to_owned());
+        lines.push(
+            "  everything else: no requests lately, so it follows with the promotion".to_owned(),
+        );
     }
     for route in &plan.gated {
         lines.push(format!(

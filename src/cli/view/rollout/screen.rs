@@ -7,8 +7,8 @@ use crate::domain::analysis::{Judgement, Verdict};
 use crate::domain::rollout::{Phase, Waiting};
 use crate::ops::rollout::snapshot::{Driver, Snapshot, UnitSnapshot};
 use crate::ops::rollout::words;
-use crate::output::{Output, sanitize};
 use crate::output::table::{Align, render};
+use crate::output::{Output, sanitize};
 
 /// Cells of the bar towards the decision.
 const BAR: usize = 20;
@@ -80,7 +80,10 @@ fn headline(snapshot: &Snapshot) -> String {
         Driver::Over => {}
         Driver::Alive(actor) => parts.push(format!("driven by {}", sanitize(&actor.to_string()))),
         Driver::Nobody { since: Some(since) } => {
-            parts.push(format!("unattended since {}", since.strftime("%H:%M:%S UTC")));
+            parts.push(format!(
+                "unattended since {}",
+                since.strftime("%H:%M:%S UTC")
+            ));
         }
         Driver::Nobody { since: None } => parts.push("unattended".to_owned()),
     }
@@ -118,9 +121,18 @@ pub(super) fn verdict(verdict: &Verdict) -> &'static str {
 pub(crate) fn going(snapshot: &Snapshot, waiting: &Waiting) -> (&'static str, String) {
     let state = &snapshot.state;
     match waiting {
-        Waiting::Canary => ("preparing", format!("revision {} is not ready yet", state.canary)),
-        Waiting::Traffic => ("shifting", "the new weights are not in force yet".to_owned()),
-        Waiting::Person => ("waiting", format!("{}; somebody has to decide", words::phase(state.phase))),
+        Waiting::Canary => (
+            "preparing",
+            format!("revision {} is not ready yet", state.canary),
+        ),
+        Waiting::Traffic => (
+            "shifting",
+            "the new weights are not in force yet".to_owned(),
+        ),
+        Waiting::Person => (
+            "waiting",
+            format!("{}; somebody has to decide", words::phase(state.phase)),
+        ),
         Waiting::Attendance { weight } => (
             "waiting",
             format!("{weight} % is more than nobody may attend; drive it without --once"),
@@ -188,7 +200,11 @@ pub(crate) fn block(output: &Output, snapshot: &Snapshot, width: usize) -> Strin
     text.push('\n');
     let (canary, stable): (Vec<_>, Vec<_>) = snapshot.shares.iter().copied().unzip();
     if !canary.is_empty() {
-        let highest = canary.iter().chain(&stable).flatten().fold(0.0_f64, |a, b| a.max(*b));
+        let highest = canary
+            .iter()
+            .chain(&stable)
+            .flatten()
+            .fold(0.0_f64, |a, b| a.max(*b));
         text.push_str(&format!(
             "  bad share   new {}   old {}   (highest {:.1} %)\n",
             sparkline(output, &canary, highest),
@@ -200,7 +216,10 @@ pub(crate) fn block(output: &Output, snapshot: &Snapshot, width: usize) -> Strin
         text.push_str(&format!("  {}\n", plain(snapshot, unit)));
     }
     if let Some(missing) = &snapshot.missing {
-        text.push_str(&format!("  the counters cannot be read: {}\n", sanitize(missing)));
+        text.push_str(&format!(
+            "  the counters cannot be read: {}\n",
+            sanitize(missing)
+        ));
     }
     if snapshot.state.is_live() {
         let flag = if snapshot.environment == "local" {
@@ -276,7 +295,8 @@ fn decision(output: &Output, unit: &UnitSnapshot) -> String {
     match judgement.verdict {
         Verdict::Pass => {
             let left = unit.eta_seconds.filter(|left| *left > 0.0);
-            let left = left.map_or_else(|| "ready".to_owned(), |left| format!("{} left", span(left)));
+            let left =
+                left.map_or_else(|| "ready".to_owned(), |left| format!("{} left", span(left)));
             format!("pass {bar} {left}")
         }
         Verdict::Fail(_) => format!("fail {bar}"),
@@ -299,7 +319,11 @@ fn bar(output: &Output, judgement: &Judgement) -> String {
         reason = "a share of 20 cells"
     )]
     let filled = (share * BAR as f64).round() as usize;
-    let (full, empty) = if output.unicode() { ("█", "░") } else { ("#", ".") };
+    let (full, empty) = if output.unicode() {
+        ("█", "░")
+    } else {
+        ("#", ".")
+    };
     format!("{}{}", full.repeat(filled), empty.repeat(BAR - filled))
 }
 
