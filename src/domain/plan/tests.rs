@@ -118,6 +118,7 @@ fn a_first_deploy_builds() {
         previous: None,
         existing: None,
         configuration: Vec::new(),
+        gradual: false,
     };
     assert_eq!(plan, Ok(Deploy::Change(change)));
 }
@@ -180,6 +181,7 @@ fn a_known_digest_is_not_built_again() {
         previous: Some(RevisionNumber(2)),
         existing: Some(RevisionNumber(1)),
         configuration: Vec::new(),
+        gradual: false,
     };
     assert_eq!(plan, Ok(Deploy::Change(change)));
 }

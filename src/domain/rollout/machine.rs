@@ -191,7 +191,7 @@ fn prepare(plan: &Plan, sight: &Sight<'_>) -> Next {
             let mut state = sight.state.to(Phase::Shifting);
             let mut passed = Vec::new();
             for (position, unit) in state.positions.iter_mut().zip(&plan.units) {
-                if !unit.is_rest && !unit.steps.is_empty() {
+                if !unit.is_rest && !unit.steps.is_empty() && *position == 0 {
                     *position = 1;
                     passed.push(unit.name.clone());
                 }
