@@ -13,7 +13,6 @@ use crate::config::{Config, Located};
 use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::name::ServiceName;
 use crate::domain::plan::{Allowed, Deploy};
-use crate::domain::release::RevisionNumber;
 use crate::error::{Error, Kind, Result};
 use crate::ops::deploy::apply::{self, Tools};
 use crate::ops::deploy::{self, Options, Outcome, Plan};
@@ -77,6 +76,8 @@ pub(crate) struct Args {
     /// Roll out gradually, where the environment does not ask for it
     #[arg(long, conflicts_with_all = ["all_at_once", "all", "changed_since"])]
     canary: bool,
+    #[command(flatten)]
+    rollout: PlanArgs,
 }
 
 impl Args {
@@ -176,9 +177,12 @@ async fn one(
         context.output.status(&line);
     }
     let gradual = matches!(&plan.decision, Deploy::Change(change) if change.gradual);
+    if !gradual && args.rollout.is_given() {
+        return Err(not_gradual(&options, &plan));
+    }
     if gradual {
         // What could not be judged is refused before anything is built.
-        let start = start_options(&options, None);
+        let start = start_options(&options, &args.rollout);
         let planned =
             rollout::ahead(&*platform, &start, &plan, context.actor(), context.now()).await?;
         for line in crate::cli::view::rollout::plan_lines(&planned, environment, context.now()) {
@@ -226,7 +230,7 @@ async fn one(
         let beginning = Beginning {
             service: name.clone(),
             revision: Some(outcome.revision),
-            plan: &PlanArgs::default(),
+            plan: &args.rollout,
             supersede: false,
             reason: options.reason.clone(),
             agreed: true,
@@ -238,15 +242,32 @@ async fn one(
     Ok(0)
 }
 
+/// Steps and routes make no sense where all traffic moves at once.
+fn not_gradual(options: &Options, plan: &Plan) -> Error {
+    let why = if plan.live.sole().is_none() {
+        "nothing is live yet, so there is nothing to compare with"
+    } else {
+        "all its traffic moves at once"
+    };
+    let error = Error::new(
+        Kind::Usage,
+        "rollout-plan",
+        format!("`--steps`, `--hold`, `--route` and `--max-unattended-weight` are for gradual deploys: {why}"),
+    )
+    .hint(format!("`{} --canary`", options.command()));
+    plan.not_begun(options, error)
+}
+
 /// What a rollout of this release begins with.
-fn start_options(options: &Options, revision: Option<RevisionNumber>) -> rollout::Options {
+fn start_options(options: &Options, plan: &PlanArgs) -> rollout::Options {
     rollout::Options {
         service: options.service.name.clone(),
         flag: options.environment.flag(),
-        revision,
-        wish: PlanArgs::default().wish(),
+        revision: None,
+        wish: plan.wish(),
         supersede: false,
         reason: options.reason.clone(),
+        protected: options.environment.protected,
     }
 }
 

@@ -3,11 +3,6 @@
 //! Nothing here reads a file, a clock, the environment or a network, and nothing here is
 //! asynchronous: what time it is, what is live and what a file says come in as values.
 
-#[expect(
-    dead_code,
-    unused_imports,
-    reason = "the state machine of rollouts uses it"
-)]
 pub(crate) mod analysis;
 pub(crate) mod audit;
 pub(crate) mod counts;
@@ -18,6 +13,7 @@ pub(crate) mod org;
 pub(crate) mod plan;
 pub(crate) mod release;
 pub(crate) mod rollout;
+pub(crate) mod rollout_state;
 pub(crate) mod route;
 pub(crate) mod service;
 pub(crate) mod traffic;

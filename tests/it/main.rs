@@ -31,6 +31,7 @@ mod new;
 mod new_refusals;
 mod org;
 mod rollback;
+mod rollout;
 mod status;
 mod stream;
 mod support;

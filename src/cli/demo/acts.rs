@@ -32,11 +32,19 @@ pub(super) const ACTS: &[Act] = &[
         play: roll_back,
     },
     Act {
-        heading: "6. A function",
+        heading: "6. Gradually: a good change on one route, and a driver that dies",
+        play: super::rollouts::good,
+    },
+    Act {
+        heading: "7. Gradually: a change that is bad on one verb",
+        play: super::rollouts::bad,
+    },
+    Act {
+        heading: "8. A function",
         play: function,
     },
     Act {
-        heading: "7. What is live, what happened, and the record",
+        heading: "9. What is live, what happened, and the record",
         play: record,
     },
 ];
@@ -89,7 +97,7 @@ fn scaffold(stage: &mut Stage<'_>) -> Result<()> {
 }
 
 /// `host:port` of a service of the demo.
-fn address(stage: &Stage<'_>, service: &str) -> Result<String> {
+pub(super) fn address(stage: &Stage<'_>, service: &str) -> Result<String> {
     let text = stage.quietly("", &["status", service, "--env", "local", "-o", "json"])?;
     let status: serde_json::Value = serde_json::from_str(&text).map_err(Error::internal)?;
     status
@@ -199,7 +207,7 @@ fn record(stage: &mut Stage<'_>) -> Result<()> {
 }
 
 /// What the load generator counted; a failed request stops the demo.
-fn report(stage: &Stage<'_>, counts: &Counts) -> Result<()> {
+pub(super) fn report(stage: &Stage<'_>, counts: &Counts) -> Result<()> {
     let by_revision: Vec<_> = counts
         .revisions
         .iter()

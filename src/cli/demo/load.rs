@@ -32,15 +32,33 @@ const PAUSE: Duration = Duration::from_millis(10);
 impl Load {
     /// Sends `GET path` to `address` (`host:port`) about 100 times a second until it is stopped.
     pub(crate) fn start(address: &str, path: &str) -> Self {
+        Self::send(
+            address,
+            format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n"),
+        )
+    }
+
+    /// The same with `POST path` and a JSON body.
+    pub(crate) fn post(address: &str, path: &str, body: &str) -> Self {
+        let length = body.len();
+        Self::send(
+            address,
+            format!(
+                "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+            ),
+        )
+    }
+
+    fn send(address: &str, request: String) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let counts = Arc::new(Mutex::new(Counts::default()));
         let thread = {
             let (stop, counts) = (Arc::clone(&stop), Arc::clone(&counts));
-            let (address, path) = (address.to_owned(), path.to_owned());
+            let address = address.to_owned();
             std::thread::spawn(move || {
                 let mut connection = None;
                 while !stop.load(Ordering::Relaxed) {
-                    let answer = one(&mut connection, &address, &path);
+                    let answer = one(&mut connection, &address, &request);
                     count(&counts, answer);
                     std::thread::park_timeout(PAUSE);
                 }
@@ -99,7 +117,7 @@ fn count(counts: &Mutex<Counts>, answer: std::io::Result<Answer>) {
 fn one(
     connection: &mut Option<BufReader<TcpStream>>,
     address: &str,
-    path: &str,
+    request: &str,
 ) -> std::io::Result<Answer> {
     let mut stream = match connection.take() {
         Some(stream) => stream,
@@ -110,7 +128,6 @@ fn one(
             BufReader::new(stream)
         }
     };
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n");
     stream.get_mut().write_all(request.as_bytes())?;
     let mut line = String::new();
     stream.read_line(&mut line)?;

@@ -6,6 +6,7 @@
 
 mod acts;
 mod load;
+mod rollouts;
 mod stage;
 
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! Where the demo plays: its directory, its own configuration and state, and running commands in it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use crate::cli::context::Context;
 use crate::clients::process;
@@ -47,7 +47,22 @@ impl<'a> Stage<'a> {
         self.check(arguments, status.code(), wanted)
     }
 
-    /// The same without showing it; returns its standard output.
+    /// Begins `squad <arguments>` in a directory below the root, shows the command, and lets it run beside what follows.
+    pub(crate) fn begin(&self, directory: &str, arguments: &[&str]) -> Result<Child> {
+        self.show(&format!("squad {} &", quoted(arguments)));
+        let mut command = self.command(directory, arguments);
+        command.spawn().map_err(Error::internal)
+    }
+
+    /// Runs it without showing it; returns its standard output, whatever its exit code says.
+    pub(crate) fn look(&self, directory: &str, arguments: &[&str]) -> Result<String> {
+        let mut command = self.command(directory, arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let output = command.output().map_err(Error::internal)?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// The same, which has to succeed.
     pub(crate) fn quietly(&self, directory: &str, arguments: &[&str]) -> Result<String> {
         let mut command = self.command(directory, arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::null());

@@ -40,6 +40,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             wish: args.plan.wish(),
             supersede: true,
             reason: None,
+            protected: environment.protected,
         };
         let planned = start::plan(&*platform, &options, context.actor(), context.now()).await?;
         if context.output.is_json() {

@@ -60,6 +60,7 @@ pub(crate) struct Args {
 
 /// The flags that shape a plan.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Flags of gradual rollouts")]
 pub(crate) struct PlanArgs {
     /// Weights in percent, rising; those of squad.toml if not given
     #[arg(long, value_name = "weights", value_parser = parse_weights)]
@@ -128,6 +129,14 @@ fn parse_route(text: &str) -> std::result::Result<RouteSteps, String> {
 }
 
 impl PlanArgs {
+    /// Whether any of them was given.
+    pub(crate) fn is_given(&self) -> bool {
+        self.steps.is_some()
+            || self.hold.is_some()
+            || !self.route.is_empty()
+            || self.max_unattended_weight.is_some()
+    }
+
     /// What the plan is to be.
     pub(crate) fn wish(&self) -> Wish {
         Wish {
@@ -170,6 +179,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
                 wish: args.plan.wish(),
                 supersede: args.supersede,
                 reason: args.reason.clone(),
+                protected: environment.protected,
             };
             let planned = start::plan(&*platform, &options, context.actor(), context.now()).await?;
             show(context, &environment, &planned);
@@ -217,9 +227,13 @@ pub(crate) async fn begin(
         wish: beginning.plan.wish(),
         supersede: beginning.supersede,
         reason: beginning.reason,
+        protected: environment.protected,
     };
     let planned = start::plan(platform, &options, context.actor(), context.now()).await?;
-    show(context, environment, &planned);
+    // A deploy has shown it already, before it published the revision.
+    if !beginning.agreed {
+        show(context, environment, &planned);
+    }
     if !beginning.agreed && !prompt::confirm(context, consent(environment), "Start?")? {
         return Err(declined());
     }

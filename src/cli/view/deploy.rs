@@ -184,7 +184,8 @@ pub(crate) fn plan_lines(
         machine.push("the work tree has changes that are not committed".to_owned());
     }
     lines.extend(machine.into_iter().map(|line| format!("  {line}")));
-    if plan.live.sole().is_some() {
+    // A rollout says itself how it is stopped.
+    if plan.live.sole().is_some() && !change.gradual {
         lines.push(format!(
             "  undo at any time: `squad rollback {}{}`",
             options.service.name,

@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::cli::time::relative;
-use crate::domain::audit::event::ResultWord;
+use crate::domain::audit::event::{Change, ResultWord};
 use crate::ops::history::Entry;
 use crate::output::sanitize;
 use crate::output::table::{Align, render};
@@ -27,6 +28,9 @@ struct WireEntry {
     /// `succeeded`, `failed`, `refused`, `unknown`, `going-on`, or `unfinished`: its process is gone, and nothing was
     /// recorded of the end.
     outcome: &'static str,
+    /// What a step of a rollout does, such as `shifted`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     before: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,6 +71,7 @@ fn wire(entry: &Entry) -> WireEntry {
             None if entry.is_abandoned => "unfinished",
             None => "going-on",
         },
+        step: entry.change.becomes.clone(),
         before: entry.before().map(str::to_owned),
         after: entry.after().map(str::to_owned),
         commit: provenance.commit,
@@ -102,7 +107,17 @@ pub(crate) fn table(entries: &[Entry], now: Timestamp, width: Option<usize>) -> 
 /// `deploy orders 87 → 88 in prod (#441 Retry the acquirer)`.
 fn what(entry: &Entry) -> String {
     let mut text = format!("{} {}", entry.kind, entry.change.service);
-    match (entry.before(), entry.after()) {
+    if let Some(step) = rollout_step(&entry.change) {
+        return format!("{text} {step} in {}", entry.change.environment);
+    }
+    let published = entry.change.after.get("published").and_then(Value::as_str);
+    match (
+        entry.before(),
+        entry.after().filter(|_| published.is_none()),
+    ) {
+        (_, None) if published.is_some() => {
+            text.push_str(&format!(": {} published", published.unwrap_or_default()));
+        }
         (Some(before), Some(after)) if before != after => {
             text.push_str(&format!(" {before} → {after}"));
         }
@@ -122,6 +137,31 @@ fn what(entry: &Entry) -> String {
         }
     }
     text
+}
+
+/// `41 → 42: shifted, refund 25 %`; none for what is no step of a rollout.
+fn rollout_step(change: &Change) -> Option<String> {
+    let participle = change.becomes.as_deref()?;
+    let state = if change.after.get("canary").is_some() {
+        &change.after
+    } else {
+        &change.before
+    };
+    let word = |name: &str| state.get(name).and_then(Value::as_str);
+    let mut text = format!(
+        "{} → {}: {}",
+        word("stable").unwrap_or("?"),
+        word("canary").unwrap_or("?"),
+        participle.replace('_', " ")
+    );
+    if participle == "shifted"
+        && let Some(weights) = state.get("weights").and_then(Value::as_object)
+    {
+        for (unit, weight) in weights.iter().filter(|(_, weight)| **weight != 0) {
+            text.push_str(&format!(", {unit} {weight} %"));
+        }
+    }
+    Some(text)
 }
 
 fn result(entry: &Entry) -> String {

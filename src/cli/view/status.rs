@@ -5,6 +5,8 @@ use serde::Serialize;
 
 use crate::cli::time::relative;
 use crate::domain::live::Health;
+use crate::domain::rollout::State;
+use crate::ops::rollout::words;
 use crate::ops::status::Row;
 use crate::output::sanitize;
 use crate::output::table::{Align, render};
@@ -37,10 +39,23 @@ struct WireRow {
     commit: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dirty: bool,
+    /// The rollout that is live.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rollout: Option<WireRollout>,
     /// The command that changes it right now.
     #[serde(skip_serializing_if = "Option::is_none")]
     going_on: Option<WireGoingOn>,
     revisions: Vec<WireRevision>,
+}
+
+#[derive(Debug, Serialize)]
+struct WireRollout {
+    id: String,
+    phase: &'static str,
+    stable: String,
+    canary: String,
+    /// The highest percentage of any route that goes to the canary.
+    weight: u8,
 }
 
 #[derive(Debug, Serialize)]
@@ -97,6 +112,13 @@ fn wire_row(row: &Row) -> WireRow {
         address: row.live.address.clone(),
         commit: live.and_then(|revision| revision.provenance.commit.clone()),
         dirty: live.is_some_and(|revision| revision.provenance.dirty),
+        rollout: State::live(&row.live.state).map(|state| WireRollout {
+            phase: state.phase.as_str(),
+            stable: state.stable.to_string(),
+            canary: state.canary.to_string(),
+            weight: weight(row, &state).0,
+            id: state.id,
+        }),
         going_on: row.going_on.as_ref().map(|one| WireGoingOn {
             kind: one.kind.clone(),
             since: one.since.to_string(),
@@ -127,7 +149,16 @@ pub(crate) fn table(rows: &[Row], now: Timestamp, width: Option<usize>) -> Strin
         ("HEALTH", Align::Left),
         ("ADDRESS", Align::Left),
     ];
-    // A column of its own only while there is something to say.
+    // Columns of their own only while there is something to say.
+    if rows
+        .iter()
+        .any(|row| State::live(&row.live.state).is_some())
+    {
+        header.push(("ROLLOUT", Align::Left));
+        for (cells, row) in cells.iter_mut().zip(rows) {
+            cells.push(rollout(row));
+        }
+    }
     if rows.iter().any(|row| row.going_on.is_some()) {
         header.push(("GOING ON", Align::Left));
         for (cells, row) in cells.iter_mut().zip(rows) {
@@ -138,6 +169,41 @@ pub(crate) fn table(rows: &[Row], now: Timestamp, width: Option<usize>) -> Strin
         }
     }
     render(&header, &cells, width)
+}
+
+/// The highest weight of the canary in percent, and how many rows of the table it has any of.
+fn weight(row: &Row, state: &State) -> (u8, usize) {
+    let Some(split) = &row.live.split else {
+        return (0, 0);
+    };
+    let weights: Vec<u8> = split
+        .routes
+        .iter()
+        .map(|route| &route.weights)
+        .chain([&split.rest])
+        .filter_map(|weights| {
+            weights
+                .iter()
+                .find(|(revision, _)| *revision == state.canary)
+                .map(|(_, weight)| weight)
+        })
+        .collect();
+    (weights.iter().copied().max().unwrap_or(0), weights.len())
+}
+
+/// `42 at 25 % on 2 routes, holding`.
+fn rollout(row: &Row) -> String {
+    let Some(state) = State::live(&row.live.state) else {
+        return "-".to_owned();
+    };
+    let (weight, routes) = weight(row, &state);
+    let plural = if routes == 1 { "route" } else { "routes" };
+    let at = if weight == 0 {
+        String::new()
+    } else {
+        format!(" at {weight} % on {routes} {plural}")
+    };
+    format!("{}{at}, {}", state.canary, words::phase(state.phase))
 }
 
 fn cells(row: &Row, now: Timestamp) -> Vec<String> {

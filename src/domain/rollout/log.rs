@@ -226,6 +226,9 @@ impl Replay {
             if raised || resumed || fresh {
                 *waited = 0.0;
             }
+            if let Some(judge) = self.judges.get_mut(index).filter(|_| raised) {
+                judge.begin_step();
+            }
         }
         if decision.from.0 != decision.to.0 {
             self.phase_seconds = 0.0;

@@ -306,7 +306,7 @@ async fn finish(
         Ok(shifted) => {
             let outcome = audit::Outcome {
                 result: ResultWord::Succeeded,
-                after: described(&shifted.live),
+                after: after(plan, &shifted),
                 message: None,
                 error_id: None,
             };
@@ -342,6 +342,16 @@ async fn finish(
             Err(error.live(live_state(&options.service.name, live.as_ref())))
         }
     }
+}
+
+/// What is live, and where a rollout will bring the traffic, the revision that waits for it.
+fn after(plan: &Plan, shifted: &Shifted) -> serde_json::Value {
+    let mut after = described(&shifted.live);
+    let gradual = matches!(&plan.decision, Deploy::Change(change) if change.gradual);
+    if let Some(members) = after.as_object_mut().filter(|_| gradual) {
+        members.insert("published".to_owned(), shifted.revision.to_string().into());
+    }
+    after
 }
 
 async fn with_live(error: Error, tools: &Tools<'_>, options: &Options) -> Error {

@@ -204,7 +204,7 @@ fn refuse(asked: &str, refusal: &Refusal, options: &Options) -> Error {
         Refusal::LeftBefore { revision } => Error::new(
             Kind::Refused,
             "release-left",
-            format!("{asked}: a rollback left this very release (revision {revision})"),
+            format!("{asked}: a rollback or an abort left this very release (revision {revision})"),
         )
         .hint(format!(
             "change something; or, if the cause was elsewhere: `{command} --again --reason \"…\"`"

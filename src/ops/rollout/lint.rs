@@ -172,7 +172,13 @@ pub(crate) fn forecasts(plan: &Plan) -> Vec<UnitForecast> {
 }
 
 /// Refuses a plan with a unit that has no history: its question returns nothing, so that nothing could ever be told.
-pub(crate) fn check(asked: &str, plan: &Plan, live: &Live, flag: &str) -> Result<()> {
+pub(crate) fn check(
+    asked: &str,
+    plan: &Plan,
+    live: &Live,
+    options: &super::start::Options,
+) -> Result<()> {
+    let flag = &options.flag;
     let silent: Vec<&Unit> = plan
         .units
         .iter()
@@ -203,19 +209,32 @@ pub(crate) fn check(asked: &str, plan: &Plan, live: &Live, flag: &str) -> Result
         error = error.detail(format!("{}  {}", unit.name, unit.spoken()));
     }
     let service = &plan.service;
-    let others = plan
+    let others: String = plan
         .units
         .iter()
-        .find(|unit| !unit.is_rest && unit.requests_per_second > 0.0);
-    if let Some(unit) = others {
+        .filter(|unit| !unit.is_rest && unit.requests_per_second > 0.0)
+        .map(|unit| {
+            let weights: Vec<String> = unit
+                .steps
+                .iter()
+                .map(|step| step.weight.to_string())
+                .collect();
+            format!(" --route '{}={}'", unit.spoken(), weights.join(","))
+        })
+        .collect();
+    if !others.is_empty() {
         error = error.hint(format!(
-            "move only what has traffic: `squad rollout start {service}{flag} --route '{}=5,25,50'`",
-            unit.spoken()
+            "move what has traffic; the others go with everything else: `squad rollout start {service}{flag}{others}`"
         ));
     }
     Err(error
         .hint(format!(
-            "or send it requests first; or all at once: `squad deploy {service}{flag} --all-at-once --reason \"…\"`"
+            "send it requests first; or all at once: `squad deploy {service}{flag}{}`",
+            if options.protected {
+                " --all-at-once --reason \"…\""
+            } else {
+                ""
+            }
         ))
         .live(crate::ops::live_state(service, Some(live))))
 }

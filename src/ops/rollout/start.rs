@@ -34,6 +34,8 @@ pub(crate) struct Options {
     pub(crate) supersede: bool,
     /// Why.
     pub(crate) reason: Option<String>,
+    /// The environment is protected: a plain deploy is a rollout there.
+    pub(crate) protected: bool,
 }
 
 /// A plan, and what it was made from.
@@ -136,7 +138,7 @@ async fn planned(
         history.known(routes, is_rest)
     })
     .map_err(|mistakes| wrong(&asked, &mistakes))?;
-    lint::check(&asked, &plan, live, &options.flag)?;
+    lint::check(&asked, &plan, live, options)?;
     Ok(Planned {
         forecasts: lint::forecasts(&plan),
         plan,

@@ -37,12 +37,23 @@ pub(crate) struct Load {
 impl Load {
     /// Starts `threads` clients, each with one kept-alive connection, that wait `pause` between two requests.
     pub(crate) fn start(port: u16, path: &str, threads: usize, pause: Duration) -> Self {
+        Self::start_with(port, "GET", path, threads, pause)
+    }
+
+    /// The same with another method.
+    pub(crate) fn start_with(
+        port: u16,
+        method: &'static str,
+        path: &str,
+        threads: usize,
+        pause: Duration,
+    ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let counts = Arc::new(Mutex::new(Counts::default()));
         let threads = (0..threads)
             .map(|_| {
                 let (stop, counts, path) = (stop.clone(), counts.clone(), path.to_owned());
-                std::thread::spawn(move || client(port, &path, pause, &stop, &counts))
+                std::thread::spawn(move || client(port, method, &path, pause, &stop, &counts))
             })
             .collect();
         Self {
@@ -98,11 +109,18 @@ impl Load {
     }
 }
 
-fn client(port: u16, path: &str, pause: Duration, stop: &AtomicBool, counts: &Mutex<Counts>) {
+fn client(
+    port: u16,
+    method: &str,
+    path: &str,
+    pause: Duration,
+    stop: &AtomicBool,
+    counts: &Mutex<Counts>,
+) {
     let mut connection: Option<BufReader<std::net::TcpStream>> = None;
     while !stop.load(Ordering::Relaxed) {
         let kept = connection.is_some();
-        let result = exchange(port, path, &mut connection);
+        let result = exchange(port, method, path, &mut connection);
         let mut counts = counts.lock().expect("the counts");
         match result {
             Ok(reply) => {
@@ -147,6 +165,7 @@ fn note(counts: &mut Counts, failure: String) {
 /// The error says whether the connection ended before the first byte of an answer.
 fn exchange(
     port: u16,
+    method: &str,
     path: &str,
     connection: &mut Option<BufReader<std::net::TcpStream>>,
 ) -> Result<super::Reply, (bool, std::io::Error)> {
@@ -156,7 +175,7 @@ fn exchange(
         ));
     }
     let stream = connection.as_mut().expect("it was just opened");
-    send(stream.get_mut(), "GET", path, &[], b"").map_err(|error| (true, error))?;
+    send(stream.get_mut(), method, path, &[], b"").map_err(|error| (true, error))?;
     let first = std::io::BufRead::fill_buf(stream).map(<[u8]>::is_empty);
     match first {
         Ok(true) => return Err((true, std::io::ErrorKind::UnexpectedEof.into())),

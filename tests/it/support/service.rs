@@ -6,7 +6,8 @@ use super::home::Home;
 
 /// The program. `BEHAVE` in its environment:
 /// `exit:<code>` writes a traceback and ends · `never-ready` · `no-port` never listens · `other-port` ·
-/// `slow-start:<seconds>` · `ignore-term` · `crash-after:<requests>` · `fail` answers 500 on `/`.
+/// `slow-start:<seconds>` · `ignore-term` · `crash-after:<requests>` · `fail` answers 500 everywhere ·
+/// `fail-post` answers 500 to POST alone.
 const SERVE: &str = r#"import json, os, signal, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -56,7 +57,7 @@ class Handler(BaseHTTPRequestHandler):
                 "method": self.command, "path": self.path, "body": sent.decode(),
                 "headers": {name.lower(): text for name, text in self.headers.items()},
             })
-        elif behave == "fail":
+        elif behave == "fail" or (behave == "fail-post" and self.command == "POST"):
             status = 500
         data = body.encode()
         self.send_response(status)

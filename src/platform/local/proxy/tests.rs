@@ -24,7 +24,7 @@ use crate::domain::release::RevisionNumber;
 use crate::domain::route::cases;
 use crate::domain::service::Route;
 use crate::domain::traffic::{RouteSplit, Split, Weights};
-use crate::platform::local::metrics::{Counts, Metrics};
+use crate::platform::local::metrics::{self, Metrics};
 
 const WAIT: Duration = Duration::from_secs(10);
 
@@ -132,13 +132,21 @@ fn revision(number: u64, address: SocketAddr) -> (RevisionNumber, Arc<Backend>) 
     (number, Backend::new(Target::Http(address)))
 }
 
-fn table(split: Split, backends: &[(RevisionNumber, Arc<Backend>)]) -> Option<Table> {
-    Some(Table {
-        split,
+fn table(split: Split, backends: &[(RevisionNumber, Arc<Backend>)]) -> Table {
+    Table {
+        split: Some(split),
         backends: backends.iter().cloned().collect(),
         rollout: None,
         slow: None,
-    })
+    }
+}
+
+/// The sums of all series of a service.
+#[derive(Debug, Default)]
+struct Counts {
+    requests: u64,
+    errors: u64,
+    client_closed: u64,
 }
 
 type TestClient = Client<HttpConnector, Empty<Bytes>>;
@@ -164,15 +172,19 @@ async fn get(client: &TestClient, to: SocketAddr, path: &str) -> (StatusCode, St
 
 impl Ground {
     fn counts(&self, forced: bool) -> Counts {
-        let mut sum = Counts::default();
-        for (key, counts) in self.metrics.of(self.proxy.service()) {
-            if key.forced == forced {
-                sum.requests += counts.requests;
-                sum.errors += counts.errors;
-                sum.client_closed += counts.client_closed;
-            }
-        }
-        sum
+        let counts = self.metrics.counts(self.proxy.service());
+        let series = counts.series.iter().filter(|one| one.forced == forced);
+        series.fold(
+            Counts {
+                client_closed: metrics::tests::closed(&self.metrics, self.proxy.service()),
+                ..Counts::default()
+            },
+            |sum, one| Counts {
+                requests: sum.requests + one.requests,
+                errors: sum.errors + one.errors,
+                ..sum
+            },
+        )
     }
 
     /// Waits until so many requests were counted: counting follows the last byte of the answer.

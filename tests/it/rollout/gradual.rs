@@ -1,0 +1,325 @@
+//! Forwards: a good canary is promoted, a bad one aborted, and what cannot be told is neither.
+
+use snapbox::str;
+
+use super::{Traffic, live, quiet, recorded, serves, status, weight};
+use crate::support::journey::{port, protected_org};
+use crate::support::{Home, get, request};
+
+#[test]
+fn a_good_canary_is_promoted_step_by_step() {
+    let home = Home::new();
+    let mut service = live(&home, "");
+    service.version(&home, "2");
+    let traffic = Traffic::start(&home);
+    let output = home.squad_in(&service.directory, ["deploy", "--canary"]);
+    quiet(&output.success()).assert(str![[r#"
+› payments → local (this machine)
+›
+›   1 change since what is live (revision 1, ana@example.com, [AGO]):
+›     Serve version 2  Ana Example
+›
+› payments → local (this machine): revision 1 → 2, gradually
+›
+›   GET /charges/{id}  40.0 requests/s, 0.00 % bad on revision 1
+›      20 %  hold [DURATION], about [DURATION]; 59 requests show a harm of 5.0 points; at worst 6 harmed first
+›      50 %  hold [DURATION], about [DURATION]; 59 requests show a harm of 5.0 points; at worst 14 harmed first
+›   POST /charges/{id}/refund  40.2 requests/s, 0.00 % bad on revision 1
+›      20 %  hold [DURATION], about [DURATION]; 59 requests show a harm of 5.0 points; at worst 6 harmed first
+›      50 %  hold [DURATION], about [DURATION]; 59 requests show a harm of 5.0 points; at worst 14 harmed first
+›   everything else: no requests lately, so it follows with the promotion
+›   a request is bad when it fails; going on may turn at most 5 % of all requests bad
+›   no verdict after 12.0 h: it pauses; after the promotion it watches for [DURATION]
+›   undo at any time: `squad stop payments` (about [DURATION])
+›
+› ✔ recorded         operation [ID], local
+› ✔ published        revision 2, ready
+› rollout [ID] is live
+› ✔ shifting         1 in 5 of GET /charges/{id}, 1 in 5 of POST /charges/{id}/refund to revision 2
+› ✔ shifting         1 in 2 of GET /charges/{id}, 1 in 2 of POST /charges/{id}/refund to revision 2
+› ✔ promoting        all requests go to revision 2
+› ✔ finalising       watching revision 2 for
+› ✔ succeeded        revision 2 serves all requests, and the watch is over
+succeeded
+[exit 0]
+
+"#]]);
+    traffic.stop_without_failures();
+    assert_eq!(
+        get(port(&home, "payments"), "/charges/1").body,
+        "version 2\n"
+    );
+    assert_eq!(
+        get(port(&home, "payments"), "/elsewhere").body,
+        "version 2\n"
+    );
+    let kinds = recorded(&home);
+    let rollout: Vec<&str> = kinds
+        .iter()
+        .filter_map(|kind| kind.strip_prefix("squad.rollout."))
+        .collect();
+    assert_eq!(
+        rollout,
+        [
+            "planned.v1",
+            "started.v1",
+            "planned.v1",
+            "shifted.v1",
+            "planned.v1",
+            "shifted.v1",
+            "planned.v1",
+            "promoted.v1",
+            "planned.v1",
+            "finished.v1",
+        ]
+    );
+    home.squad(["history", "payments"]).success().assert(str![[r#"
+WHEN      WHO              WHAT                                                                    RESULT
+[AGO]  ana@example.com  rollout payments 1 → 2: finished in local                               done
+[AGO]  ana@example.com  rollout payments 1 → 2: promoted in local                               done
+[AGO]  ana@example.com  rollout payments 1 → 2: shifted, get-charge 50 %, refund 50 % in local  done
+[AGO]  ana@example.com  rollout payments 1 → 2: shifted, get-charge 20 %, refund 20 % in local  done
+[AGO]  ana@example.com  rollout payments 1 → 2: started in local                                done
+[AGO]  ana@example.com  deploy payments in local (Serve version 2)                              done
+[AGO]  ana@example.com  deploy payments → 1 in local (Serve version 1)                          done
+[exit 0]
+
+"#]]);
+    home.squad(["audit", "verify"]).success();
+    home.squad(["rollout", "list", "payments"]).success().assert(str![[r#"
+ROLLOUT                     SERVICE   REVISIONS  STARTED   BY               STATE
+[ID]  payments  1 → 2      [AGO]  ana@example.com  succeeded: revision 2 serves all requests, and the watch is over
+[exit 0]
+
+"#]]);
+    home.squad(["rollout", "report", "--service", "payments"])
+        .success()
+        .assert(str![[r#"
+payments 1 → 2, rollout [ID], started 2026-11-26 [TIME] UTC by ana@example.com on vm
+[TIME]  preparing   started
+[TIME]  shifting    revision 2 is ready
+[TIME]  holding     verified
+[TIME]  shifting    as healthy as revision 1: GET /charges/{id}, POST /charges/{id}/refund
+[TIME]  holding     verified
+[TIME]  promoting   all passed: as healthy as revision 1
+[TIME]  finalising  verified
+[TIME]  succeeded   revision 2 serves all requests, and the watch is over
+[exit 0]
+
+"#]]);
+    home.squad(["rollout", "wait", "payments"]).success().assert(str![[r#"
+› payments 1 → 2 · local · succeeded · get-charge 100 %: 132 handled, 0 bad, pass · refund 100 %: 131 handled, 0 bad, pass
+succeeded
+[exit 0]
+
+"#]]);
+}
+
+#[test]
+fn a_canary_that_is_bad_on_one_verb_is_aborted_and_what_is_not_listed_never_moves() {
+    let home = Home::new();
+    let mut service = live(&home, "");
+    service.version(&home, "2").behave(&home, "fail-post");
+    let traffic = Traffic::start(&home);
+    let arguments = ["deploy", "--canary", "-o", "json"];
+    let output = home.squad_in(&service.directory, arguments).failure(3);
+    output.assert(str![[r#"
+{"schema":"squad.rollout.end/v1","service":"payments","env":"local","rollout":"[ID]","phase":"aborted","stable":"1","canary":"2","exit_code":3}
+[exit 3]
+
+"#]]);
+    assert_eq!(serves(&home).as_deref(), Some("1"));
+    let _get = traffic.get.stop_without_failures();
+    let post = traffic.post.stop();
+    assert!(post.failed > 0, "the canary had requests");
+    let status = status(&home);
+    assert_eq!(status["phase"], "aborted");
+    let last = recorded(&home);
+    assert_eq!(
+        last.last().map(String::as_str),
+        Some("squad.rollout.aborted.v1")
+    );
+    // What was left by a verdict is not brought back by accident.
+    home.squad_in(&service.directory, ["deploy", "--canary"])
+        .failure(7)
+        .assert(str![[r#"
+› error: cannot deploy `payments`: a rollback or an abort left this very release (revision 2)
+› live: revision 1 serves all traffic
+› hint: change something; or, if the cause was elsewhere: `squad deploy payments --again --reason "…"`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/release-left.md
+[exit 7]
+
+"#]]);
+    home.squad(["rollout", "wait", "payments"]).failure(3);
+}
+
+#[test]
+fn a_route_by_itself_moves_nothing_else() {
+    let home = Home::new();
+    let mut service = live(&home, "");
+    service.version(&home, "2").toml(
+        &home,
+        &format!(
+            "{}[[route]]\nname = \"search\"\nmethod = \"GET\"\npath = \"/charges/search\"\n",
+            super::ROLLOUT
+        ),
+    );
+    home.squad_in(&service.directory, ["deploy"]).success();
+    service.version(&home, "3");
+    let traffic = Traffic::start(&home);
+    for _ in 0..5 {
+        assert_eq!(get(port(&home, "payments"), "/charges/search").status, 200);
+    }
+    let _publish = home
+        .squad_in(&service.directory, ["deploy", "--canary", "--no-wait"])
+        .success();
+    let _phase = super::wait_for_phase(&home, "holding");
+    home.squad(["stop", "payments"]).success();
+    super::wait_for_drivers(&home);
+    let started = home.squad([
+        "rollout",
+        "start",
+        "payments",
+        "--revision",
+        "3",
+        "--no-wait",
+        "--hold",
+        "60s",
+        "--route",
+        "POST /charges/{id}/refund=50",
+    ]);
+    let _started = started.success();
+    let _phase = super::wait_for_phase(&home, "holding");
+    assert_eq!(weight(&home, "refund"), 50);
+    assert_eq!(weight(&home, "rest"), 0);
+    let port = port(&home, "payments");
+    for _ in 0..200 {
+        for path in [
+            "/charges/7",
+            "/charges/search",
+            "/charges/7/refund",
+            "/else",
+        ] {
+            assert_eq!(get(port, path).revision(), Some("2"), "GET {path}");
+        }
+    }
+    let post = || request(port, "POST", "/charges/7/refund", &[], b"").expect("an answer");
+    let canary = (0..200).filter(|_| post().revision() == Some("3")).count();
+    assert!((60..=140).contains(&canary), "{canary} of 200 at 50 %");
+    home.squad(["stop", "payments"]).success();
+    super::wait_for_drivers(&home);
+    traffic.stop_without_failures();
+}
+
+#[test]
+fn without_requests_nothing_is_started_and_nothing_built() {
+    let home = Home::new();
+    let mut service = live(&home, "");
+    service.version(&home, "2");
+    home.squad_in(&service.directory, ["deploy", "--canary"])
+        .failure(7)
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   1 change since what is live (revision 1, ana@example.com, [AGO]):
+›     Serve version 2  Ana Example
+›
+› error: cannot start a rollout of `payments`: 2 of 2 routes had no request on revision 1 in the last 2 hours, so nothing could be told about them
+›   get-charge  GET /charges/{id}
+›   refund  POST /charges/{id}/refund
+› live: revision 1 serves all traffic
+› hint: send it requests first; or all at once: `squad deploy payments`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-history.md
+[exit 7]
+
+"#]]);
+    home.squad_in(&service.directory, ["rollout", "start"])
+        .failure(7)
+        .assert(str![[r#"
+› error: cannot start a rollout of `payments`: there is no newer revision than 1, which serves
+› live: revision 1 serves all traffic
+› hint: publish one and start in one go: `squad deploy payments --canary`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/rollout-no-canary.md
+[exit 7]
+
+"#]]);
+}
+
+#[test]
+fn a_plan_with_mistakes_is_refused_with_all_of_them() {
+    let home = Home::new();
+    let mut service = live(&home, "");
+    service.version(&home, "2");
+    let _second = home.squad_in(&service.directory, ["deploy"]).success();
+    home.squad([
+        "rollout", "start", "payments", "--revision", "1", "--steps", "0,200,5",
+        "--route", "GET /charges/{id}=5", "--route", "GET /charges/search=",
+    ])
+    .failure(2)
+    .assert(str![[r#"
+› error: cannot start a rollout of `payments`: 5 things of the plan are wrong
+›   steps: 0 % is no step: a weight is 1 to 99, and 100 comes with the promotion
+›   steps: 200 % is no step: a weight is 1 to 99, and 100 comes with the promotion
+›   steps: 5 comes after 200, and each step must be higher than the one before it
+›   GET /charges/search: there is no step; write weights such as 5,25,50
+›   `GET /charges/{id}` and `GET /charges/search` match the same requests; plan one of them at a time
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/rollout-plan.md
+[exit 2]
+
+"#]]);
+    home.squad(["rollout", "start", "payments", "--steps", ""])
+        .failure(7)
+        .assert(str![[r#"
+› error: cannot start a rollout of `payments`: there is no newer revision than 2, which serves
+› live: revision 2 serves all traffic
+› hint: publish one and start in one go: `squad deploy payments --canary`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/rollout-no-canary.md
+[exit 7]
+
+"#]]);
+    home.squad(["rollout", "start", "payments", "--route", "charges"])
+        .failure(2)
+        .assert(str![[r#"
+› error: invalid value 'charges' for '--route <method path=weights>': `charges` has no weights; write it like 'POST /charges/{id}/refund=5,25,50'
+›
+› For more information, try '--help'.
+[exit 2]
+
+"#]]);
+}
+
+#[test]
+fn a_protected_environment_goes_gradually_by_itself() {
+    let mut home = Home::new();
+    let mut service = live(&home, "");
+    protected_org(&mut home);
+    let deploy = ["deploy", "--env", "prod", "--yes"];
+    let _first = home.squad_in(&service.directory, deploy).success();
+    service.version(&home, "2");
+    // Without requests it is refused before anything is built; `--all-at-once` says that it is meant.
+    let refused = home.squad_in(&service.directory, deploy).failure(7);
+    assert!(
+        refused.stderr.contains("no-history"),
+        "{}",
+        refused.transcript()
+    );
+    let at_once = [
+        "deploy",
+        "--env",
+        "prod",
+        "--yes",
+        "--all-at-once",
+        "--reason",
+        "hotfix",
+    ];
+    home.squad_in(&service.directory, at_once).success();
+    // Of many services it goes by itself.
+    service.version(&home, "3");
+    let many = ["deploy", "--all", "--env", "prod", "--yes"];
+    let output = home.squad_in(&service.directory, many).failure(1);
+    assert!(
+        output.stderr.contains("gradual-only"),
+        "{}",
+        output.transcript()
+    );
+}

@@ -1,0 +1,131 @@
+//! What people ask of a live rollout, and what they see.
+
+use std::time::Duration;
+
+use snapbox::str;
+
+use super::{Traffic, live, serves, status, wait_for_phase, weight};
+use crate::support::journey::{begin, end};
+use crate::support::{Home, wait_for};
+
+#[test]
+fn pause_resume_promote() {
+    let home = Home::new();
+    let mut service = live(&home, "");
+    service.version(&home, "2");
+    let traffic = Traffic::start(&home);
+    service.toml(
+        &home,
+        &super::ROLLOUT.replace("hold = \"2s\"", "hold = \"1m\""),
+    );
+    let driver = begin(&home, &service.directory, ["deploy", "--canary"]);
+    let _phase = wait_for_phase(&home, "holding");
+    home.squad(["rollout", "rebase", "payments"])
+        .failure(7)
+        .assert(str![[r#"
+› error: cannot rebase the rollout of `payments`: the rollout is holding
+› live: revisions 1 and 2 share the traffic
+› hint: see where it is: `squad rollout status payments`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/rollout-phase.md
+[exit 7]
+
+"#]]);
+    home.squad(["rollout", "pause", "payments", "--reason", "lunch"])
+        .success()
+        .assert(str![[r#"
+› payments 1 → 2: now paused
+paused
+[exit 0]
+
+"#]]);
+    let _paused = end(&home, driver);
+    let waited = home.squad(["rollout", "wait", "payments"]).failure(8);
+    assert_eq!(waited.line(), "paused");
+    assert_eq!(status(&home)["unattended"], true);
+    home.squad(["rollout", "resume", "payments"]).success();
+    home.squad(["rollout", "promote", "payments", "--reason", "checked"])
+        .success()
+        .assert(str![[r#"
+› payments 1 → 2: now shifting
+shifting
+[exit 0]
+
+"#]]);
+    assert_eq!(weight(&home, "get-charge"), 50);
+    home.squad([
+        "rollout", "promote", "payments", "--full", "--reason", "hotfix",
+    ])
+    .success();
+    let driver = begin(&home, &service.directory, ["rollout", "drive", "payments"]);
+    let output = end(&home, driver);
+    assert_eq!(
+        (output.code, output.line()),
+        (0, "succeeded"),
+        "{}",
+        output.transcript()
+    );
+    assert_eq!(serves(&home).as_deref(), Some("2"));
+    traffic.stop_without_failures();
+    home.squad(["audit", "verify"]).success();
+}
+
+#[test]
+fn without_traffic_it_pauses_and_is_neither_promoted_nor_aborted() {
+    let home = Home::new();
+    let mut service = live(&home, "");
+    service.version(&home, "2");
+    let traffic = Traffic::start(&home);
+    service.toml(
+        &home,
+        &super::ROLLOUT.replace("watch", "max_hold = \"4s\"\nwatch"),
+    );
+    traffic.stop_without_failures();
+    let output = home
+        .squad_in(&service.directory, ["deploy", "--canary"])
+        .failure(1);
+    assert!(
+        output.stderr.contains("rollout-paused"),
+        "{}",
+        output.transcript()
+    );
+    assert!(
+        output
+            .stderr
+            .contains("no requests, so there is nothing to tell by"),
+        "{}",
+        output.transcript()
+    );
+    assert_eq!(status(&home)["phase"], "paused");
+    assert_eq!(weight(&home, "refund"), 20);
+    home.squad(["stop", "payments"]).success();
+}
+
+#[test]
+fn a_driver_that_looks_once_does_not_go_beyond_what_nobody_attends() {
+    let home = Home::new();
+    let mut service = live(&home, "");
+    service.version(&home, "2");
+    let traffic = Traffic::start(&home);
+    let slow = super::ROLLOUT
+        .replace("weight = 20, hold = \"2s\"", "weight = 10, hold = \"0s\"")
+        .replace("weight = 50, hold = \"2s\"", "weight = 50, hold = \"0s\"");
+    service.toml(&home, &slow);
+    let driver = begin(&home, &service.directory, ["deploy", "--canary"]);
+    let _phase = wait_for_phase(&home, "holding");
+    crate::support::journey::signal(driver.id(), nix::sys::signal::Signal::SIGKILL);
+    let _killed = end(&home, driver);
+    let once = || {
+        let output = home.squad(["rollout", "drive", "payments", "--once"]);
+        assert_eq!(output.code, 0, "{}", output.transcript());
+        output
+    };
+    wait_for("the evidence", Duration::from_secs(60), || {
+        once()
+            .stderr
+            .contains("50 % is more than nobody may attend")
+            .then_some(())
+    });
+    assert_eq!(weight(&home, "refund"), 10);
+    home.squad(["stop", "payments"]).success();
+    traffic.stop_without_failures();
+}

@@ -1,0 +1,113 @@
+//! Drivers that die, sleep and race.
+
+use nix::sys::signal::Signal;
+
+use super::{Traffic, live, serves, status, wait_for_phase};
+use crate::support::Home;
+use crate::support::journey::{begin, end, signal};
+
+#[test]
+fn a_killed_driver_is_taken_over_and_the_rollout_ends_as_it_would_have() {
+    let home = Home::new();
+    let mut service = live(&home, "");
+    service.version(&home, "2");
+    let traffic = Traffic::start(&home);
+    let driver = begin(&home, &service.directory, ["deploy", "--canary"]);
+    let _phase = wait_for_phase(&home, "holding");
+    signal(driver.id(), Signal::SIGKILL);
+    let _killed = end(&home, driver);
+    assert_eq!(status(&home)["unattended"], true);
+    let before = status(&home)["generation"].as_u64();
+    let output = home.squad(["rollout", "drive", "payments"]).success();
+    assert_eq!(output.line(), "succeeded", "{}", output.transcript());
+    assert_eq!(
+        status(&home)["generation"].as_u64(),
+        before.map(|one| one + 1)
+    );
+    assert_eq!(serves(&home).as_deref(), Some("2"));
+    traffic.stop_without_failures();
+    home.squad(["audit", "verify"]).success();
+}
+
+#[test]
+fn a_driver_that_slept_while_another_took_over_writes_nothing() {
+    let home = Home::new();
+    let mut service = live(&home, "");
+    service.version(&home, "2");
+    let traffic = Traffic::start(&home);
+    service.toml(
+        &home,
+        &super::ROLLOUT.replace("hold = \"2s\"", "hold = \"10m\""),
+    );
+    let driver = begin(&home, &service.directory, ["deploy", "--canary"]);
+    let _phase = wait_for_phase(&home, "holding");
+    signal(driver.id(), Signal::SIGSTOP);
+    let other = begin(
+        &home,
+        &service.directory,
+        ["rollout", "drive", "payments", "--take-over"],
+    );
+    crate::support::wait_for("the takeover", std::time::Duration::from_secs(30), || {
+        (status(&home)["generation"] == 2).then_some(())
+    });
+    signal(driver.id(), Signal::SIGCONT);
+    let slept = end(&home, driver);
+    assert_eq!(slept.code, 6, "{}", slept.transcript());
+    assert!(
+        slept.stderr.contains("rollout-taken-over"),
+        "{}",
+        slept.transcript()
+    );
+    let report = home
+        .squad(["rollout", "report", "--service", "payments", "-o", "json"])
+        .success()
+        .json();
+    let log = report["log"].as_array().expect("the log");
+    let generations: Vec<u64> = log
+        .iter()
+        .filter_map(|entry| entry["generation"].as_u64())
+        .collect();
+    assert!(generations.is_sorted(), "{generations:?}");
+    home.squad(["stop", "payments"]).success();
+    let ended = end(&home, other);
+    assert_eq!(ended.line(), "aborted", "{}", ended.transcript());
+    traffic.stop_without_failures();
+}
+
+#[test]
+fn a_supervisor_that_is_killed_is_started_again_and_nothing_is_counted_twice() {
+    let home = Home::new();
+    let mut service = live(&home, "");
+    service.version(&home, "2");
+    let traffic = Traffic::start(&home);
+    let driver = begin(&home, &service.directory, ["deploy", "--canary"]);
+    let _phase = wait_for_phase(&home, "holding");
+    let pid = home
+        .squad(["local", "status", "-o", "json"])
+        .success()
+        .json()["pid"]
+        .as_u64();
+    signal(
+        u32::try_from(pid.expect("a pid")).expect("a pid"),
+        Signal::SIGKILL,
+    );
+    let output = end(&home, driver);
+    assert_eq!(
+        (output.code, output.line()),
+        (0, "succeeded"),
+        "{}",
+        output.transcript()
+    );
+    // Requests may fail while no supervisor is there.
+    let _get = traffic.get.stop();
+    let _post = traffic.post.stop();
+    let report = home
+        .squad(["rollout", "report", "--service", "payments", "-o", "json"])
+        .success()
+        .json();
+    let log = report["log"].as_array().expect("the log");
+    let resets = log
+        .iter()
+        .filter(|entry| entry["what"]["look"]["reset"] == true);
+    assert_eq!(resets.count(), 1);
+}
