@@ -123,7 +123,6 @@ impl ServiceProxy {
             request.method().as_str(),
             request.uri().path(),
             forced.as_deref(),
-            &self.tickets,
         );
         let pick = match picked {
             Ok(pick) => pick,
@@ -133,6 +132,15 @@ impl ServiceProxy {
                     name.escape_debug()
                 );
                 return problem(StatusCode::NOT_FOUND, &detail, Some(service), None);
+            }
+            Err(Nowhere::Nobody) => {
+                let detail = format!("no revision of `{service}` serves");
+                return problem(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    &detail,
+                    Some(service),
+                    None,
+                );
             }
             Err(Nowhere::NotUp(revision)) => {
                 let detail = format!("revision {revision} of `{service}` does not run");
@@ -145,6 +153,7 @@ impl ServiceProxy {
             }
         };
         let under_way = pick.backend.enter();
+        pick.series.handed(self.metrics.monotonic());
         let mut waiting = Waiting {
             series: &pick.series,
             started,

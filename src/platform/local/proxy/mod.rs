@@ -15,7 +15,7 @@ mod table;
 mod tests;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
@@ -54,8 +54,8 @@ pub(crate) struct ServiceProxy {
     service: ServiceName,
     metrics: Arc<Metrics>,
     table: ArcSwapOption<table::Ready>,
-    /// Counts requests, to spread them over the weights.
-    tickets: table::Tickets,
+    /// Held while the table is replaced.
+    replacing: Mutex<()>,
 }
 
 impl ServiceProxy {
@@ -65,15 +65,19 @@ impl ServiceProxy {
             service,
             metrics,
             table: ArcSwapOption::empty(),
-            tickets: table::Tickets::new(),
+            replacing: Mutex::default(),
         })
     }
 
     /// Replaces routes, weights and backends in one step. Requests under way stay where they are.
-    pub(crate) fn set_table(&self, table: Option<Table>) {
-        let ready =
-            table.map(|table| Arc::new(table::Ready::new(table, &self.service, &self.metrics)));
-        self.table.store(ready);
+    pub(crate) fn set_table(&self, table: Table) {
+        let _replacing = self
+            .replacing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let before = self.table.load();
+        let ready = table::Ready::new(table, &self.service, &self.metrics, before.as_deref());
+        self.table.store(Some(Arc::new(ready)));
     }
 
     /// The service.

@@ -164,12 +164,12 @@ async fn the_proxy_hands_requests_over() {
         method: "POST".into(),
         path: PathTemplate("/receipts/{id}".into()),
     }];
-    proxy.set_table(Some(Table {
-        split: Split::all(&routes, revision),
+    proxy.set_table(Table {
+        split: Some(Split::all(&routes, revision)),
         backends: BTreeMap::from([(revision, Backend::new(Target::Function(pool)))]),
         rollout: None,
         slow: None,
-    }));
+    });
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
