@@ -1,6 +1,7 @@
 //! The proxy on real sockets, with real clients and servers.
 
-use std::collections::BTreeMap;
+mod pick;
+
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -19,12 +20,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::{Backend, ServiceProxy, Table, Target};
 use crate::domain::release::RevisionNumber;
-use crate::domain::route::cases;
-use crate::domain::service::Route;
-use crate::domain::traffic::{RouteSplit, Split, Weights};
+use crate::domain::traffic::Split;
 use crate::platform::local::metrics::{self, Metrics};
+use crate::platform::local::proxy::{Backend, ServiceProxy, Table, Target};
 
 const WAIT: Duration = Duration::from_secs(10);
 
@@ -201,111 +200,6 @@ impl Ground {
         .await
         .expect("counted in time")
     }
-}
-
-#[tokio::test]
-async fn requests_go_by_the_table_of_route_cases() {
-    let ground = ground();
-    let (listed, rest) = (
-        revision(1, upstream("listed").await),
-        revision(2, upstream("rest").await),
-    );
-    for table_of_cases in cases::read().table {
-        let split = Split {
-            routes: table_of_cases
-                .routes
-                .iter()
-                .map(|route: &Route| RouteSplit {
-                    route: route.clone(),
-                    weights: Weights::all(RevisionNumber(1)),
-                })
-                .collect(),
-            rest: Weights::all(RevisionNumber(2)),
-        };
-        ground
-            .proxy
-            .set_table(table(split, &[listed.clone(), rest.clone()]));
-        for request in &table_of_cases.requests {
-            // Written by hand: a client would normalise the path.
-            let mut stream = TcpStream::connect(ground.address).await.unwrap();
-            let text = format!(
-                "{} {} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
-                request.method, request.path
-            );
-            stream.write_all(text.as_bytes()).await.unwrap();
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await.unwrap();
-            let wanted = if request.route == "rest" { "2" } else { "1" };
-            assert!(
-                answer.contains(&format!("x-squad-revision: {wanted}\r\n")),
-                "{}: {} {}\n{answer}",
-                table_of_cases.name,
-                request.method,
-                request.path
-            );
-        }
-    }
-}
-
-#[tokio::test]
-async fn weights_are_kept_within_binomial_bounds() {
-    let ground = ground();
-    let backends = [
-        revision(1, upstream("1").await),
-        revision(2, upstream("2").await),
-    ];
-    let weights = Weights::new(BTreeMap::from([
-        (RevisionNumber(1), 75),
-        (RevisionNumber(2), 25),
-    ]))
-    .unwrap();
-    ground.proxy.set_table(table(
-        Split {
-            routes: Vec::new(),
-            rest: weights,
-        },
-        &backends,
-    ));
-    let client = client();
-    let mut second = 0;
-    for _ in 0..2_000 {
-        second += u32::from(get(&client, ground.address, "/").await.1 == "2");
-    }
-    // 500 expected, standard deviation 19.4; five of them.
-    assert!((403..=597).contains(&second), "{second} of 2000");
-}
-
-#[tokio::test]
-async fn the_header_forces_a_revision_and_is_counted_apart() {
-    let ground = ground();
-    let backends = [
-        revision(1, upstream("1").await),
-        revision(2, upstream("2").await),
-    ];
-    ground
-        .proxy
-        .set_table(table(Split::all(&[], RevisionNumber(1)), &backends));
-    let client = client();
-    for (header, status, body) in [
-        ("payments=2", 200, "2"),
-        ("orders=2", 200, "1"),
-        (
-            "payments=9",
-            404,
-            "{\"detail\":\"`payments` has no revision `9` that runs\",\"service\":\"payments\",\"status\":404,\"title\":\"Not Found\",\"type\":\"about:blank\"}\n",
-        ),
-    ] {
-        let request = Request::get(format!("http://{}/", ground.address))
-            .header("x-squad-canary", header)
-            .body(Empty::new())
-            .unwrap();
-        let response = client.request(request).await.unwrap();
-        assert_eq!(response.status(), status);
-        let text = response.into_body().collect().await.unwrap().to_bytes();
-        assert_eq!(text, body);
-    }
-    assert_eq!(ground.counts(false).requests, 1);
-    assert_eq!(ground.counts(true).requests, 1);
 }
 
 #[tokio::test]
