@@ -100,7 +100,6 @@ impl CountSeries {
 
 impl Counts {
     /// When the last request that was not forced was handed to a revision, if one was in this epoch.
-    #[cfg_attr(not(test), expect(dead_code, reason = "rollouts are judged by it"))]
     pub(crate) fn last_request_to(&self, revision: RevisionNumber) -> Option<Timestamp> {
         self.last_request
             .iter()
@@ -113,7 +112,6 @@ impl Counts {
 ///
 /// With another epoch every counter counts from 0, as Prometheus' `increase` does; so does a single series of which
 /// a counter fell (a revision's counters that were forgotten). A series that is new began at 0.
-#[cfg_attr(not(test), expect(dead_code, reason = "rollouts are judged by it"))]
 pub(crate) fn since(previous: &Counts, now: &Counts) -> Interval {
     let mut reset = previous.epoch != now.epoch;
     let earlier: BTreeMap<Key<'_>, &CountSeries> = if reset {

@@ -161,8 +161,9 @@ pub(crate) fn overlap(first: &PathTemplate, second: &PathTemplate) -> bool {
     let mut pairs = (first.iter(), second.iter());
     loop {
         match (pairs.0.next(), pairs.1.next()) {
-            (None, None) => return true,
-            (Some(Segment::Rest(_)), Some(_)) | (Some(_), Some(Segment::Rest(_))) => return true,
+            (None, None)
+            | (Some(Segment::Rest(_)), Some(_))
+            | (Some(_), Some(Segment::Rest(_))) => return true,
             (None, Some(_)) | (Some(_), None) => return false,
             (Some(Segment::Literal(one)), Some(Segment::Literal(other))) => {
                 if one != other {

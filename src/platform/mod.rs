@@ -216,10 +216,6 @@ pub(crate) struct Invocation {
 #[async_trait]
 pub(crate) trait Platform: Send + Sync {
     /// What this platform can do.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the contract suite and rollouts ask")
-    )]
     fn capabilities(&self) -> Capabilities;
 
     /// Everything about one service, and a token for the next commit. A service that was never published has
@@ -257,10 +253,6 @@ pub(crate) trait Platform: Send + Sync {
     async fn retire(&self, service: &ServiceName, revision: RevisionNumber) -> Result<()>;
 
     /// Says why a revision does not serve; none when it does.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the contract suite and rollouts ask")
-    )]
     async fn diagnose(
         &self,
         service: &ServiceName,
@@ -284,35 +276,21 @@ pub(crate) trait Platform: Send + Sync {
     ) -> Result<Invocation>;
 
     /// Reads every counter of a service. One that was never published has none.
-    #[cfg_attr(not(test), expect(dead_code, reason = "rollouts are judged by it"))]
     async fn counts(&self, service: &ServiceName) -> Result<Counts>;
 
     /// What a service counted by the minute in the time `since` up to now, oldest first, at most the last two hours;
     /// the last one is the minute that is running. A minute that is missing was not counted at all.
-    #[cfg_attr(not(test), expect(dead_code, reason = "rollouts are planned by it"))]
     async fn history(&self, service: &ServiceName, since: Duration) -> Result<Vec<MinuteCounts>>;
 
     /// Makes an object such as `rollout/<service>/<id>/plan`, which is never changed; false when there is one of this
     /// path already, whatever it holds. Either way it survives a loss of power from then on. The path consists of
     /// parts of ASCII letters, digits, `-`, `_` and `.`, none of which begins with a dot.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "rollouts keep their plans in them")
-    )]
     async fn create_object(&self, path: &str, bytes: &[u8]) -> Result<bool>;
 
     /// What an object holds; none when there is none.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "rollouts keep their plans in them")
-    )]
     async fn object(&self, path: &str) -> Result<Option<Vec<u8>>>;
 
     /// The paths of all objects that begin with `prefix`, sorted.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "rollouts keep their plans in them")
-    )]
     async fn objects(&self, prefix: &str) -> Result<Vec<String>>;
 
     /// Changes the port that the service keeps, also before its first publish. Nothing changes where the new one

@@ -71,6 +71,18 @@ impl Load {
         }
     }
 
+    /// Returns once so many requests have ended, however they did.
+    pub(crate) fn wait_for(&self, requests: u64) {
+        loop {
+            let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+            if counts.answered + counts.failed >= requests {
+                return;
+            }
+            drop(counts);
+            std::thread::park_timeout(PAUSE);
+        }
+    }
+
     /// Stops and returns what was counted.
     pub(crate) fn stop(mut self) -> Counts {
         self.end();

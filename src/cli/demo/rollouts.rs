@@ -11,7 +11,7 @@ use crate::output::Style;
 /// A charge as the service takes it.
 const CHARGE: &str = r#"{"amount": 1200, "currency": "EUR"}"#;
 /// The longest that a rollout of the demo may take to get where it is wanted.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 /// How often the demo looks.
 const GLANCE: Duration = Duration::from_millis(200);
 
@@ -48,7 +48,8 @@ pub(super) fn good(stage: &mut Stage<'_>) -> Result<()> {
     commit(stage, "Say even more in the example charge")?;
     let loads = Loads::start(stage)?;
     stage.say("requests go to both verbs the whole time");
-    std::thread::sleep(Duration::from_secs(1));
+    loads.get.wait_for(80);
+    loads.post.wait_for(80);
     let driver = stage.begin(
         "payments",
         &[
@@ -85,7 +86,8 @@ pub(super) fn bad(stage: &mut Stage<'_>) -> Result<()> {
     )?;
     commit(stage, "Talk to another acquirer")?;
     let loads = Loads::start(stage)?;
-    std::thread::sleep(Duration::from_secs(1));
+    loads.get.wait_for(80);
+    loads.post.wait_for(80);
     stage.squad(
         "payments",
         &[
@@ -131,7 +133,7 @@ fn wait_for(stage: &Stage<'_>, phase: &str) -> Result<()> {
         if text.contains(&wanted) {
             return Ok(());
         }
-        std::thread::sleep(GLANCE);
+        std::thread::park_timeout(GLANCE);
     }
     Err(Error::new(
         Kind::Failed,

@@ -306,7 +306,7 @@ fn hold(plan: &Plan, sight: &Sight<'_>) -> Next {
         {
             stuck = Some(Why::NoVerdict {
                 unit: unit.name.clone(),
-                reason: reason.clone(),
+                reason: *reason,
             });
         }
     }
@@ -364,19 +364,20 @@ pub(crate) fn command(
         }))
     };
     match (command, state.phase) {
-        (Command::Abort | Command::Supersede, Phase::Aborting) => Ok(None),
-        (Command::Abort | Command::Supersede, _) => Ok(Some(aborting(state, command))),
-        (Command::Pause, Phase::Paused) => Ok(None),
-        (Command::Pause, Phase::Shifting | Phase::Holding) => moved(state.to(Phase::Paused)),
-        (Command::Resume, Phase::Holding | Phase::Shifting | Phase::Preparing | Phase::Planned) => {
+        // It is so already.
+        (Command::Abort | Command::Supersede, Phase::Aborting)
+        | (Command::Pause, Phase::Paused)
+        | (Command::Resume, Phase::Holding | Phase::Shifting | Phase::Preparing | Phase::Planned)
+        | (Command::Promote | Command::PromoteFull, Phase::Promoting | Phase::Finalising) => {
             Ok(None)
         }
+        (Command::Abort | Command::Supersede, _) => Ok(Some(aborting(state, command))),
+        (Command::Pause, Phase::Shifting | Phase::Holding) => moved(state.to(Phase::Paused)),
         (Command::Resume, Phase::Paused) => moved(state.to(Phase::Holding)),
         (Command::Promote, Phase::Holding | Phase::Paused) => moved(promoted(plan, state)),
         (Command::PromoteFull, Phase::Shifting | Phase::Holding | Phase::Paused) => {
             moved(state.to(Phase::Promoting))
         }
-        (Command::Promote | Command::PromoteFull, Phase::Promoting | Phase::Finalising) => Ok(None),
         (Command::Rebase, Phase::Drifted) => moved(rebased(state)),
         _ => refused,
     }

@@ -290,10 +290,10 @@ impl Driver<'_> {
         if state.generation > self.generation && !is_ending {
             return Err(self.taken_over(&live));
         }
-        if state != self.rollout.state {
-            self.read_again().await?;
-        } else {
+        if state == self.rollout.state {
             self.rollout.live = live;
+        } else {
+            self.read_again().await?;
         }
         if slept && state.is_live() && !is_ending {
             // The lease is over: nothing is written with the old generation any more.
@@ -444,9 +444,17 @@ impl Driver<'_> {
             why => Some(why),
         };
         if let Some(why) = &why {
+            let mut detail = super::words::why(&self.rollout.plan, why);
+            if *why == Why::CanaryDown {
+                let canary = self.rollout.plan.canary;
+                let found = self.tools.platform.diagnose(&self.options.service, canary);
+                if let Ok(Some(diagnosis)) = found.await {
+                    detail = format!("{detail}: {}", diagnosis.cause.unwrap_or(diagnosis.summary));
+                }
+            }
             self.tools.reporter.report(crate::ops::Event::Failed {
                 what: "judged",
-                detail: super::words::why(&self.rollout.plan, why),
+                detail,
             });
         }
         brake::abort(self.tools, &self.options.service, Command::Abort, why, None).await?;

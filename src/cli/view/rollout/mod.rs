@@ -13,6 +13,7 @@ pub(crate) use wire::{EndWire, ListWire, PlanWire, ReportWire, StartedWire};
 use jiff::Timestamp;
 
 use crate::cli::time::relative;
+use crate::domain::rollout::Phase;
 use crate::ops::rollout::list::Row;
 use crate::ops::rollout::words;
 use crate::output::sanitize;
@@ -36,7 +37,7 @@ pub(crate) fn list_table(rows: &[Row], now: Timestamp, width: Option<usize>) -> 
                 .map_or("changed outside squad", words::phase)
                 .to_owned();
             let state = match &row.why {
-                Some(why) if row.phase.is_some_and(|phase| phase.is_terminal()) => {
+                Some(why) if row.phase.is_some_and(Phase::is_terminal) => {
                     format!("{phase}: {}", words::why(&row.plan, why))
                 }
                 _ => phase,

@@ -58,8 +58,9 @@ fn by_command(phase: Phase, command: Command) -> Option<&'static [Phase]> {
         (Shifting, Resume) => &[Shifting],
         (Holding | Paused, Resume) => &[Holding],
         (Holding | Paused, Promote) => &[Shifting, Promoting],
-        (Shifting | Holding | Paused | Promoting, PromoteFull) => &[Promoting],
-        (Promoting, Promote) => &[Promoting],
+        (Shifting | Holding | Paused | Promoting, PromoteFull) | (Promoting, Promote) => {
+            &[Promoting]
+        }
         (Finalising, Promote | PromoteFull) => &[Finalising],
         (Drifted, Rebase) => &[Shifting, Preparing],
         _ => return None,
@@ -67,6 +68,7 @@ fn by_command(phase: Phase, command: Command) -> Option<&'static [Phase]> {
 }
 
 /// Where a look may lead.
+#[expect(clippy::match_same_arms, reason = "a table reads best row by row")]
 fn by_look(phase: Phase, seen: Seen) -> &'static [Phase] {
     use Phase::{
         Aborted, Aborting, Drifted, Finalising, Holding, Paused, Planned, Preparing, Promoting,

@@ -48,6 +48,7 @@ fn canary_weights(plan: &Plan, state: &State) -> Vec<u8> {
 
 #[test]
 fn a_healthy_rollout_goes_step_by_step_and_the_rest_comes_last() {
+    use Phase::{Finalising, Holding, Preparing, Promoting, Shifting};
     let plan = two_units_and_rest();
     let pass = judged(&plan, 100_000, 500, 50);
     assert_eq!(pass.verdict, Verdict::Pass);
@@ -61,7 +62,6 @@ fn a_healthy_rollout_goes_step_by_step_and_the_rest_comes_last() {
         state = to.state;
         seen.push((state.phase, canary_weights(&plan, &state)));
     }
-    use Phase::{Finalising, Holding, Preparing, Promoting, Shifting};
     let wanted = vec![
         (Preparing, vec![0, 0, 0]),
         (Shifting, vec![5, 5, 0]),
@@ -111,7 +111,8 @@ fn no_data_never_goes_on_and_pauses_in_the_end() {
     };
     let waits = look(&plan, &state, &evidence(&plan, 3600.0, &nothing));
     assert_eq!(waits, Next::Wait(Waiting::Evidence));
-    let long = plan.max_hold_seconds as f64;
+    let long = 12.0 * 3600.0;
+    assert_eq!(plan.max_hold_seconds, 12 * 3600);
     let to = moved(look(&plan, &state, &evidence(&plan, long, &nothing)));
     assert_eq!(to.state.phase, Phase::Paused);
     assert_eq!(canary_weights(&plan, &to.state), [5, 5, 0], "fail-static");
