@@ -41,7 +41,7 @@ pub(super) fn good(stage: &mut Stage<'_>) -> Result<()> {
     )?;
     stage.edit(
         "payments/src/app/charges.py",
-        "reference=\"an example\"",
+        "reference=\"a better example\"",
         "reference=\"the best example\"",
         "the example charge gets another reference",
     )?;

@@ -101,7 +101,7 @@ fn status(home: &Home) -> serde_json::Value {
 fn wait_for_phase(home: &Home, phase: &str) -> serde_json::Value {
     wait_for(
         &format!("the phase {phase}"),
-        Duration::from_secs(60),
+        Duration::from_mins(1),
         || Some(status(home)).filter(|status| status["phase"] == phase),
     )
 }
