@@ -5,6 +5,9 @@ use super::{Tally, real};
 /// The largest design effect that is believed; above it, nothing can be told from counts anyway.
 const MOST: f64 = 1000.0;
 
+/// Below this it is the noise of the estimate: the history of a day tells a design effect to a few percent.
+const LEAST: f64 = 1.1;
+
 /// The design effect of stable's history, minute by minute (at least 1): retries and batches make bad events arrive in
 /// clumps, and a clump must count as one event.
 ///
@@ -27,9 +30,10 @@ pub(crate) fn design_effect(per_minute: &[Tally]) -> f64 {
         seen += requests * later / (requests + later) * apart * apart;
         expected += pooled * (1.0 - pooled);
     }
-    if expected > 0.0 {
-        (seen / expected).clamp(1.0, MOST)
-    } else {
+    let effect = if expected > 0.0 { seen / expected } else { 1.0 };
+    if effect < LEAST {
         1.0
+    } else {
+        effect.min(MOST)
     }
 }

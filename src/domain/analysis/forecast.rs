@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::bound::goal;
-use super::evidence::{BETS, DIFFERENCE_BETS, MULTIPLES};
+use super::comparison::MULTIPLES;
+use super::evidence::{BETS, DIFFERENCE_BETS};
 use super::{Settings, delta, log_sum_exp, minimum_requests, real, whole};
 
 /// How long a step may stay inconclusive before it pauses, where nothing else is said: half a day.
@@ -229,12 +230,13 @@ impl Path {
     fn until_fail(&self, q: f64, share: f64) -> Option<f64> {
         let tolerance = self.settings.tolerance;
         let stable = self.base / q;
-        let growth = MULTIPLES.iter().map(|multiple| {
+        let goal = self.settings.log_threshold();
+        let soonest = MULTIPLES.iter().filter_map(|(multiple, weight)| {
             let tolerated = (tolerance * q).ln_1p() - (tolerance * multiple * q).ln_1p();
-            share * multiple.ln() + (share + stable) * tolerated
+            let growth = share * multiple.ln() + (share + stable) * tolerated;
+            (growth > 0.0).then(|| (goal - weight.ln()) * self.settings.design_effect / growth)
         });
-        let fastest = growth.fold(0.0, f64::max) / self.settings.design_effect;
-        let goal = self.settings.log_threshold() + real(MULTIPLES.len() as u64).ln();
-        (fastest > 0.0).then(|| (goal / fastest).ceil())
+        let requests = soonest.fold(f64::INFINITY, f64::min);
+        requests.is_finite().then(|| requests.ceil())
     }
 }

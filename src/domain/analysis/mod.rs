@@ -6,6 +6,7 @@
 //! counts come from, how long a step is held, and what happens after a verdict.
 
 mod bound;
+mod comparison;
 mod dispersion;
 mod evidence;
 mod forecast;
