@@ -50,12 +50,13 @@ pub(crate) struct Aborted {
 }
 
 /// Ends the live rollout of a service with all traffic on its safe side. Idempotent: where none is live, nothing is
-/// written. `command` is an abort or a supersession; `why` says so in the rollout's log, or that the judge did.
+/// written. `command` is an abort or a supersession; `why` is what the judge found and the generation of who drives: a
+/// driver that was taken over meanwhile aborts nothing.
 pub(crate) async fn abort(
     tools: &Tools<'_>,
     service: &ServiceName,
     command: Command,
-    why: Option<Why>,
+    why: Option<(Why, u32)>,
     reason: Option<String>,
 ) -> Result<Option<Aborted>> {
     let asked = format!("cannot abort the rollout of `{service}`");
@@ -68,6 +69,15 @@ pub(crate) async fn abort(
     let Some(state) = State::live(&live.state) else {
         return Ok(None);
     };
+    if let Some((_, generation)) = why
+        && state.generation > generation
+    {
+        return Err(Error::from(platform::Error::Conflict {
+            winner: live.last_commit.clone(),
+        })
+        .context(&asked));
+    }
+    let why = why.map(|(why, _)| why);
     let wanted = target(&state, command, why.as_ref());
     let intent = Intent {
         kind: audit::Kind::Rollout(RolloutStep::Abort),

@@ -457,6 +457,7 @@ impl Driver<'_> {
                 detail,
             });
         }
+        let why = why.map(|why| (why, self.generation));
         brake::abort(self.tools, &self.options.service, Command::Abort, why, None).await?;
         self.read_again().await?;
         Ok(Round::Moved)
