@@ -34,18 +34,14 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
 /// The command line without the commands that squad starts itself, which some of the generators offer although
 /// they are hidden. clap cannot take a command away from its noun, so such a noun is made again.
 fn without_hidden(command: Command) -> Command {
-    let nouns: Vec<String> = command
-        .get_subcommands()
-        .filter(|noun| noun.get_subcommands().any(Command::is_hide_set))
-        .map(|noun| noun.get_name().to_owned())
-        .collect();
-    nouns.into_iter().fold(command, |command, name| {
-        command.mut_subcommand(&name, |noun| {
-            let verbs = noun.get_subcommands().filter(|verb| !verb.is_hide_set());
-            Command::new(name.clone())
-                .about(noun.get_about().cloned().unwrap_or_default())
-                .args(noun.get_arguments().cloned())
-                .subcommands(verbs.cloned().collect::<Vec<_>>())
-        })
+    command.mut_subcommands(|noun| {
+        if !noun.get_subcommands().any(Command::is_hide_set) {
+            return noun;
+        }
+        let verbs = noun.get_subcommands().filter(|verb| !verb.is_hide_set());
+        Command::new(noun.get_name().to_owned())
+            .about(noun.get_about().cloned().unwrap_or_default())
+            .args(noun.get_arguments().cloned())
+            .subcommands(verbs.cloned().collect::<Vec<_>>())
     })
 }

@@ -333,7 +333,7 @@ impl Context {
     }
 
     /// Who does something: the run in CI, else the person as git knows them, else the login name.
-    fn actor(&self) -> Actor {
+    pub(crate) fn actor(&self) -> Actor {
         let get = |name: &str| self.env.get(name).map(str::to_owned);
         let name = get(env::GITHUB_RUN_ID)
             .map(|id| format!("github-actions run {id}"))
