@@ -4,12 +4,14 @@
 //! asynchronous: what time it is, what is live and what a file says come in as values.
 
 pub(crate) mod audit;
+pub(crate) mod counts;
 pub(crate) mod environment;
 pub(crate) mod live;
 pub(crate) mod name;
 pub(crate) mod org;
 pub(crate) mod plan;
 pub(crate) mod release;
+pub(crate) mod rollout_state;
 pub(crate) mod route;
 pub(crate) mod service;
 pub(crate) mod traffic;

@@ -65,7 +65,8 @@ impl Weights {
         }
     }
 
-    /// Maps a number 0–99 to a revision, so that each one gets exactly its weight of the 100 numbers.
+    /// Maps a number 0–99, such as one from [`ticket`], to a revision, so that each one gets exactly its weight of
+    /// the 100 numbers.
     pub(crate) fn pick(&self, ticket: u8) -> Option<RevisionNumber> {
         let mut upper = 0;
         self.0.iter().find_map(|(revision, weight)| {
@@ -73,6 +74,23 @@ impl Weights {
             (ticket < upper).then_some(*revision)
         })
     }
+}
+
+/// The ticket, 0–99, of the `n`th request: deals each of the 100 tickets once in each block of 100 requests, so that
+/// the weights are kept exactly and not only on average.
+///
+/// In a block the tickets are a golden-ratio lattice (`n · 61 mod 100`, 61 ≈ 100/φ; Niederreiter, "Random Number
+/// Generation and Quasi-Monte Carlo Methods", 1992, §3.1), which spreads every range of tickets evenly over the block.
+/// Each block begins elsewhere and may go the other way round, by a hash of its number (`SplitMix64`; Steele, Lea, Flood
+/// 2014) with `seed`: a client whose requests have an order of their own never meets the same tickets again and again.
+pub(crate) fn ticket(seed: u64, n: u64) -> u8 {
+    let (block, position) = (n / 100, n % 100);
+    let mut hash = seed.wrapping_add(block.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^= hash >> 31;
+    let (shift, step) = ((hash >> 1) % 100, if hash & 1 == 0 { 61 } else { 39 });
+    u8::try_from((shift + position * step) % 100).unwrap_or(0)
 }
 
 /// The weights of one route.
@@ -169,5 +187,66 @@ mod tests {
             .count();
         assert_eq!(second, 7);
         assert_eq!(weights.pick(100), None);
+    }
+
+    /// How many of `requests` a range of `width` tickets gets.
+    fn hits(seed: u64, requests: std::ops::Range<u64>, width: u8) -> u64 {
+        requests
+            .filter(|n| ticket(seed, *n) >= 100 - width)
+            .count()
+            .try_into()
+            .unwrap()
+    }
+
+    #[test]
+    fn every_hundred_requests_get_every_ticket_once() {
+        for seed in [0, 1, u64::MAX] {
+            for block in [0, 1, 2, 77] {
+                let mut dealt: Vec<u8> = (block * 100..block * 100 + 100)
+                    .map(|n| ticket(seed, n))
+                    .collect();
+                assert!(!dealt.is_sorted(), "mixed");
+                dealt.sort_unstable();
+                assert!(dealt.into_iter().eq(0..100), "seed {seed} block {block}");
+            }
+        }
+    }
+
+    /// A window over two blocks is off by at most four requests, and usually by none or one.
+    #[test]
+    fn any_hundred_requests_in_a_row_are_close_to_the_weights() {
+        for width in [1, 5, 10, 25, 50, 75, 99] {
+            for from in 0..2_000 {
+                let hits = hits(7, from..from + 100, width);
+                assert!(
+                    hits.abs_diff(u64::from(width)) <= 4,
+                    "{hits} of 100 at {width} % from {from}"
+                );
+            }
+        }
+    }
+
+    /// A client that sends `period` kinds of requests in turn: each kind gets the weights, not only their sum.
+    #[test]
+    fn requests_that_come_in_turn_get_the_same_shares() {
+        for period in [2, 3, 4, 5, 10, 20, 50, 100] {
+            for width in [5_u8, 10, 50] {
+                for kind in [0, 1] {
+                    let requests = 200_000;
+                    let of_kind = requests / period;
+                    let hits = (0..requests)
+                        .filter(|n| n % period == kind && ticket(42, *n) >= 100 - width)
+                        .count();
+                    let share = f64::from(width) / 100.0;
+                    let expected = f64::from(u32::try_from(of_kind).unwrap()) * share;
+                    let deviation = (expected * (1.0 - share)).sqrt();
+                    let off = (f64::from(u32::try_from(hits).unwrap()) - expected).abs();
+                    assert!(
+                        off <= 5.0 * deviation,
+                        "period {period} kind {kind}: {hits} for {expected}"
+                    );
+                }
+            }
+        }
     }
 }

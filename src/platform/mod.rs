@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::domain::counts::{Counts, MinuteCounts};
 use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::live::{LastCommit, Live, Token};
 use crate::domain::name::ServiceName;
@@ -241,10 +242,11 @@ pub(crate) trait Platform: Send + Sync {
     ) -> Result<()>;
 
     /// Changes traffic and rollout state in one compare-and-swap; [`Error::Conflict`] names who won. Requests
-    /// that are under way finish where they are.
+    /// that are under way finish where they are. The revisions that the state of a live rollout names stay up, with
+    /// traffic and without ([`crate::domain::rollout_state`]), so that going back is one commit and nothing else.
     async fn commit(&self, service: &ServiceName, token: &Token, commit: &Commit) -> Result<Token>;
 
-    /// Removes a revision; [`Error::HasTraffic`] while it has any.
+    /// Removes a revision; [`Error::HasTraffic`] while it has any, [`Error::Invalid`] while a live rollout needs it.
     #[cfg_attr(
         not(test),
         expect(
@@ -280,6 +282,43 @@ pub(crate) trait Platform: Send + Sync {
         revision: Option<RevisionNumber>,
         payload: &str,
     ) -> Result<Invocation>;
+
+    /// Reads every counter of a service. One that was never published has none.
+    #[cfg_attr(not(test), expect(dead_code, reason = "rollouts are judged by it"))]
+    async fn counts(&self, service: &ServiceName) -> Result<Counts>;
+
+    /// What a service counted by the minute in the time `since` up to now, oldest first, at most the last two hours;
+    /// the last one is the minute that is running. A minute that is missing was not counted at all.
+    #[cfg_attr(not(test), expect(dead_code, reason = "rollouts are planned by it"))]
+    async fn history(&self, service: &ServiceName, since: Duration) -> Result<Vec<MinuteCounts>>;
+
+    /// Makes an object such as `rollout/<service>/<id>/plan`, which is never changed; false when there is one of this
+    /// path already, whatever it holds. Either way it survives a loss of power from then on. The path consists of
+    /// parts of ASCII letters, digits, `-`, `_` and `.`, none of which begins with a dot.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "rollouts keep their plans in them")
+    )]
+    async fn create_object(&self, path: &str, bytes: &[u8]) -> Result<bool>;
+
+    /// What an object holds; none when there is none.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "rollouts keep their plans in them")
+    )]
+    async fn object(&self, path: &str) -> Result<Option<Vec<u8>>>;
+
+    /// The paths of all objects that begin with `prefix`, sorted.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "rollouts keep their plans in them")
+    )]
+    async fn objects(&self, prefix: &str) -> Result<Vec<String>>;
+
+    /// Changes the port that the service keeps, also before its first publish. Nothing changes where the new one
+    /// cannot be had: [`Error::PortTaken`] names who has it. Requests under way on the old port end there.
+    #[cfg_attr(not(test), expect(dead_code, reason = "`deploy --port` calls it"))]
+    async fn set_port(&self, service: &ServiceName, port: u16) -> Result<()>;
 }
 
 /// Where a platform on this machine keeps its things.

@@ -41,6 +41,18 @@ pub(super) fn choose(seed: &Path, taken: &BTreeSet<u16>) -> Result<u16> {
         .ok_or_else(|| Error::Unreachable(format!("no port from {FIRST} on is free")))
 }
 
+/// Who keeps a port in this environment other than `service`, whether somebody listens there or not.
+pub(super) fn promised_to(state: &State, port: u16, service: &ServiceName) -> Option<String> {
+    if state.environment_port == Some(port) {
+        return Some("the environment's own address".to_owned());
+    }
+    state
+        .services
+        .iter()
+        .find(|(name, other)| *name != service && other.port == Some(port))
+        .map(|(name, _)| format!("the service `{name}`"))
+}
+
 /// The ports that are promised to somebody.
 pub(super) fn taken(state: &State) -> BTreeSet<u16> {
     state
@@ -62,6 +74,8 @@ pub(super) struct Address {
 
 struct Listening {
     port: u16,
+    /// Ends this listener alone.
+    leave: watch::Sender<bool>,
     served: JoinHandle<()>,
 }
 
@@ -80,24 +94,68 @@ impl Address {
         }
     }
 
-    /// Listens on `port`, if it does not yet.
-    pub(super) async fn listen(&self, port: u16) -> Result<()> {
+    /// Listens on the port that `kept` says, if it does not yet. It is asked while no other port can be taken.
+    pub(super) async fn listen<F>(&self, kept: F) -> Result<()>
+    where
+        F: Future<Output = Option<u16>>,
+    {
         let mut listening = self.listening.lock().await;
+        let Some(port) = kept.await else {
+            return Ok(());
+        };
         let current = listening.as_ref().map(|listening| listening.port);
         if current == Some(port) {
             return Ok(());
         }
         let listener = bind(port)?;
-        let (proxy, stop) = (Arc::clone(&self.proxy), self.stop.clone());
-        let name = self.name.clone();
+        self.moved(&mut listening, port, listener);
+        Ok(())
+    }
+
+    /// Listens on `port` instead, once `keep` has written that down. Where the port cannot be had, or that fails,
+    /// everything stays as it was. Requests under way on the old port end there.
+    pub(super) async fn move_to<F>(&self, port: u16, keep: F) -> Result<()>
+    where
+        F: Future<Output = Result<()>>,
+    {
+        let mut listening = self.listening.lock().await;
+        if listening.as_ref().map(|listening| listening.port) == Some(port) {
+            return keep.await;
+        }
+        let listener = bind(port)?;
+        keep.await?;
+        self.moved(&mut listening, port, listener);
+        Ok(())
+    }
+
+    fn moved(&self, listening: &mut Option<Listening>, port: u16, listener: TcpListener) {
+        let (leave, left) = watch::channel(false);
+        let (proxy, mut stop) = (Arc::clone(&self.proxy), self.stop.clone());
+        let (name, leaving) = (self.name.clone(), leave.clone());
         let served = tokio::spawn(async move {
-            if let Err(error) = proxy.serve(listener, stop).await {
+            let stopping = async {
+                drop(stop.wait_for(|stop| *stop).await);
+                leaving.send_replace(true);
+                std::future::pending::<()>().await;
+            };
+            let served = tokio::select! {
+                served = proxy.serve(listener, left) => served,
+                () = stopping => Ok(()),
+            };
+            if let Err(error) = served {
                 tracing::error!("{name} cannot be served on port {port}: {error}");
             }
         });
         tracing::info!("{} listens on 127.0.0.1:{port}", self.name);
-        *listening = Some(Listening { port, served });
-        Ok(())
+        let new = Listening {
+            port,
+            leave,
+            served,
+        };
+        if let Some(old) = listening.replace(new) {
+            // Its task ends by itself with its last request.
+            old.leave.send_replace(true);
+        }
     }
 
     /// Returns when the requests that were under way at the stop have ended.
@@ -116,6 +174,9 @@ pub(super) fn bind(port: u16) -> Result<TcpListener> {
             port,
             owner: sockets::owner_of(port),
         },
+        std::io::ErrorKind::PermissionDenied => Error::Invalid(format!(
+            "this user cannot listen on port {port}: ports below 1024 are for root"
+        )),
         _ => Error::Unreachable(format!("cannot listen on port {port}: {error}")),
     })
 }

@@ -93,6 +93,15 @@ pub(super) async fn answer(
             let answer = invoke(supervisor, &service, revision, payload).await;
             done(frames, &answer.map_err(failed)?).await
         }
+        Request::Counts { service } => done(frames, &supervisor.metrics().counts(&service)).await,
+        Request::History { service, seconds } => {
+            let since = Duration::from_secs(seconds);
+            done(frames, &supervisor.metrics().history(&service, since)).await
+        }
+        Request::SetPort { service, port } => {
+            let host = supervisor.service(&service);
+            done(frames, &host.set_port(port).await.map_err(failed)?).await
+        }
         Request::Status => done(frames, &supervisor.status().await).await,
         Request::Prune => done(frames, &supervisor.prune().await.map_err(failed)?).await,
         Request::Stop => {

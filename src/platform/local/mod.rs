@@ -6,7 +6,8 @@
 //!
 //! - *Front*: `client` (finds, starts and replaces supervisors), `protocol`, `wire`, `places`.
 //! - *Supervisor*: `supervisor` (all services), `answer` (requests), `host` (one service), `address`, `proxy`.
-//! - *What it remembers*: `journal` (bytes), `state` (meaning), `ledger` (both), `store` (artifacts), `log`.
+//! - *What it remembers*: `journal` (bytes), `state` (meaning), `ledger` (both), `store` (artifacts), `log`,
+//!   `objects` (what rollouts keep).
 //! - *Processes*: `runner` (a revision), `slot` (one process over its life), `process` and `watcher` (one run of
 //!   it), `backoff`, `ready`, `environment`, `program`, `function`.
 //! - *Why it does not run*: `diagnosis`, `cause`, `sockets`.
@@ -24,6 +25,7 @@ mod journal;
 mod ledger;
 mod log;
 pub(crate) mod metrics;
+mod objects;
 mod places;
 mod process;
 mod program;
@@ -43,9 +45,12 @@ mod watcher;
 mod wire;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::clock::{Clock, SystemClock};
+use crate::domain::counts::{Counts, MinuteCounts};
 use crate::domain::live::{Live, Token};
 use crate::domain::name::ServiceName;
 use crate::domain::release::{Release, RevisionNumber};
@@ -55,6 +60,7 @@ use super::{
     Published, Result,
 };
 use client::Client;
+use objects::Objects;
 use protocol::{Frame, Request};
 use store::Store;
 
@@ -82,6 +88,7 @@ pub(crate) struct Settings {
 pub(crate) struct Local {
     client: Client,
     store: Store,
+    objects: Objects,
 }
 
 impl Local {
@@ -89,6 +96,7 @@ impl Local {
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
             store: Store::new(&settings.state),
+            objects: Objects::new(&settings.state),
             client: Client::new(settings),
         }
     }
@@ -133,6 +141,17 @@ impl Local {
             });
         }
         self.client.ask(Request::Prune, |_| {}).await
+    }
+
+    /// Works on the objects where waiting for the disk holds up nobody.
+    async fn with_objects<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Objects) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let objects = self.objects.clone();
+        tokio::task::spawn_blocking(move || work(&objects))
+            .await
+            .unwrap_or_else(|error| Err(Error::Unreachable(error.to_string())))
     }
 
     /// Moves a journal that cannot be used out of the way, and returns where to. The supervisor must not run.
@@ -271,5 +290,53 @@ impl Platform for Local {
             payload: payload.to_owned(),
         };
         self.client.ask(request, |_| {}).await
+    }
+
+    async fn counts(&self, service: &ServiceName) -> Result<Counts> {
+        if self.client.is_untouched() {
+            return Ok(Counts {
+                at: SystemClock::new().now(),
+                epoch: state::UNTOUCHED.to_owned(),
+                series: Vec::new(),
+                last_request: Vec::new(),
+            });
+        }
+        let service = service.clone();
+        self.client.ask(Request::Counts { service }, |_| {}).await
+    }
+
+    async fn history(&self, service: &ServiceName, since: Duration) -> Result<Vec<MinuteCounts>> {
+        if self.client.is_untouched() {
+            return Ok(Vec::new());
+        }
+        let request = Request::History {
+            service: service.clone(),
+            seconds: since.as_secs(),
+        };
+        self.client.ask(request, |_| {}).await
+    }
+
+    async fn create_object(&self, path: &str, bytes: &[u8]) -> Result<bool> {
+        let (path, bytes) = (path.to_owned(), bytes.to_vec());
+        self.with_objects(move |objects| objects.create(&path, &bytes))
+            .await
+    }
+
+    async fn object(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        let path = path.to_owned();
+        self.with_objects(move |objects| objects.read(&path)).await
+    }
+
+    async fn objects(&self, prefix: &str) -> Result<Vec<String>> {
+        let prefix = prefix.to_owned();
+        self.with_objects(move |objects| objects.list(&prefix))
+            .await
+    }
+
+    async fn set_port(&self, service: &ServiceName, port: u16) -> Result<()> {
+        let service = service.clone();
+        self.client
+            .ask(Request::SetPort { service, port }, |_| {})
+            .await
     }
 }

@@ -17,7 +17,7 @@ use crate::platform::{Commit, LogLine, LogQuery, Progress};
 use super::wire::Failure;
 
 /// The version of this protocol. A supervisor with a lower one is replaced, with a higher one it is refused.
-pub(super) const PROTOCOL: u32 = 1;
+pub(super) const PROTOCOL: u32 = 2;
 
 /// The longest frame in bytes: an invocation's payload (6 MiB at AWS Lambda) with all its quotes escaped.
 const LONGEST: u32 = 32 << 20;
@@ -145,6 +145,25 @@ pub(super) enum Request {
         revision: Option<RevisionNumber>,
         /// JSON.
         payload: String,
+    },
+    /// All counters of a service.
+    Counts {
+        /// Which one.
+        service: ServiceName,
+    },
+    /// What a service counted by the minute.
+    History {
+        /// Which one.
+        service: ServiceName,
+        /// How far back.
+        seconds: u64,
+    },
+    /// Give a service another port.
+    SetPort {
+        /// Which one.
+        service: ServiceName,
+        /// The port.
+        port: u16,
     },
     /// How the supervisor itself is.
     Status,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::live::{LastCommit, Token};
 use crate::domain::name::ServiceName;
 use crate::domain::release::{Release, RevisionNumber};
+use crate::domain::rollout_state;
 use crate::domain::service::Kind;
 use crate::domain::traffic::Split;
 use crate::platform::{Commit, Diagnosis};
@@ -261,6 +262,23 @@ impl ServiceState {
         self.serving().contains(&revision)
     }
 
+    /// The revisions that a live rollout names and that are there, ascending: they stay up without traffic too.
+    pub(super) fn kept(&self) -> Vec<RevisionNumber> {
+        let state = self.traffic.as_ref().map(|traffic| traffic.state.as_str());
+        let mut kept = state.map(rollout_state::kept).unwrap_or_default();
+        kept.retain(|revision| self.revisions.contains_key(revision));
+        kept
+    }
+
+    /// The revisions whose processes run: those with traffic and those that are kept, ascending.
+    pub(super) fn up(&self) -> Vec<RevisionNumber> {
+        let mut up = self.serving();
+        up.extend(self.kept());
+        up.sort_unstable();
+        up.dedup();
+        up
+    }
+
     /// The revision with a digest.
     pub(super) fn with_digest(&self, digest: &str) -> Option<RevisionNumber> {
         self.revisions
@@ -308,16 +326,16 @@ impl ServiceState {
             .map(|(_, number)| number)
     }
 
-    /// The revisions that need not be kept: all but those with traffic, the one before, and `newest` others.
+    /// The revisions that need not be on the disk: all but those that run, the one before, and `newest` others.
     pub(super) fn superfluous(&self, newest: usize) -> Vec<RevisionNumber> {
-        let serving = self.serving();
+        let up = self.up();
         let before = self.before_present();
         let recent: Vec<RevisionNumber> =
             self.revisions.keys().rev().take(newest).copied().collect();
         self.revisions
             .keys()
             .filter(|number| {
-                !serving.contains(number) && before != Some(**number) && !recent.contains(number)
+                !up.contains(number) && before != Some(**number) && !recent.contains(number)
             })
             .copied()
             .collect()
@@ -442,6 +460,33 @@ pub(super) mod tests {
                 numbers(&superfluous),
                 "{published} {commits:?}"
             );
+        }
+    }
+
+    #[test]
+    fn what_a_live_rollout_names_is_kept() {
+        for (phase, kept, superfluous) in [
+            ("watching", vec![1, 2], vec![3, 4]),
+            ("succeeded", vec![], vec![1, 2, 3, 4]),
+        ] {
+            let mut state = state_of(10, &[(10, None)]);
+            let mut commit = commit_to(10, None);
+            commit.state = format!("squad/1 id=01K ph={phase} s=1 c=2");
+            state
+                .apply(Record::Committed {
+                    service: ServiceName::new("shop").unwrap(),
+                    commit: Box::new(commit),
+                    at: at(9),
+                })
+                .unwrap();
+            let service = state.services.values().next().unwrap();
+            assert_eq!(service.kept(), numbers(&kept));
+            assert_eq!(service.up().len(), kept.len() + 1);
+            assert_eq!(service.beyond_room(), {
+                let mut all = numbers(&superfluous);
+                all.push(RevisionNumber(5));
+                all
+            });
         }
     }
 

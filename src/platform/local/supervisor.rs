@@ -24,13 +24,14 @@ use super::address;
 use super::environment;
 use super::host::{Host, Shared};
 use super::ledger::Ledger;
-use super::metrics::Metrics;
+use super::metrics::{MINUTE, Metrics};
+use super::objects::Objects;
 use super::places::{self, Place};
 use super::process::{self, Launcher};
 use super::protocol::{
     self, Build, Frame, Hello, Pruned, Request, ServiceStatus, SupervisorStatus,
 };
-use super::proxy::{EnvironmentProxy, ServiceProxy};
+use super::proxy::{EnvironmentProxy, Limits, ServiceProxy};
 use super::sockets::{self, Leases};
 use super::state::{Record, ServiceState, State};
 use super::store::Store;
@@ -116,6 +117,9 @@ impl Supervisor {
             })
             .await;
         store.sweep(|name, revision| known.contains(&(name.to_owned(), revision)))?;
+        if let Err(error) = Objects::new(&settings.state).sweep() {
+            tracing::warn!("{error}");
+        }
         let clock = SystemClock::new();
         let metrics = Arc::new(Metrics::default());
         let supervisor = Arc::new(Self {
@@ -198,7 +202,7 @@ impl Supervisor {
         if let Some(host) = services.get(name) {
             return Arc::clone(host);
         }
-        let proxy = ServiceProxy::new(name.clone(), Arc::clone(&self.metrics));
+        let proxy = ServiceProxy::new(name.clone(), Arc::clone(&self.metrics), Limits::default());
         self.environment.add(Arc::clone(&proxy));
         let host = Arc::new(Host::new(
             name.clone(),
@@ -236,6 +240,7 @@ impl Supervisor {
         ended: impl Future<Output = ()>,
     ) {
         tracing::info!("serving, process {}", std::process::id());
+        let counting = tokio::spawn(count_minutes(Arc::clone(&self.metrics)));
         let clients = Arc::new(tokio::sync::Semaphore::new(CLIENTS));
         let mut stopping = self.stopping.subscribe();
         tokio::pin!(ended);
@@ -267,6 +272,7 @@ impl Supervisor {
         }
         // Whoever comes now is to start the next one, which waits for this one's lock.
         drop(listener);
+        counting.abort();
         self.end().await;
     }
 
@@ -343,6 +349,11 @@ impl Supervisor {
     pub(super) async fn ends(&self) {
         let mut stopping = self.stopping.subscribe();
         drop(stopping.wait_for(|stopping| *stopping).await);
+    }
+
+    /// What all services count.
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The time of day.
@@ -434,6 +445,18 @@ impl Supervisor {
             pruned.bytes += bytes;
         }
         Ok(pruned)
+    }
+}
+
+/// Begins a new minute whenever one is over.
+async fn count_minutes(metrics: Arc<Metrics>) {
+    let mut minutes = tokio::time::interval(MINUTE);
+    // After a pause of the machine, minutes go on being a minute long.
+    minutes.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    minutes.tick().await;
+    loop {
+        minutes.tick().await;
+        metrics.next_minute();
     }
 }
 

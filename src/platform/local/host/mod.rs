@@ -22,7 +22,7 @@ use crate::domain::release::RevisionNumber;
 use crate::domain::service::Kind;
 use crate::platform::{Diagnosis, Error, Progress, Result};
 
-use super::address::Address;
+use super::address::{self, Address};
 use super::function;
 use super::ledger::Ledger;
 use super::log::ServiceLog;
@@ -125,19 +125,20 @@ impl Host {
         &self.log
     }
 
-    /// Makes what is true after a restart: its address, and the revisions with traffic ready or failed.
+    /// Makes what is true after a restart: its address, and the revisions with traffic, and those that a live rollout
+    /// keeps, ready or failed.
     pub(super) async fn restore(self: &Arc<Self>) {
         if let Err(error) = self.listen().await {
             tracing::warn!("{}: {error}", self.name);
         }
-        let serving = self.read(ServiceState::serving).await;
-        for revision in &serving {
+        let up = self.read(ServiceState::up).await;
+        for revision in &up {
             if let Err(error) = self.run(*revision, Wanted::Serving).await {
                 tracing::warn!("{} revision {revision}: {error}", self.name);
             }
         }
         self.route().await;
-        for revision in serving {
+        for revision in up {
             if let Some(runner) = self.runner(revision)
                 && let Err(error) = runner.settled(&|_| {}).await
             {
@@ -336,10 +337,7 @@ impl Host {
                 {
                     return Ok((None, ()));
                 }
-                let port = crate::platform::local::address::choose(
-                    &seed,
-                    &crate::platform::local::address::taken(state),
-                )?;
+                let port = address::choose(&seed, &address::taken(state))?;
                 Ok((
                     Some(Record::Port {
                         service: name,
@@ -351,12 +349,36 @@ impl Host {
             .await
     }
 
+    /// Changes the port of the service; nothing changes where the new one cannot be had.
+    pub(super) async fn set_port(&self, port: u16) -> Result<()> {
+        if port == 0 {
+            return Err(Error::Invalid("0 is not a port".to_owned()));
+        }
+        let _changing = self.changing.lock().await;
+        let owner = self
+            .shared
+            .ledger
+            .read(|state| address::promised_to(state, port, &self.name))
+            .await;
+        if owner.is_some() {
+            return Err(Error::PortTaken { port, owner });
+        }
+        let service = self.name.clone();
+        let keep = self.shared.ledger.change(move |state| {
+            if let Some(owner) = address::promised_to(state, port, &service) {
+                let owner = Some(owner);
+                return Err(Error::PortTaken { port, owner });
+            }
+            let kept = state.services.get(&service).and_then(|kept| kept.port);
+            let record = (kept != Some(port)).then_some(Record::Port { service, port });
+            Ok((record, ()))
+        });
+        self.address.move_to(port, keep).await
+    }
+
     /// Listens on the service's port, if it has one and does not listen there yet.
     pub(super) async fn listen(&self) -> Result<()> {
-        match self.read(|service| service.port).await {
-            Some(port) => self.address.listen(port).await,
-            None => Ok(()),
-        }
+        self.address.listen(self.read(|service| service.port)).await
     }
 
     /// Waits for the requests that are under way, and ends all processes; the proxy takes no new ones by then.

@@ -137,8 +137,8 @@ impl Host {
         revision: RevisionNumber,
         tell: &Tell,
     ) -> Result<()> {
-        let serves = self.read(|service| service.serves(revision)).await;
-        let wanted = if serves {
+        let is_up = self.read(|service| service.up().contains(&revision)).await;
+        let wanted = if is_up {
             Wanted::Serving
         } else {
             Wanted::Ready

@@ -46,16 +46,22 @@ impl Host {
     /// Removes one revision.
     pub(in crate::platform::local) async fn retire(&self, revision: RevisionNumber) -> Result<()> {
         let _changing = self.changing.lock().await;
-        let (there, serves) = self
+        let (there, serves, kept) = self
             .read(|service| {
                 (
                     service.revisions.contains_key(&revision),
                     service.serves(revision),
+                    service.kept().contains(&revision),
                 )
             })
             .await;
         if serves {
             return Err(Error::HasTraffic(revision));
+        }
+        if kept {
+            return Err(Error::Invalid(format!(
+                "revision {revision} belongs to a rollout that is not over"
+            )));
         }
         if !there {
             return Err(Error::NoRevision(revision));

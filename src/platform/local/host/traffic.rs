@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::domain::live::Token;
 use crate::domain::release::RevisionNumber;
+use crate::domain::rollout_state;
 use crate::platform::{Commit, Error, Result};
 
 use super::Host;
@@ -30,17 +31,17 @@ impl Host {
     ) -> Result<Token> {
         let _changing = self.changing.lock().await;
         let wanted = commit.split.revisions();
-        let unready: Vec<(RevisionNumber, String)> = wanted
+        let unready: Vec<(RevisionNumber, Unready)> = wanted
             .iter()
             .filter_map(|revision| {
                 let phase = self.runner(*revision).map(|runner| runner.phase());
                 match phase {
                     Some(Phase::Ready) => None,
                     Some(Phase::Starting | Phase::Restarting(..)) => {
-                        Some((*revision, "is starting".to_owned()))
+                        Some((*revision, Unready::Starting))
                     }
-                    Some(Phase::Failed(_)) => Some((*revision, "does not start".to_owned())),
-                    Some(Phase::Stopped) | None => Some((*revision, "is not running".to_owned())),
+                    Some(Phase::Failed(_)) => Some((*revision, Unready::Failed)),
+                    Some(Phase::Stopped) | None => Some((*revision, Unready::Stopped)),
                 }
             })
             .collect();
@@ -80,7 +81,8 @@ impl Host {
             })
             .await?;
         if changed {
-            self.follow_traffic(&wanted).await;
+            let up = self.read(ServiceState::up).await;
+            self.follow_traffic(&up).await;
         }
         let name = self.name.clone();
         Ok(self
@@ -90,12 +92,12 @@ impl Host {
             .await)
     }
 
-    /// Makes proxy and processes follow a commit: first the table, then what has no traffic any more ends.
-    async fn follow_traffic(self: &Arc<Self>, serving: &[RevisionNumber]) {
+    /// Makes proxy and processes follow a commit: first the table, then what need not be up any more ends.
+    async fn follow_traffic(self: &Arc<Self>, up: &[RevisionNumber]) {
         let losing: Vec<Arc<Runner>> = {
             let mut runners = self.runners.lock().unwrap_or_else(PoisonError::into_inner);
             for (revision, runner) in &*runners {
-                if serving.contains(revision) {
+                if up.contains(revision) {
                     runner.wanted.send_if_modified(|wanted| {
                         let ready = *wanted == Wanted::Ready;
                         if ready {
@@ -107,7 +109,7 @@ impl Host {
             }
             let losing: Vec<RevisionNumber> = runners
                 .keys()
-                .filter(|revision| !serving.contains(revision) && !self.is_needed(**revision))
+                .filter(|revision| !up.contains(revision) && !self.is_needed(**revision))
                 .copied()
                 .collect();
             losing
@@ -127,11 +129,19 @@ impl Host {
                 host.make_room().await;
             });
         }
-        // A revision with traffic that had failed to start is tried again from now on.
-        for revision in serving {
+        // A revision that had failed to start is tried again from now on.
+        let is_alive = |revision: &RevisionNumber| {
+            self.runner(*revision)
+                .is_some_and(|runner| runner.is_alive())
+        };
+        let complete = up.iter().all(is_alive);
+        for revision in up {
             if let Err(error) = self.run(*revision, Wanted::Serving).await {
                 tracing::warn!("{} revision {revision}: {error}", self.name);
             }
+        }
+        if !complete {
+            self.route().await;
         }
         self.make_room().await;
     }
@@ -147,7 +157,8 @@ impl Host {
                     let analysis = &revision.release.service.analysis;
                     analysis.slow_milliseconds.map(Duration::from_millis)
                 });
-                Some((traffic.split.clone(), slow))
+                let rollout = rollout_state::forced(&traffic.state);
+                Some((traffic.split.clone(), rollout, slow))
             })
             .await;
         let backends: BTreeMap<RevisionNumber, Arc<Backend>> = {
@@ -158,12 +169,37 @@ impl Host {
                 .filter_map(|(number, runner)| Some((*number, runner.backend.clone()?)))
                 .collect()
         };
-        self.proxy.set_table(present.map(|(split, slow)| Table {
+        let (split, rollout, slow) = match present {
+            Some((split, rollout, slow)) => (Some(split), rollout, slow),
+            None => (None, None, None),
+        };
+        self.proxy.set_table(Table {
             split,
             backends,
-            rollout: None,
+            rollout,
             slow,
-        }));
+        });
+    }
+}
+
+/// Why a revision cannot take traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unready {
+    /// It is on its way up.
+    Starting,
+    /// It does not start.
+    Failed,
+    /// Nobody started it.
+    Stopped,
+}
+
+impl Unready {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Starting => "is starting",
+            Self::Failed => "does not start",
+            Self::Stopped => "is not running",
+        }
     }
 }
 
@@ -171,7 +207,7 @@ impl Host {
 fn check(
     service: &ServiceState,
     commit: &Commit,
-    unready: &[(RevisionNumber, String)],
+    unready: &[(RevisionNumber, Unready)],
 ) -> Result<()> {
     if !commit.state.is_ascii() || commit.state.len() > LONGEST_STATE {
         return Err(Error::Invalid(format!(
@@ -184,13 +220,16 @@ fn check(
             return Err(Error::NoRevision(revision));
         }
     }
-    // What has traffic already may keep or take more of it, however it is: going back must always be possible.
-    let unready = unready
-        .iter()
-        .find(|(revision, _)| !service.serves(*revision));
+    // What has traffic already may keep or take more of it, however it is: going back must always be possible. So
+    // may what a live rollout keeps and is on its way up: requests wait for it.
+    let kept = service.kept();
+    let unready = unready.iter().find(|(revision, unready)| {
+        !(service.serves(*revision) || kept.contains(revision) && *unready == Unready::Starting)
+    });
     match unready {
         Some((revision, how)) => Err(Error::Invalid(format!(
-            "revision {revision} cannot take traffic: it {how}"
+            "revision {revision} cannot take traffic: it {}",
+            how.words()
         ))),
         None => Ok(()),
     }

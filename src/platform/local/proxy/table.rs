@@ -7,18 +7,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Backend;
+use crate::domain::counts::REST;
 use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
 use crate::domain::route::RouteTable;
 use crate::domain::service::Route;
-use crate::domain::traffic::{Split, Weights};
+use crate::domain::traffic::{Split, Weights, ticket};
 use crate::platform::local::metrics::{Key, Metrics, Series};
 
 /// One commit, as the proxy needs it.
 #[derive(Clone)]
 pub(crate) struct Table {
-    /// Who takes what.
-    pub(crate) split: Split,
+    /// Who takes what; none before the first commit, when only the forcing header reaches anything.
+    pub(crate) split: Option<Split>,
     /// Every revision that can be reached: those with traffic, and those that only the forcing header reaches.
     pub(crate) backends: BTreeMap<RevisionNumber, Arc<Backend>>,
     /// The id of the rollout that is live and the revision it brings: the forcing header may name it.
@@ -36,7 +37,9 @@ struct Counted {
 /// One row: a listed route, or the rest.
 struct Row {
     route: Option<Route>,
-    weights: Weights,
+    /// None before the first commit.
+    weights: Option<Weights>,
+    tickets: Arc<Tickets>,
     series: BTreeMap<RevisionNumber, Counted>,
 }
 
@@ -64,14 +67,22 @@ pub(super) enum Nowhere {
     Unknown(String),
     /// The revision that was picked has no backend: it is on its way up.
     NotUp(RevisionNumber),
+    /// No revision has traffic.
+    Nobody,
 }
 
 impl Ready {
-    pub(super) fn new(table: Table, service: &ServiceName, metrics: &Metrics) -> Self {
-        let row = |route: Option<&Route>, weights: &Weights| {
+    /// Looks everything up. A row that was there before with the same weights goes on dealing where it was.
+    pub(super) fn new(
+        table: Table,
+        service: &ServiceName,
+        metrics: &Metrics,
+        before: Option<&Self>,
+    ) -> Self {
+        let row = |route: Option<&Route>, weights: Option<&Weights>| {
             let key = |revision: RevisionNumber, forced: bool| Key {
                 service: service.clone(),
-                route: route.map_or_else(|| "rest".to_owned(), |route| route.name.to_string()),
+                route: route.map_or_else(|| REST.to_owned(), |route| route.name.to_string()),
                 method: route.map(|route| route.method.clone()).unwrap_or_default(),
                 revision,
                 forced,
@@ -83,21 +94,29 @@ impl Ready {
                 };
                 (*revision, counted)
             });
+            let tickets = before
+                .into_iter()
+                .flat_map(|before| before.rows.iter().chain([&before.rest]))
+                .find(|row| row.route.as_ref() == route && row.weights.as_ref() == weights)
+                .map_or_else(Tickets::new, |row| Arc::clone(&row.tickets));
             Row {
                 route: route.cloned(),
-                weights: weights.clone(),
+                weights: weights.cloned(),
+                tickets,
                 series: series.collect(),
             }
         };
+        let (routes, rest) = match &table.split {
+            Some(split) => (split.routes.as_slice(), Some(&split.rest)),
+            None => (Default::default(), None),
+        };
         Self {
-            routes: RouteTable::new(table.split.routes.iter().map(|one| &one.route)),
-            rows: table
-                .split
-                .routes
+            routes: RouteTable::new(routes.iter().map(|one| &one.route)),
+            rows: routes
                 .iter()
-                .map(|one| row(Some(&one.route), &one.weights))
+                .map(|one| row(Some(&one.route), Some(&one.weights)))
                 .collect(),
-            rest: row(None, &table.split.rest),
+            rest: row(None, rest),
             backends: table.backends,
             rollout: table.rollout,
             slow: table.slow,
@@ -110,7 +129,6 @@ impl Ready {
         method: &str,
         path: &str,
         forced: Option<&str>,
-        tickets: &Tickets,
     ) -> Result<Pick, Nowhere> {
         let row = self
             .routes
@@ -121,13 +139,13 @@ impl Ready {
             Some(name) => self
                 .named(name)
                 .ok_or_else(|| Nowhere::Unknown(name.to_owned()))?,
-            None => match row.weights.sole() {
-                Some(revision) => revision,
-                None => row
-                    .weights
-                    .pick(tickets.draw())
-                    .unwrap_or(RevisionNumber(0)),
-            },
+            None => {
+                let weights = row.weights.as_ref().ok_or(Nowhere::Nobody)?;
+                weights
+                    .sole()
+                    .or_else(|| weights.pick(row.tickets.draw()))
+                    .ok_or(Nowhere::Nobody)?
+            }
         };
         let (Some(backend), Some(series)) =
             (self.backends.get(&revision), row.series.get(&revision))
@@ -167,50 +185,23 @@ impl Ready {
     }
 }
 
-/// Numbers 0–99, each as likely as any other and independent of who asks.
-pub(super) struct Tickets {
+/// Deals the tickets of one row, in the order of its requests.
+struct Tickets {
     seed: u64,
     next: AtomicU64,
 }
 
 impl Tickets {
-    pub(super) fn new() -> Self {
+    fn new() -> Arc<Self> {
         // The seed that the standard library takes from the system for its maps.
-        Self {
+        Arc::new(Self {
             seed: RandomState::new().hash_one(0_u8),
             next: AtomicU64::new(0),
-        }
+        })
     }
 
-    /// `SplitMix64` (Steele, Lea, Flood 2014) over a counter: no lock, no state to share but the counter.
-    pub(super) fn draw(&self) -> u8 {
-        let n = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut z = self
-            .seed
-            .wrapping_add(n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^= z >> 31;
-        // The high bits, scaled: the bias of 2^64 modulo 100 is below 10^-17.
-        u8::try_from((u128::from(z) * 100) >> 64).unwrap_or(0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Tickets;
-
-    #[test]
-    fn tickets_are_spread_evenly() {
-        let tickets = Tickets::new();
-        let mut counts = [0_u32; 100];
-        for _ in 0..1_000_000 {
-            counts[usize::from(tickets.draw())] += 1;
-        }
-        // 10,000 expected; six standard deviations are 600.
-        assert!(
-            counts.iter().all(|count| (9_400..=10_600).contains(count)),
-            "{counts:?}"
-        );
+    /// No lock, and no state to share but the counter.
+    fn draw(&self) -> u8 {
+        ticket(self.seed, self.next.fetch_add(1, Ordering::Relaxed))
     }
 }

@@ -1,6 +1,8 @@
 //! The local platform as a whole: the contract, and what happens to it when things go wrong. Real supervisors,
 //! real processes.
 
+mod rollout;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -10,8 +12,6 @@ use async_trait::async_trait;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::state::tests::{commit_to, release};
-use super::{Local, Settings, sockets};
 use crate::clients::process;
 use crate::domain::live::Health;
 use crate::domain::name::ServiceName;
@@ -19,6 +19,8 @@ use crate::domain::release::{Release, RevisionNumber};
 use crate::domain::service::Variable;
 use crate::fs;
 use crate::platform::contract::{self, Behaviour, Proving};
+use crate::platform::local::state::tests::{commit_to, release};
+use crate::platform::local::{Local, Settings, sockets};
 use crate::platform::{Error, LogQuery, Platform};
 
 /// A service that answers every request with the variable ANSWER.
@@ -225,7 +227,7 @@ impl Proving for Home {
 async fn the_contract() {
     let home = Home::new();
     assert!(
-        contract::run(&home).await.is_empty(),
+        Box::pin(contract::run(&home)).await.is_empty(),
         "the local platform can do all of it"
     );
 }

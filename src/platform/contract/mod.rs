@@ -3,19 +3,21 @@
 //! An implementation brings a [`Proving`]: releases that behave as asked, and a way to send requests. What its
 //! capabilities do not have is skipped by name. Every case has a service of its own, so that all run at once.
 
+mod rollout;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Commit, Error, LogQuery, Platform};
 use crate::domain::live::{Health, Token};
 use crate::domain::name::ServiceName;
 use crate::domain::release::{Actor, Release, RevisionNumber};
 use crate::domain::route::PathTemplate;
 use crate::domain::service::Route;
 use crate::domain::traffic::{RouteSplit, Split, Weights};
+use crate::platform::{Commit, Error, LogQuery, Platform};
 
 /// How a release behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -419,6 +421,10 @@ pub(crate) async fn run(p: P<'_>) -> Vec<&'static str> {
         a_request_under_way_ends_on_the_revision_where_it_began(p),
         the_log_has_what_a_revision_wrote(p),
         publishes_at_once_get_numbers_of_their_own(p),
+        rollout::requests_are_counted_by_revision(p),
+        rollout::the_history_has_the_running_minute(p),
+        rollout::an_object_is_made_once(p),
+        rollout::what_a_live_rollout_names_stays_up(p),
     );
     let mut skipped = Vec::new();
     if capabilities.routes {
@@ -428,8 +434,9 @@ pub(crate) async fn run(p: P<'_>) -> Vec<&'static str> {
     }
     if capabilities.forced_header {
         a_header_forces_a_revision(p).await;
+        rollout::a_header_names_the_rollout(p).await;
     } else {
-        skipped.push("a_header_forces_a_revision");
+        skipped.extend(["a_header_forces_a_revision", "a_header_names_the_rollout"]);
     }
     skipped
 }
