@@ -56,22 +56,36 @@ complete -c squad -n "__fish_squad_needs_command" -f -a "rollout" -d 'Roll a rev
 complete -c squad -n "__fish_squad_needs_command" -f -a "status" -d 'Show what is live, and how it is'
 complete -c squad -n "__fish_squad_needs_command" -f -a "stop" -d 'Stop what is going on: abort the live rollout, else roll back'
 complete -c squad -n "__fish_squad_needs_command" -f -a "template" -d 'Show and check the templates that `squad new` makes services from'
-complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -l org -d 'Org: a name, a directory or a git URL' -r
-complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -l env -d 'Environment' -r
-complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
 json\t'For programs'"
-complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
 always\t'Always'
 never\t'Never'"
-complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -s y -l yes -d 'Go on without asking'
-complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -l no-input -d 'Never ask, even on a terminal'
-complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -s q -l quiet -d 'Errors and data only'
-complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -s v -l verbose -d 'Say more (can be repeated)'
-complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -s V -l version -d 'Print version'
-complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -f -a "list" -d 'List the events of an environment, newest first'
-complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -f -a "show" -d 'Show everything about one event or one operation'
-complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -f -a "verify" -d 'Check that nobody changed, removed or reordered what was recorded'
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -f -a "key" -d 'Print the public half of this machine\'s key'
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -f -a "list" -d 'List the events of an environment, newest first'
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -f -a "show" -d 'Show everything about one event or one operation'
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -f -a "verify" -d 'Check that nobody changed, removed or reordered what was recorded'
+complete -c squad -n "__fish_squad_using_subcommand audit; and __fish_seen_subcommand_from key" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand audit; and __fish_seen_subcommand_from key" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand audit; and __fish_seen_subcommand_from key" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand audit; and __fish_seen_subcommand_from key" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand audit; and __fish_seen_subcommand_from key" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand audit; and __fish_seen_subcommand_from key" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand audit; and __fish_seen_subcommand_from key" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand audit; and __fish_seen_subcommand_from key" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand audit; and __fish_seen_subcommand_from key" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand audit; and __fish_seen_subcommand_from key" -s V -l version -d 'Print version'
 complete -c squad -n "__fish_squad_using_subcommand audit; and __fish_seen_subcommand_from list" -l service -d 'Only events about this service' -r
 complete -c squad -n "__fish_squad_using_subcommand audit; and __fish_seen_subcommand_from list" -l since -d 'Not older than this' -r
 complete -c squad -n "__fish_squad_using_subcommand audit; and __fish_seen_subcommand_from list" -l type -d 'Only types that begin like this, such as `deploy` or `deploy.finished` (can be repeated)' -r
@@ -303,26 +317,23 @@ complete -c squad -n "__fish_squad_using_subcommand invoke" -s q -l quiet -d 'Er
 complete -c squad -n "__fish_squad_using_subcommand invoke" -s v -l verbose -d 'Say more (can be repeated)'
 complete -c squad -n "__fish_squad_using_subcommand invoke" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c squad -n "__fish_squad_using_subcommand invoke" -s V -l version -d 'Print version'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -l org -d 'Org: a name, a directory or a git URL' -r
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -l env -d 'Environment' -r
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
 json\t'For programs'"
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
 always\t'Always'
 never\t'Never'"
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -s y -l yes -d 'Go on without asking'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -l no-input -d 'Never ask, even on a terminal'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -s q -l quiet -d 'Errors and data only'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -s v -l verbose -d 'Say more (can be repeated)'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -s V -l version -d 'Print version'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "start" -d 'Start the local platform, with everything that had traffic'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "stop" -d 'Let requests end, then stop the local platform and all services on it'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "status" -d 'Show the local platform and the services on it'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "prune" -d 'Remove revisions that no rollback needs, and old log files'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "supervise" -d 'Run the supervisor; started by the command that needs it'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "watch" -d 'Run a process for the supervisor'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "exec" -d 'Become a process for a watcher'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -f -a "start" -d 'Start the local platform, with everything that had traffic'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -f -a "stop" -d 'Let requests end, then stop the local platform and all services on it'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -f -a "status" -d 'Show the local platform and the services on it'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -f -a "prune" -d 'Remove revisions that no rollback needs, and old log files'
 complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from start" -l org -d 'Org: a name, a directory or a git URL' -r
 complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from start" -l env -d 'Environment' -r
 complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from start" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
@@ -378,48 +389,6 @@ complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subco
 complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from prune" -s v -l verbose -d 'Say more (can be repeated)'
 complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from prune" -s V -l version -d 'Print version'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -l directory -d 'State directory of the environment' -r -F
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -l runtime -d 'Directory for sockets' -r -F
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -l name -d 'Name of the environment' -r
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -l org -d 'Org: a name, a directory or a git URL' -r
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -l env -d 'Environment' -r
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
-json\t'For programs'"
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -s y -l yes -d 'Go on without asking'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -l no-input -d 'Never ask, even on a terminal'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -s q -l quiet -d 'Errors and data only'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -s v -l verbose -d 'Say more (can be repeated)'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -s V -l version -d 'Print version'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -l org -d 'Org: a name, a directory or a git URL' -r
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -l env -d 'Environment' -r
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
-json\t'For programs'"
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -s y -l yes -d 'Go on without asking'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -l no-input -d 'Never ask, even on a terminal'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -s q -l quiet -d 'Errors and data only'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -s v -l verbose -d 'Say more (can be repeated)'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -s V -l version -d 'Print version'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -l org -d 'Org: a name, a directory or a git URL' -r
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -l env -d 'Environment' -r
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
-json\t'For programs'"
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -s y -l yes -d 'Go on without asking'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -l no-input -d 'Never ask, even on a terminal'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -s q -l quiet -d 'Errors and data only'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -s v -l verbose -d 'Say more (can be repeated)'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -s V -l version -d 'Print version'
 complete -c squad -n "__fish_squad_using_subcommand logs" -l revision -d 'Of this revision only' -r
 complete -c squad -n "__fish_squad_using_subcommand logs" -l since -d 'Not older than this' -r
 complete -c squad -n "__fish_squad_using_subcommand logs" -l tail -d 'The newest so many lines; 0 = all that are kept' -r

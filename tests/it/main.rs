@@ -30,6 +30,7 @@ mod local;
 mod new;
 mod new_refusals;
 mod org;
+mod renders;
 mod rollback;
 mod rollout;
 mod status;

@@ -11,7 +11,7 @@ mod verify;
 mod tests;
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -22,6 +22,7 @@ use crate::clients::outbox::{Outbox, lock};
 use crate::clients::pin::Memory;
 use crate::clock::Clock;
 use crate::domain::audit::event::{Event, Stamp};
+use crate::domain::audit::note::VerifierKey;
 use crate::domain::environment::Environment;
 use crate::domain::name::ServiceName;
 use crate::domain::release::Actor;
@@ -30,7 +31,7 @@ use crate::fs;
 
 pub(crate) use crate::domain::audit::event::{Intent, Kind, Outcome, ResultWord};
 pub(crate) use read::{Query, RecordedEvent};
-pub(crate) use verify::{OpenSummary, Report};
+pub(crate) use verify::{OpenSummary, Report, VerifyOptions};
 
 /// How long what goes forward waits for the log.
 const FORWARD_LIMIT: Duration = Duration::from_secs(30);
@@ -48,7 +49,7 @@ pub(crate) enum Store {
 
 impl Store {
     /// The environment's store: what the org file says, or `audit-store` in squad's state directory.
-    pub(crate) fn of(environment: &Environment, state: &std::path::Path) -> Self {
+    pub(crate) fn of(environment: &Environment, state: &Path) -> Self {
         match environment.audit.as_deref() {
             None => Self::Directory(state.join("audit-store")),
             Some(url) if url.contains("://") => url.strip_prefix("file://").map_or_else(
@@ -73,6 +74,17 @@ pub(crate) struct Settings {
     pub(crate) actor: Actor,
     /// The environment whose log it is.
     pub(crate) environment: Environment,
+}
+
+/// The public half of this machine's key, which is made where there is none.
+pub(crate) fn device_key(state: &Path, actor: &Actor) -> Result<VerifierKey> {
+    fs::create_private_dir(state)?;
+    Ok(load_key(state, actor)?.public().clone())
+}
+
+fn load_key(state: &Path, actor: &Actor) -> Result<DeviceKey> {
+    let path = state.join("keys").join("device.ed25519");
+    Ok(DeviceKey::load_or_create(&path, &actor.host)?)
 }
 
 /// One audit log, opened for writing.
@@ -148,10 +160,7 @@ impl Journal {
         fs::create_private_dir(&settings.state)?;
         let outbox = Outbox::new(&directory);
         outbox.prepare(&settings.state)?;
-        let key = DeviceKey::load_or_create(
-            &settings.state.join("keys").join("device.ed25519"),
-            &settings.actor.host,
-        )?;
+        let key = load_key(&settings.state, &settings.actor)?;
         Ok(Self {
             log: settings.log,
             environment: settings.environment,
