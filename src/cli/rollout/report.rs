@@ -60,13 +60,17 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         if args.html {
             context
                 .output
-                .raw(crate::cli::view::rollout::html(row, &entries, &environment).as_bytes());
+                .raw(view::html(row, &entries, &environment).as_bytes());
         } else if context.output.is_json() {
             context
                 .output
                 .json(&view::ReportWire::new(row, &entries, &environment));
         } else {
-            for line in view::report_lines(row, &entries) {
+            let width = context
+                .output
+                .is_terminal()
+                .then(|| context.output.width());
+            for line in view::report_lines(row, &entries, width) {
                 context.output.out(&line);
             }
         }

@@ -46,8 +46,17 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             .map(|timeout| context.clock().monotonic() + timeout);
         let mut last: Option<Snapshot> = None;
         let mut screen = view::Screen::default();
+        // Listened for once: Ctrl-C while the rollout is read counts as well.
+        let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
         loop {
-            let rollout = read_some(&*platform, &name, &environment.flag()).await?;
+            let flag = environment.flag();
+            let rollout = tokio::select! {
+                rollout = read_some(&*platform, &name, &flag) => rollout?,
+                _ = &mut interrupted, if args.watch => {
+                    screen.leave(context);
+                    return Ok(last.as_ref().map_or(Kind::Interrupted.exit_code(), exit_code));
+                }
+            };
             let now = snapshot(context, &environment, &rollout)?;
             if last.as_ref() != Some(&now) {
                 screen.show(context, &now, args.watch);
@@ -63,7 +72,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             }
             tokio::select! {
                 () = tokio::time::sleep(INTERVAL) => {}
-                _ = tokio::signal::ctrl_c() => return Ok(code),
+                _ = &mut interrupted, if args.watch => {
+                    screen.leave(context);
+                    return Ok(code);
+                }
             }
         }
     })

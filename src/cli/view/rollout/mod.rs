@@ -1,9 +1,16 @@
 //! How rollouts are shown.
 
+mod block;
+mod fold;
 mod plan;
-pub(crate) mod report;
+mod report;
 mod screen;
 mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use fold::fold;
 
 pub(crate) use plan::plan_lines;
 pub(crate) use report::{html, report_lines};
@@ -78,4 +85,55 @@ pub(super) fn grouped(count: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// The share of a unit's requests with a weight: `1 in 20 requests of POST /refund`, `1 in 20 of all other requests`.
+/// `unit` is how the unit is spoken of.
+pub(super) fn requests(weight: u8, unit: &str) -> String {
+    let unit = sanitize(unit);
+    let is_rest = unit == EVERYTHING_ELSE;
+    match weight {
+        0 if is_rest => "no other request".to_owned(),
+        0 => format!("no request of {unit}"),
+        100 if is_rest => "all other requests".to_owned(),
+        100 => format!("all requests of {unit}"),
+        weight => {
+            let share = words::share(weight);
+            match (is_rest, share.contains(" in ")) {
+                (true, _) => format!("{share} of all other requests"),
+                (false, true) => format!("{share} requests of {unit}"),
+                (false, false) => format!("{share} of the requests of {unit}"),
+            }
+        }
+    }
+}
+
+/// How the last unit is spoken of.
+const EVERYTHING_ELSE: &str = "everything else";
+
+/// The verb that belongs to it: one request goes, more of them go.
+pub(super) fn goes(weight: u8) -> &'static str {
+    if weight == 0 || words::share(weight).starts_with("1 in ") {
+        "goes"
+    } else {
+        "go"
+    }
+}
+
+/// What a bad request did: `failed`, or `failed or slow` where slowness is judged.
+pub(super) fn bad_word(slow_milliseconds: Option<u64>) -> &'static str {
+    if slow_milliseconds.is_some() {
+        "failed or slow"
+    } else {
+        "failed"
+    }
+}
+
+/// A number of seconds as a real number.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a number of seconds, far below 2^52"
+)]
+pub(super) fn seconds(whole: u64) -> f64 {
+    whole as f64
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{grouped, span};
+use super::{grouped, seconds, span};
 use crate::domain::environment::{Environment, PlatformKind};
 use crate::ops::rollout::lint::UnitForecast;
 use crate::ops::rollout::start::Planned;
@@ -125,14 +125,6 @@ fn step_lines(forecast: &UnitForecast) -> Vec<String> {
         ));
     }
     lines
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a number of seconds, far below 2^52"
-)]
-fn seconds(whole: u64) -> f64 {
-    whole as f64
 }
 
 #[expect(

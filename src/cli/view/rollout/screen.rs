@@ -1,24 +1,21 @@
 //! The live view of a rollout, and the same as plain lines.
 
+use super::block::block;
 use super::wire::SnapshotWire;
-use super::{grouped, span};
+use super::{bad_word, goes, grouped, requests, seconds, span};
 use crate::cli::context::Context;
-use crate::domain::analysis::{Judgement, Verdict};
+use crate::domain::analysis::Verdict;
 use crate::domain::rollout::{Phase, Waiting};
 use crate::ops::rollout::snapshot::{Driver, Snapshot, UnitSnapshot};
 use crate::ops::rollout::words;
-use crate::output::table::{Align, render};
 use crate::output::{Output, sanitize};
-
-/// Cells of the bar towards the decision.
-const BAR: usize = 20;
-/// Looks that the sparkline shows.
-const SPARKS: usize = 40;
 
 /// What is on the screen.
 #[derive(Debug, Default)]
 pub(crate) struct Screen {
     last: Option<String>,
+    /// Lines of the block that was drawn, and the size of the screen at that time: columns, rows.
+    drawn: Option<(usize, (usize, usize))>,
 }
 
 impl Screen {
@@ -36,28 +33,66 @@ impl Screen {
             }
             return;
         }
-        let text = block(&context.output, snapshot, context.output.width());
+        let size = size(&context.output);
+        let text = block(&context.output, snapshot, size.0);
         if watch {
-            // Home, each line to its end, then what is below: nothing flickers.
-            let mut screen = String::from("\x1b[H");
-            for line in text.lines() {
-                screen.push_str(line);
-                screen.push_str("\x1b[K\n");
-            }
-            screen.push_str("\x1b[J");
-            if self.last.is_none() {
-                context.output.raw(b"\x1b[2J");
-            }
-            context.output.raw(screen.as_bytes());
-            self.last = Some(text);
+            let redraw = self.redraw(&text, size);
+            context.output.raw(redraw.as_bytes());
         } else {
             context.output.out(text.trim_end());
         }
     }
+
+    /// Draws over what was drawn before, in one write: up to its first line, each line up to its end, then what is below.
+    /// The cursor is never hidden, no other screen is used, and a line more than fits is left out: so nothing flickers or
+    /// scrolls, and whenever this process ends, the terminal is as it should be, with the last block readable in it.
+    pub(super) fn redraw(&mut self, text: &str, size: (usize, usize)) -> String {
+        let mut screen = match self.drawn {
+            None => String::new(),
+            Some((lines, before)) if before == size => format!("\r\x1b[{lines}A"),
+            // A screen of another size has moved the old lines to where nobody knows.
+            Some(_) => "\x1b[H\x1b[2J".to_owned(),
+        };
+        let room = size.1.saturating_sub(1).max(1);
+        let count = text.lines().count();
+        let shown = if count > room { room - 1 } else { count };
+        for line in text.lines().take(shown) {
+            screen.push_str(line);
+            screen.push_str("\x1b[K\n");
+        }
+        if shown < count {
+            screen.push_str(&format!("({} more lines)\x1b[K\n", count - shown));
+        }
+        screen.push_str("\x1b[J");
+        self.drawn = Some((shown + usize::from(shown < count), size));
+        screen
+    }
+
+    /// The person leaves: the `^C` that the terminal has written is wiped away.
+    pub(crate) fn leave(&self, context: &Context) {
+        if self.drawn.is_some() {
+            context.output.raw(b"\r\x1b[K");
+        }
+    }
 }
 
-/// `payments 41 → 42 · local · holding, step 2 of 3 · driven by ana on laptop`.
-fn headline(snapshot: &Snapshot) -> String {
+/// Columns and rows; a terminal that is asked anew knows whether it was resized.
+fn size(output: &Output) -> (usize, usize) {
+    let asked = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
+    let (columns, rows) = asked.map_or((0, 0), |size| {
+        (usize::from(size.ws_col), usize::from(size.ws_row))
+    });
+    let columns = if columns == 0 {
+        output.width()
+    } else {
+        // `COLUMNS` may ask for less.
+        columns.min(output.width()).max(20)
+    };
+    (columns, if rows == 0 { usize::MAX } else { rows })
+}
+
+/// `payments 41 → 42 · local · holding at 25 %, step 2 of 3 · driven by ana on laptop`.
+pub(super) fn headline(snapshot: &Snapshot) -> String {
     let state = &snapshot.state;
     let mut parts = vec![
         format!("{} {} → {}", snapshot.service, state.stable, state.canary),
@@ -105,6 +140,12 @@ pub(crate) fn one_line(snapshot: &Snapshot) -> String {
             line.push_str(&format!(", {}", verdict(&judgement.verdict)));
         }
     }
+    if let Some(missing) = &snapshot.missing {
+        line.push_str(&format!(
+            " · the counters cannot be read: {}",
+            sanitize(missing)
+        ));
+    }
     line
 }
 
@@ -142,10 +183,9 @@ pub(crate) fn going(snapshot: &Snapshot, waiting: &Waiting) -> (&'static str, St
     }
 }
 
-fn watching(snapshot: &Snapshot) -> String {
-    let left = snapshot.plan.watch_seconds;
-    #[expect(clippy::cast_precision_loss, reason = "seconds of one watch")]
-    let left = (left as f64 - snapshot.phase_seconds).max(0.0);
+/// `revision 42 serves all requests; it can still go back for 28 min`.
+pub(super) fn watching(snapshot: &Snapshot) -> String {
+    let left = (seconds(snapshot.plan.watch_seconds) - snapshot.phase_seconds).max(0.0);
     format!(
         "revision {} serves all requests; it can still go back for {}",
         snapshot.state.canary,
@@ -153,7 +193,7 @@ fn watching(snapshot: &Snapshot) -> String {
     )
 }
 
-/// `1 in 20 requests goes to 42; 118 handled, 0 bad, about as many as before`.
+/// How each unit goes, or why that cannot be told.
 fn holding(snapshot: &Snapshot) -> String {
     if let Some(missing) = &snapshot.missing {
         return format!("the counters cannot be read: {}", sanitize(missing));
@@ -167,192 +207,28 @@ fn holding(snapshot: &Snapshot) -> String {
     parts.join(" · ")
 }
 
-/// One unit for somebody who does not know statistics.
+/// One unit for somebody who does not know statistics: `1 in 20 requests of POST /refund goes to 42; 118 handled, 0
+/// failed, about as many as before`.
 pub(super) fn plain(snapshot: &Snapshot, unit: &UnitSnapshot) -> String {
     let canary = unit.total.canary;
+    let weight = unit.weight;
     format!(
-        "{} of {} goes to {}; {} handled, {} bad, {}",
-        words::share(unit.weight),
-        unit.spoken,
+        "{} {} to {}; {} handled, {} {}, {}",
+        requests(weight, &unit.spoken),
+        goes(weight),
         snapshot.state.canary,
         grouped(canary.requests),
         grouped(canary.bad),
+        bad_word(snapshot.plan.analysis.slow_milliseconds),
         compared(unit)
     )
 }
 
 fn compared(unit: &UnitSnapshot) -> String {
-    match unit.judgement.as_ref().map(|one| (one.verdict, one)) {
-        Some((Verdict::Pass, _)) => "about as many as before".to_owned(),
-        Some((Verdict::Fail(_), _)) => "more than before".to_owned(),
-        Some((Verdict::Inconclusive(reason), _)) => words::inconclusive(&reason),
+    match unit.judgement.as_ref().map(|judgement| &judgement.verdict) {
+        Some(Verdict::Pass) => "about as many as before".to_owned(),
+        Some(Verdict::Fail(_)) => "more than before".to_owned(),
+        Some(Verdict::Inconclusive(reason)) => words::inconclusive(reason),
         None => "nothing yet".to_owned(),
     }
-}
-
-/// The whole block for a terminal.
-pub(crate) fn block(output: &Output, snapshot: &Snapshot, width: usize) -> String {
-    let mut text = format!("{}\n", headline(snapshot));
-    if let Some(why) = &snapshot.why {
-        text.push_str(&format!("  {}\n", words::why(&snapshot.plan, why)));
-    }
-    text.push_str(&units_table(output, snapshot, width));
-    text.push('\n');
-    let (canary, stable): (Vec<_>, Vec<_>) = snapshot.shares.iter().copied().unzip();
-    if !canary.is_empty() {
-        let highest = canary
-            .iter()
-            .chain(&stable)
-            .flatten()
-            .fold(0.0_f64, |a, b| a.max(*b));
-        text.push_str(&format!(
-            "  bad share   new {}   old {}   (highest {:.1} %)\n",
-            sparkline(output, &canary, highest),
-            sparkline(output, &stable, highest),
-            highest * 100.0
-        ));
-    }
-    for unit in snapshot.units.iter().filter(|unit| unit.position > 0) {
-        text.push_str(&format!("  {}\n", plain(snapshot, unit)));
-    }
-    if let Some(missing) = &snapshot.missing {
-        text.push_str(&format!(
-            "  the counters cannot be read: {}\n",
-            sanitize(missing)
-        ));
-    }
-    if snapshot.state.is_live() {
-        let flag = if snapshot.environment == "local" {
-            String::new()
-        } else {
-            format!(" --env {}", snapshot.environment)
-        };
-        text.push_str(&format!("  stop: `squad stop {}{flag}`", snapshot.service));
-        if matches!(snapshot.driver, Driver::Nobody { .. }) {
-            text.push_str(&format!(
-                " · take it up: `squad rollout drive {}{flag}`",
-                snapshot.service
-            ));
-        }
-        text.push('\n');
-    }
-    text
-}
-
-fn units_table(output: &Output, snapshot: &Snapshot, width: usize) -> String {
-    let header = [
-        ("", Align::Left),
-        ("WEIGHT", Align::Right),
-        ("NEW: REQUESTS", Align::Right),
-        ("BAD", Align::Right),
-        ("OLD: REQUESTS", Align::Right),
-        ("BAD", Align::Right),
-        ("NEW/OLD", Align::Right),
-        ("DECISION", Align::Left),
-    ];
-    let rows: Vec<_> = snapshot
-        .units
-        .iter()
-        .map(|unit| {
-            let total = unit.total;
-            vec![
-                unit.spoken.clone(),
-                format!("{} %", unit.weight),
-                grouped(total.canary.requests),
-                grouped(total.canary.bad),
-                grouped(total.stable.requests),
-                grouped(total.stable.bad),
-                ratio(unit.judgement.as_ref()),
-                decision(output, unit),
-            ]
-        })
-        .collect();
-    render(&header, &rows, Some(width))
-}
-
-/// `1.1 (≤ 2.3)`.
-fn ratio(judgement: Option<&Judgement>) -> String {
-    let Some(judgement) = judgement else {
-        return "-".to_owned();
-    };
-    match (judgement.ratio, judgement.ratio_upper) {
-        (Some(ratio), Some(upper)) => format!("{ratio:.1} (≤ {upper:.1})"),
-        (Some(ratio), None) => format!("{ratio:.1}"),
-        (None, Some(upper)) => format!("≤ {upper:.1}"),
-        (None, None) => "-".to_owned(),
-    }
-}
-
-/// The verdict, how far the evidence is towards a failure, and what is left.
-fn decision(output: &Output, unit: &UnitSnapshot) -> String {
-    if unit.steps == 0 {
-        return "with the promotion".to_owned();
-    }
-    let Some(judgement) = &unit.judgement else {
-        return "after the routes above".to_owned();
-    };
-    let bar = bar(output, judgement);
-    match judgement.verdict {
-        Verdict::Pass => {
-            let left = unit.eta_seconds.filter(|left| *left > 0.0);
-            let left =
-                left.map_or_else(|| "ready".to_owned(), |left| format!("{} left", span(left)));
-            format!("pass {bar} {left}")
-        }
-        Verdict::Fail(_) => format!("fail {bar}"),
-        Verdict::Inconclusive(_) => {
-            let left = unit
-                .eta_seconds
-                .map_or_else(String::new, |left| format!(" about {} left", span(left)));
-            format!("not told yet {bar}{left}")
-        }
-    }
-}
-
-/// The e-value on its way to the threshold, on a logarithmic scale.
-fn bar(output: &Output, judgement: &Judgement) -> String {
-    let share = (judgement.log_e / judgement.log_threshold).clamp(0.0, 1.0);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "a share of 20 cells"
-    )]
-    let filled = (share * BAR as f64).round() as usize;
-    let (full, empty) = if output.unicode() {
-        ("█", "░")
-    } else {
-        ("#", ".")
-    };
-    format!("{}{}", full.repeat(filled), empty.repeat(BAR - filled))
-}
-
-/// The newest shares, each as one of eight heights.
-fn sparkline(output: &Output, shares: &[Option<f64>], highest: f64) -> String {
-    let heights: [char; 8] = if output.unicode() {
-        ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
-    } else {
-        ['_', '.', ':', '-', '=', '+', '*', '#']
-    };
-    let from = shares.len().saturating_sub(SPARKS);
-    shares
-        .iter()
-        .skip(from)
-        .map(|share| match share {
-            None => ' ',
-            Some(share) => {
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "one of eight heights"
-                )]
-                let height = if highest > 0.0 {
-                    (share / highest * 7.0).round() as usize
-                } else {
-                    0
-                };
-                heights.get(height).copied().unwrap_or('█')
-            }
-        })
-        .collect()
 }

@@ -1,0 +1,1 @@
+//! The block of `squad rollout status`.

@@ -1,0 +1,344 @@
+//! Tests of what people see of a rollout, on rollouts that are made by hand here.
+
+mod block;
+mod page;
+mod text;
+
+use jiff::{Span, Timestamp};
+
+use crate::domain::analysis::{Interval, Judge, Tally};
+use crate::domain::release::{Actor, RevisionNumber};
+use crate::domain::rollout::log::{Decision, Look};
+use crate::domain::rollout::{Entry, Phase, Plan, Unit, What, Why};
+use crate::domain::route::PathTemplate;
+use crate::domain::service::{Analysis, RolloutStep, Route};
+use crate::domain::traffic::Split;
+use crate::ops::rollout::list::Row;
+
+const STABLE: RevisionNumber = RevisionNumber(41);
+const CANARY: RevisionNumber = RevisionNumber(42);
+
+fn actor(name: &str, host: &str) -> Actor {
+    Actor {
+        name: name.to_owned(),
+        host: host.to_owned(),
+        key: None,
+    }
+}
+
+fn unit(name: &str, method: &str, path: &str, rate: f64) -> Unit {
+    let step = |weight, hold_seconds| RolloutStep {
+        weight,
+        hold_seconds,
+    };
+    Unit {
+        name: name.to_owned(),
+        routes: vec![Route {
+            name: name.parse().unwrap(),
+            method: method.to_owned(),
+            path: PathTemplate(path.to_owned()),
+        }],
+        is_rest: false,
+        steps: vec![step(5, 300), step(25, 600), step(50, 600)],
+        design_effect: 1.0,
+        requests_per_second: rate,
+        bad_share: 0.003,
+    }
+}
+
+fn rest() -> Unit {
+    Unit {
+        name: "rest".to_owned(),
+        routes: Vec::new(),
+        is_rest: true,
+        steps: Vec::new(),
+        requests_per_second: 0.0,
+        ..unit("rest", "GET", "/", 0.0)
+    }
+}
+
+/// Two routes and a rest that has no requests.
+fn plan() -> Plan {
+    Plan {
+        version: 1,
+        id: "01KB3R5Y7TQ4V0ZJ3N8M6W2XCE".to_owned(),
+        service: "payments".parse().unwrap(),
+        stable: STABLE,
+        canary: CANARY,
+        units: vec![
+            unit("refund", "POST", "/charges/{id}/refund", 4.0),
+            unit("get-charge", "GET", "/charges/{id}", 30.0),
+            rest(),
+        ],
+        gated: Vec::new(),
+        canary_routes: Vec::new(),
+        base: Split::all(&[], STABLE),
+        analysis: Analysis {
+            slow_milliseconds: Some(500),
+            ..Analysis::default()
+        },
+        max_hold_seconds: 12 * 3600,
+        watch_seconds: 1800,
+        interval_seconds: 30,
+        warmup_seconds: 30,
+        max_unattended_weight: 10,
+        actor: actor("ana@acme.example", "laptop"),
+        started_at: "2026-11-24T14:41:00Z".parse().unwrap(),
+        reason: Some("limit refunds for each customer (#812)".to_owned()),
+    }
+}
+
+/// A log in the making, with the judges that a driver would have.
+struct Log {
+    plan: Plan,
+    entries: Vec<Entry>,
+    at: Timestamp,
+    generation: u32,
+    who: Actor,
+    state: (Phase, Vec<u8>),
+    judges: Vec<Judge>,
+    seed: u64,
+}
+
+impl Log {
+    fn new(plan: Plan) -> Self {
+        Self {
+            at: plan.started_at,
+            generation: 1,
+            who: plan.actor.clone(),
+            state: (Phase::Planned, vec![0; plan.units.len()]),
+            judges: plan
+                .units
+                .iter()
+                .map(|unit| Judge::new(plan.settings(unit)))
+                .collect(),
+            entries: Vec::new(),
+            seed: 0x2545_F491_4F6C_DD1D,
+            plan,
+        }
+    }
+
+    fn push(&mut self, what: What) {
+        self.entries.push(Entry {
+            sequence: u64::try_from(self.entries.len()).unwrap(),
+            at: self.at,
+            generation: self.generation,
+            actor: self.who.clone(),
+            what,
+        });
+    }
+
+    /// The same number of bad requests on every machine: a xorshift decides on each request.
+    fn bad(&mut self, requests: u64, share: f64) -> u64 {
+        let mut bad = 0;
+        for _ in 0..requests {
+            self.seed ^= self.seed << 13;
+            self.seed ^= self.seed >> 7;
+            self.seed ^= self.seed << 17;
+            #[expect(clippy::cast_precision_loss, reason = "a draw from 0 to 1")]
+            let draw = (self.seed >> 11) as f64 / (1_u64 << 53) as f64;
+            bad += u64::from(draw < share);
+        }
+        bad
+    }
+
+    /// So many looks of so many seconds each; the canary fails with `worse`, stable as usual.
+    fn looks(&mut self, count: usize, seconds: u32, worse: &[f64]) {
+        let (is_served, promoted) = (
+            self.state.1.iter().any(|position| *position > 0),
+            matches!(self.state.0, Phase::Promoting | Phase::Finalising),
+        );
+        for _ in 0..count {
+            self.at += Span::new().seconds(i64::from(seconds));
+            let units: Vec<Unit> = self.plan.units.clone();
+            let mut intervals = Vec::new();
+            for (index, unit) in units.iter().enumerate() {
+                let weight = if promoted {
+                    100
+                } else {
+                    unit.weight(self.state.1[index])
+                };
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a number of requests"
+                )]
+                let all = (unit.requests_per_second * f64::from(seconds)) as u64;
+                let requests = all * u64::from(weight) / 100;
+                let interval = Interval {
+                    canary: Tally {
+                        requests,
+                        bad: self.bad(requests, worse.get(index).copied().unwrap_or(0.003)),
+                    },
+                    stable: Tally {
+                        requests: all - requests,
+                        bad: self.bad(all - requests, unit.bad_share),
+                    },
+                };
+                if self.state.1[index] > 0 && !promoted {
+                    self.judges[index].observe(interval);
+                }
+                intervals.push(interval);
+            }
+            self.look(Look {
+                seconds: f64::from(seconds),
+                counts: None,
+                units: if is_served { intervals } else { Vec::new() },
+                reset: false,
+                warmup: false,
+                missing: None,
+            });
+        }
+    }
+
+    fn look(&mut self, look: Look) {
+        self.push(What::Look(Box::new(look)));
+    }
+
+    /// Looks that could read nothing.
+    fn missing(&mut self, count: usize, seconds: u32, why: &str) {
+        for _ in 0..count {
+            self.at += Span::new().seconds(i64::from(seconds));
+            self.look(Look {
+                seconds: f64::from(seconds),
+                counts: None,
+                units: Vec::new(),
+                reset: false,
+                warmup: false,
+                missing: Some(why.to_owned()),
+            });
+        }
+    }
+
+    fn decide(&mut self, phase: Phase, positions: &[u8], why: Why, reason: Option<&str>) {
+        let judgements = self
+            .plan
+            .units
+            .iter()
+            .zip(&self.judges)
+            .zip(&self.state.1)
+            .filter(|(_, position)| **position > 0)
+            .map(|((unit, judge), position)| {
+                (unit.name.clone(), judge.judge(unit.next_weight(*position)))
+            })
+            .collect();
+        let to = (phase, positions.to_vec());
+        self.push(What::Decision(Box::new(Decision {
+            from: self.state.clone(),
+            to: to.clone(),
+            why,
+            judgements,
+            reason: reason.map(str::to_owned),
+        })));
+        self.state = to;
+    }
+
+    /// New weights, and that they are in force.
+    fn shift(&mut self, positions: &[u8], why: Why) {
+        self.decide(Phase::Shifting, positions, why, None);
+        self.decide(Phase::Holding, positions, Why::Verified, None);
+    }
+
+    /// Up to the first weight: started, ready, 5 %.
+    fn begin(&mut self) {
+        self.decide(Phase::Preparing, &[0, 0, 0], Why::Started, None);
+        self.looks(1, 8, &[]);
+        self.shift(&[1, 1, 0], Why::Ready);
+        let warm = self.entries.len();
+        self.looks(1, 30, &[]);
+        if let What::Look(look) = &mut self.entries[warm].what {
+            look.warmup = true;
+        }
+    }
+
+    fn row(&self) -> Row {
+        let why = self.entries.iter().rev().find_map(|entry| match &entry.what {
+            What::Decision(decision) if decision.why != Why::Verified => Some(decision.why.clone()),
+            _ => None,
+        });
+        Row {
+            plan: self.plan.clone(),
+            phase: Some(self.state.0),
+            why,
+            ended_at: self.entries.last().map(|entry| entry.at),
+        }
+    }
+}
+
+/// A healthy rollout from its start to the end of its watch, with everything that can happen on the way: counters that
+/// cannot be read, a supervisor that was started again, a pause, a new driver, and a decision that came too late.
+fn promoted() -> Log {
+    let mut log = Log::new(plan());
+    log.begin();
+    log.looks(13, 30, &[]);
+    let passed = |names: &[&str]| Why::Passed(names.iter().map(ToString::to_string).collect());
+    log.shift(&[1, 2, 0], passed(&["get-charge"]));
+    log.looks(10, 30, &[]);
+    log.missing(4, 30, "no answer within 10 s");
+    log.looks(6, 30, &[]);
+    // Whoever noted this lost to a pause.
+    let before = log.state.clone();
+    log.decide(Phase::Shifting, &[2, 2, 0], passed(&["refund"]), None);
+    log.state = before;
+    log.who = actor("rui@acme.example", "desk");
+    log.decide(
+        Phase::Paused,
+        &[1, 2, 0],
+        Why::ByHand(crate::domain::rollout::Command::Pause),
+        Some("lunch, back at 15:10"),
+    );
+    log.looks(6, 30, &[]);
+    log.decide(
+        Phase::Holding,
+        &[1, 2, 0],
+        Why::ByHand(crate::domain::rollout::Command::Resume),
+        None,
+    );
+    log.who = actor("ci run 991", "runner-7");
+    log.generation = 2;
+    log.looks(3, 30, &[]);
+    log.shift(&[2, 3, 0], passed(&["refund", "get-charge"]));
+    log.looks(9, 30, &[]);
+    let reset = log.entries.len();
+    log.looks(11, 30, &[]);
+    if let What::Look(look) = &mut log.entries[reset].what {
+        look.reset = true;
+    }
+    log.shift(&[3, 3, 0], passed(&["refund"]));
+    log.looks(20, 30, &[]);
+    log.decide(Phase::Promoting, &[3, 3, 0], Why::AllPassed, None);
+    log.decide(Phase::Finalising, &[3, 3, 0], Why::Verified, None);
+    log.looks(60, 30, &[]);
+    log.decide(Phase::Succeeded, &[3, 3, 0], Why::WatchOver, None);
+    log
+}
+
+/// Every fourth refund fails on the new revision.
+fn aborted() -> Log {
+    let mut log = Log::new(plan());
+    log.begin();
+    log.looks(13, 30, &[]);
+    log.shift(&[1, 2, 0], Why::Passed(vec!["get-charge".to_owned()]));
+    log.looks(11, 30, &[0.25]);
+    log.decide(
+        Phase::Aborting,
+        &[1, 2, 0],
+        Why::Failed {
+            unit: "refund".to_owned(),
+            reason: crate::domain::analysis::FailReason::WorseThanStable,
+        },
+        None,
+    );
+    log.decide(Phase::Aborted, &[1, 2, 0], Why::Verified, None);
+    log
+}
+
+/// In the middle of the second step.
+fn holding() -> Log {
+    let mut log = Log::new(plan());
+    log.begin();
+    log.looks(13, 30, &[]);
+    log.shift(&[1, 2, 0], Why::Passed(vec!["get-charge".to_owned()]));
+    log.looks(8, 30, &[]);
+    log
+}
