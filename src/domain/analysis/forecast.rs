@@ -8,10 +8,6 @@ use super::evidence::{BETS, DIFFERENCE_BETS};
 use super::{Settings, delta, log_sum_exp, minimum_requests, real, whole};
 
 /// How long a step may stay inconclusive before it pauses, where nothing else is said: half a day.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the bench of the judge assumes it")
-)]
 pub(crate) const DEFAULT_MAX_HOLD_SECONDS: f64 = 12.0 * 3600.0;
 
 /// The ladders that are proposed, the gentlest first.

@@ -3,8 +3,8 @@
 use super::comparison::Comparison;
 use super::evidence::Evidence;
 use super::{
-    Baseline, FailReason, Interval, Judgement, Reason, Settings, Tally, Verdict, bound, delta,
-    guard, minimum_requests, real, whole,
+    Baseline, FailReason, Interval, Judgement, Reason, Settings, Verdict, bound, delta, guard,
+    minimum_requests, real, whole,
 };
 
 /// With fewer requests of stable than this, there is no baseline yet.
@@ -156,10 +156,5 @@ impl Judge {
         let limit = self.settings.absolute.max(UNHEALTHY * usual);
         let spread = (limit * requests * self.settings.design_effect).sqrt();
         self.settings.baseline == Baseline::Concurrent && bad > limit * requests + 2.0 * spread
-    }
-
-    /// All that the arms did since the start: canary, stable.
-    pub(crate) fn totals(&self) -> (Tally, Tally) {
-        (self.evidence.canary, self.evidence.stable)
     }
 }

@@ -78,7 +78,10 @@ pub(crate) fn block(output: &Output, snapshot: &Snapshot, width: usize) -> Strin
     for text in ending(snapshot) {
         lines.extend(folded(output, &text, 2, width));
     }
-    lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+    lines
+        .iter()
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect()
 }
 
 /// Folded, in the characters that the locale has.
@@ -332,7 +335,11 @@ fn sparklines(output: &Output, snapshot: &Snapshot, width: usize) -> Vec<String>
     }
     let highest = shares().fold(0.0_f64, |a, b| a.max(*b));
     let parts = [
-        format!("bad share, last {} looks, up to {:.1} %", canary.len(), highest * 100.0),
+        format!(
+            "bad share, last {} looks, up to {:.1} %",
+            canary.len(),
+            highest * 100.0
+        ),
         format!("new {}", sparkline(output, &canary, highest)),
         format!("old {}", sparkline(output, &stable, highest)),
     ];

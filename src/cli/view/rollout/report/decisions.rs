@@ -175,12 +175,32 @@ pub(super) fn verdict(page: &mut Markup, judgement: &Judgement) {
 /// The e-value on its way to what it has to reach, on a logarithmic scale.
 fn bar(page: &mut Markup, judgement: &Judgement) {
     let share = numbers::progress(judgement);
-    let attributes = [("class", "bar"), ("viewBox", "0 0 100 6"), ("aria-hidden", "true")];
+    let attributes = [
+        ("class", "bar"),
+        ("viewBox", "0 0 100 6"),
+        ("aria-hidden", "true"),
+    ];
     page.element("svg", &attributes, |svg| {
-        svg.shape("rect", &[("class", "rail"), ("width", "100"), ("height", "6"), ("rx", "3")]);
+        svg.shape(
+            "rect",
+            &[
+                ("class", "rail"),
+                ("width", "100"),
+                ("height", "6"),
+                ("rx", "3"),
+            ],
+        );
         let width = chart::at(share * 100.0);
         if share > 0.0 {
-            svg.shape("rect", &[("class", "fill"), ("width", &width), ("height", "6"), ("rx", "3")]);
+            svg.shape(
+                "rect",
+                &[
+                    ("class", "fill"),
+                    ("width", &width),
+                    ("height", "6"),
+                    ("rx", "3"),
+                ],
+            );
         }
     });
 }

@@ -1,5 +1,6 @@
 //! The page from its head to its foot.
 
+use super::super::{grouped, span};
 use super::decisions;
 use super::markup::Markup;
 use super::numbers::{bad_of, evidence, ratio, share};
@@ -8,7 +9,6 @@ use super::plan;
 use super::shares;
 use super::story::{Story, UnitStory};
 use super::traffic;
-use super::super::{grouped, span};
 use crate::domain::analysis::{Interval, Tally};
 use crate::domain::environment::Environment;
 
@@ -42,14 +42,35 @@ pub(super) fn page(story: &Story<'_>, environment: &Environment) -> String {
 
 fn head(page: &mut Markup, story: &Story<'_>) {
     page.void("meta", &[("charset", "utf-8")]);
-    page.void("meta", &[("http-equiv", "Content-Security-Policy"), ("content", POLICY)]);
-    page.void("meta", &[("name", "viewport"), ("content", "width=device-width, initial-scale=1")]);
-    page.void("meta", &[("name", "color-scheme"), ("content", "light dark")]);
+    page.void(
+        "meta",
+        &[
+            ("http-equiv", "Content-Security-Policy"),
+            ("content", POLICY),
+        ],
+    );
+    page.void(
+        "meta",
+        &[
+            ("name", "viewport"),
+            ("content", "width=device-width, initial-scale=1"),
+        ],
+    );
+    page.void(
+        "meta",
+        &[("name", "color-scheme"), ("content", "light dark")],
+    );
     page.void("meta", &[("name", "generator"), ("content", "squad")]);
     // Else a browser asks the server for a picture of the page, which is forbidden and noisy.
     page.void("link", &[("rel", "icon"), ("href", "data:,")]);
     let plan = story.plan;
-    let title = format!("{} {} → {}: {}", plan.service, plan.stable, plan.canary, plain::phase(story));
+    let title = format!(
+        "{} {} → {}: {}",
+        plan.service,
+        plan.stable,
+        plan.canary,
+        plain::phase(story)
+    );
     page.leaf("title", &[], &title);
     page.style(include_str!("page.css"));
 }
@@ -72,7 +93,11 @@ fn opening(page: &mut Markup, story: &Story<'_>, environment: &Environment) {
     };
     page.element("header", &[], |page| {
         page.element("p", &[("class", "kicker")], |page| {
-            page.leaf("span", &[("class", class)], &format!("{mark} {}", plain::phase(story)));
+            page.leaf(
+                "span",
+                &[("class", class)],
+                &format!("{mark} {}", plain::phase(story)),
+            );
             page.text(&format!(
                 " {} · revision {} → {} · {}",
                 plan.service,
@@ -103,16 +128,26 @@ fn facts(story: &Story<'_>) -> Vec<(&'static str, String)> {
     let plan = story.plan;
     let mut facts = vec![(
         "Started",
-        format!("{} by {}", plan.started_at.strftime("%-d %b %Y, %H:%M:%S UTC"), plan.actor),
+        format!(
+            "{} by {}",
+            plan.started_at.strftime("%-d %b %Y, %H:%M:%S UTC"),
+            plan.actor
+        ),
     )];
     if let Some(reason) = &plan.reason {
         facts.push(("Because", reason.clone()));
     }
-    let newest = story.last_at.strftime("%-d %b %Y, %H:%M:%S UTC").to_string();
+    let newest = story
+        .last_at
+        .strftime("%-d %b %Y, %H:%M:%S UTC")
+        .to_string();
     facts.push(if story.is_live() {
         ("As of", format!("{newest}; it goes on"))
     } else {
-        ("Ended", format!("{newest}, {} after the first look", span(story.seconds)))
+        (
+            "Ended",
+            format!("{newest}, {} after the first look", span(story.seconds)),
+        )
     });
     let actors: Vec<String> = story.actors.iter().map(ToString::to_string).collect();
     if !actors.is_empty() {
@@ -141,7 +176,11 @@ fn totals(page: &mut Markup, story: &Story<'_>) {
                         page.leaf("th", &[("scope", "col"), ("class", "number")], &text);
                     }
                     page.leaf("th", &[("scope", "col")], "Verdict");
-                    page.leaf("th", &[("scope", "col"), ("class", "number")], "New, after the promotion");
+                    page.leaf(
+                        "th",
+                        &[("scope", "col"), ("class", "number")],
+                        "New, after the promotion",
+                    );
                 });
             });
             page.element("tbody", &[], |page| {
@@ -253,7 +292,11 @@ fn notes(page: &mut Markup, story: &Story<'_>) {
         page.text("Rollout ");
         page.leaf("code", &[], &plan.id);
         page.text(", made from its plan and its log, ");
-        page.leaf("code", &[], &format!("rollout/{}/{}/", plan.service, plan.id));
+        page.leaf(
+            "code",
+            &[],
+            &format!("rollout/{}/{}/", plan.service, plan.id),
+        );
         page.text(&format!(
             " ({} looks, {} decisions). The same log yields the same page, byte for byte.",
             grouped(count(story.looks.len())),

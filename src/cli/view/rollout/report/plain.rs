@@ -76,7 +76,9 @@ pub(super) fn lead(story: &Story<'_>) -> String {
     let length = span(story.seconds);
     match story.phase {
         Some(Phase::Planned | Phase::Preparing) => {
-            format!("No request goes to revision {canary} yet; revision {stable} serves all of them.")
+            format!(
+                "No request goes to revision {canary} yet; revision {stable} serves all of them."
+            )
         }
         Some(Phase::Shifting | Phase::Holding) => format!(
             "A part of the requests goes to revision {canary}, the others to revision {stable}, and both are compared all the time. If the new one turns out worse, it goes back by itself."
@@ -95,11 +97,17 @@ pub(super) fn lead(story: &Story<'_>) -> String {
             "All requests were moving to revision {canary} already, so that is where they stay.{why}"
         ),
         Some(Phase::Aborting | Phase::Aborted | Phase::Superseded) => {
-            format!("Revision {stable} serves all requests again, {length} after the first look.{why}")
+            format!(
+                "Revision {stable} serves all requests again, {length} after the first look.{why}"
+            )
         }
         Some(Phase::Drifted) | None => format!(
             "Somebody changed the weights by other means, so nobody here knows which of the revisions {stable} and {canary} serves what.{}",
-            if story.is_live() { " A person has to put them back, or to give up." } else { "" }
+            if story.is_live() {
+                " A person has to put them back, or to give up."
+            } else {
+                ""
+            }
         ),
     }
 }

@@ -68,7 +68,10 @@ pub(super) fn chart(page: &mut Markup, story: &Story<'_>, one: &UnitStory<'_>, i
     let shares = Shares::new(worst.min(highest * ROOM).max(highest), TOP, BOTTOM);
     let is_cut = worst > shares.highest();
     let id = format!("shares{index}");
-    let title = format!("Bad share of both revisions over time: {}", one.unit.spoken());
+    let title = format!(
+        "Bad share of both revisions over time: {}",
+        one.unit.spoken()
+    );
     let words = Words {
         id: &id,
         title: &title,
@@ -168,7 +171,11 @@ fn curve(points: &[Point], arm: Arm, time: Time, shares: Shares) -> String {
         };
         let x = time.x(f64::midpoint(point.from, point.to));
         let command = if is_open { 'L' } else { 'M' };
-        path.push_str(&format!("{command}{} {}", chart::at(x), chart::at(shares.y(share))));
+        path.push_str(&format!(
+            "{command}{} {}",
+            chart::at(x),
+            chart::at(shares.y(share))
+        ));
         if !is_open {
             // With round ends a line of no length is a dot.
             path.push_str("h0");
@@ -213,7 +220,11 @@ fn names(svg: &mut Markup, story: &Story<'_>, series: &Series, time: Time, share
     let (new, old) = (end(Arm::Canary), end(Arm::Stable));
     let shift = match (new, old) {
         (Some((x1, y1)), Some((x2, y2))) if (x1 - x2).abs() < 30.0 && (y1 - y2).abs() < 13.0 => {
-            if y1 <= y2 { 7.0 } else { -7.0 }
+            if y1 <= y2 {
+                7.0
+            } else {
+                -7.0
+            }
         }
         _ => 0.0,
     };
@@ -253,7 +264,12 @@ fn description(story: &Story<'_>, one: &UnitStory<'_>) -> String {
 
 /// What a point is, and the worst single looks, so that nothing is hidden by drawing several of them together.
 fn note(series: &Series, is_cut: bool) -> String {
-    let looks = series.points.iter().map(|point| point.looks).max().unwrap_or(1);
+    let looks = series
+        .points
+        .iter()
+        .map(|point| point.looks)
+        .max()
+        .unwrap_or(1);
     let mut parts = vec![if series.is_grouped {
         format!(
             "The looks are too many, or have too few requests each, to be drawn one by one. A point is about {} (at most {looks} looks): the line is the bad share of all its requests, and the shade reaches up to its worst look.",
@@ -272,7 +288,10 @@ fn note(series: &Series, is_cut: bool) -> String {
             let worst = worst?;
             let share = percent(worst.counted.share()?);
             let counted = bad_of(worst.counted);
-            Some(format!("{name} {share} ({counted}) at {}", since_start(worst.at)))
+            Some(format!(
+                "{name} {share} ({counted}) at {}",
+                since_start(worst.at)
+            ))
         })
         .collect();
     if !worst.is_empty() {

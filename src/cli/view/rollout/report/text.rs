@@ -1,9 +1,9 @@
 //! The story as lines: how it stands, how each unit did, and the decisions with their numbers.
 
+use super::super::fold;
 use super::numbers;
 use super::plain;
 use super::story::{Decided, Event, Story};
-use super::super::fold;
 use crate::output::sanitize;
 use crate::output::table::{Align, render};
 
@@ -60,7 +60,10 @@ pub(super) fn lines(story: &Story<'_>, width: Option<usize>) -> Vec<String> {
                 format!("taken over by {}", sanitize(&actor.to_string()))
             }
         };
-        lines.extend(moment(&format!("{}  {}", at.strftime("%T"), sanitize(&head)), width));
+        lines.extend(moment(
+            &format!("{}  {}", at.strftime("%T"), sanitize(&head)),
+            width,
+        ));
         if let Event::Decided(decided) = event {
             lines.extend(detail(story, decided, width));
         }

@@ -252,10 +252,16 @@ impl Log {
     }
 
     fn row(&self) -> Row {
-        let why = self.entries.iter().rev().find_map(|entry| match &entry.what {
-            What::Decision(decision) if decision.why != Why::Verified => Some(decision.why.clone()),
-            _ => None,
-        });
+        let why = self
+            .entries
+            .iter()
+            .rev()
+            .find_map(|entry| match &entry.what {
+                What::Decision(decision) if decision.why != Why::Verified => {
+                    Some(decision.why.clone())
+                }
+                _ => None,
+            });
         Row {
             plan: self.plan.clone(),
             phase: Some(self.state.0),

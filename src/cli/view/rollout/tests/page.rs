@@ -152,7 +152,11 @@ fn every_phase_and_an_empty_log_have_a_page() {
     let empty = Log::new(plan());
     says(
         &page(&empty),
-        &["… planned", "No requests were counted here.", "0 looks, 0 decisions"],
+        &[
+            "… planned",
+            "No requests were counted here.",
+            "0 looks, 0 decisions",
+        ],
     );
 }
 
@@ -173,7 +177,10 @@ fn what_people_and_routes_say_stays_text() {
     log.decide(Phase::Aborting, &[1, 1, 0], by_hand, Some(EVIL));
     let page = page(&log);
     // The texts that were put in come out again, and no element of them.
-    says(&page, &["<script>alert(1)</script>\"'><img src=x onerror=y>&lt;"]);
+    says(
+        &page,
+        &["<script>alert(1)</script>\"'><img src=x onerror=y>&lt;"],
+    );
     for element in ["<script", "<img", "\u{1b}", "\u{202e}"] {
         assert!(!page.contains(element), "{element} in {page}");
     }
@@ -185,7 +192,9 @@ fn it_needs_nothing_from_elsewhere_and_runs_nothing() {
     assert!(page.contains(
         "content=\"default-src &#39;none&#39;; style-src &#39;unsafe-inline&#39;; img-src data:;"
     ));
-    for word in ["<script", "http:", "https:", "@import", "url(", " on", "<iframe", "src="] {
+    for word in [
+        "<script", "http:", "https:", "@import", "url(", " on", "<iframe", "src=",
+    ] {
         let found = page.match_indices(word).any(|(at, _)| {
             // ` on` only as the beginning of an attribute: inside of a tag, before `=`.
             let before = &page[..at];
@@ -222,7 +231,14 @@ fn the_most_routes_in_the_longest_log_stay_small() {
     let mut many = plan();
     let rest = many.units.pop().unwrap();
     many.units = (0..63)
-        .map(|index| unit(&format!("route-{index}"), "GET", &format!("/things/{index}/{{id}}"), 1.0))
+        .map(|index| {
+            unit(
+                &format!("route-{index}"),
+                "GET",
+                &format!("/things/{index}/{{id}}"),
+                1.0,
+            )
+        })
         .collect();
     many.units.push(rest);
     let mut log = Log::new(many);
@@ -255,7 +271,14 @@ fn dump() {
     let mut low = Log::new(low);
     low.begin();
     low.looks(200, 60, &[]);
-    for (name, log) in [("promoted", promoted()), ("aborted", aborted()), ("holding", holding()), ("long", long), ("low", low), ("empty", Log::new(plan()))] {
+    for (name, log) in [
+        ("promoted", promoted()),
+        ("aborted", aborted()),
+        ("holding", holding()),
+        ("long", long),
+        ("low", low),
+        ("empty", Log::new(plan())),
+    ] {
         std::fs::write(format!("/tmp/view-pages/{name}.html"), page(&log)).unwrap();
     }
 }
