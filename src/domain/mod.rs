@@ -3,10 +3,13 @@
 //! Nothing here reads a file, a clock, the environment or a network, and nothing here is
 //! asynchronous: what time it is, what is live and what a file says come in as values.
 
-#[expect(
-    dead_code,
-    unused_imports,
-    reason = "the state machine of rollouts uses it"
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "the state machine of rollouts uses it"
+    )
 )]
 pub(crate) mod analysis;
 pub(crate) mod audit;

@@ -16,6 +16,7 @@ import scaffold  # noqa: F401
 import proxy  # noqa: F401
 import deploy  # noqa: F401
 import audit  # noqa: F401
+import judge  # noqa: F401
 import build  # noqa: F401
 
 BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
