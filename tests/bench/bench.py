@@ -17,6 +17,7 @@ import proxy  # noqa: F401
 import deploy  # noqa: F401
 import audit  # noqa: F401
 import rollout  # noqa: F401
+import judge  # noqa: F401
 import build  # noqa: F401
 
 BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"

@@ -45,8 +45,12 @@ pub(super) struct Comparison {
     tolerance: f64,
     design_effect: f64,
     log_threshold: f64,
+    /// The logarithms of the multiples: what a bad event of the canary wins before its cost.
+    gains: [f64; MULTIPLES.len()],
     /// For each start, the logarithm of the wealth that is on each multiple.
     starts: Vec<[f64; MULTIPLES.len()]>,
+    /// The largest of them.
+    largest: f64,
     /// The logarithm of the factor by which reinvesting has raised all of them.
     raised: f64,
     reached: bool,
@@ -59,7 +63,9 @@ impl Comparison {
             tolerance: settings.tolerance,
             design_effect: settings.design_effect,
             log_threshold: settings.log_threshold(),
+            gains: MULTIPLES.map(|(multiple, _)| multiple.ln()),
             starts: vec![MULTIPLES.map(|(_, weight)| (weight * (1.0 - LATER)).ln())],
+            largest: 0.0,
             raised: 0.0,
             reached: false,
         }
@@ -70,6 +76,7 @@ impl Comparison {
         if self.starts.len() <= MAX_STARTS {
             let part = (0..self.starts.len()).fold(LATER, |left, _| left / 2.0);
             let raised = self.raised;
+            self.largest = self.largest.max(-raised);
             self.starts
                 .push(MULTIPLES.map(|(_, weight)| (weight * part).ln() - raised));
         }
@@ -92,11 +99,14 @@ impl Comparison {
         if self.at_most() >= self.log_threshold - NEAR {
             self.reinvest(bad, odds, &costs);
         }
+        let mut largest = f64::NEG_INFINITY;
         for start in &mut self.starts {
-            for ((wealth, (multiple, _)), cost) in start.iter_mut().zip(MULTIPLES).zip(costs) {
-                *wealth += canary_bad * multiple.ln() - bad * cost;
+            for ((wealth, gain), cost) in start.iter_mut().zip(self.gains).zip(costs) {
+                *wealth += canary_bad * gain - bad * cost;
+                largest = largest.max(*wealth);
             }
         }
+        self.largest = largest;
         self.reached = self.reached
             || (self.at_most() >= self.log_threshold - 1e-9
                 && self.log_wealth() >= self.log_threshold - 1e-9);
@@ -112,15 +122,10 @@ impl Comparison {
         self.reached
     }
 
-    /// A quick upper bound of `log_wealth`.
+    /// A quick upper bound of `log_wealth`: as if each of the at most 117 parts were as large as the largest.
     fn at_most(&self) -> f64 {
-        let largest = self
-            .starts
-            .iter()
-            .flatten()
-            .copied()
-            .fold(f64::NEG_INFINITY, f64::max);
-        largest + real((self.starts.len() * MULTIPLES.len()) as u64).ln() + self.raised
+        const PARTS: f64 = 4.77;
+        self.largest + PARTS + self.raised
     }
 
     /// Raises the wealth before an interval with `bad` events (as counted with the design effect) by the largest factor
@@ -128,42 +133,37 @@ impl Comparison {
     /// expectation is largest at the edge of what is tolerated, as the wealth rises with the canary's events.
     fn reinvest(&mut self, bad: f64, odds: f64, costs: &[f64; MULTIPLES.len()]) {
         let events = bad.ceil();
-        if events > MAX_EVENTS {
+        if events > MAX_EVENTS || self.reached {
             return;
         }
         let before = self.log_wealth();
         let share = odds / (1.0 + odds);
         let mut probability = (1.0 - share).powf(events);
-        let mut outcomes = Vec::with_capacity(65);
-        let mut canary_bad = 0.0;
+        // For each number of bad events of the canary: its probability, the wealth after it, and what all smaller numbers
+        // add to the expectation.
+        let mut outcomes: Vec<(f64, f64, f64)> = Vec::with_capacity(65);
+        let (mut canary_bad, mut expected) = (0.0, 0.0);
         while canary_bad <= events {
             let after = self.starts.iter().flat_map(|start| {
-                start.iter().zip(MULTIPLES).zip(costs).map(
-                    move |((wealth, (multiple, _)), cost)| {
-                        wealth + canary_bad * multiple.ln() - bad * cost
-                    },
-                )
+                let bets = start.iter().zip(self.gains).zip(costs);
+                bets.map(move |((wealth, gain), cost)| wealth + canary_bad * gain - bad * cost)
             });
-            outcomes.push((
-                probability,
-                (log_sum_exp(after) + self.raised - self.log_threshold).exp(),
-            ));
+            let after = (log_sum_exp(after) + self.raised - self.log_threshold).exp();
+            outcomes.push((probability, after, expected));
+            expected += probability * after;
             probability *= (events - canary_bad) / (canary_bad + 1.0) * odds;
             canary_bad += 1.0;
         }
         // Wealth in units of the threshold. The outcomes rise; from the top on, they are cut off at 1.
         let goal = (before - self.log_threshold).exp();
-        let (mut cut_off, mut rest): (f64, f64) = (
-            0.0,
-            outcomes.iter().map(|(chance, after)| chance * after).sum(),
-        );
-        for (chance, after) in outcomes.iter().rev() {
+        let (mut cut_off, mut rest) = (0.0, expected);
+        for (chance, after, expected_below) in outcomes.iter().rev() {
             let factor = (goal - cut_off) / rest;
             if factor * after <= 1.0 || !factor.is_finite() {
                 break;
             }
             cut_off += chance;
-            rest -= chance * after;
+            rest = *expected_below;
         }
         let factor = (goal - cut_off) / rest;
         if factor.is_finite() && factor > 1.0 {

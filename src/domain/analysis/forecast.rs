@@ -7,14 +7,14 @@ use super::comparison::MULTIPLES;
 use super::evidence::{BETS, DIFFERENCE_BETS};
 use super::{Settings, delta, log_sum_exp, minimum_requests, real, whole};
 
-/// How long a step may stay inconclusive before it pauses, where nothing else is said: half a day.
-pub(crate) const DEFAULT_MAX_HOLD_SECONDS: f64 = 12.0 * 3600.0;
+/// How long a step may stay inconclusive before it pauses, where nothing else is said: a day.
+pub(crate) const DEFAULT_MAX_HOLD_SECONDS: f64 = 24.0 * 3600.0;
 
 /// The ladders that are proposed, the gentlest first.
 const LADDERS: [&[u8]; 5] = [&[5, 25, 50], &[10, 25, 50], &[10, 50], &[25, 50], &[50]];
 
 /// A plan is comfortable when it is expected to be done in this part of the time that one step may take.
-const COMFORT: f64 = 3.0;
+const COMFORT: f64 = 6.0;
 
 /// Above this many requests nothing is told.
 const MAX_REQUESTS: f64 = 1e12;
@@ -72,7 +72,7 @@ pub(crate) fn forecast_steps(
         .collect()
 }
 
-/// The weights to propose for a route's traffic: the gentlest ladder that a healthy canary is expected to climb in a third of
+/// The weights to propose for a route's traffic: the gentlest ladder that a healthy canary is expected to climb in a sixth of
 /// `max_hold` seconds, else the quickest one of which no step pauses. Empty when there is none: the traffic is too
 /// small to be split, and smoke checks, a watch and an instant undo serve better.
 pub(crate) fn propose_steps(

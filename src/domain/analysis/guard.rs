@@ -1,7 +1,7 @@
 //! Tests against a fixed bad share, where there is nothing to compare with at the same time.
 
 use super::comparison::MULTIPLES;
-use super::{Settings, Tally, log_sum_exp, real};
+use super::{Baseline, Settings, Tally, log_sum_exp, real};
 
 /// How many first requests must all fail.
 const FIRST: f64 = 5.0;
@@ -26,7 +26,7 @@ pub(super) fn first_requests_failed(canary: Tally, stable: Tally, settings: &Set
     if canary.bad < canary.requests || counted < FIRST {
         return false;
     }
-    if stable.requests == 0 {
+    if stable.requests == 0 || settings.baseline == Baseline::None {
         return true;
     }
     let usual = settings.tolerance * (real(stable.bad) + 1.0) / (real(stable.requests) + 2.0);

@@ -78,7 +78,7 @@ impl Judge {
             log_e: if self.has_baseline() {
                 self.comparison.log_wealth()
             } else {
-                guard::log_e(canary, self.settings.absolute, effect)
+                guard::log_e(canary, self.too_much(), effect)
             },
             log_threshold: self.settings.log_threshold(),
             minimum_requests: whole((real(minimum_requests(delta)) * effect).ceil()),
@@ -96,11 +96,11 @@ impl Judge {
         if self.comparison.is_reached() {
             return Verdict::Fail(FailReason::WorseThanStable);
         }
-        if !self.has_baseline() && numbers.log_e >= numbers.log_threshold {
-            return Verdict::Fail(FailReason::AboveAbsolute);
-        }
         if guard::first_requests_failed(canary, stable, &self.settings) {
             return Verdict::Fail(FailReason::FirstRequestsFailed);
+        }
+        if !self.has_baseline() && numbers.log_e >= numbers.log_threshold {
+            return Verdict::Fail(FailReason::AboveAbsolute);
         }
         if let Some(reason) = self.silence() {
             return Verdict::Inconclusive(reason);
@@ -138,6 +138,17 @@ impl Judge {
             (0, _, _) | (_, 0, Baseline::Concurrent) => Some(Reason::OneArmWithoutTraffic),
             _ => None,
         }
+    }
+
+    /// The bad share that is too much without a baseline: `absolute`, or what the few requests of stable excuse.
+    fn too_much(&self) -> f64 {
+        let excused = match self.settings.baseline {
+            Baseline::Concurrent => {
+                self.evidence.stable.share().unwrap_or_default() * self.settings.tolerance
+            }
+            Baseline::None => 0.0,
+        };
+        self.settings.absolute.max(excused.min(0.99))
     }
 
     fn has_baseline(&self) -> bool {

@@ -30,8 +30,8 @@ pub(crate) const DEFAULT_STEPS: [RolloutStep; 3] = [
 ];
 /// Seconds of the watch after a promotion.
 pub(crate) const DEFAULT_WATCH: u64 = 30 * 60;
-/// Seconds without a verdict after which a step pauses, unless the hold itself is longer: half a day, so that a service
-/// with little traffic needs nobody.
+/// Seconds without a verdict after which a step pauses, unless the hold itself is longer: a day, so that a service with
+/// little traffic needs nobody.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

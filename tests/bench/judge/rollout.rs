@@ -28,7 +28,12 @@ impl End {
 }
 
 /// One rollout with nobody's help.
-pub(crate) fn climb(traffic: &Traffic, steps: &[u8], settings: &Settings, random: &mut Random) -> End {
+pub(crate) fn climb(
+    traffic: &Traffic,
+    steps: &[u8],
+    settings: &Settings,
+    random: &mut Random,
+) -> End {
     let mut judge = Judge::new(settings.clone());
     let mut minute = 0;
     for (place, weight) in steps.iter().enumerate() {
@@ -50,7 +55,13 @@ pub(crate) fn climb(traffic: &Traffic, steps: &[u8], settings: &Settings, random
 }
 
 /// Whether a canary passes one step, judged on its own.
-pub(crate) fn passes(traffic: &Traffic, weight: u8, next: u8, settings: &Settings, random: &mut Random) -> bool {
+pub(crate) fn passes(
+    traffic: &Traffic,
+    weight: u8,
+    next: u8,
+    settings: &Settings,
+    random: &mut Random,
+) -> bool {
     let mut judge = Judge::new(settings.clone());
     for minute in 0..(MAX_HOLD / 60.0) as u32 {
         judge.observe(traffic.minute(random, minute, weight));

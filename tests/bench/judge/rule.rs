@@ -10,7 +10,11 @@ use std::collections::VecDeque;
 use crate::analysis::Tally;
 
 /// The rules that are compared.
-pub(crate) const NAMES: [&str; 3] = ["Argo, 4 failed in all", "Argo, 4 failed in a row", "Flagger, 5 failed"];
+pub(crate) const NAMES: [&str; 3] = [
+    "Argo, 4 failed in all",
+    "Argo, 4 failed in a row",
+    "Flagger, 5 failed",
+];
 
 /// All three rules with one threshold.
 pub(crate) struct Rules {
@@ -23,7 +27,13 @@ pub(crate) struct Rules {
 
 impl Rules {
     pub(crate) fn new(threshold: f64) -> Self {
-        Self { threshold, window: VecDeque::new(), failed: 0, row: 0, checks: 0 }
+        Self {
+            threshold,
+            window: VecDeque::new(),
+            failed: 0,
+            row: 0,
+            checks: 0,
+        }
     }
 
     /// Which of them have aborted after this minute.
@@ -32,7 +42,10 @@ impl Rules {
         if self.window.len() > 5 {
             self.window.pop_front();
         }
-        let sum = self.window.iter().fold(Tally::default(), |sum, minute| sum.plus(*minute));
+        let sum = self
+            .window
+            .iter()
+            .fold(Tally::default(), |sum, minute| sum.plus(*minute));
         if sum.share().is_some_and(|share| share >= self.threshold) {
             self.failed += 1;
             self.row += 1;
