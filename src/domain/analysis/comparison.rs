@@ -17,7 +17,7 @@ pub(super) const MULTIPLES: [(f64, f64); 9] = [
 ];
 
 /// How much of the wealth is kept for later steps.
-const LATER: f64 = 0.1;
+const LATER: f64 = 0.05;
 
 /// How many later steps get a part of it.
 const MAX_STARTS: usize = 12;
