@@ -150,15 +150,15 @@ class Service:
                                     cwd=self.directory, fails=True)
         return json.loads(text) if text else {}
 
-    def held(self, weight):
-        """Waits until a weight is in force and verified; the rollout as it is then."""
+    def held(self, weight=None):
+        """Waits until a weight, or any, is in force and verified; the rollout as it is then."""
 
         def holding():
             status = self.status()
-            fits = status.get("phase") == "holding" and status["units"][0]["weight"] == weight
+            fits = status.get("phase") == "holding" and weight in (None, status["units"][0]["weight"])
             return status if fits else None
 
-        return wait_until(f"the rollout holds at {weight} %", holding)
+        return wait_until(f"the rollout holds at {weight or 'some'} %", holding)
 
 
 class Load:
@@ -203,17 +203,21 @@ def service(workplace):
     return workplace.gradual_service
 
 
-def last_request(load, canary, started):
-    """Seconds from a moment to the last answer of the canary, which is after the request was handed to it."""
-    measured = load.done()
-    if measured["failed"]:
-        raise RuntimeError(f"{measured['failed']} requests failed")
-    return measured["revisions"][canary]["last"] - started
+def last_request(port, canary, leave):
+    """Seconds from when `leave` begins to the canary's last answer, which is after the request was handed to it."""
+    with Load(port, 20_000) as load:
+        load.wait_for(0.5)
+        started = time.time()
+        leave()
+        time.sleep(0.5)  # longer than a request is under way: one that comes late must be seen
+        measured = load.done()
+    return measured["revisions"][canary]["last"] - started, measured["failed"]
 
 
-def settle(port, canary):
-    """Waits until a canary answers."""
-    wait_until("the canary answers", lambda: canary in counted(port, 100)["revisions"])
+def each(name, seen):
+    """Says every value behind a figure, and how busy the machine was with other things too."""
+    values = " ".join(f"{seconds:.3f}" for seconds in seen)
+    say(f"{name}: {values} s; {os.getloadavg()[0]:.0f} processes want {os.cpu_count()} cores")
 
 
 def counted(port, requests):
@@ -227,14 +231,12 @@ def abort(workplace):
     for _ in range(ABORTS):
         with own.rollout("--steps", "50", "--hold", "1h"):
             canary = str(own.held(50)["canary"])
-            with own.load(20_000) as load:
-                load.wait_for(0.5)
-                started = time.time()
-                own.squad("stop")
-                time.sleep(0.5)  # longer than any request is under way: a late one must be seen
-                seen.append(last_request(load, canary, started))
-    say(f"rollout-abort: {' '.join(f'{seconds:.3f}' for seconds in seen)} s")
-    yield result("rollout-abort: worst of 10", max(seen), "s", peer=peer_abort(workplace), at_most=1)
+            seconds, failed = last_request(own.port, canary, lambda: own.squad("stop"))
+            if failed:
+                raise RuntimeError(f"{failed} requests failed")
+            seen.append(seconds)
+    each("rollout-abort", seen)
+    yield result(f"rollout-abort: worst of {ABORTS}", max(seen), "s", peer=peer_abort(workplace), at_most=1)
 
 
 def peer_abort(workplace):
@@ -242,18 +244,11 @@ def peer_abort(workplace):
     if isinstance(peer, str):
         return peer, None
     seen = []
-    with peer.serving(0):
-        for _ in range(ABORTS):
-            peer.weigh(50)
-            settle(peer.port, "canary")
-            with Load(peer.port, 20_000) as load:
-                load.wait_for(0.5)
-                started = time.time()
-                peer.weigh(0)
-                time.sleep(0.5)
-                measured = load.done()
-                seen.append(measured["revisions"]["canary"]["last"] - started)
-    say(f"rollout-abort, nginx: {' '.join(f'{seconds:.3f}' for seconds in seen)} s")
+    for _ in range(ABORTS):
+        with peer.serving(50):
+            seconds, _ = last_request(peer.port, "canary", lambda: peer.weigh(0))
+            seen.append(seconds)
+    each("rollout-abort, nginx", seen)
     return "nginx reload", max(seen)
 
 
@@ -280,7 +275,8 @@ def shift(workplace):
     say(f"rollout-shift-failures: {measured['requests']:,} requests, {changes} changes of weights, "
         f"{len(measured['revisions'])} revisions, {took:.0f} s")
     peer = peer_shift(workplace, requests, [weight for weights in plans for weight in [*weights, 0]])
-    yield result("rollout-shift-failures", measured["failed"], f"of {requests:,} requests, {changes} changes",
+    unit = f"failed of {requests:,} requests at least, {changes} changes"
+    yield result("rollout-shift-failures", measured["failed"], unit,
                  peer=peer, at_most=0)
 
 
@@ -331,7 +327,7 @@ def sample(port, canary):
 
 @figure("rollout-split")
 def split(workplace):
-    say("rollout-split: squad and nginx draw their own seeds")
+    say(f"rollout-split: {SAMPLE:,} requests at each weight; squad and nginx seed their own draws, the bounds need none")
     own, samples = service(workplace), {}
     with own.rollout("--steps", ",".join(map(str, WEIGHTS)), "--hold", "1h"):
         for place, weight in enumerate(WEIGHTS):
@@ -345,7 +341,7 @@ def split(workplace):
         others = [(peer, None)] * 2
     else:
         others = [("nginx split_clients", value) for value in outside(peer_split(peer))]
-    yield result("rollout-split: weights outside 99.9 %", count, f"of {len(WEIGHTS)}", peer=others[0], at_most=0)
+    yield result("rollout-split: outside 99.9 %", count, f"of {len(WEIGHTS)} weights", peer=others[0], at_most=0)
     yield result("rollout-split: largest deviation", largest, "points", peer=others[1])
 
 
@@ -370,8 +366,8 @@ def takeover(workplace):
     own, seen = service(workplace), []
     for _ in range(TAKEOVERS):
         # No hold, and traffic enough: the next decision waits for nothing but a driver.
-        with own.load(0), own.rollout("--steps", "50,60,70,80,90", "--hold", "0") as driver:
-            own.held(50)
+        with own.load(0), own.rollout("--steps", "10,20,30,40,50,60,70,80,90", "--hold", "0") as driver:
+            own.held()
             killed = time.time()
             driver.kill()
             driver.wait()
@@ -379,6 +375,6 @@ def takeover(workplace):
             seen.append(wait_until("the next decision", lambda: decided(own, killed)) - killed)
             own.squad("stop")
             other.wait(30)
-    say(f"rollout-takeover: {' '.join(f'{seconds:.3f}' for seconds in seen)} s")
-    yield result("rollout-takeover: median of 10", statistics.median(seen), "s")
-    yield result("rollout-takeover: worst of 10", max(seen), "s")
+    each("rollout-takeover", seen)
+    yield result(f"rollout-takeover: median of {TAKEOVERS}", statistics.median(seen), "s")
+    yield result(f"rollout-takeover: worst of {TAKEOVERS}", max(seen), "s")
