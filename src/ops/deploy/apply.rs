@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::build::{self, Built};
-use super::{Options, Outcome, Plan, described};
+use super::{Options, Outcome, Plan, described, port};
 use crate::clock::Clock;
 use crate::domain::live::Live;
 use crate::domain::plan::{Change, Deploy};
@@ -40,14 +40,20 @@ pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> 
     let asked = format!("cannot deploy `{}`", options.service.name);
     let change = match &plan.decision {
         Deploy::UpToDate { revision } | Deploy::Superseded { revision } => {
-            return Ok(Outcome {
+            let outcome = Outcome {
                 operation: None,
                 revision: *revision,
                 previous: Some(*revision),
                 address: plan.live.address.clone(),
                 milliseconds: 0,
                 pending_events: 0,
-            });
+            };
+            return match plan.port {
+                Some(change) => port::apply(tools, options, plan, change, outcome)
+                    .await
+                    .map_err(|error| error.context(&asked)),
+                None => Ok(outcome),
+            };
         }
         Deploy::Change(change) => change,
     };
@@ -121,7 +127,12 @@ fn intent(options: &Options, plan: &Plan, change: &Change) -> Intent {
         service: options.service.name.clone(),
         reason: options.reason.clone(),
         before: described(&plan.live),
-        after: json!({ "digest": plan.wanted.digest, "changed": changed }),
+        after: match plan.port {
+            Some(port) => {
+                json!({ "digest": plan.wanted.digest, "changed": changed, "port": port.to })
+            }
+            None => json!({ "digest": plan.wanted.digest, "changed": changed }),
+        },
         provenance: Some(plan.wanted.provenance.clone()),
         digest: Some(plan.wanted.digest.clone()),
     }
@@ -142,7 +153,25 @@ async fn publish_and_commit(
     operation: &str,
 ) -> Result<Shifted> {
     let name = &options.service.name;
-    let published = publish(tools, options, plan, change, built, operation).await?;
+    // Where nothing is live yet, no port is chosen that nobody will use. Else it changes when the revision is ready:
+    // a deploy that fails before leaves the port as it was.
+    let mut new_port = plan.port;
+    if let Some(first) = new_port.take_if(|port| port.from.is_none()) {
+        port::set(tools, options, first).await?;
+    }
+    let mut published = publish(tools, options, plan, change, built, operation).await;
+    if let Some(port) = new_port {
+        match &published {
+            Ok(_) => port::set(tools, options, port).await?,
+            // Somebody else has the port of before: the new one is the way out.
+            Err(error) if error.id == "port-taken" => {
+                port::set(tools, options, port).await?;
+                published = publish(tools, options, plan, change, built, operation).await;
+            }
+            Err(_) => {}
+        }
+    }
+    let published = published?;
     let commit = Commit {
         split: Split::all(&options.service.routes, published.revision),
         state: String::new(),
