@@ -201,6 +201,7 @@ complete -c squad -n "__fish_squad_using_subcommand demo" -s v -l verbose -d 'Sa
 complete -c squad -n "__fish_squad_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c squad -n "__fish_squad_using_subcommand demo" -s V -l version -d 'Print version'
 complete -c squad -n "__fish_squad_using_subcommand deploy" -l artifact -d 'Deploy this directory as it is, without a build' -r -F
+complete -c squad -n "__fish_squad_using_subcommand deploy" -l port -d 'Port of this machine that the service keeps from now on' -r
 complete -c squad -n "__fish_squad_using_subcommand deploy" -l changed-since -d 'The services of the workspace whose inputs differ from this commit' -r
 complete -c squad -n "__fish_squad_using_subcommand deploy" -l timeout -d 'The longest it may take' -r
 complete -c squad -n "__fish_squad_using_subcommand deploy" -l reason -d 'Why; goes into the audit log' -r

@@ -28,6 +28,7 @@ use crate::platform::Platform;
 #[command(after_help = "Examples:
   $ squad deploy
   $ squad deploy payments --env prod
+  $ squad deploy payments --port 8080
   $ squad deploy --env staging --dry-run --exit-code
   $ squad deploy --changed-since origin/main --env prod --yes -o json")]
 pub(crate) struct Args {
@@ -43,6 +44,9 @@ pub(crate) struct Args {
     /// Deploy this directory as it is, without a build
     #[arg(long, value_name = "directory")]
     artifact: Option<PathBuf>,
+    /// Port of this machine that the service keeps from now on
+    #[arg(long, value_name = "port", value_parser = clap::value_parser!(u16).range(1..), conflicts_with_all = ["all", "changed_since"])]
+    port: Option<u16>,
     /// Build although nothing changed
     #[arg(long)]
     rebuild: bool,
@@ -135,6 +139,7 @@ impl Args {
             environment: environment.clone(),
             artifact,
             rebuild: self.rebuild,
+            port: self.port,
             allowed: self.allowed(),
             reason: self.reason.clone(),
             pipeline: context.pipeline(),

@@ -21,6 +21,7 @@ impl From<platform::Error> for Error {
             From::Invalid(_) => Self::new(Kind::Failed, "platform", message),
             From::PortTaken { .. } => Self::new(Kind::Failed, "port-taken", message)
                 .hint("end that process, and run the same command again")
+                .hint("or let the service have another port: `squad deploy --port <port>`")
                 .retryable(),
             From::Timeout(_) => Self::new(Kind::Timeout, "timeout", message)
                 .hint("what was begun goes on; `squad status` shows how far it is"),

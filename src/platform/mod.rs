@@ -295,7 +295,6 @@ pub(crate) trait Platform: Send + Sync {
 
     /// Changes the port that the service keeps, also before its first publish. Nothing changes where the new one
     /// cannot be had: [`Error::PortTaken`] names who has it. Requests under way on the old port end there.
-    #[cfg_attr(not(test), expect(dead_code, reason = "`deploy --port` calls it"))]
     async fn set_port(&self, service: &ServiceName, port: u16) -> Result<()>;
 }
 

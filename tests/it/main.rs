@@ -17,6 +17,7 @@
 )]
 
 mod audit;
+mod audit_trust;
 mod config;
 mod deploy;
 mod docs;

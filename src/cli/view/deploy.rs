@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::cli::time::relative;
 use crate::domain::environment::PlatformKind;
 use crate::domain::plan::{Change, Deploy, Difference};
+use crate::ops::deploy::port::PortChange;
 use crate::ops::deploy::{Options, Outcome, Plan};
 use crate::output::sanitize;
 
@@ -48,14 +49,18 @@ impl Wire {
         let (word, changed) = match &plan.decision {
             Deploy::UpToDate { .. } => ("unchanged", Vec::new()),
             Deploy::Superseded { .. } => ("superseded", Vec::new()),
-            Deploy::Change(change) => (
-                if outcome.is_some() {
-                    "succeeded"
-                } else {
-                    "planned"
-                },
-                changed(plan, change),
-            ),
+            Deploy::Change(change) => ("planned", changed(plan, change)),
+        };
+        let (word, changed) = if plan.changes_something() {
+            let word = if outcome.is_some() {
+                "succeeded"
+            } else {
+                "planned"
+            };
+            let port = plan.port.map(|_| "port".to_owned());
+            (word, changed.into_iter().chain(port).collect())
+        } else {
+            (word, changed)
         };
         let revision = match (&plan.decision, outcome) {
             (_, Some(outcome)) => Some(outcome.revision.to_string()),
@@ -138,6 +143,9 @@ pub(crate) fn title(options: &Options) -> String {
 /// Why nothing is done, in one line.
 pub(crate) fn nothing(options: &Options, plan: &Plan) -> Option<String> {
     let title = format!("{} → {}", options.service.name, options.environment.name);
+    if plan.changes_something() {
+        return None;
+    }
     match &plan.decision {
         Deploy::UpToDate { revision } => Some(format!(
             "{title}: revision {revision} already is exactly this (same sources, same configuration). Nothing to do."
@@ -157,10 +165,16 @@ pub(crate) fn plan_lines(
     now: Timestamp,
     width: usize,
 ) -> Vec<String> {
-    let Deploy::Change(change) = &plan.decision else {
-        return Vec::new();
-    };
     let mut lines = vec![title(options), String::new()];
+    let change = match &plan.decision {
+        Deploy::Change(change) => change,
+        Deploy::UpToDate { revision } | Deploy::Superseded { revision } => {
+            lines.push(format!("  revision {revision} stays as it is"));
+            lines.extend(plan.port.map(port));
+            lines.push(String::new());
+            return lines;
+        }
+    };
     match plan.live.sole() {
         Some(live) => {
             let who = format!(
@@ -184,6 +198,7 @@ pub(crate) fn plan_lines(
         machine.push("the work tree has changes that are not committed".to_owned());
     }
     lines.extend(machine.into_iter().map(|line| format!("  {line}")));
+    lines.extend(plan.port.map(port));
     // A rollout says itself how it is stopped.
     if plan.live.sole().is_some() && !change.gradual {
         lines.push(format!(
@@ -194,6 +209,13 @@ pub(crate) fn plan_lines(
     }
     lines.push(String::new());
     lines
+}
+
+fn port(change: PortChange) -> String {
+    match change.from {
+        Some(from) => format!("  its port changes: {from} → {}", change.to),
+        None => format!("  its port: {}", change.to),
+    }
 }
 
 /// Columns that a subject has at most.

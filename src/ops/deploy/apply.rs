@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::build::{self, Built};
-use super::{Options, Outcome, Plan, described};
+use super::{Options, Outcome, Plan, described, port};
 use crate::clock::Clock;
 use crate::domain::live::Live;
 use crate::domain::plan::{Change, Deploy};
@@ -40,14 +40,20 @@ pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> 
     let asked = format!("cannot deploy `{}`", options.service.name);
     let change = match &plan.decision {
         Deploy::UpToDate { revision } | Deploy::Superseded { revision } => {
-            return Ok(Outcome {
+            let outcome = Outcome {
                 operation: None,
                 revision: *revision,
                 previous: Some(*revision),
                 address: plan.live.address.clone(),
                 milliseconds: 0,
                 pending_events: 0,
-            });
+            };
+            return match plan.port {
+                Some(change) => port::apply(tools, options, plan, change, outcome)
+                    .await
+                    .map_err(|error| error.context(&asked)),
+                None => Ok(outcome),
+            };
         }
         Deploy::Change(change) => change,
     };
@@ -121,14 +127,24 @@ fn intent(options: &Options, plan: &Plan, change: &Change) -> Intent {
         service: options.service.name.clone(),
         reason: options.reason.clone(),
         before: described(&plan.live),
-        after: if change.gradual {
-            json!({ "digest": plan.wanted.digest, "changed": changed, "gradual": true })
-        } else {
-            json!({ "digest": plan.wanted.digest, "changed": changed })
-        },
+        after: wanted(plan, change, &changed),
         provenance: Some(plan.wanted.provenance.clone()),
         digest: Some(plan.wanted.digest.clone()),
     }
+}
+
+/// What is to be there, for the record.
+fn wanted(plan: &Plan, change: &Change, changed: &[&str]) -> serde_json::Value {
+    let mut wanted = json!({ "digest": plan.wanted.digest, "changed": changed });
+    if let Some(members) = wanted.as_object_mut() {
+        if change.gradual {
+            members.insert("gradual".to_owned(), true.into());
+        }
+        if let Some(port) = plan.port {
+            members.insert("port".to_owned(), port.to.into());
+        }
+    }
+    wanted
 }
 
 /// The revision that has the traffic now, and what was observed of it.
@@ -146,7 +162,25 @@ async fn publish_and_commit(
     operation: &str,
 ) -> Result<Shifted> {
     let name = &options.service.name;
-    let published = publish(tools, options, plan, change, built, operation).await?;
+    // Where nothing is live yet, no port is chosen that nobody will use. Else it changes when the revision is ready:
+    // a deploy that fails before leaves the port as it was.
+    let mut new_port = plan.port;
+    if let Some(first) = new_port.take_if(|port| port.from.is_none()) {
+        port::set(tools, options, first).await?;
+    }
+    let mut published = publish(tools, options, plan, change, built, operation).await;
+    if let Some(port) = new_port {
+        match &published {
+            Ok(_) => port::set(tools, options, port).await?,
+            // Somebody else has the port of before: the new one is the way out.
+            Err(error) if error.id == "port-taken" => {
+                port::set(tools, options, port).await?;
+                published = publish(tools, options, plan, change, built, operation).await;
+            }
+            Err(_) => {}
+        }
+    }
+    let published = published?;
     if change.gradual {
         // The traffic stays as it is; the rollout that follows changes it.
         return Ok(Shifted {

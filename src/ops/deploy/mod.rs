@@ -5,6 +5,7 @@
 pub(crate) mod apply;
 pub(crate) mod build;
 pub(crate) mod fleet;
+pub(crate) mod port;
 mod sources;
 
 use std::path::PathBuf;
@@ -38,6 +39,8 @@ pub(crate) struct Options {
     pub(crate) artifact: Option<PathBuf>,
     /// `--rebuild`: build although the digest is known.
     pub(crate) rebuild: bool,
+    /// `--port`: the port that the service keeps on this machine from now on.
+    pub(crate) port: Option<u16>,
     /// What the person allowed.
     pub(crate) allowed: Allowed,
     /// `--reason`.
@@ -81,6 +84,8 @@ pub(crate) struct Plan {
     pub(crate) wanted: Wanted,
     /// What will be done.
     pub(crate) decision: Deploy,
+    /// What becomes of the service's port.
+    pub(crate) port: Option<port::PortChange>,
     /// Commits that go out, newest first, at most [`MOST_CHANGES`]; empty when git cannot tell.
     pub(crate) changes: Vec<git::Commit>,
     /// Commits that go out and are not listed.
@@ -92,6 +97,11 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// Whether applying it changes anything.
+    pub(crate) fn changes_something(&self) -> bool {
+        self.port.is_some() || matches!(self.decision, Deploy::Change(_))
+    }
+
     /// An error before anything was begun, in the words of the plan.
     pub(crate) fn not_begun(&self, options: &Options, error: Error) -> Error {
         let name = &options.service.name;
@@ -135,10 +145,12 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
     };
     let decision = plan::deploy(&live, &options.environment, &wanted, options.allowed)
         .map_err(|refusal| refuse(&asked, &refusal, options).live(live_state(name, Some(&live))))?;
+    let port = port::change(options, &live).map_err(|error| error.context(&asked))?;
     let mut plan = Plan {
         live,
         wanted,
         decision,
+        port,
         changes: Vec::new(),
         more_changes: false,
         files,

@@ -282,7 +282,7 @@ impl Driver<'_> {
         let now = self.tools.clock.monotonic();
         let lease = Duration::from_secs(lease_seconds(&self.rollout.plan));
         let slept = now.saturating_sub(self.fresh) > lease;
-        let live = self.tools.platform.observe(&self.options.service).await?;
+        let live = self.observe().await?;
         let state = State::parse(&live.state).filter(|state| state.id == self.rollout.state.id);
         let Some(state) = state else {
             return Err(Error::from(platform::Error::Conflict {
@@ -310,6 +310,19 @@ impl Driver<'_> {
         }
         self.fresh = self.tools.clock.monotonic();
         Ok(())
+    }
+
+    /// The traffic now; a platform that does not answer is no reason to hang.
+    async fn observe(&self) -> Result<crate::domain::live::Live> {
+        let observed = self.tools.platform.observe(&self.options.service);
+        match tokio::time::timeout(COUNTS_LIMIT, observed).await {
+            Ok(live) => Ok(live?),
+            Err(_) => Err(platform::Error::Unreachable(format!(
+                "no answer within {} s",
+                COUNTS_LIMIT.as_secs()
+            ))
+            .into()),
+        }
     }
 
     fn taken_over(&self, live: &crate::domain::live::Live) -> Error {

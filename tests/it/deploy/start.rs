@@ -1,0 +1,195 @@
+//! What does not start, and what happens to requests meanwhile.
+
+use std::time::{Duration, Instant};
+
+use snapbox::str;
+
+use crate::support::journey::{live, port, results};
+use crate::support::{Home, Load, TestService, get};
+
+#[test]
+fn requests_under_way_end_on_the_revision_where_they_began() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let port = port(&home, "payments");
+    service.version(&home, "2");
+    let slow = std::thread::spawn(move || get(port, "/slow?seconds=3"));
+    home.squad_in(&service.directory, ["deploy"]).success();
+    assert_eq!(get(port, "/").body, "version 2\n");
+    let reply = slow.join().expect("a thread");
+    assert_eq!((reply.status, reply.body.as_str()), (200, "version 1\n"));
+}
+
+#[test]
+fn a_revision_that_cannot_start_never_gets_a_request() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let load = Load::start(port(&home, "payments"), "/", 4, Duration::from_millis(2));
+    load.wait_for_more(20);
+    service.behave(&home, "exit:1");
+    let began = Instant::now();
+    home.squad_in(&service.directory, ["deploy"])
+        .failure(1)
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   1 change since what is live (revision 1, ana@example.com, [AGO]):
+›     Serve version 1 exit:1  Ana Example
+›   undo at any time: `squad rollback payments`
+›
+› ✔ recorded         operation [ID], local
+› ◌ revision         storing the artifact
+› ◌ revision         0 of 1 processes ready
+› ◌ revision         exit code 1; try 2
+› ◌ revision         exit code 1; try 3
+› ✖ revision         2: process ended with exit code 1, [DURATION] after it started, 3 times
+› error: cannot deploy `payments`: revision 2 does not start
+›   version 1 starts, exit
+›   app/config.py:12  KeyError: 'ACQUIRER_URL'
+›   version 1 starts, exit
+›   app/config.py:12  KeyError: 'ACQUIRER_URL'
+›   version 1 starts, exit
+›   app/config.py:12  KeyError: 'ACQUIRER_URL'
+›   caused by: it needs the variable ACQUIRER_URL, which `squad.toml` does not set
+› live: revision 1 serves all traffic
+› hint: set it under [run.env] in squad.toml, or look at the log with `squad logs payments --revision 2`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/process-exited.md
+[exit 1]
+
+"#]]);
+    assert!(
+        began.elapsed() < Duration::from_secs(15),
+        "the cause comes within seconds, not at the time limit: {:?}",
+        began.elapsed()
+    );
+    // The very same again: it is tried again, because the cause may have been elsewhere.
+    let output = home
+        .squad_in(&service.directory, ["deploy", "-o", "json"])
+        .failure(1);
+    assert_eq!(output.stdout, "", "{}", output.transcript());
+    let error = output.error_json();
+    assert_eq!(error["schema"], "squad.error/v1");
+    assert_eq!(error["exit_code"], 1);
+    assert_eq!(error["live"]["revision"], "1");
+    assert_eq!(error["live"]["traffic"], 100);
+    load.wait_for_more(20);
+    let counts = load.stop_without_failures();
+    assert_eq!(
+        counts.by_revision.keys().collect::<Vec<_>>(),
+        ["1"],
+        "{counts:?}"
+    );
+    assert_eq!(results(&home), ["failed", "failed", "succeeded"]);
+    service.behave(&home, "");
+    home.squad_in(&service.directory, ["deploy"])
+        .success()
+        .assert(str![[r#"
+› payments → local: revision 1 already is exactly this (same sources, same configuration). Nothing to do.
+1
+[exit 0]
+
+"#]]);
+}
+
+#[test]
+fn each_way_not_to_start_has_its_cause() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    service.behave(&home, "no-port");
+    home.squad_in(&service.directory, ["deploy"])
+        .failure(1)
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› ✔ recorded         operation [ID], local
+› ◌ revision         storing the artifact
+› ◌ revision         0 of 1 processes ready
+› ✖ revision         1: process runs, and does not listen on port [PORT], after [DURATION]
+› error: cannot deploy `payments`: revision 1 does not start
+›   version 1 starts, no-port
+›   caused by: it has to listen on 127.0.0.1, on the port in the variable PORT, here [PORT]
+› live: `payments` was never live here, and takes no traffic
+› hint: look at the log with `squad logs payments --revision 1`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/port-not-opened.md
+[exit 1]
+
+"#]]);
+    service.behave(&home, "other-port");
+    home.squad_in(&service.directory, ["deploy"])
+        .failure(1)
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› ✔ recorded         operation [ID], local
+› ◌ revision         storing the artifact
+› ◌ revision         0 of 1 processes ready
+› ✖ revision         2: process runs, and does not listen on port [PORT], but on [PORT], after [DURATION]
+› error: cannot deploy `payments`: revision 2 does not start
+›   version 1 starts, other-port
+›   stopping
+›   caused by: it listens on port [PORT], and has to listen on the port in the variable PORT, here [PORT]
+› live: `payments` was never live here, and takes no traffic
+› hint: look at the log with `squad logs payments --revision 2`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/port-not-opened.md
+[exit 1]
+
+"#]]);
+    service.behave(&home, "never-ready");
+    home.squad_in(&service.directory, ["deploy"])
+        .failure(1)
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› ✔ recorded         operation [ID], local
+› ◌ revision         storing the artifact
+› ◌ revision         0 of 1 processes ready
+› ✖ revision         3: `GET /readyz` still answers 503 after [DURATION]
+› error: cannot deploy `payments`: revision 3 does not start
+›   version 1 starts, never-ready
+›   stopping
+›   caused by: `GET /readyz` answered 503, and has to answer 200 once it can take requests
+› live: `payments` was never live here, and takes no traffic
+› hint: look at the log with `squad logs payments --revision 3`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-ready.md
+[exit 1]
+
+"#]]);
+    assert_eq!(live(&home, "payments"), None);
+}
+
+#[test]
+fn a_command_that_is_not_there_has_its_cause() {
+    let home = Home::new();
+    let service = TestService::new(&home, "payments");
+    let path = service.directory.join("squad.toml");
+    let text = std::fs::read_to_string(&path).expect("it is there");
+    home.write(&path, &text.replace("\"python3\"", "\"bin/serve\""));
+    home.squad_in(&service.directory, ["deploy"])
+        .failure(1)
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›   the work tree has changes that are not committed
+›
+› ✔ recorded         operation [ID], local
+› ◌ revision         storing the artifact
+› ◌ revision         0 of 1 processes ready
+› ✖ revision         1: `bin/serve` is not in the artifact
+› error: cannot deploy `payments`: revision 1 does not start
+›   caused by: `bin/serve` is not in the artifact
+› live: `payments` was never live here, and takes no traffic
+› hint: correct `command` under [run] in squad.toml, or the build
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/command-not-found.md
+[exit 1]
+
+"#]]);
+}

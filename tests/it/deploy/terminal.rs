@@ -1,0 +1,99 @@
+//! Terminals of every width, colour and locale.
+
+use super::with_build;
+use crate::support::{Home, SQUAD, Terminal, TestService};
+
+/// A deploy on a terminal of so many columns with more variables: what was written, escape sequences included.
+fn on_terminal(columns: u16, variables: &[(&str, &str)]) -> (String, String) {
+    let home = Home::new();
+    let service = TestService::new(&home, "payments");
+    let mut command = home.program("setsid");
+    command
+        .args(["--ctty", "--wait", SQUAD, "deploy"])
+        .current_dir(&service.directory)
+        .env("TERM", "xterm-256color")
+        .envs(variables.iter().copied());
+    let terminal = Terminal::spawn(&home, columns, command);
+    terminal.expect("on this machine only");
+    let raw = terminal.raw();
+    let (code, text) = terminal.finish();
+    assert_eq!(code, 0, "{text}");
+    (raw, text)
+}
+
+#[test]
+fn colour_is_never_needed() {
+    let (raw, _) = on_terminal(80, &[]);
+    assert!(raw.contains("\u{1b}[32m"), "{raw:?}");
+    let (raw, _) = on_terminal(80, &[("NO_COLOR", "1")]);
+    let colour = regex_lite::Regex::new("\u{1b}\\[[0-9;]*m").expect("a pattern");
+    assert!(!colour.is_match(&raw), "{raw:?}");
+    let (raw, _) = on_terminal(80, &[("TERM", "dumb")]);
+    assert!(!raw.contains('\u{1b}'), "{raw:?}");
+    let (raw, text) = on_terminal(80, &[("CI", "true")]);
+    assert!(!raw.contains('\r') || !raw.contains("\u{1b}[2K"), "{raw:?}");
+    assert!(text.contains("published"), "{text}");
+}
+
+#[test]
+fn narrow_and_wide_terminals_get_the_same_lines() {
+    let plain = |text: &str| -> Vec<String> {
+        text.lines()
+            .map(|line| line.trim().to_owned())
+            .filter(|line| line.contains("live") || line.contains("published"))
+            .collect()
+    };
+    let (_, narrow) = on_terminal(40, &[("CI", "1")]);
+    let (_, wide) = on_terminal(200, &[("CI", "1")]);
+    assert!(!plain(&wide).is_empty(), "{wide}");
+    assert_eq!(plain(&narrow), plain(&wide));
+}
+
+#[test]
+fn progress_fits_a_narrow_terminal() {
+    let (raw, text) = on_terminal(40, &[]);
+    let plain = console::strip_ansi_codes(&raw);
+    for line in plain.split(['\r', '\n']).map(str::trim) {
+        if line.starts_with(['◌', '◍', '●']) {
+            assert!(line.chars().count() <= 40, "{line}\n{text}");
+        }
+        if line.starts_with('✔') {
+            assert!(
+                !line.contains("  "),
+                "columns are for wide terminals: {line}"
+            );
+        }
+    }
+    assert!(text.contains("✔ published revision 1, ready"), "{text}");
+}
+
+#[test]
+fn a_locale_without_unicode_gets_ascii_marks() {
+    let mut home = Home::new();
+    home.set("LANG", "C");
+    let service = TestService::new(&home, "payments");
+    let output = home.squad_in(&service.directory, ["deploy"]).success();
+    assert!(
+        output.stderr.contains("+ published"),
+        "{}",
+        output.transcript()
+    );
+    assert!(!output.stderr.contains('✔'), "{}", output.transcript());
+}
+
+#[test]
+fn nothing_of_the_repository_moves_the_terminal() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    service.version(&home, "2");
+    home.commit_all(&service.directory, "Evil \u{1b}[2J\u{202e}subject");
+    with_build(
+        &home,
+        &mut service,
+        "printf 'line \\033[31mred\\033[0m\\n'\nmkdir -p dist\ncp serve.py dist/\n",
+    );
+    let output = home.squad_in(&service.directory, ["deploy"]).success();
+    assert!(!output.stderr.contains('\u{1b}'), "{:?}", output.stderr);
+    assert!(!output.stderr.contains('\u{202e}'), "{:?}", output.stderr);
+}
