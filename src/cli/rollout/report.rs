@@ -66,10 +66,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
                 .output
                 .json(&view::ReportWire::new(row, &entries, &environment));
         } else {
-            let width = context
-                .output
-                .is_terminal()
-                .then(|| context.output.width());
+            let width = context.output.is_terminal().then(|| context.output.width());
             for line in view::report_lines(row, &entries, width) {
                 context.output.out(&line);
             }

@@ -57,7 +57,12 @@ pub(super) fn frame(
 pub(super) fn time_axis(svg: &mut Markup, time: Time, top: f64, bottom: f64) {
     for (seconds, label) in time.ticks() {
         let x = at(time.x(seconds));
-        line(svg, "grid", (time.x(seconds), top), (time.x(seconds), bottom));
+        line(
+            svg,
+            "grid",
+            (time.x(seconds), top),
+            (time.x(seconds), bottom),
+        );
         let y = at(bottom + 17.0);
         svg.leaf(
             "text",
@@ -73,7 +78,13 @@ pub(super) fn line(svg: &mut Markup, class: &str, from: (f64, f64), to: (f64, f6
     let (x1, y1, x2, y2) = (at(from.0), at(from.1), at(to.0), at(to.1));
     svg.shape(
         "line",
-        &[("class", class), ("x1", &x1), ("y1", &y1), ("x2", &x2), ("y2", &y2)],
+        &[
+            ("class", class),
+            ("x1", &x1),
+            ("y1", &y1),
+            ("x2", &x2),
+            ("y2", &y2),
+        ],
     );
 }
 
@@ -86,7 +97,11 @@ pub(super) fn path(svg: &mut Markup, class: &str, d: &str) {
 
 /// Text with its lower left corner somewhere, of a class.
 pub(super) fn label(svg: &mut Markup, class: &str, x: f64, y: f64, text: &str) {
-    svg.leaf("text", &[("class", class), ("x", &at(x)), ("y", &at(y))], text);
+    svg.leaf(
+        "text",
+        &[("class", class), ("x", &at(x)), ("y", &at(y))],
+        text,
+    );
 }
 
 /// A rectangle of a class, at least three units wide so that it is seen.
@@ -95,7 +110,13 @@ pub(super) fn band(svg: &mut Markup, class: &str, x: (f64, f64), y: (f64, f64)) 
     let (left, top, height) = (at(x.0), at(y.0), at(y.1 - y.0));
     svg.shape(
         "rect",
-        &[("class", class), ("x", &left), ("y", &top), ("width", &width), ("height", &height)],
+        &[
+            ("class", class),
+            ("x", &left),
+            ("y", &top),
+            ("width", &width),
+            ("height", &height),
+        ],
     );
 }
 

@@ -37,7 +37,22 @@ impl Markup {
         self.text.push_str("</");
         self.text.push_str(name);
         self.text.push('>');
-        if matches!(name, "p" | "tr" | "li" | "section" | "svg" | "h1" | "h2" | "h3" | "head" | "style" | "title" | "div" | "g" | "dd") {
+        if matches!(
+            name,
+            "p" | "tr"
+                | "li"
+                | "section"
+                | "svg"
+                | "h1"
+                | "h2"
+                | "h3"
+                | "head"
+                | "style"
+                | "title"
+                | "div"
+                | "g"
+                | "dd"
+        ) {
             self.text.push('\n');
         }
     }

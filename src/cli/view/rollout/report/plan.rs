@@ -61,7 +61,11 @@ fn row(page: &mut Markup, unit: &Unit) {
         page.leaf("td", &[], &steps);
         let rate = format!("{:.1}", unit.requests_per_second);
         page.leaf("td", &[("class", "number")], &rate);
-        let share = if has_traffic { percent(unit.bad_share) } else { "–".to_owned() };
+        let share = if has_traffic {
+            percent(unit.bad_share)
+        } else {
+            "–".to_owned()
+        };
         page.leaf("td", &[("class", "number")], &share);
         page.leaf("td", &[], if has_traffic { &failures } else { "–" });
     });
@@ -116,7 +120,10 @@ fn facts(story: &Story<'_>) -> Vec<(&'static str, String)> {
         ),
         (
             "Unattended",
-            format!("Up to {} % without a driver that stays.", plan.max_unattended_weight),
+            format!(
+                "Up to {} % without a driver that stays.",
+                plan.max_unattended_weight
+            ),
         ),
     ];
     if !plan.gated.is_empty() {

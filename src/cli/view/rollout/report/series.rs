@@ -63,7 +63,11 @@ impl Series {
         let skipped = usize::from(story.units.len() > MANY);
         for most in TRIED.into_iter().skip(skipped) {
             let points = if looks <= most {
-                story.looks.iter().map(|seen| point(&[seen], index)).collect()
+                story
+                    .looks
+                    .iter()
+                    .map(|seen| point(&[seen], index))
+                    .collect()
             } else {
                 grouped(story, index, most)
             };

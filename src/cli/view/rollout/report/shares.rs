@@ -68,7 +68,10 @@ pub(super) fn chart(page: &mut Markup, story: &Story<'_>, one: &UnitStory<'_>, i
     let shares = Shares::new(worst.min(highest * ROOM).max(highest), TOP, BOTTOM);
     let is_cut = worst > shares.highest();
     let id = format!("shares{index}");
-    let title = format!("Bad share of both revisions over time: {}", one.unit.spoken());
+    let title = format!(
+        "Bad share of both revisions over time: {}",
+        one.unit.spoken()
+    );
     let words = Words {
         id: &id,
         title: &title,
@@ -140,7 +143,7 @@ fn signs(story: &Story<'_>, series: &Series) -> Vec<(Sign, &'static str, String)
 /// Where this unit's weight changed, and to what.
 fn weights(svg: &mut Markup, story: &Story<'_>, index: usize, time: Time) {
     let mut before = Some(0);
-    let mut free = f64::NEG_INFINITY;
+    let (mut free, mut drawn) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
     for (from, _, shift) in story.spans() {
         let weight = shift.weights.get(index).copied().flatten();
         if weight == before {
@@ -148,7 +151,10 @@ fn weights(svg: &mut Markup, story: &Story<'_>, index: usize, time: Time) {
         }
         before = weight;
         let x = time.x(from);
-        chart::line(svg, "mark", (x, TOP - 6.0), (x, BOTTOM));
+        if x >= drawn + 2.0 {
+            chart::line(svg, "mark", (x, TOP - 6.0), (x, BOTTOM));
+            drawn = x;
+        }
         if x >= free {
             let text = weight.map_or_else(|| "?".to_owned(), |weight| format!("{weight} %"));
             chart::label(svg, "value middle", x, TOP - 9.0, &text);
@@ -168,7 +174,11 @@ fn curve(points: &[Point], arm: Arm, time: Time, shares: Shares) -> String {
         };
         let x = time.x(f64::midpoint(point.from, point.to));
         let command = if is_open { 'L' } else { 'M' };
-        path.push_str(&format!("{command}{} {}", chart::at(x), chart::at(shares.y(share))));
+        path.push_str(&format!(
+            "{command}{} {}",
+            chart::at(x),
+            chart::at(shares.y(share))
+        ));
         if !is_open {
             // With round ends a line of no length is a dot.
             path.push_str("h0");
@@ -213,7 +223,11 @@ fn names(svg: &mut Markup, story: &Story<'_>, series: &Series, time: Time, share
     let (new, old) = (end(Arm::Canary), end(Arm::Stable));
     let shift = match (new, old) {
         (Some((x1, y1)), Some((x2, y2))) if (x1 - x2).abs() < 30.0 && (y1 - y2).abs() < 13.0 => {
-            if y1 <= y2 { 7.0 } else { -7.0 }
+            if y1 <= y2 {
+                7.0
+            } else {
+                -7.0
+            }
         }
         _ => 0.0,
     };
@@ -253,14 +267,19 @@ fn description(story: &Story<'_>, one: &UnitStory<'_>) -> String {
 
 /// What a point is, and the worst single looks, so that nothing is hidden by drawing several of them together.
 fn note(series: &Series, is_cut: bool) -> String {
-    let looks = series.points.iter().map(|point| point.looks).max().unwrap_or(1);
+    let looks = series
+        .points
+        .iter()
+        .map(|point| point.looks)
+        .max()
+        .unwrap_or(1);
     let mut parts = vec![if series.is_grouped {
         format!(
-            "The looks are too many, or have too few requests each, to be drawn one by one. A point is about {} (at most {looks} looks): the line is the bad share of all its requests, and the shade reaches up to its worst look.",
+            "A point is about {}, at most {looks} looks.",
             span(series.seconds)
         )
     } else {
-        "Each point is one look.".to_owned()
+        "A point is one look.".to_owned()
     }];
     if is_cut && series.is_grouped {
         parts.push("The shade is cut off at the top.".to_owned());
@@ -272,7 +291,10 @@ fn note(series: &Series, is_cut: bool) -> String {
             let worst = worst?;
             let share = percent(worst.counted.share()?);
             let counted = bad_of(worst.counted);
-            Some(format!("{name} {share} ({counted}) at {}", since_start(worst.at)))
+            Some(format!(
+                "{name} {share} ({counted}) at {}",
+                since_start(worst.at)
+            ))
         })
         .collect();
     if !worst.is_empty() {

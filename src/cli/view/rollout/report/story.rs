@@ -197,9 +197,7 @@ impl<'a> Story<'a> {
         for (index, (unit, interval)) in self.units.iter_mut().zip(&look.units).enumerate() {
             let has_traffic = positions.get(index).is_some_and(|position| *position > 0);
             match phase {
-                Phase::Shifting | Phase::Holding | Phase::Paused
-                    if has_traffic && !look.warmup =>
-                {
+                Phase::Shifting | Phase::Holding | Phase::Paused if has_traffic && !look.warmup => {
                     unit.judged.canary = unit.judged.canary.plus(interval.canary);
                     unit.judged.stable = unit.judged.stable.plus(interval.stable);
                 }
@@ -215,7 +213,8 @@ impl<'a> Story<'a> {
         let last = self.decisions().last();
         let repeats = last
             .filter(|last| {
-                !decision.judgements.is_empty() && same(&last.decision.judgements, &decision.judgements)
+                !decision.judgements.is_empty()
+                    && same(&last.decision.judgements, &decision.judgements)
             })
             .map(|last| last.repeats.unwrap_or(last.number));
         let number = last.map_or(1, |last| last.number + 1);
@@ -243,7 +242,11 @@ impl<'a> Story<'a> {
                 unit.highest = unit.highest.max(weight.unwrap_or(0));
             }
         }
-        if self.shifts.last().is_some_and(|last| last.weights != weights) {
+        if self
+            .shifts
+            .last()
+            .is_some_and(|last| last.weights != weights)
+        {
             self.shifts.push(Shift {
                 at: self.seconds,
                 weights,
@@ -265,7 +268,8 @@ impl<'a> Story<'a> {
             now.phase = state.0;
             now.positions.clone_from(&state.1);
             let evidence = Replay::of(self.plan, entries, &now).evidence();
-            for ((unit, seen), position) in self.units.iter_mut().zip(evidence.units).zip(&state.1) {
+            for ((unit, seen), position) in self.units.iter_mut().zip(evidence.units).zip(&state.1)
+            {
                 unit.judgement = (*position > 0).then_some(seen.judgement);
             }
             return;
@@ -283,6 +287,16 @@ impl<'a> Story<'a> {
         for unit in &mut self.units {
             unit.judgement = newest(&unit.unit.name);
         }
+    }
+}
+
+impl Decided<'_> {
+    /// Whether any request was judged before it.
+    pub(super) fn has_numbers(&self) -> bool {
+        let judgements = &self.decision.judgements;
+        judgements
+            .iter()
+            .any(|(_, judgement)| judgement.canary.requests > 0 || judgement.stable.requests > 0)
     }
 }
 

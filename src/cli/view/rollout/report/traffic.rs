@@ -30,7 +30,11 @@ const APART: f64 = 17.0;
 
 /// Draws it.
 pub(super) fn chart(page: &mut Markup, story: &Story<'_>) {
-    let row = if story.units.len() > 8 { &DENSE } else { &ROOMY };
+    let row = if story.units.len() > 8 {
+        &DENSE
+    } else {
+        &ROOMY
+    };
     let height = row.name + row.steps + row.below;
     let count = f64::from(u32::try_from(story.units.len()).unwrap_or(0));
     let bottom = HEAD + height * count;
@@ -52,10 +56,18 @@ pub(super) fn chart(page: &mut Markup, story: &Story<'_>) {
         if story.looks.iter().any(|seen| seen.look.reset) {
             signs.push((Sign::Diamond, "reset", "counters began anew".to_owned()));
         }
-        if story.shifts.iter().any(|shift| shift.weights.contains(&None)) {
+        if story
+            .shifts
+            .iter()
+            .any(|shift| shift.weights.contains(&None))
+        {
             signs.push((Sign::Area, "unknown", "changed outside squad".to_owned()));
         }
-        signs.push((Sign::Upright, "mark", "decision, numbered as below".to_owned()));
+        signs.push((
+            Sign::Upright,
+            "mark",
+            "decision, numbered as below".to_owned(),
+        ));
         chart::legend(svg, 14.0, &signs);
         missing(svg, story, time, bottom);
         chart::time_axis(svg, time, HEAD, bottom);
@@ -63,7 +75,7 @@ pub(super) fn chart(page: &mut Markup, story: &Story<'_>) {
         let mut top = HEAD;
         for (index, one) in story.units.iter().enumerate() {
             let name = chart::cut(&one.unit.spoken(), 110);
-            chart::label(svg, "name", LEFT, top + row.name - 5.0, &name);
+            chart::label(svg, "name", LEFT + 4.0, top + row.name - 5.0, &name);
             let base = top + row.name + row.steps;
             steps(svg, story, index, time, (base, row.steps));
             top += height;
@@ -72,7 +84,13 @@ pub(super) fn chart(page: &mut Markup, story: &Story<'_>) {
 }
 
 /// The weights of one unit as an area above `base`.
-fn steps(svg: &mut Markup, story: &Story<'_>, index: usize, time: Time, (base, height): (f64, f64)) {
+fn steps(
+    svg: &mut Markup,
+    story: &Story<'_>,
+    index: usize,
+    time: Time,
+    (base, height): (f64, f64),
+) {
     let top_of = |weight: u8| base - height * f64::from(weight) / 100.0;
     let weight_of = |shift: &Shift| shift.weights.get(index).copied().flatten();
     chart::line(svg, "axis faint", (LEFT, base), (WIDTH - RIGHT, base));
@@ -90,7 +108,11 @@ fn steps(svg: &mut Markup, story: &Story<'_>, index: usize, time: Time, (base, h
         let y = top_of(weight);
         let (l, r, y_text) = (chart::at(left), chart::at(right), chart::at(y));
         if weight > 0 {
-            area.push_str(&format!("M{l} {}V{y_text}H{r}V{}z", chart::at(base), chart::at(base)));
+            area.push_str(&format!(
+                "M{l} {}V{y_text}H{r}V{}z",
+                chart::at(base),
+                chart::at(base)
+            ));
         }
         outline.push_str(&match before {
             None => format!("M{l} {y_text}H{r}"),
@@ -115,7 +137,11 @@ fn steps(svg: &mut Markup, story: &Story<'_>, index: usize, time: Time, (base, h
             continue;
         }
         let y = if weight >= 45 { y + 12.0 } else { y - 3.0 };
-        let text = if weight == 0 { "0".to_owned() } else { format!("{weight} %") };
+        let text = if weight == 0 {
+            "0".to_owned()
+        } else {
+            format!("{weight} %")
+        };
         chart::label(svg, "value", x, y, &text);
         free = x + 34.0;
     }
@@ -146,7 +172,11 @@ pub(super) fn has_missing(story: &Story<'_>) -> bool {
 /// From where to where on the axis nothing could be read, neighbours joined.
 pub(super) fn missing_spans(story: &Story<'_>, time: Time) -> Vec<(f64, f64)> {
     let mut spans: Vec<(f64, f64)> = Vec::new();
-    for seen in story.looks.iter().filter(|seen| seen.look.missing.is_some()) {
+    for seen in story
+        .looks
+        .iter()
+        .filter(|seen| seen.look.missing.is_some())
+    {
         let (from, to) = (time.x(seen.from), time.x(seen.to));
         match spans.last_mut() {
             Some(last) if from <= last.1 + 1.0 => last.1 = to.max(last.1),
@@ -172,7 +202,13 @@ fn decisions(svg: &mut Markup, story: &Story<'_>, time: Time, bottom: f64) {
         };
         chart::line(svg, class, (x, HEAD - 8.0), (x, bottom));
         if x >= free {
-            chart::label(svg, "number middle", x, HEAD - 12.0, &decided.number.to_string());
+            chart::label(
+                svg,
+                "number middle",
+                x,
+                HEAD - 12.0,
+                &decided.number.to_string(),
+            );
             free = x + APART;
         }
     }
