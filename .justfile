@@ -26,10 +26,10 @@ full:
 bench *names:
     tests/bench/run --write {{ names }}
 
-# Rewrite what is generated: completions, manual pages, reference, tables, schemas
+# Rewrite what is generated: completions, manual pages, reference, tables, schemas, pinned renders
 [group('dev')]
 gen:
-    SNAPSHOTS=overwrite cargo test --test it -- generated schema
+    SNAPSHOTS=overwrite cargo test --test it -- generated schema renders
 
 # Build, install and try it
 [group('dev')]

@@ -52,24 +52,40 @@ complete -c squad -n "__fish_squad_needs_command" -f -a "man" -d 'Print a manual
 complete -c squad -n "__fish_squad_needs_command" -f -a "new" -d 'Make a new service from a template'
 complete -c squad -n "__fish_squad_needs_command" -f -a "org" -d 'Manage the orgs that this machine knows'
 complete -c squad -n "__fish_squad_needs_command" -f -a "rollback" -d 'Put all traffic back on the last revision that served healthily'
+complete -c squad -n "__fish_squad_needs_command" -f -a "rollout" -d 'Roll a revision out gradually, route by route, judged by evidence'
 complete -c squad -n "__fish_squad_needs_command" -f -a "status" -d 'Show what is live, and how it is'
+complete -c squad -n "__fish_squad_needs_command" -f -a "stop" -d 'Stop what is going on: abort the live rollout, else roll back'
 complete -c squad -n "__fish_squad_needs_command" -f -a "template" -d 'Show and check the templates that `squad new` makes services from'
-complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -l org -d 'Org: a name, a directory or a git URL' -r
-complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -l env -d 'Environment' -r
-complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
 json\t'For programs'"
-complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
 always\t'Always'
 never\t'Never'"
-complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -s y -l yes -d 'Go on without asking'
-complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -l no-input -d 'Never ask, even on a terminal'
-complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -s q -l quiet -d 'Errors and data only'
-complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -s v -l verbose -d 'Say more (can be repeated)'
-complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -s V -l version -d 'Print version'
-complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -f -a "list" -d 'List the events of an environment, newest first'
-complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -f -a "show" -d 'Show everything about one event or one operation'
-complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from list show verify" -f -a "verify" -d 'Check that nobody changed, removed or reordered what was recorded'
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -f -a "key" -d 'Print the public half of this machine\'s key'
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -f -a "list" -d 'List the events of an environment, newest first'
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -f -a "show" -d 'Show everything about one event or one operation'
+complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -f -a "verify" -d 'Check that nobody changed, removed or reordered what was recorded'
+complete -c squad -n "__fish_squad_using_subcommand audit; and __fish_seen_subcommand_from key" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand audit; and __fish_seen_subcommand_from key" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand audit; and __fish_seen_subcommand_from key" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand audit; and __fish_seen_subcommand_from key" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand audit; and __fish_seen_subcommand_from key" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand audit; and __fish_seen_subcommand_from key" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand audit; and __fish_seen_subcommand_from key" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand audit; and __fish_seen_subcommand_from key" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand audit; and __fish_seen_subcommand_from key" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand audit; and __fish_seen_subcommand_from key" -s V -l version -d 'Print version'
 complete -c squad -n "__fish_squad_using_subcommand audit; and __fish_seen_subcommand_from list" -l service -d 'Only events about this service' -r
 complete -c squad -n "__fish_squad_using_subcommand audit; and __fish_seen_subcommand_from list" -l since -d 'Not older than this' -r
 complete -c squad -n "__fish_squad_using_subcommand audit; and __fish_seen_subcommand_from list" -l type -d 'Only types that begin like this, such as `deploy` or `deploy.finished` (can be repeated)' -r
@@ -188,6 +204,10 @@ complete -c squad -n "__fish_squad_using_subcommand deploy" -l artifact -d 'Depl
 complete -c squad -n "__fish_squad_using_subcommand deploy" -l changed-since -d 'The services of the workspace whose inputs differ from this commit' -r
 complete -c squad -n "__fish_squad_using_subcommand deploy" -l timeout -d 'The longest it may take' -r
 complete -c squad -n "__fish_squad_using_subcommand deploy" -l reason -d 'Why; goes into the audit log' -r
+complete -c squad -n "__fish_squad_using_subcommand deploy" -l steps -d 'Weights in percent, rising; those of squad.toml if not given' -r
+complete -c squad -n "__fish_squad_using_subcommand deploy" -l hold -d 'Time to stay at each step at least' -r
+complete -c squad -n "__fish_squad_using_subcommand deploy" -l route -d 'Move only this route, with weights of its own (can be repeated)' -r
+complete -c squad -n "__fish_squad_using_subcommand deploy" -l max-unattended-weight -d 'The highest weight in percent that a driver may set which does not stay' -r
 complete -c squad -n "__fish_squad_using_subcommand deploy" -l org -d 'Org: a name, a directory or a git URL' -r
 complete -c squad -n "__fish_squad_using_subcommand deploy" -l env -d 'Environment' -r
 complete -c squad -n "__fish_squad_using_subcommand deploy" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
@@ -204,6 +224,7 @@ complete -c squad -n "__fish_squad_using_subcommand deploy" -l again -d 'Deploy 
 complete -c squad -n "__fish_squad_using_subcommand deploy" -l allow-older -d 'Deploy an older state than what is live'
 complete -c squad -n "__fish_squad_using_subcommand deploy" -l allow-dirty -d 'Deploy changes that are not committed to a protected environment'
 complete -c squad -n "__fish_squad_using_subcommand deploy" -l all-at-once -d 'No gradual rollout in a protected environment'
+complete -c squad -n "__fish_squad_using_subcommand deploy" -l canary -d 'Roll out gradually, where the environment does not ask for it'
 complete -c squad -n "__fish_squad_using_subcommand deploy" -s y -l yes -d 'Go on without asking'
 complete -c squad -n "__fish_squad_using_subcommand deploy" -l no-input -d 'Never ask, even on a terminal'
 complete -c squad -n "__fish_squad_using_subcommand deploy" -s q -l quiet -d 'Errors and data only'
@@ -296,26 +317,23 @@ complete -c squad -n "__fish_squad_using_subcommand invoke" -s q -l quiet -d 'Er
 complete -c squad -n "__fish_squad_using_subcommand invoke" -s v -l verbose -d 'Say more (can be repeated)'
 complete -c squad -n "__fish_squad_using_subcommand invoke" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c squad -n "__fish_squad_using_subcommand invoke" -s V -l version -d 'Print version'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -l org -d 'Org: a name, a directory or a git URL' -r
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -l env -d 'Environment' -r
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
 json\t'For programs'"
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
 always\t'Always'
 never\t'Never'"
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -s y -l yes -d 'Go on without asking'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -l no-input -d 'Never ask, even on a terminal'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -s q -l quiet -d 'Errors and data only'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -s v -l verbose -d 'Say more (can be repeated)'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -s V -l version -d 'Print version'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "start" -d 'Start the local platform, with everything that had traffic'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "stop" -d 'Let requests end, then stop the local platform and all services on it'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "status" -d 'Show the local platform and the services on it'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "prune" -d 'Remove revisions that no rollback needs, and old log files'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "supervise" -d 'Run the supervisor; started by the command that needs it'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "watch" -d 'Run a process for the supervisor'
-complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune supervise watch exec" -f -a "exec" -d 'Become a process for a watcher'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -f -a "start" -d 'Start the local platform, with everything that had traffic'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -f -a "stop" -d 'Let requests end, then stop the local platform and all services on it'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -f -a "status" -d 'Show the local platform and the services on it'
+complete -c squad -n "__fish_squad_using_subcommand local; and not __fish_seen_subcommand_from start stop status prune" -f -a "prune" -d 'Remove revisions that no rollback needs, and old log files'
 complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from start" -l org -d 'Org: a name, a directory or a git URL' -r
 complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from start" -l env -d 'Environment' -r
 complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from start" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
@@ -371,48 +389,6 @@ complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subco
 complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from prune" -s v -l verbose -d 'Say more (can be repeated)'
 complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from prune" -s V -l version -d 'Print version'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -l directory -d 'State directory of the environment' -r -F
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -l runtime -d 'Directory for sockets' -r -F
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -l name -d 'Name of the environment' -r
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -l org -d 'Org: a name, a directory or a git URL' -r
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -l env -d 'Environment' -r
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
-json\t'For programs'"
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -s y -l yes -d 'Go on without asking'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -l no-input -d 'Never ask, even on a terminal'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -s q -l quiet -d 'Errors and data only'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -s v -l verbose -d 'Say more (can be repeated)'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from supervise" -s V -l version -d 'Print version'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -l org -d 'Org: a name, a directory or a git URL' -r
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -l env -d 'Environment' -r
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
-json\t'For programs'"
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -s y -l yes -d 'Go on without asking'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -l no-input -d 'Never ask, even on a terminal'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -s q -l quiet -d 'Errors and data only'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -s v -l verbose -d 'Say more (can be repeated)'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from watch" -s V -l version -d 'Print version'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -l org -d 'Org: a name, a directory or a git URL' -r
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -l env -d 'Environment' -r
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
-json\t'For programs'"
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -s y -l yes -d 'Go on without asking'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -l no-input -d 'Never ask, even on a terminal'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -s q -l quiet -d 'Errors and data only'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -s v -l verbose -d 'Say more (can be repeated)'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from exec" -s V -l version -d 'Print version'
 complete -c squad -n "__fish_squad_using_subcommand logs" -l revision -d 'Of this revision only' -r
 complete -c squad -n "__fish_squad_using_subcommand logs" -l since -d 'Not older than this' -r
 complete -c squad -n "__fish_squad_using_subcommand logs" -l tail -d 'The newest so many lines; 0 = all that are kept' -r
@@ -561,6 +537,218 @@ complete -c squad -n "__fish_squad_using_subcommand rollback" -s q -l quiet -d '
 complete -c squad -n "__fish_squad_using_subcommand rollback" -s v -l verbose -d 'Say more (can be repeated)'
 complete -c squad -n "__fish_squad_using_subcommand rollback" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c squad -n "__fish_squad_using_subcommand rollback" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and not __fish_seen_subcommand_from abort drive lint list pause promote rebase report resume start status wait" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and not __fish_seen_subcommand_from abort drive lint list pause promote rebase report resume start status wait" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and not __fish_seen_subcommand_from abort drive lint list pause promote rebase report resume start status wait" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand rollout; and not __fish_seen_subcommand_from abort drive lint list pause promote rebase report resume start status wait" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand rollout; and not __fish_seen_subcommand_from abort drive lint list pause promote rebase report resume start status wait" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and not __fish_seen_subcommand_from abort drive lint list pause promote rebase report resume start status wait" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and not __fish_seen_subcommand_from abort drive lint list pause promote rebase report resume start status wait" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and not __fish_seen_subcommand_from abort drive lint list pause promote rebase report resume start status wait" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and not __fish_seen_subcommand_from abort drive lint list pause promote rebase report resume start status wait" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and not __fish_seen_subcommand_from abort drive lint list pause promote rebase report resume start status wait" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and not __fish_seen_subcommand_from abort drive lint list pause promote rebase report resume start status wait" -f -a "abort" -d 'Put all traffic back, at once'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and not __fish_seen_subcommand_from abort drive lint list pause promote rebase report resume start status wait" -f -a "drive" -d 'Take up a rollout and drive it to its end'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and not __fish_seen_subcommand_from abort drive lint list pause promote rebase report resume start status wait" -f -a "lint" -d 'Check whether a rollout could be judged, before one is started'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and not __fish_seen_subcommand_from abort drive lint list pause promote rebase report resume start status wait" -f -a "list" -d 'List rollouts, newest first'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and not __fish_seen_subcommand_from abort drive lint list pause promote rebase report resume start status wait" -f -a "pause" -d 'Stay at the present weights until somebody decides'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and not __fish_seen_subcommand_from abort drive lint list pause promote rebase report resume start status wait" -f -a "promote" -d 'Go to the next step without a verdict'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and not __fish_seen_subcommand_from abort drive lint list pause promote rebase report resume start status wait" -f -a "rebase" -d 'Put the wanted traffic back after somebody else changed it'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and not __fish_seen_subcommand_from abort drive lint list pause promote rebase report resume start status wait" -f -a "report" -d 'Tell the whole story of a rollout, live or over'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and not __fish_seen_subcommand_from abort drive lint list pause promote rebase report resume start status wait" -f -a "resume" -d 'Go on after a pause'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and not __fish_seen_subcommand_from abort drive lint list pause promote rebase report resume start status wait" -f -a "start" -d 'Start a gradual rollout and drive it to its end'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and not __fish_seen_subcommand_from abort drive lint list pause promote rebase report resume start status wait" -f -a "status" -d 'Show a rollout: phase, weights, what was counted, the verdict of each route'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and not __fish_seen_subcommand_from abort drive lint list pause promote rebase report resume start status wait" -f -a "wait" -d 'Wait for the end of a rollout, and end with its verdict'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from abort" -l reason -d 'Why; goes into the audit log' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from abort" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from abort" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from abort" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from abort" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from abort" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from abort" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from abort" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from abort" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from abort" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from abort" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from drive" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from drive" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from drive" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from drive" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from drive" -l all -d 'Every live rollout of the environment'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from drive" -l once -d 'Look one time, then end'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from drive" -l take-over -d 'Take it from a driver that still lives'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from drive" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from drive" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from drive" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from drive" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from drive" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from drive" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from lint" -l revision -d 'Revision to roll out; the newest one if not given' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from lint" -l steps -d 'Weights in percent, rising; those of squad.toml if not given' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from lint" -l hold -d 'Time to stay at each step at least' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from lint" -l route -d 'Move only this route, with weights of its own (can be repeated)' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from lint" -l max-unattended-weight -d 'The highest weight in percent that a driver may set which does not stay' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from lint" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from lint" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from lint" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from lint" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from lint" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from lint" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from lint" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from lint" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from lint" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from lint" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from list" -l limit -d 'At most so many of each service' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from list" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from list" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from list" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from list" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from list" -l all -d 'Every service'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from list" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from list" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from pause" -l reason -d 'Why; goes into the audit log' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from pause" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from pause" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from pause" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from pause" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from pause" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from pause" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from pause" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from pause" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from pause" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from pause" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from promote" -l reason -d 'Why; goes into the audit log' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from promote" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from promote" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from promote" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from promote" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from promote" -l full -d 'All traffic, at once'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from promote" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from promote" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from promote" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from promote" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from promote" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from promote" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from rebase" -l reason -d 'Why; goes into the audit log' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from rebase" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from rebase" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from rebase" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from rebase" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from rebase" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from rebase" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from rebase" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from rebase" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from rebase" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from rebase" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from report" -l service -d 'Service; the one of the current directory if not given' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from report" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from report" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from report" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from report" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from report" -l html -d 'One HTML page on standard output'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from report" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from report" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from report" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from report" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from report" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from report" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from resume" -l reason -d 'Why; goes into the audit log' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from resume" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from resume" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from resume" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from resume" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from resume" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from resume" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from resume" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from resume" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from resume" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from resume" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l revision -d 'Revision to roll out; the newest one if not given' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l steps -d 'Weights in percent, rising; those of squad.toml if not given' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l hold -d 'Time to stay at each step at least' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l route -d 'Move only this route, with weights of its own (can be repeated)' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l max-unattended-weight -d 'The highest weight in percent that a driver may set which does not stay' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l reason -d 'Why; goes into the audit log' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l supersede -d 'Abort the live rollout first'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l dry-run -d 'Show the plan and change nothing'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l exit-code -d 'With --dry-run: exit with 10 when something would change'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l no-wait -d 'Return once it is under way; another process drives it'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from status" -l timeout -d 'With --watch: end with 124 after this time' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from status" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from status" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from status" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from status" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from status" -s w -l watch -d 'Show again whenever something changes, until it is over or Ctrl-C'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from status" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from status" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from status" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from wait" -l timeout -d 'The longest to wait' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from wait" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from wait" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from wait" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from wait" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from wait" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from wait" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from wait" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from wait" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from wait" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from wait" -s V -l version -d 'Print version'
 complete -c squad -n "__fish_squad_using_subcommand status" -l timeout -d 'With --watch: end with 124 after this time' -r
 complete -c squad -n "__fish_squad_using_subcommand status" -l org -d 'Org: a name, a directory or a git URL' -r
 complete -c squad -n "__fish_squad_using_subcommand status" -l env -d 'Environment' -r
@@ -577,6 +765,21 @@ complete -c squad -n "__fish_squad_using_subcommand status" -s q -l quiet -d 'Er
 complete -c squad -n "__fish_squad_using_subcommand status" -s v -l verbose -d 'Say more (can be repeated)'
 complete -c squad -n "__fish_squad_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c squad -n "__fish_squad_using_subcommand status" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand stop" -l timeout -d 'The longest that starting the revision before may take' -r
+complete -c squad -n "__fish_squad_using_subcommand stop" -l reason -d 'Why; goes into the audit log' -r
+complete -c squad -n "__fish_squad_using_subcommand stop" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand stop" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand stop" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand stop" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand stop" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand stop" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand stop" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand stop" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand stop" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand stop" -s V -l version -d 'Print version'
 complete -c squad -n "__fish_squad_using_subcommand template; and not __fish_seen_subcommand_from lint list show" -l org -d 'Org: a name, a directory or a git URL' -r
 complete -c squad -n "__fish_squad_using_subcommand template; and not __fish_seen_subcommand_from lint list show" -l env -d 'Environment' -r
 complete -c squad -n "__fish_squad_using_subcommand template; and not __fish_seen_subcommand_from lint list show" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'

@@ -7,10 +7,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 use crate::cli::context::Context;
 use crate::cli::time::parse_span;
 use crate::cli::view::audit as view;
+use crate::domain::audit::note::VerifierKey;
 use crate::domain::audit::verdict::Verdict;
 use crate::domain::name::ServiceName;
 use crate::error::{DOCS, Error, Kind, Result};
-use crate::ops::audit::{Journal, Query};
+use crate::ops::audit::{self, Journal, Query, VerifyOptions};
 
 /// Read and verify the record of who changed what
 #[derive(Debug, clap::Args)]
@@ -22,10 +23,20 @@ pub(crate) struct Args {
 /// The verbs, in alphabetical order.
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Key(Key),
     List(List),
     Show(Show),
     Verify(Verify),
 }
+
+/// Print the public half of this machine's key
+///
+/// With it the org's `[trusted]` says whose signatures count. The secret half never leaves this machine.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  $ squad audit key
+  $ squad audit key -o json")]
+struct Key {}
 
 /// List the events of an environment, newest first
 #[derive(Debug, clap::Args)]
@@ -62,7 +73,7 @@ struct Show {
 /// Check that nobody changed, removed or reordered what was recorded
 ///
 /// Exits with 0 when everything fits (also with a tail that no checkpoint outside the store covers yet) and with 3
-/// for every other verdict.
+/// for every other verdict. Where the org's file has `[trusted]`, only the keys in it count.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   $ squad audit verify
@@ -77,16 +88,42 @@ struct Verify {
 /// Runs `squad audit`.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     context.block_on(async {
-        let environment = context.environment(&context.config()?)?;
+        let config = context.config()?;
+        let trusted: Vec<VerifierKey> = config
+            .org_file()
+            .map(|file| file.trusted.values().cloned().collect())
+            .unwrap_or_default();
+        if let Command::Key(Key {}) = &args.command {
+            return key(context, &trusted);
+        }
+        let environment = context.environment(&config)?;
         let journal = context.journal(&environment)?;
         // What cannot be appended is shown as pending, and a log that takes nothing can still be looked at.
         drop(journal.flush(context.clock()).await);
         match &args.command {
+            Command::Key(_) => Ok(0),
             Command::List(args) => list(context, &journal, args).await,
             Command::Show(args) => show(context, &journal, args).await,
-            Command::Verify(args) => verify(context, &journal, args).await,
+            Command::Verify(args) => verify(context, &journal, args, &trusted).await,
         }
     })
+}
+
+fn key(context: &Context, trusted: &[VerifierKey]) -> Result<u8> {
+    let key = audit::device_key(&context.directories()?.state, &context.actor())?;
+    let is_trusted = (!trusted.is_empty()).then(|| trusted.contains(&key));
+    if context.output.is_json() {
+        context.output.json(&view::Key::new(&key, is_trusted));
+        return Ok(0);
+    }
+    context.output.out(&key.to_string());
+    if is_trusted != Some(true) {
+        context.output.hint(&format!(
+            "its signatures count for an org with this line below `[trusted]` of org.toml: {}",
+            view::trusted_line(&key)
+        ));
+    }
+    Ok(0)
 }
 
 async fn list(context: &Context, journal: &Journal, args: &List) -> Result<u8> {
@@ -144,14 +181,23 @@ async fn show(context: &Context, journal: &Journal, args: &Show) -> Result<u8> {
     Ok(0)
 }
 
-async fn verify(context: &Context, journal: &Journal, args: &Verify) -> Result<u8> {
+async fn verify(
+    context: &Context,
+    journal: &Journal,
+    args: &Verify,
+    trusted: &[VerifierKey],
+) -> Result<u8> {
     let bar = context.output.can_animate(&context.env).then(|| {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         bar.set_message("verifying");
         bar
     });
+    let options = VerifyOptions {
+        strict: args.strict,
+        trusted,
+    };
     let report = journal
-        .verify(args.strict, &|done, all| {
+        .verify(options, &|done, all| {
             if let Some(bar) = &bar {
                 bar.set_length(all);
                 bar.set_position(done);
@@ -174,10 +220,19 @@ async fn verify(context: &Context, journal: &Journal, args: &Verify) -> Result<u
     if report.verdict.is_good() {
         return Ok(0);
     }
-    if !matches!(report.verdict, Verdict::Unverifiable { .. }) {
-        context
+    match &report.verdict {
+        Verdict::Untrusted { .. } => {
+            if let Some(one) = report.keys.iter().find(|one| one.trusted == Some(false)) {
+                context.output.hint(&format!(
+                    "if the owner of the key vouches for it, add this line below `[trusted]` of org.toml: {}",
+                    view::trusted_line(&one.key)
+                ));
+            }
+        }
+        Verdict::Unverifiable { .. } => {}
+        _ => context
             .output
-            .hint("copy the store away before anything else writes to it");
+            .hint("copy the store away before anything else writes to it"),
     }
     context
         .output

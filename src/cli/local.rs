@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use crate::cli::context::Context;
 use crate::cli::view::local as view;
 use crate::error::{Error, Kind, Result};
+use crate::ops::going_on;
+use crate::ops::rollout::snapshot::DRIVING;
 use crate::platform::local::{self, Local};
 use crate::platform::{self, Places};
 
@@ -216,6 +218,7 @@ fn stop(context: &Context, all: bool) -> Result<u8> {
     } else {
         vec![settings(context)?]
     };
+    warn_of_drivers(context);
     let ran = context.block_on(async {
         let mut ran = false;
         for settings in environments {
@@ -234,6 +237,24 @@ fn stop(context: &Context, all: bool) -> Result<u8> {
     }
     context.output.out("stopped");
     Ok(0)
+}
+
+/// Whoever drives a rollout starts the platform again within a second: that is said before it surprises.
+fn warn_of_drivers(context: &Context) {
+    // What cannot be found out holds nobody up.
+    let found = context
+        .config_without_services()
+        .and_then(|config| context.environment(&config))
+        .and_then(|environment| Ok(going_on::list(&context.directories()?.state, &environment)));
+    for one in found.unwrap_or_default() {
+        if one.kind == DRIVING {
+            for service in &one.services {
+                context.output.warn(&format!(
+                    "a rollout of `{service}` is being driven on this machine; its driver starts the platform again"
+                ));
+            }
+        }
+    }
 }
 
 fn status(context: &Context) -> Result<u8> {

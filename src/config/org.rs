@@ -8,6 +8,7 @@ use super::manifest;
 use super::place::{Place, nearest};
 use super::reader::{Converted, Findings, Reader};
 use super::tree::{Node, Value, with_defaults};
+use crate::domain::audit::note::VerifierKey;
 use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::name::{EnvironmentName, OrgName, ServiceName, SquadName};
 use crate::domain::org::Metrics;
@@ -26,7 +27,7 @@ pub(crate) struct OrgFile {
     /// `[env.<name>]`; always with `local`.
     pub(crate) environments: BTreeMap<EnvironmentName, Environment>,
     /// `[trusted]`: public keys whose signatures in the audit log count, by the name of the device.
-    pub(crate) trusted: BTreeMap<String, String>,
+    pub(crate) trusted: BTreeMap<String, VerifierKey>,
     /// `[defaults]`: what services have that do not say otherwise.
     pub(crate) defaults: Option<Node>,
 }
@@ -375,7 +376,7 @@ fn audit(value: &Value, directory: Option<&Path>) -> Converted<String> {
     }
 }
 
-fn trusted(root: &mut Reader<'_>) -> BTreeMap<String, String> {
+fn trusted(root: &mut Reader<'_>) -> BTreeMap<String, VerifierKey> {
     let mut table = root.table("trusted");
     let mut keys = BTreeMap::new();
     for (name, entry) in table.named_entries() {
@@ -392,25 +393,15 @@ fn trusted(root: &mut Reader<'_>) -> BTreeMap<String, String> {
     keys
 }
 
-/// C2SP signed-note, "Verifier keys": `<name>+<8 hex digits>+<base64>`.
-fn verifier_key(name: &str, value: &Value) -> Converted<String> {
+/// C2SP signed-note, "Verifier keys": `<name>+<8 hex digits>+<base64>`. The digits are derived from the rest, so a key
+/// that was copied wrongly is found here and not when a log is verified.
+fn verifier_key(name: &str, value: &Value) -> Converted<VerifierKey> {
     let text = check::filled(value)?;
-    let mut parts = text.splitn(3, '+');
-    let (of, id, key) = (parts.next(), parts.next(), parts.next());
-    let good = of.is_some_and(|of| !of.is_empty())
-        && id.is_some_and(|id| id.len() == 8 && id.bytes().all(|b| b.is_ascii_hexdigit()))
-        && key.is_some_and(|key| {
-            key.len() >= 40
-                && key
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b))
-        });
-    if !good {
-        return Err(format!(
-            "is `{text}`; it must be a key as `squad audit key` prints it: {name}+<8 hex digits>+<base64>"
-        ));
-    }
-    Ok(text)
+    VerifierKey::parse(&text).ok_or_else(|| {
+        format!(
+            "is `{text}`; it must be a whole key as `squad audit key` prints it: {name}+<8 hex digits>+<base64>"
+        )
+    })
 }
 
 fn defaults(root: &mut Reader<'_>) -> Option<Node> {

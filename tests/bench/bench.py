@@ -16,6 +16,8 @@ import scaffold  # noqa: F401
 import proxy  # noqa: F401
 import deploy  # noqa: F401
 import audit  # noqa: F401
+import rollout  # noqa: F401
+import judge  # noqa: F401
 import build  # noqa: F401
 
 BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
@@ -27,8 +29,10 @@ def main():
     parser.add_argument("names", nargs="*", help="only figures whose name contains one of these")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     parser.add_argument("--slow", action="store_true", help="also what takes minutes")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the requests where a figure takes long")
     parser.add_argument("--list", action="store_true", help="the names of the figures")
     options = parser.parse_args()
+    figures.QUICK = options.quick
 
     chosen = [
         figure for figure in figures.ALL

@@ -5,6 +5,8 @@ from typing import Callable, Optional
 
 ALL = []
 ROWS = []
+# Set by `--quick`: fewer repetitions where a figure takes long. Its unit says what was done.
+QUICK = False
 
 
 @dataclasses.dataclass
@@ -92,12 +94,12 @@ def figure(name, slow=False):
 
 
 def result(name, value, unit, peer=None, **more):
-    """A result whose ratio is peer/value: how many times smaller than the peer's."""
+    """A result whose ratio is peer/value: how many times smaller than the peer's. Nothing has no ratio."""
     if name not in ROWS:
         ROWS.append(name)
     made = Result(name, value, unit, **more)
     if peer is not None:
         made.peer, made.peer_value = peer
-        if made.peer_value is not None and made.ratio is None:
+        if made.peer_value is not None and made.ratio is None and value:
             made.ratio = made.peer_value / value
     return made

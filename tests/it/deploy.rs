@@ -563,7 +563,7 @@ fn a_release_that_was_left_comes_back_only_with_a_reason() {
     home.squad_in(&service.directory, ["deploy"])
         .failure(7)
         .assert(str![[r#"
-› error: cannot deploy `payments`: a rollback left this very release (revision 2)
+› error: cannot deploy `payments`: a rollback or an abort left this very release (revision 2)
 › live: revision 1 serves all traffic
 › hint: change something; or, if the cause was elsewhere: `squad deploy payments --again --reason "…"`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/release-left.md
@@ -858,10 +858,16 @@ fn a_protected_environment_asks_and_takes_commits_only() {
     home.squad_in(&service.directory, ["deploy", "--env", "prod", "--yes"])
         .failure(7)
         .assert(str![[r#"
-› error: cannot deploy `payments`: `prod` is protected and the service has a `[rollout]`; gradual rollouts are not in this version
+› payments → prod (this machine)
+›
+›   1 change since what is live (revision 2, ana@example.com, [AGO]):
+›     Serve version 1  Ana Example
+›   rollout.steps is new: [{"hold_seconds":[DURATION],"weight":5}]
+›
+› error: cannot start a rollout of `payments`: revision 2 had no request in the last 2 hours, so there is nothing to compare with
 › live: revision 2 serves all traffic
-› hint: `squad deploy payments --env prod --all-at-once --reason "…"`
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/gradual-only.md
+› hint: send it requests first; or all at once: `squad deploy payments --env prod --all-at-once --reason "…"`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-history.md
 [exit 7]
 
 "#]]);

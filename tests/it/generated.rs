@@ -119,6 +119,45 @@ fn completions_are_up_to_date() {
     nothing_else(&directory, &wanted);
 }
 
+/// Every hidden command, with the path of names that leads to it.
+fn hidden(command: &Command, path: &[String]) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    for below in command.get_subcommands() {
+        let mut path = path.to_vec();
+        path.push(below.get_name().to_owned());
+        if below.is_hide_set() && below.get_name() != "help" {
+            found.push(path);
+        } else {
+            found.extend(hidden(below, &path));
+        }
+    }
+    found
+}
+
+#[test]
+fn completions_offer_nothing_that_is_hidden() {
+    let hidden = hidden(&command(), &[]);
+    assert!(!hidden.is_empty(), "nothing is hidden any more");
+    let home = Home::new();
+    for shell in ["bash", "fish", "zsh", "elvish", "powershell"] {
+        let script = home.squad(["completions", shell]).success().stdout;
+        for path in &hidden {
+            let about = path
+                .iter()
+                .fold(command(), |command, name| {
+                    command.find_subcommand(name).unwrap().clone()
+                })
+                .get_about()
+                .unwrap()
+                .to_string();
+            assert!(!script.contains(&about), "{shell}: {path:?}");
+            // bash knows commands by the names of its functions only.
+            let function = format!("squad__subcmd__{}", path.join("__subcmd__"));
+            assert!(!script.contains(&function), "{shell}: {path:?}");
+        }
+    }
+}
+
 #[test]
 fn completions_are_understood_by_their_shells() {
     let home = Home::new();

@@ -5,6 +5,7 @@
 //! `tests/run --full` takes all. A kill keeps what the kernel has cached, so the order of syncs is asserted from a
 //! trace in `sync_order.rs`.
 
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::process::Child;
 use std::sync::Mutex;
@@ -69,6 +70,12 @@ struct End {
     processes: Vec<String>,
 }
 
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}\nprocesses: {:#?}", self.status, self.processes)
+    }
+}
+
 impl End {
     fn of(home: &Home, operation: Operation) -> Self {
         if operation == Operation::New {
@@ -88,7 +95,7 @@ impl End {
 }
 
 /// What the processes of a home are: the supervisor may run in the foreground below the tracer, or detached.
-fn roles(commands: &[String]) -> Vec<String> {
+pub(crate) fn roles(commands: &[String]) -> Vec<String> {
     let mut roles: Vec<String> = commands
         .iter()
         .filter(|command| !command.contains("examples/tracer"))
@@ -106,7 +113,7 @@ fn roles(commands: &[String]) -> Vec<String> {
 }
 
 /// The status without ids, times, counts of requests and restarts.
-fn without_what_differs(status: &Output, root: &Path) -> String {
+pub(crate) fn without_what_differs(status: &Output, root: &Path) -> String {
     fn clean(value: &mut serde_json::Value) {
         match value {
             serde_json::Value::Object(map) => {
@@ -209,7 +216,7 @@ fn run(operation: Operation, victim: Victim, kill_at: Option<u64>) -> (End, u64)
 }
 
 /// Kills the traced supervisor if it is still there, and waits for the end of its tracer.
-fn end_by_force(home: &Home, supervisor: &mut Child) {
+pub(crate) fn end_by_force(home: &Home, supervisor: &mut Child) {
     if supervisor.try_wait().expect("ours").is_none() {
         let status = home.squad(["local", "status", "-o", "json"]);
         if let Some(id) = (status.code == 0)
@@ -238,7 +245,7 @@ fn again(home: &Home, directory: &Path, operation: Operation, killed: bool) {
 }
 
 /// Starts the supervisor in the foreground under the tracer, and returns when it answers or is dead.
-fn supervise(home: &Home, file: &Path, kill_at: Option<u64>) -> Child {
+pub(crate) fn supervise(home: &Home, file: &Path, kill_at: Option<u64>) -> Child {
     let mut command = traced(home, file, kill_at, &["local", "start", "--foreground"]);
     command
         .stdout(std::process::Stdio::null())
@@ -253,7 +260,7 @@ fn supervise(home: &Home, file: &Path, kill_at: Option<u64>) -> Child {
     child
 }
 
-fn finish(supervisor: &mut Child) {
+pub(crate) fn finish(supervisor: &mut Child) {
     wait_for(
         "the traced supervisor ends",
         Duration::from_secs(30),
@@ -286,12 +293,22 @@ fn seed() -> u64 {
 
 /// The whole test of one operation and one victim.
 fn converges(name: &str, operation: Operation, victim: Victim) {
-    let name = format!("kill::{name}");
+    converge(&format!("kill::{name}"), |kill_at| {
+        run(operation, victim, kill_at)
+    });
+}
+
+/// A whole kill test: one undisturbed run, then one for each point, two beside each other. `run` kills at a point
+/// (or not at all), runs what has to be run again, and returns the end state and how many points there were.
+pub(crate) fn converge<E>(name: &str, run: impl Fn(Option<u64>) -> (E, u64) + Sync)
+where
+    E: PartialEq + std::fmt::Display + Sync,
+{
     if let Err(reason) = tracer::tracer() {
-        skip(&name, reason);
+        skip(name, reason);
         return;
     }
-    let (wanted, counted) = run(operation, victim, None);
+    let (wanted, counted) = run(None);
     assert!(counted > 3, "{counted} writes: the tracer sees nothing");
     let full = std::env::var("SQUAD_TEST_FULL").is_ok_and(|value| value == "1");
     let seed = seed();
@@ -308,17 +325,10 @@ fn converges(name: &str, operation: Operation, victim: Victim) {
         for _ in 0..2 {
             scope.spawn(|| {
                 while let Some(point) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let result =
-                        std::panic::catch_unwind(|| run(operation, victim, Some(*point)).0);
+                    let result = std::panic::catch_unwind(AssertUnwindSafe(|| run(Some(*point)).0));
                     let complaint = match result {
                         Ok(end) if end == wanted => continue,
-                        Ok(end) if end.status == wanted.status => format!(
-                            "other processes: {:?}\nwanted: {:?}",
-                            end.processes, wanted.processes
-                        ),
-                        Ok(end) => {
-                            format!("another end: {}\nwanted: {}", end.status, wanted.status)
-                        }
+                        Ok(end) => format!("another end: {end}\nwanted: {wanted}"),
                         Err(panic) => panic
                             .downcast_ref::<String>()
                             .map_or("a panic", String::as_str)
@@ -333,7 +343,7 @@ fn converges(name: &str, operation: Operation, victim: Victim) {
         }
     });
     let wrong = wrong.into_inner().expect("the list");
-    record(&name, points.len(), counted, wrong.len());
+    record(name, points.len(), counted, wrong.len());
     assert!(
         wrong.is_empty(),
         "{name}, seed {seed}:\n{}",

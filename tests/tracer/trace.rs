@@ -223,7 +223,9 @@ impl Tracer<'_> {
                 if path.starts_with("anon_inode:") {
                     return None;
                 }
-                (path, None, !ignored)
+                // What goes to somebody else is an answer, however it is written.
+                let answers = path.starts_with("socket:");
+                (path, None, !ignored && !answers)
             }
             Shape::Descriptor => (target(), None, true),
             Shape::Path(index) => (path(index), None, true),

@@ -41,7 +41,7 @@ pub(super) fn good(stage: &mut Stage<'_>) -> Result<()> {
     )?;
     stage.edit(
         "payments/src/app/charges.py",
-        "reference=\"an example\"",
+        "reference=\"a better example\"",
         "reference=\"the best example\"",
         "the example charge gets another reference",
     )?;
@@ -57,6 +57,8 @@ pub(super) fn good(stage: &mut Stage<'_>) -> Result<()> {
             "--canary",
             "--route",
             "GET /charges/{id}=20,50",
+            "--steps",
+            "20,50",
             "--hold",
             "2s",
         ],
@@ -95,6 +97,8 @@ pub(super) fn bad(stage: &mut Stage<'_>) -> Result<()> {
             "--canary",
             "--route",
             "POST /charges=20,50",
+            "--steps",
+            "20,50",
             "--hold",
             "2s",
         ],

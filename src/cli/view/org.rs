@@ -161,7 +161,7 @@ impl Org {
                     squad: service.squad.as_ref().map(ToString::to_string),
                 })
                 .collect(),
-            trusted: file.trusted.values().cloned().collect(),
+            trusted: file.trusted.values().map(ToString::to_string).collect(),
         })
     }
 

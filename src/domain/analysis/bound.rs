@@ -9,7 +9,7 @@
 //! difference over the canary's requests. For equal shares its growth is that of the best test of Poisson counts.
 
 use super::evidence::{BETS, DIFFERENCE_BETS, Evidence};
-use super::{PASS_ALPHA, Tally, log_sum_exp, real};
+use super::{PASS_ALPHA, Tally, real};
 
 /// The largest ratio that is told; above it there is no bound.
 const MAX_RATIO: f64 = 100.0;
@@ -22,17 +22,14 @@ pub(super) fn difference(evidence: &Evidence, design_effect: f64) -> Option<f64>
         return None;
     }
     let (requests, bad) = (real(evidence.canary.requests), real(evidence.canary.bad));
-    let terms = || {
-        BETS.iter()
-            .zip(&evidence.bets)
-            .take(DIFFERENCE_BETS)
-            .map(|(bet, sum)| {
-                let slope = bet * requests / design_effect;
-                let start = (bad * (-bet).ln_1p() + sum) / design_effect;
-                (start, slope)
-            })
-    };
-    Some(reached(terms, goal(DIFFERENCE_BETS)).min(1.0))
+    let mut terms = [(0.0, 0.0); DIFFERENCE_BETS];
+    for ((term, bet), sum) in terms.iter_mut().zip(BETS).zip(evidence.bets()) {
+        *term = (
+            (bad * (1.0 - bet).ln() + sum) / design_effect,
+            bet * requests / design_effect,
+        );
+    }
+    Some(reached(&terms, goal(DIFFERENCE_BETS)).min(1.0))
 }
 
 /// The upper bound of one arm's bad share, wrong at any look with a probability of at most `alpha`; 1 without requests.
@@ -41,15 +38,14 @@ pub(super) fn share(tally: Tally, design_effect: f64, alpha: f64) -> f64 {
     if tally.requests == 0 {
         return 1.0;
     }
-    let terms = || {
-        BETS.iter().take(DIFFERENCE_BETS).map(|bet| {
-            (
-                bad * (-bet).ln_1p() / design_effect,
-                bet * requests / design_effect,
-            )
-        })
-    };
-    reached(terms, (real(DIFFERENCE_BETS as u64) / alpha).ln()).min(1.0)
+    let mut terms = [(0.0, 0.0); DIFFERENCE_BETS];
+    for (term, bet) in terms.iter_mut().zip(BETS) {
+        *term = (
+            bad * (1.0 - bet).ln() / design_effect,
+            bet * requests / design_effect,
+        );
+    }
+    reached(&terms, (real(DIFFERENCE_BETS as u64) / alpha).ln()).min(1.0)
 }
 
 /// What the logarithm of the sum over so many bets must reach.
@@ -59,16 +55,19 @@ pub(super) fn goal(bets: usize) -> f64 {
 
 /// Where log Σ exp(start + slope·x) reaches the goal: Newton's method from the right, where it never oversteps, as
 /// the function is convex and rises.
-fn reached<I: Iterator<Item = (f64, f64)> + Clone>(terms: impl Fn() -> I, goal: f64) -> f64 {
-    let alone = terms().map(|(start, slope)| (goal - start) / slope);
+fn reached(terms: &[(f64, f64); DIFFERENCE_BETS], goal: f64) -> f64 {
+    let alone = terms.iter().map(|(start, slope)| (goal - start) / slope);
     let mut x = alone.fold(f64::INFINITY, f64::min);
     for _ in 0..20 {
-        let value = log_sum_exp(terms().map(|(start, slope)| start + slope * x));
-        let steepness: f64 = terms()
-            .map(|(start, slope)| slope * (start + slope * x - value).exp())
-            .sum();
-        let step = (value - goal) / steepness;
-        if !step.is_finite() || step <= 1e-9 {
+        let (mut sum, mut rise) = (0.0, 0.0);
+        for (start, slope) in terms {
+            // Never above 1, since none of the terms reaches the goal alone on the left of the first x.
+            let part = (start + slope * x - goal).exp();
+            sum += part;
+            rise += slope * part;
+        }
+        let step = sum.ln() * sum / rise;
+        if !step.is_finite() || step <= 1e-7 * x.abs() {
             break;
         }
         x -= step;
@@ -76,23 +75,25 @@ fn reached<I: Iterator<Item = (f64, f64)> + Clone>(terms: impl Fn() -> I, goal: 
     x
 }
 
-/// The upper bound of the ratio of bad shares, canary to stable, to half a percent; nothing when it is above 100.
+/// The upper bound of the ratio of bad shares, canary to stable, to one percent; nothing when it is above 100.
 pub(super) fn ratio(evidence: &Evidence, design_effect: f64) -> Option<f64> {
     let bad = real(evidence.canary.bad);
     let goal = goal(BETS.len());
+    let bets = evidence.bets();
     let ruled_out = |ratio: f64| {
-        let terms = BETS
-            .iter()
-            .zip(&evidence.bets)
-            .filter(|(bet, _)| **bet < ratio);
-        log_sum_exp(terms.map(|(bet, sum)| (bad * (-bet / ratio).ln_1p() + sum) / design_effect))
-            >= goal
+        let mut sum = 0.0;
+        for (bet, told) in BETS.iter().zip(bets) {
+            if *bet < ratio {
+                sum += ((bad * (1.0 - bet / ratio).ln() + told) / design_effect - goal).exp();
+            }
+        }
+        sum >= 1.0
     };
     if evidence.stable.bad == 0 || !ruled_out(MAX_RATIO) {
         return None;
     }
     let (mut low, mut high) = (MIN_RATIO, MAX_RATIO);
-    while high / low > 1.005 {
+    while high / low > 1.01 {
         let middle = (low * high).sqrt();
         if ruled_out(middle) {
             high = middle;

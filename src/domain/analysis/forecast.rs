@@ -3,21 +3,18 @@
 use serde::{Deserialize, Serialize};
 
 use super::bound::goal;
-use super::evidence::{BETS, DIFFERENCE_BETS, MULTIPLES};
+use super::comparison::MULTIPLES;
+use super::evidence::{BETS, DIFFERENCE_BETS};
 use super::{Settings, delta, log_sum_exp, minimum_requests, real, whole};
 
-/// How long a step may stay inconclusive before it pauses, where nothing else is said: half a day.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the bench of the judge assumes it")
-)]
-pub(crate) const DEFAULT_MAX_HOLD_SECONDS: f64 = 12.0 * 3600.0;
+/// How long a step may stay inconclusive before it pauses, where nothing else is said: a day.
+pub(crate) const DEFAULT_MAX_HOLD_SECONDS: f64 = 24.0 * 3600.0;
 
 /// The ladders that are proposed, the gentlest first.
 const LADDERS: [&[u8]; 5] = [&[5, 25, 50], &[10, 25, 50], &[10, 50], &[25, 50], &[50]];
 
 /// A plan is comfortable when it is expected to be done in this part of the time that one step may take.
-const COMFORT: f64 = 3.0;
+const COMFORT: f64 = 6.0;
 
 /// Above this many requests nothing is told.
 const MAX_REQUESTS: f64 = 1e12;
@@ -75,7 +72,7 @@ pub(crate) fn forecast_steps(
         .collect()
 }
 
-/// The weights to propose for a route's traffic: the gentlest ladder that a healthy canary is expected to climb in a third of
+/// The weights to propose for a route's traffic: the gentlest ladder that a healthy canary is expected to climb in a sixth of
 /// `max_hold` seconds, else the quickest one of which no step pauses. Empty when there is none: the traffic is too
 /// small to be split, and smoke checks, a watch and an instant undo serve better.
 pub(crate) fn propose_steps(
@@ -229,12 +226,13 @@ impl Path {
     fn until_fail(&self, q: f64, share: f64) -> Option<f64> {
         let tolerance = self.settings.tolerance;
         let stable = self.base / q;
-        let growth = MULTIPLES.iter().map(|multiple| {
+        let goal = self.settings.log_threshold();
+        let soonest = MULTIPLES.iter().filter_map(|(multiple, weight)| {
             let tolerated = (tolerance * q).ln_1p() - (tolerance * multiple * q).ln_1p();
-            share * multiple.ln() + (share + stable) * tolerated
+            let growth = share * multiple.ln() + (share + stable) * tolerated;
+            (growth > 0.0).then(|| (goal - weight.ln()) * self.settings.design_effect / growth)
         });
-        let fastest = growth.fold(0.0, f64::max) / self.settings.design_effect;
-        let goal = self.settings.log_threshold() + real(MULTIPLES.len() as u64).ln();
-        (fastest > 0.0).then(|| (goal / fastest).ceil())
+        let requests = soonest.fold(f64::INFINITY, f64::min);
+        requests.is_finite().then(|| requests.ceil())
     }
 }

@@ -1,16 +1,14 @@
 //! The judge of a rollout, fed with every interval from the start; counts carry over from step to step.
 
+use super::comparison::Comparison;
 use super::evidence::Evidence;
 use super::{
-    Baseline, FailReason, Interval, Judgement, Reason, Settings, Tally, Verdict, bound, delta,
-    guard, minimum_requests, real, whole,
+    Baseline, FailReason, Interval, Judgement, Reason, Settings, Verdict, bound, delta, guard,
+    minimum_requests, real, whole,
 };
 
 /// With fewer requests of stable than this, there is no baseline yet.
 pub(super) const BASELINE_REQUESTS: u64 = 20;
-
-/// How much of the weight of the evidence since the start goes to evidence since the later steps began.
-const LATER: f64 = 0.2;
 
 /// What remains of an interval in the recent past after each later one: about the last five count.
 const FADING: f64 = 0.8;
@@ -23,8 +21,9 @@ const UNHEALTHY: f64 = 3.0;
 pub(crate) struct Judge {
     settings: Settings,
     evidence: Evidence,
-    /// The evidence at the beginning of each later step.
-    steps: Vec<Evidence>,
+    comparison: Comparison,
+    /// What both arms had done when the present step began.
+    before: Interval,
     /// Stable's requests and bad events of the recent past, older ones fading.
     recent: (f64, f64),
 }
@@ -32,10 +31,12 @@ pub(crate) struct Judge {
 impl Judge {
     /// A judge that has seen nothing. Settings outside their ranges are moved to the nearest end.
     pub(crate) fn new(settings: Settings) -> Self {
+        let settings = settings.sane();
         Self {
-            settings: settings.sane(),
+            comparison: Comparison::new(&settings),
+            settings,
             evidence: Evidence::NOTHING,
-            steps: Vec::new(),
+            before: Interval::default(),
             recent: (0.0, 0.0),
         }
     }
@@ -43,15 +44,21 @@ impl Judge {
     /// A new step begins: from now on both arms must have had requests in it, and harm that only shows at the new
     /// weight is found without first outweighing all the good requests before.
     pub(crate) fn begin_step(&mut self) {
-        if self.evidence != *self.step() {
-            self.steps.push(self.evidence);
+        let now = Interval {
+            canary: self.evidence.canary,
+            stable: self.evidence.stable,
+        };
+        if now != self.before {
+            self.before = now;
+            self.comparison.begin_step();
         }
     }
 
     /// Adds one interval; cheap.
     pub(crate) fn observe(&mut self, interval: Interval) {
-        self.evidence.observe(interval, self.settings.tolerance);
-        let stable = interval.stable.sane();
+        let (canary, stable) = (interval.canary.sane(), interval.stable.sane());
+        self.evidence.observe(Interval { canary, stable });
+        self.comparison.observe(canary, stable);
         self.recent.0 = self.recent.0 * FADING + real(stable.requests);
         self.recent.1 = self.recent.1 * FADING + real(stable.bad);
     }
@@ -69,9 +76,9 @@ impl Judge {
             ratio_upper: bound::ratio(&self.evidence, effect),
             difference_upper: bound::difference(&self.evidence, effect),
             log_e: if self.has_baseline() {
-                self.log_e()
+                self.comparison.log_wealth()
             } else {
-                guard::log_e(canary, self.settings.absolute, effect)
+                guard::log_e(canary, self.too_much(), effect)
             },
             log_threshold: self.settings.log_threshold(),
             minimum_requests: whole((real(minimum_requests(delta)) * effect).ceil()),
@@ -86,15 +93,14 @@ impl Judge {
         if canary.requests == 0 && stable.requests == 0 {
             return Verdict::Inconclusive(Reason::NoData);
         }
-        if numbers.log_e >= numbers.log_threshold {
-            return Verdict::Fail(if self.has_baseline() {
-                FailReason::WorseThanStable
-            } else {
-                FailReason::AboveAbsolute
-            });
+        if self.comparison.is_reached() {
+            return Verdict::Fail(FailReason::WorseThanStable);
         }
         if guard::first_requests_failed(canary, stable, &self.settings) {
             return Verdict::Fail(FailReason::FirstRequestsFailed);
+        }
+        if !self.has_baseline() && numbers.log_e >= numbers.log_threshold {
+            return Verdict::Fail(FailReason::AboveAbsolute);
         }
         if let Some(reason) = self.silence() {
             return Verdict::Inconclusive(reason);
@@ -125,9 +131,8 @@ impl Judge {
 
     /// What is missing in the present step, if anything is: nothing passes on what was seen in earlier ones alone.
     fn silence(&self) -> Option<Reason> {
-        let step = self.step();
-        let canary = self.evidence.canary.since(step.canary).requests;
-        let stable = self.evidence.stable.since(step.stable).requests;
+        let canary = self.evidence.canary.since(self.before.canary).requests;
+        let stable = self.evidence.stable.since(self.before.stable).requests;
         match (canary, stable, self.settings.baseline) {
             (0, 0, _) => Some(Reason::NoData),
             (0, _, _) | (_, 0, Baseline::Concurrent) => Some(Reason::OneArmWithoutTraffic),
@@ -135,29 +140,20 @@ impl Judge {
         }
     }
 
-    /// The evidence at the beginning of the present step.
-    fn step(&self) -> &Evidence {
-        const NOTHING: &Evidence = &Evidence::NOTHING;
-        self.steps.last().unwrap_or(NOTHING)
+    /// The bad share that is too much without a baseline: `absolute`, or what the few requests of stable excuse.
+    fn too_much(&self) -> f64 {
+        let excused = match self.settings.baseline {
+            Baseline::Concurrent => {
+                self.evidence.stable.share().unwrap_or_default() * self.settings.tolerance
+            }
+            Baseline::None => 0.0,
+        };
+        self.settings.absolute.max(excused.min(0.99))
     }
 
     fn has_baseline(&self) -> bool {
         self.settings.baseline == Baseline::Concurrent
             && self.evidence.stable.requests >= BASELINE_REQUESTS
-    }
-
-    /// The evidence of the whole rollout and that of each step, weighted: the sum of the weights is at most 1, so it is an
-    /// e-value again.
-    fn log_e(&self) -> f64 {
-        let effect = self.settings.design_effect;
-        let whole = self.evidence.log_e(&Evidence::NOTHING, effect) + (1.0 - LATER).ln();
-        let mut weight = LATER;
-        let mut terms = vec![whole];
-        for step in &self.steps {
-            weight /= 2.0;
-            terms.push(self.evidence.log_e(step, effect) + weight.ln());
-        }
-        super::log_sum_exp(terms.iter().copied())
     }
 
     /// Whether stable's recent bad share is above `absolute` and far above the usual one, beyond chance.
@@ -171,10 +167,5 @@ impl Judge {
         let limit = self.settings.absolute.max(UNHEALTHY * usual);
         let spread = (limit * requests * self.settings.design_effect).sqrt();
         self.settings.baseline == Baseline::Concurrent && bad > limit * requests + 2.0 * spread
-    }
-
-    /// All that the arms did since the start: canary, stable.
-    pub(crate) fn totals(&self) -> (Tally, Tally) {
-        (self.evidence.canary, self.evidence.stable)
     }
 }

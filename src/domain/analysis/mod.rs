@@ -6,6 +6,7 @@
 //! counts come from, how long a step is held, and what happens after a verdict.
 
 mod bound;
+mod comparison;
 mod dispersion;
 mod evidence;
 mod forecast;
@@ -21,7 +22,9 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::dispersion::design_effect;
-pub(crate) use self::forecast::{Forecast, Step, forecast, forecast_steps, propose_steps};
+pub(crate) use self::forecast::{
+    DEFAULT_MAX_HOLD_SECONDS, Forecast, Step, forecast, forecast_steps, propose_steps,
+};
 pub(crate) use self::judge::Judge;
 pub(crate) use self::watch::Watch;
 

@@ -9,6 +9,13 @@ pub(crate) enum Verdict {
     Ok,
     /// Everything fits; this many events are newer than the newest checkpoint kept outside the store.
     UnanchoredTail(u64),
+    /// Everything fits, and some of it was signed by keys that the org does not trust.
+    Untrusted {
+        /// Commits that such keys signed.
+        commits: u64,
+        /// The number of the first of them.
+        first: u64,
+    },
     /// A commit between others is missing.
     Incomplete {
         /// Its number.
@@ -38,6 +45,7 @@ impl Verdict {
         match self {
             Self::Ok => "ok",
             Self::UnanchoredTail(_) => "ok-unanchored-tail",
+            Self::Untrusted { .. } => "untrusted",
             Self::Incomplete { .. } => "incomplete",
             Self::Tampered(_) => "tampered",
             Self::Forked { .. } => "forked",
@@ -48,6 +56,11 @@ impl Verdict {
     /// Whether nothing is wrong.
     pub(crate) fn is_good(&self) -> bool {
         matches!(self, Self::Ok | Self::UnanchoredTail(_))
+    }
+
+    /// Whether nothing was changed, removed or reordered, whoever wrote it.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.is_good() || matches!(self, Self::Untrusted { .. })
     }
 }
 
@@ -116,4 +129,6 @@ pub(crate) struct KeyUse {
     pub(crate) first_commit: u64,
     /// Whether it is this machine's own, or this machine had seen it before.
     pub(crate) known: bool,
+    /// Whether the org's file trusts it; none where no file says which keys count.
+    pub(crate) trusted: Option<bool>,
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::machine::Why;
 use super::plan::{Plan, Unit};
 use super::state::{Phase, State};
-use crate::domain::analysis::{Interval, Judge, Judgement, Tally, Verdict, Watch};
+use crate::domain::analysis::{Interval, Judge, Judgement, Reason, Tally, Verdict, Watch};
 use crate::domain::counts::{CountSeries, Counts};
 use crate::domain::release::{Actor, RevisionNumber};
 use crate::domain::service::Route;
@@ -27,6 +27,16 @@ pub(crate) struct Entry {
     pub(crate) actor: Actor,
     /// What happened.
     pub(crate) what: What,
+}
+
+impl Entry {
+    /// The decision that it tells of.
+    fn decision(&self) -> Option<&Decision> {
+        match &self.what {
+            What::Decision(decision) => Some(decision),
+            What::Look(_) => None,
+        }
+    }
 }
 
 /// What an entry tells.
@@ -114,7 +124,7 @@ pub(crate) struct Replay {
     phase_seconds: f64,
     last: Option<Counts>,
     missing: Option<String>,
-    /// The newest decision, and the evidence before it, until it is known whether it came into force.
+    /// The newest decision, until the traffic tells it.
     open: Option<Decision>,
     now: (Phase, Vec<u8>),
     next_sequence: u64,
@@ -144,10 +154,23 @@ impl Replay {
     /// Of all entries, in their order, with the state that the traffic tells now.
     pub(crate) fn of(plan: &Plan, entries: &[Entry], state: &State) -> Self {
         let mut replay = Self::new(plan);
-        for entry in entries {
-            replay.push(entry);
+        let now = (state.phase, state.positions.clone());
+        for (index, entry) in entries.iter().enumerate() {
+            replay.next_sequence = entry.sequence + 1;
+            match &entry.what {
+                What::Look(look) => replay.look(look),
+                What::Decision(decision) => {
+                    // It came into force exactly if the next one starts from where it led, or the traffic tells it.
+                    let later = entries.iter().skip(index + 1).find_map(Entry::decision);
+                    if later.map_or(&now, |later| &later.from) == &decision.to {
+                        replay.enter(decision);
+                    } else if later.is_none() {
+                        replay.open = Some((**decision).clone());
+                    }
+                }
+            }
         }
-        replay.settle(state);
+        replay.now = now;
         replay
     }
 
@@ -171,24 +194,16 @@ impl Replay {
         self.served_seconds < warmup
     }
 
-    /// Takes one entry.
+    /// Takes an entry that this process has just written.
     pub(crate) fn push(&mut self, entry: &Entry) {
         self.next_sequence = entry.sequence + 1;
         match &entry.what {
             What::Look(look) => self.look(look),
-            What::Decision(decision) => {
-                // The one before came into force exactly if this one starts from where it led.
-                if let Some(open) = self.open.take()
-                    && decision.from == open.to
-                {
-                    self.enter(&open);
-                }
-                self.open = Some((**decision).clone());
-            }
+            What::Decision(decision) => self.open = Some((**decision).clone()),
         }
     }
 
-    /// Says what the traffic tells: whether the newest decision came into force.
+    /// Says what the traffic tells now: whether the decision that was just written came into force.
     pub(crate) fn settle(&mut self, state: &State) {
         let now = (state.phase, state.positions.clone());
         if let Some(open) = self.open.take_if(|open| open.to == now) {
@@ -294,10 +309,15 @@ impl Replay {
             .enumerate()
             .map(|(index, (unit, judge))| {
                 let position = self.now.1.get(index).copied().unwrap_or(0);
+                let mut judgement = judge.judge(unit.next_weight(position));
+                // What was as healthy as it should be is not known to be so any more: no data is never success.
+                if self.missing.is_some() && judgement.verdict == Verdict::Pass {
+                    judgement.verdict = Verdict::Inconclusive(Reason::NoData);
+                }
                 UnitEvidence {
                     held_seconds: self.held.get(index).copied().unwrap_or(0.0),
                     waited_seconds: self.waited.get(index).copied().unwrap_or(0.0),
-                    judgement: judge.judge(unit.next_weight(position)),
+                    judgement,
                 }
             })
             .collect();

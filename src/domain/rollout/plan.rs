@@ -30,9 +30,14 @@ pub(crate) const DEFAULT_STEPS: [RolloutStep; 3] = [
 ];
 /// Seconds of the watch after a promotion.
 pub(crate) const DEFAULT_WATCH: u64 = 30 * 60;
-/// Seconds without a verdict after which a step pauses, unless the hold itself is longer: half a day, so that a service
-/// with little traffic needs nobody.
-pub(crate) const DEFAULT_MAX_HOLD: u64 = 12 * 60 * 60;
+/// Seconds without a verdict after which a step pauses, unless the hold itself is longer: a day, so that a service with
+/// little traffic needs nobody.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a whole number of seconds"
+)]
+pub(crate) const DEFAULT_MAX_HOLD: u64 = analysis::DEFAULT_MAX_HOLD_SECONDS as u64;
 /// Seconds that the canary may take to become ready.
 pub(crate) const PREPARE_SECONDS: u64 = 600;
 /// The highest weight that nobody has to attend, in percent.

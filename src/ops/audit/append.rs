@@ -264,7 +264,7 @@ impl Journal {
             writer: self.key.public().id(),
             key: self.key.public().to_string(),
         };
-        let first = Event::committed(stamp(clock)?, &self.log, &committed);
+        let first = Event::committed(stamp(clock), &self.log, &committed);
         let mut leaves = vec![first.to_bytes()];
         leaves.extend(events.iter().map(|event| event.to_bytes()));
         let mut tree = before.tree.clone();

@@ -11,7 +11,7 @@ mod verify;
 mod tests;
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -22,6 +22,7 @@ use crate::clients::outbox::{Outbox, lock};
 use crate::clients::pin::Memory;
 use crate::clock::Clock;
 use crate::domain::audit::event::{Event, Stamp};
+use crate::domain::audit::note::VerifierKey;
 use crate::domain::environment::Environment;
 use crate::domain::name::ServiceName;
 use crate::domain::release::Actor;
@@ -30,7 +31,7 @@ use crate::fs;
 
 pub(crate) use crate::domain::audit::event::{Intent, Kind, Outcome, ResultWord};
 pub(crate) use read::{Query, RecordedEvent};
-pub(crate) use verify::{OpenSummary, Report};
+pub(crate) use verify::{OpenSummary, Report, VerifyOptions};
 
 /// How long what goes forward waits for the log.
 const FORWARD_LIMIT: Duration = Duration::from_secs(30);
@@ -48,7 +49,7 @@ pub(crate) enum Store {
 
 impl Store {
     /// The environment's store: what the org file says, or `audit-store` in squad's state directory.
-    pub(crate) fn of(environment: &Environment, state: &std::path::Path) -> Self {
+    pub(crate) fn of(environment: &Environment, state: &Path) -> Self {
         match environment.audit.as_deref() {
             None => Self::Directory(state.join("audit-store")),
             Some(url) if url.contains("://") => url.strip_prefix("file://").map_or_else(
@@ -73,6 +74,17 @@ pub(crate) struct Settings {
     pub(crate) actor: Actor,
     /// The environment whose log it is.
     pub(crate) environment: Environment,
+}
+
+/// The public half of this machine's key, which is made where there is none.
+pub(crate) fn device_key(state: &Path, actor: &Actor) -> Result<VerifierKey> {
+    fs::create_private_dir(state)?;
+    Ok(load_key(state, actor)?.public().clone())
+}
+
+fn load_key(state: &Path, actor: &Actor) -> Result<DeviceKey> {
+    let path = state.join("keys").join("device.ed25519");
+    Ok(DeviceKey::load_or_create(&path, &actor.host)?)
 }
 
 /// One audit log, opened for writing.
@@ -148,10 +160,7 @@ impl Journal {
         fs::create_private_dir(&settings.state)?;
         let outbox = Outbox::new(&directory);
         outbox.prepare(&settings.state)?;
-        let key = DeviceKey::load_or_create(
-            &settings.state.join("keys").join("device.ed25519"),
-            &settings.actor.host,
-        )?;
+        let key = load_key(&settings.state, &settings.actor)?;
         Ok(Self {
             log: settings.log,
             environment: settings.environment,
@@ -198,7 +207,7 @@ impl Journal {
         };
         let outcome = operation
             .intent
-            .finished(stamp(clock)?, &self.actor, outcome);
+            .finished(stamp(clock), &self.actor, outcome);
         // The refusal itself is what the caller hears of; that it cannot be noted adds nothing.
         drop(self.add(&outcome));
         self.forget(&operation.id);
@@ -217,11 +226,11 @@ impl Journal {
     }
 
     fn record(&self, clock: &dyn Clock, intent: Intent, brake: bool) -> Result<Operation> {
-        let id = stamp(clock)?.id;
+        let id = stamp(clock).id;
         let path = self.lock_path(&id.to_string());
         let lock = lock::now_removable(&path)?
             .ok_or_else(|| Error::internal(format!("operation {id} exists already")))?;
-        let event = Event::planned(stamp(clock)?, id, &self.environment, &self.actor, intent);
+        let event = Event::planned(stamp(clock), id, &self.environment, &self.actor, intent);
         if let Err(error) = self.add(&event) {
             self.forget(&id.to_string());
             return Err(error);
@@ -243,7 +252,7 @@ impl Journal {
     ) -> Result<Recorded> {
         let event = operation
             .intent
-            .finished(stamp(clock)?, &self.actor, outcome);
+            .finished(stamp(clock), &self.actor, outcome);
         let lost = |error: Error| Error {
             message: format!(
                 "cannot record the outcome on this machine: {}",
@@ -322,7 +331,7 @@ impl Journal {
         };
         let event = operation
             .intent
-            .finished(stamp(clock)?, &self.actor, outcome);
+            .finished(stamp(clock), &self.actor, outcome);
         self.outbox.add_outcome(&event, self.seen()?)?;
         self.forget(operation.id());
         // It is durable on this machine; a log that cannot be reached gets it later.
@@ -356,17 +365,15 @@ impl Journal {
     }
 }
 
-/// An id for an event that is made now.
-fn stamp(clock: &dyn Clock) -> Result<Stamp> {
-    let mut random = [0; 16];
-    aws_lc_rs::rand::fill(&mut random)
-        .map_err(|_| Error::internal("the system gives no random numbers"))?;
+/// An id for an event that is made now. Its random part comes from a generator that the system seeds: AWS-LC gathers
+/// entropy of its own first, which costs each process about 30 ms of processor time (measured in a `squad stop`).
+fn stamp(clock: &dyn Clock) -> Stamp {
     let time = clock.now();
     let milliseconds = u64::try_from(time.as_millisecond()).unwrap_or(0);
-    Ok(Stamp {
-        id: ulid::Ulid::from_parts(milliseconds, u128::from_be_bytes(random)),
+    Stamp {
+        id: ulid::Ulid::from_parts(milliseconds, ulid::Ulid::generate().random()),
         time,
-    })
+    }
 }
 
 /// The error of what goes forward when the log does not take its intent.

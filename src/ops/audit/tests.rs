@@ -57,7 +57,11 @@ async fn deploy(journal: &Journal, service: &str) -> Result<Recorded> {
 }
 
 async fn report(journal: &Journal) -> Report {
-    journal.verify(true, &|_, _| {}).await.unwrap()
+    let options = VerifyOptions {
+        strict: true,
+        ..VerifyOptions::default()
+    };
+    journal.verify(options, &|_, _| {}).await.unwrap()
 }
 
 /// What the log holds, oldest first: type, operation's service and outcome.
@@ -106,6 +110,27 @@ async fn an_operation_is_two_events_in_the_log() {
     assert_eq!((found.commits, found.events), (2, 4));
     assert_eq!(found.open, []);
     assert!(journal.abandoned().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_shared_log_wants_a_trusted_key_and_a_log_of_its_own_takes_the_machines() {
+    let home = tempfile::tempdir().unwrap();
+    let another = VerifierKey::new("another", [1; 32]).unwrap();
+    for (audit, shared) in [(None, false), (Some("/log".to_owned()), true)] {
+        let state = home.path().join(shared.to_string());
+        let mut settings = settings(&state, &state.join("store"));
+        settings.environment.audit = audit;
+        let journal = Journal::open(settings).unwrap();
+        deploy(&journal, "payments").await.unwrap();
+        let options = VerifyOptions {
+            strict: true,
+            trusted: std::slice::from_ref(&another),
+        };
+        let report = journal.verify(options, &|_, _| {}).await.unwrap();
+        assert_eq!(report.keys[0].trusted, Some(!shared));
+        let untrusted = matches!(report.verdict, Verdict::Untrusted { first: 0, .. });
+        assert_eq!(untrusted, shared, "{:?}", report.verdict);
+    }
 }
 
 #[tokio::test]

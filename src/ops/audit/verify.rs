@@ -22,6 +22,15 @@ const PIECE: u64 = 64;
 /// Threads at most: more do not help where the bytes come from one disk.
 const MOST_THREADS: usize = 4;
 
+/// What is asked of a log.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct VerifyOptions<'a> {
+    /// Also read every event and refuse what is not canonical JSON.
+    pub(crate) strict: bool,
+    /// The keys that the org's file trusts; empty where no file says which keys count.
+    pub(crate) trusted: &'a [VerifierKey],
+}
+
 /// What was found.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Report {
@@ -89,15 +98,16 @@ struct Task<'a> {
 
 impl Journal {
     /// Checks the whole log: signatures, numbers, order, tree, and that it continues what this machine has seen.
-    /// `strict` also reads every event and refuses what is not canonical JSON. `on_progress` hears of commits done
-    /// and of all. When everything fits, this machine remembers the log as it is now.
+    /// Where an org says which keys count, commits of other keys make the log untrusted (sessions report §3.5: keys
+    /// that are found only beside the data prove nothing). `on_progress` hears of commits done and of all. When
+    /// everything fits, this machine remembers the log as it is now.
     #[expect(
         clippy::unused_async,
         reason = "callers may rely on its being asynchronous"
     )]
     pub(crate) async fn verify(
         &self,
-        strict: bool,
+        options: VerifyOptions<'_>,
         on_progress: &dyn Fn(u64, u64),
     ) -> Result<Report> {
         let listing = self.store.list()?;
@@ -110,7 +120,7 @@ impl Journal {
             log: &self.log,
             store: &self.store,
             pin: pin.as_ref(),
-            strict,
+            strict: options.strict,
             next: AtomicU64::new(0),
             end,
             stop: AtomicBool::new(false),
@@ -118,12 +128,12 @@ impl Journal {
         let pieces = run(&task, on_progress);
         let sum = Sum::of(&pieces);
         let behind = listing.numbers.len() as u64 > end;
-        let verdict = verdict(&sum, &pieces, pin.as_ref(), end, behind);
-        let known = self.memory.known_keys()?;
-        let own = self.key.public().to_string();
-        let keys = sum.keys(|key| *key == own || known.contains(key));
+        let mut known = self.memory.known_keys()?;
+        known.insert(self.key.public().to_string());
+        let keys = sum.keys(&known, |key| self.trusts(key, &options));
+        let verdict = judged(verdict(&sum, &pieces, pin.as_ref(), end, behind), &keys);
         let mut open = Vec::new();
-        if verdict.is_good() {
+        if verdict.is_whole() {
             self.remember(pin.as_ref(), &sum.position, &keys)?;
             open = self.still_open(sum.open)?;
         }
@@ -138,6 +148,13 @@ impl Journal {
             pending: self.outbox.contents()?.pending.len(),
             foreign: listing.foreign,
         })
+    }
+
+    /// Whether the org trusts a key; none where its file names none. A log that this machine keeps for itself takes
+    /// the machine's own key too: nobody else can write there.
+    fn trusts(&self, key: &VerifierKey, options: &VerifyOptions<'_>) -> Option<bool> {
+        let own = self.environment.audit.is_none() && key == self.key.public();
+        (!options.trusted.is_empty()).then(|| own || options.trusted.contains(key))
     }
 
     /// The operations that have no outcome on this machine either.
@@ -186,9 +203,10 @@ impl Journal {
             position: position.clone(),
             checkpoint,
         })?;
+        let seen = keys.iter().filter(|one| one.trusted != Some(false));
         Ok(self
             .memory
-            .remember_keys(keys.iter().map(|one| one.key.to_string()))?)
+            .remember_keys(seen.map(|one| one.key.to_string()))?)
     }
 }
 
@@ -391,7 +409,11 @@ impl Sum {
         sum
     }
 
-    fn keys(&self, known: impl Fn(&String) -> bool) -> Vec<KeyUse> {
+    fn keys(
+        &self,
+        known: &BTreeSet<String>,
+        trusts: impl Fn(&VerifierKey) -> Option<bool>,
+    ) -> Vec<KeyUse> {
         let mut keys: Vec<KeyUse> = self
             .writers
             .iter()
@@ -399,7 +421,8 @@ impl Sum {
                 key: key.clone(),
                 commits: *commits,
                 first_commit: *first,
-                known: known(&key.to_string()),
+                known: known.contains(&key.to_string()),
+                trusted: trusts(key),
             })
             .collect();
         keys.sort_by_key(|one| one.first_commit);
@@ -407,7 +430,19 @@ impl Sum {
     }
 }
 
-/// The verdict: what does not fit comes before what is missing, the earlier before the later.
+/// The verdict when the keys count too: they are looked at only where everything fits.
+fn judged(verdict: Verdict, keys: &[KeyUse]) -> Verdict {
+    let mut others = keys.iter().filter(|one| one.trusted == Some(false));
+    match others.next() {
+        Some(one) if verdict.is_good() => Verdict::Untrusted {
+            commits: one.commits + others.map(|one| one.commits).sum::<u64>(),
+            first: one.first_commit,
+        },
+        _ => verdict,
+    }
+}
+
+/// The verdict over the log alone: what does not fit comes before what is missing, the earlier before the later.
 fn verdict(sum: &Sum, pieces: &[Piece], pin: Option<&Pin>, end: u64, behind: bool) -> Verdict {
     let problem = pieces.iter().find_map(|piece| piece.problem.as_ref());
     match problem {

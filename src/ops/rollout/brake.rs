@@ -50,12 +50,13 @@ pub(crate) struct Aborted {
 }
 
 /// Ends the live rollout of a service with all traffic on its safe side. Idempotent: where none is live, nothing is
-/// written. `command` is an abort or a supersession; `why` says so in the rollout's log, or that the judge did.
+/// written. `command` is an abort or a supersession; `why` is what the judge found and the generation of who drives: a
+/// driver that was taken over meanwhile aborts nothing.
 pub(crate) async fn abort(
     tools: &Tools<'_>,
     service: &ServiceName,
     command: Command,
-    why: Option<Why>,
+    why: Option<(Why, u32)>,
     reason: Option<String>,
 ) -> Result<Option<Aborted>> {
     let asked = format!("cannot abort the rollout of `{service}`");
@@ -68,6 +69,15 @@ pub(crate) async fn abort(
     let Some(state) = State::live(&live.state) else {
         return Ok(None);
     };
+    if let Some((_, generation)) = why
+        && state.generation > generation
+    {
+        return Err(Error::from(platform::Error::Conflict {
+            winner: live.last_commit.clone(),
+        })
+        .context(&asked));
+    }
+    let why = why.map(|(why, _)| why);
     let wanted = target(&state, command, why.as_ref());
     let intent = Intent {
         kind: audit::Kind::Rollout(RolloutStep::Abort),
@@ -127,7 +137,7 @@ fn target(state: &State, command: Command, why: Option<&Why>) -> Move {
         },
         _ if state.phase == Phase::Aborting => Move {
             state: state.clone(),
-            why: Why::ByHand(command),
+            why: why.cloned().unwrap_or(Why::ByHand(command)),
         },
         _ => aborting(state, command),
     }
@@ -232,6 +242,23 @@ async fn leave(
     ))
 }
 
+/// Where the traffic was before an abort; none where the log tells of it already. Whoever began the abort may have died
+/// before it was noted: then the state says that it aborts, and the log what was before.
+pub(super) fn came_from(entries: &[Entry], before: &State) -> Option<(Phase, Vec<u8>)> {
+    let newest = entries.iter().rev().find_map(|entry| match &entry.what {
+        What::Decision(decision) => Some(decision),
+        What::Look(_) => None,
+    });
+    match newest {
+        Some(newest) if [newest.from.0, newest.to.0].contains(&Phase::Aborting) => None,
+        _ if before.phase != Phase::Aborting => Some((before.phase, before.positions.clone())),
+        None => Some((Phase::Planned, vec![0; before.positions.len()])),
+        Some(newest) if newest.to.1 == before.positions => Some(newest.to.clone()),
+        // It was noted and never came into force.
+        Some(newest) => Some(newest.from.clone()),
+    }
+}
+
 /// Notes the decision in the rollout's log; whoever writes there too goes first.
 async fn note(
     tools: &Tools<'_>,
@@ -255,13 +282,16 @@ async fn note(
     };
     for _ in 0..ATTEMPTS {
         let entries = objects::entries(tools.platform, service, &before.id, 0).await?;
+        let Some(from) = came_from(&entries, before) else {
+            break;
+        };
         let entry = Entry {
             sequence: entries.last().map_or(0, |entry| entry.sequence + 1),
             at: tools.clock.now(),
             generation: wanted.state.generation,
             actor: tools.journal.actor().clone(),
             what: What::Decision(Box::new(Decision {
-                from: (before.phase, before.positions.clone()),
+                from,
                 to: (wanted.state.phase, wanted.state.positions.clone()),
                 why: wanted.why.clone(),
                 judgements: Vec::clone(&judgements),
@@ -351,6 +381,9 @@ async fn close(
                 "the traffic was changed by somebody else right after",
             ));
         };
+        // First, as every decision that changes no traffic: whoever dies in between is followed by one that finds it noted.
+        // For people and for the report, so that it may fail.
+        drop(note_end(tools, service, &state, end).await);
         let commit = Commit {
             split,
             state: state.to(end).encode(),
@@ -359,10 +392,7 @@ async fn close(
             operation: operation.to_owned(),
         };
         match tools.platform.commit(service, &live.token, &commit).await {
-            Ok(_) => {
-                drop(note_end(tools, service, &state, end).await);
-                return Ok(());
-            }
+            Ok(_) => return Ok(()),
             Err(platform::Error::Conflict { .. }) => {}
             Err(error) => return Err(error.into()),
         }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Rollout, Tools, objects};
 use crate::domain::audit::event::RolloutStep;
+use crate::domain::live::LastCommit;
 use crate::domain::rollout::log::Decision;
 use crate::domain::rollout::{Entry, Move, Phase, Plan, State, What, Why};
 use crate::error::{Error, Result};
@@ -233,11 +234,21 @@ pub(crate) async fn commit(
         actor: tools.journal.actor().clone(),
         operation: operation.map_or_else(|| ulid::Ulid::generate().to_string(), str::to_owned),
     };
-    match tools
+    let written = tools
         .platform
         .commit(&service, &rollout.live.token, &commit)
-        .await
-    {
+        .await;
+    let written = match written {
+        Err(platform::Error::Conflict { winner }) if is_ours(&commit, winner.as_ref()) => {
+            let live = tools.platform.observe(&service).await?;
+            if !is_ours(&commit, live.last_commit.as_ref()) {
+                return Ok(false);
+            }
+            Ok(live.token)
+        }
+        written => written,
+    };
+    match written {
         Ok(token) => {
             rollout.live.token = token;
             rollout.live.split = Some(commit.split);
@@ -249,4 +260,10 @@ pub(crate) async fn commit(
         Err(platform::Error::Conflict { .. }) => Ok(false),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether the commit that got there first is this very one: it was done, and the answer was lost with the platform, so
+/// that it was sent again.
+pub(super) fn is_ours(commit: &Commit, winner: Option<&LastCommit>) -> bool {
+    winner.is_some_and(|winner| winner.operation == commit.operation)
 }

@@ -250,10 +250,22 @@ impl Driver<'_> {
             self.read_again().await?;
             return Ok(Round::Moved);
         }
+        match self.next(&self.rollout.state, self.rollout.is_as_wanted()) {
+            Next::End => Ok(Round::Moved),
+            Next::Wait(waiting) => Ok(Round::Waits(waiting)),
+            Next::Move(to) if matches!(to.state.phase, Phase::Aborting | Phase::Aborted) => {
+                self.abort(*to).await
+            }
+            Next::Move(to) => self.carry_out(&to).await,
+        }
+    }
+
+    /// What the rules say of a state on the evidence of the log.
+    fn next(&self, state: &State, is_as_wanted: bool) -> Next {
         let evidence = self.rollout.replay.evidence();
         let sight = Sight {
-            state: &self.rollout.state,
-            is_as_wanted: self.rollout.is_as_wanted(),
+            state,
+            is_as_wanted,
             canary: self
                 .rollout
                 .live
@@ -262,14 +274,7 @@ impl Driver<'_> {
             evidence: &evidence,
             is_attended: self.options.stays,
         };
-        match crate::domain::rollout::machine::next(&self.rollout.plan, &sight) {
-            Next::End => Ok(Round::Moved),
-            Next::Wait(waiting) => Ok(Round::Waits(waiting)),
-            Next::Move(to) if matches!(to.state.phase, Phase::Aborting | Phase::Aborted) => {
-                self.abort(*to).await
-            }
-            Next::Move(to) => self.carry_out(&to).await,
-        }
+        crate::domain::rollout::machine::next(&self.rollout.plan, &sight)
     }
 
     /// Reads the traffic, and makes sure that this process is still the one that writes.
@@ -438,9 +443,24 @@ impl Driver<'_> {
         });
     }
 
+    /// Why the judge aborts, where another driver began with it and died before it was noted: the same evidence gives the
+    /// same verdict. None where it is noted, or where a person began.
+    fn why_aborting(&self) -> Option<Why> {
+        let (phase, positions) = brake::came_from(&self.rollout.entries, &self.rollout.state)?;
+        let before = State {
+            phase,
+            positions,
+            ..self.rollout.state.clone()
+        };
+        match self.next(&before, true) {
+            Next::Move(to) if to.state.phase == Phase::Aborting => Some(to.why),
+            _ => None,
+        }
+    }
+
     async fn abort(&mut self, to: Move) -> Result<Round> {
         let why = match to.why {
-            Why::Verified | Why::Drifted => None,
+            Why::Verified | Why::Drifted => self.why_aborting(),
             why => Some(why),
         };
         if let Some(why) = &why {
@@ -457,6 +477,7 @@ impl Driver<'_> {
                 detail,
             });
         }
+        let why = why.map(|why| (why, self.generation));
         brake::abort(self.tools, &self.options.service, Command::Abort, why, None).await?;
         self.read_again().await?;
         Ok(Round::Moved)

@@ -83,7 +83,15 @@ impl History {
         Some(Known {
             requests_per_second: requests as f64 / seconds.max(1.0),
             bad_share: bad as f64 / requests as f64,
-            design_effect: analysis::design_effect(tallies.get(first..)?),
+            // The running minute is shorter than the others, which would look like a change of the traffic.
+            design_effect: analysis::design_effect(
+                &minutes
+                    .iter()
+                    .zip(tallies.get(first..)?)
+                    .filter(|(minute, _)| minute.seconds >= 60)
+                    .map(|(_, tally)| *tally)
+                    .collect::<Vec<_>>(),
+            ),
         })
     }
 }

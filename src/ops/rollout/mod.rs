@@ -15,6 +15,9 @@ pub(crate) mod snapshot;
 pub(crate) mod start;
 pub(crate) mod words;
 
+#[cfg(test)]
+mod tests;
+
 use crate::clock::Clock;
 use crate::domain::live::Live;
 use crate::domain::name::ServiceName;

@@ -364,6 +364,11 @@ async fn commit_start(
     loop {
         let error = match tools.platform.commit(name, &token, commit).await {
             Ok(_) => return Ok(()),
+            Err(platform::Error::Conflict { winner })
+                if change::is_ours(commit, winner.as_ref()) =>
+            {
+                return Ok(());
+            }
             Err(error @ platform::Error::Conflict { .. }) => error,
             Err(error) => return Err(error.into()),
         };

@@ -40,7 +40,7 @@ mod store;
 mod supervise;
 mod supervisor;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod watcher;
 mod wire;
 

@@ -31,7 +31,7 @@ use super::process::{self, Launcher};
 use super::protocol::{
     self, Build, Frame, Hello, Pruned, Request, ServiceStatus, SupervisorStatus,
 };
-use super::proxy::{EnvironmentProxy, ServiceProxy};
+use super::proxy::{EnvironmentProxy, Limits, ServiceProxy};
 use super::sockets::{self, Leases};
 use super::state::{Record, ServiceState, State};
 use super::store::Store;
@@ -202,7 +202,7 @@ impl Supervisor {
         if let Some(host) = services.get(name) {
             return Arc::clone(host);
         }
-        let proxy = ServiceProxy::new(name.clone(), Arc::clone(&self.metrics));
+        let proxy = ServiceProxy::new(name.clone(), Arc::clone(&self.metrics), Limits::default());
         self.environment.add(Arc::clone(&proxy));
         let host = Arc::new(Host::new(
             name.clone(),

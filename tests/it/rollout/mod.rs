@@ -15,7 +15,7 @@ use crate::support::journey::{port, row};
 use crate::support::{Home, Load, Output, TestService, wait_for};
 
 /// Two routes, short holds, and a harm that a few hundred requests can show.
-const ROLLOUT: &str = r#"
+pub(crate) const ROLLOUT: &str = r#"
 [[route]]
 name = "get-charge"
 method = "GET"
@@ -35,7 +35,7 @@ watch = "2s"
 "#;
 
 /// A service with two routes whose first revision is live.
-fn live(home: &Home, more: &str) -> TestService {
+pub(crate) fn live(home: &Home, more: &str) -> TestService {
     let mut service = TestService::new(home, "payments");
     service.toml(home, &format!("{ROLLOUT}{more}"));
     let _deployed = home.squad_in(&service.directory, ["deploy"]).success();
@@ -43,14 +43,14 @@ fn live(home: &Home, more: &str) -> TestService {
 }
 
 /// Requests to both routes, about 150 each second and route.
-struct Traffic {
-    get: Load,
-    post: Load,
+pub(crate) struct Traffic {
+    pub(crate) get: Load,
+    pub(crate) post: Load,
 }
 
 impl Traffic {
     /// Starts, and returns once the platform has counted some of each.
-    fn start(home: &Home) -> Self {
+    pub(crate) fn start(home: &Home) -> Self {
         let port = port(home, "payments");
         let pause = Duration::from_millis(10);
         let traffic = Self {
@@ -63,7 +63,7 @@ impl Traffic {
     }
 
     /// Ends; no request may have failed.
-    fn stop_without_failures(self) {
+    pub(crate) fn stop_without_failures(self) {
         let _get = self.get.stop_without_failures();
         let _post = self.post.stop_without_failures();
     }
@@ -93,24 +93,24 @@ fn quiet(output: &Output) -> Output {
 }
 
 /// `squad rollout status -o json`; null while there is no rollout.
-fn status(home: &Home) -> serde_json::Value {
+pub(crate) fn status(home: &Home) -> serde_json::Value {
     let output = home.squad(["rollout", "status", "payments", "-o", "json"]);
     serde_json::from_str(&output.stdout).unwrap_or_default()
 }
 
 /// Waits until the rollout is in a phase.
 #[track_caller]
-fn wait_for_phase(home: &Home, phase: &str) -> serde_json::Value {
+pub(crate) fn wait_for_phase(home: &Home, phase: &str) -> serde_json::Value {
     wait_for(
         &format!("the phase {phase}"),
-        Duration::from_secs(60),
+        Duration::from_mins(1),
         || Some(status(home)).filter(|status| status["phase"] == phase),
     )
 }
 
 /// Percent of the requests of a route, or of the rest, that a revision gets.
 #[track_caller]
-fn weight(home: &Home, unit: &str) -> u64 {
+pub(crate) fn weight(home: &Home, unit: &str) -> u64 {
     let status = status(home);
     let units = status["units"].as_array().expect("units").clone();
     let found = units.iter().find(|one| one["unit"] == unit);
@@ -120,7 +120,7 @@ fn weight(home: &Home, unit: &str) -> u64 {
 }
 
 /// The kinds of the audit log's events, oldest first.
-fn recorded(home: &Home) -> Vec<String> {
+pub(crate) fn recorded(home: &Home) -> Vec<String> {
     let events = home
         .squad(["audit", "list", "--limit", "200", "-o", "json"])
         .success()
@@ -135,7 +135,7 @@ fn recorded(home: &Home) -> Vec<String> {
 }
 
 /// Whether one revision serves everything, and which.
-fn serves(home: &Home) -> Option<String> {
+pub(crate) fn serves(home: &Home) -> Option<String> {
     let row = row(home, "payments");
     let traffic = row["traffic"].as_object()?.clone();
     traffic
@@ -146,7 +146,7 @@ fn serves(home: &Home) -> Option<String> {
 
 /// Waits until the drivers in the background have seen the end.
 #[track_caller]
-fn wait_for_drivers(home: &Home) {
+pub(crate) fn wait_for_drivers(home: &Home) {
     wait_for("the drivers' end", Duration::from_secs(30), || {
         row(home, "payments")["going_on"].is_null().then_some(())
     });

@@ -119,7 +119,7 @@ fn a_driver_that_looks_once_does_not_go_beyond_what_nobody_attends() {
         assert_eq!(output.code, 0, "{}", output.transcript());
         output
     };
-    wait_for("the evidence", Duration::from_secs(60), || {
+    wait_for("the evidence", Duration::from_mins(1), || {
         once()
             .stderr
             .contains("50 % is more than nobody may attend")

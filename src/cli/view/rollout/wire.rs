@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::screen::verdict;
-use crate::domain::analysis::{Judgement, Tally};
+use crate::domain::analysis::{FailReason, Judgement, Reason, Tally, Verdict};
 use crate::domain::environment::Environment;
 use crate::domain::name::ServiceName;
 use crate::domain::rollout::{Entry, Plan, State, Why};
@@ -181,17 +181,55 @@ struct UnitWire {
 struct JudgementWire {
     /// `pass`, `fail` or `inconclusive`.
     verdict: &'static str,
-    #[serde(flatten)]
-    numbers: Judgement,
+    /// Why, as one word; absent for a pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    canary: Tally,
+    stable: Tally,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ratio: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ratio_upper: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    difference_upper: Option<f64>,
+    /// The natural logarithm of the e-value; the rollout is aborted where it reaches `log_threshold`.
+    log_e: f64,
+    log_threshold: f64,
+    minimum_requests: u64,
+    delta: f64,
 }
 
 impl JudgementWire {
     fn new(judgement: &Judgement) -> Self {
         Self {
             verdict: verdict(&judgement.verdict),
-            numbers: judgement.clone(),
+            reason: reason(&judgement.verdict),
+            canary: judgement.canary,
+            stable: judgement.stable,
+            ratio: judgement.ratio,
+            ratio_upper: judgement.ratio_upper,
+            difference_upper: judgement.difference_upper,
+            log_e: judgement.log_e,
+            log_threshold: judgement.log_threshold,
+            minimum_requests: judgement.minimum_requests,
+            delta: judgement.delta,
         }
     }
+}
+
+/// Why a verdict is no pass, in a word that stays.
+fn reason(verdict: &Verdict) -> Option<&'static str> {
+    Some(match verdict {
+        Verdict::Pass => return None,
+        Verdict::Fail(FailReason::WorseThanStable) => "worse_than_stable",
+        Verdict::Fail(FailReason::AboveAbsolute) => "above_absolute",
+        Verdict::Fail(FailReason::FirstRequestsFailed) => "first_requests_failed",
+        Verdict::Inconclusive(Reason::NoData) => "no_data",
+        Verdict::Inconclusive(Reason::TooFewRequests { .. }) => "too_few_requests",
+        Verdict::Inconclusive(Reason::NotYetTold) => "not_yet_told",
+        Verdict::Inconclusive(Reason::OneArmWithoutTraffic) => "one_arm_without_traffic",
+        Verdict::Inconclusive(Reason::EnvironmentUnhealthy) => "environment_unhealthy",
+    })
 }
 
 impl SnapshotWire {

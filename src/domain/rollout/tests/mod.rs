@@ -3,6 +3,7 @@
 
 mod model;
 mod properties;
+mod replay;
 mod table;
 
 use jiff::Timestamp;

@@ -158,7 +158,7 @@ fn no_sequence_of_commands_and_looks_reaches_an_undefined_state() {
             ) {
                 (Err(_), None) => {}
                 (Ok(None), Some(phases)) => {
-                    assert!(phases.contains(&state.phase), "{state:?} {wanted:?}")
+                    assert!(phases.contains(&state.phase), "{state:?} {wanted:?}");
                 }
                 (Ok(Some(to)), Some(phases)) => {
                     assert!(

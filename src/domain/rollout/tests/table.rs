@@ -111,8 +111,8 @@ fn no_data_never_goes_on_and_pauses_in_the_end() {
     };
     let waits = look(&plan, &state, &evidence(&plan, 3600.0, &nothing));
     assert_eq!(waits, Next::Wait(Waiting::Evidence));
-    let long = 12.0 * 3600.0;
-    assert_eq!(plan.max_hold_seconds, 12 * 3600);
+    let long = 24.0 * 3600.0;
+    assert_eq!(plan.max_hold_seconds, 24 * 3600);
     let to = moved(look(&plan, &state, &evidence(&plan, long, &nothing)));
     assert_eq!(to.state.phase, Phase::Paused);
     assert_eq!(canary_weights(&plan, &to.state), [5, 5, 0], "fail-static");

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{Either, Empty};
-use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::Invoke;
+use super::upload::Upload;
 
 /// Idle connections that are kept for each revision.
 const MOST_IDLE: usize = 256;
@@ -29,7 +30,10 @@ pub(crate) enum Target {
 }
 
 /// A connection to a process; a request goes out with the client's body, or without one.
-pub(super) type Connection = SendRequest<Either<Empty<Bytes>, Incoming>>;
+pub(super) type Connection = SendRequest<Either<Empty<Bytes>, Upload>>;
+
+/// How long a used connection may take to be ready again: its answer was read to the end, so it only has to notice.
+const READY: Duration = Duration::from_millis(100);
 
 /// One revision's way in.
 pub(crate) struct Backend {
@@ -90,14 +94,16 @@ impl Backend {
         self.available.send_replace(available);
     }
 
-    /// Returns when it is available; false when it was not within `patience`.
-    pub(super) async fn wait(&self, patience: Duration) -> bool {
-        if *self.available.borrow() {
-            return true;
-        }
+    /// Whether requests need not wait.
+    pub(super) fn is_available(&self) -> bool {
+        *self.available.borrow()
+    }
+
+    /// Returns when it is available; false when it was not before `deadline`.
+    pub(super) async fn wait(&self, deadline: Instant) -> bool {
         let mut available = self.available.subscribe();
         matches!(
-            tokio::time::timeout(patience, available.wait_for(|yes| *yes)).await,
+            tokio::time::timeout_at(deadline, available.wait_for(|yes| *yes)).await,
             Ok(Ok(_))
         )
     }
@@ -122,7 +128,13 @@ impl Backend {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .pop()?;
-            if to == address && !sender.is_closed() && sender.ready().await.is_ok() {
+            if to == address
+                && !sender.is_closed()
+                && matches!(
+                    tokio::time::timeout(READY, sender.ready()).await,
+                    Ok(Ok(()))
+                )
+            {
                 return Some(sender);
             }
         }
@@ -145,7 +157,7 @@ impl Backend {
         Ok(sender)
     }
 
-    /// Keeps a connection whose answer was read to its end.
+    /// Keeps a connection whose request and answer came to their ends.
     pub(super) fn keep(&self, address: SocketAddr, sender: Connection) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < MOST_IDLE && !sender.is_closed() {

@@ -44,7 +44,12 @@ impl HttpBody for Body {
                 match &frame {
                     Poll::Ready(None) => finish.whole(),
                     Poll::Ready(Some(Err(_))) => finish.broken(),
-                    Poll::Ready(Some(Ok(_))) if incoming.is_end_stream() => finish.whole(),
+                    // After trailers there is nothing more, and nobody asks again.
+                    Poll::Ready(Some(Ok(frame)))
+                        if frame.is_trailers() || incoming.is_end_stream() =>
+                    {
+                        finish.whole();
+                    }
                     _ => {}
                 }
                 frame

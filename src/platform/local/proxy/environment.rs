@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::problem::problem;
 use super::serve::serve;
-use super::{Body, ServiceProxy};
+use super::{Body, Limits, ServiceProxy};
 use crate::domain::name::ServiceName;
 use crate::platform::local::metrics::Metrics;
 
@@ -45,23 +45,22 @@ impl EnvironmentProxy {
         listener: std::net::TcpListener,
         stop: watch::Receiver<bool>,
     ) -> std::io::Result<()> {
-        serve(listener, stop, move |request, remote| {
-            let proxy = Arc::clone(&self);
-            async move { proxy.handle(request, remote).await }
-        })
+        serve(
+            listener,
+            stop,
+            Limits::default().head,
+            move |request, remote| {
+                let proxy = Arc::clone(&self);
+                async move { proxy.handle(request, remote).await }
+            },
+        )
         .await
     }
 
     async fn handle(&self, request: Request<Incoming>, remote: SocketAddr) -> Response<Body> {
-        let host = request
-            .uri()
-            .host()
-            .or_else(|| request.headers().get(HOST)?.to_str().ok())
-            .unwrap_or_default();
-        let host = host
-            .rsplit_once(':')
-            .map_or(host, |(host, _)| host)
-            .to_ascii_lowercase();
+        let Some(host) = host_of(&request) else {
+            return elsewhere();
+        };
         if let Some(name) = host.strip_suffix(".localhost") {
             let found = {
                 let services = self.services.read().unwrap_or_else(PoisonError::into_inner);
@@ -73,6 +72,10 @@ impl EnvironmentProxy {
                 Some(proxy) => proxy.handle(request, remote).await,
                 None => self.unknown(name),
             };
+        }
+        // A page in a browser can give any name of its own this machine's address (DNS rebinding).
+        if !["localhost", "127.0.0.1", "[::1]"].contains(&host.as_str()) {
+            return elsewhere();
         }
         if request.uri().path() == "/metrics" {
             let mut response = Response::new(Body::full(self.metrics.text()));
@@ -102,4 +105,27 @@ impl EnvironmentProxy {
         );
         problem(StatusCode::NOT_FOUND, &detail, None, None)
     }
+}
+
+/// The name that a request is for: in lower case, without port and without the dot at its end.
+fn host_of(request: &Request<Incoming>) -> Option<String> {
+    let authority = match request.uri().authority() {
+        Some(authority) => authority.clone(),
+        None => request.headers().get(HOST)?.to_str().ok()?.parse().ok()?,
+    };
+    if authority.as_str().contains('@') {
+        return None;
+    }
+    let host = authority.host().to_ascii_lowercase();
+    Some(host.strip_suffix('.').unwrap_or(&host).to_owned())
+}
+
+/// The answer to a request for another name, which learns nothing.
+fn elsewhere() -> Response<Body> {
+    problem(
+        StatusCode::MISDIRECTED_REQUEST,
+        "only `localhost` and `<service>.localhost` are answered here",
+        None,
+        None,
+    )
 }

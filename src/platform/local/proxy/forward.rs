@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, COOKIE, EXPECT, HOST, HeaderValue, UPGRADE};
+use http::header::{CONNECTION, COOKIE, EXPECT, HOST, HeaderValue, TE, UPGRADE};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{Either, Empty};
 use hyper::body::{Body as HttpBody, Incoming};
@@ -17,16 +17,15 @@ use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
 use super::backend::{Connection, InFlight};
+use super::enter::{Entered, Waiting};
 use super::problem::problem;
-use super::table::{Nowhere, Pick};
+use super::table::Pick;
+use super::upload::{Progress, Upload};
 use super::{Backend, Body, RequestContext, ServiceProxy, Target, headers};
 use crate::platform::local::metrics::{End, Series};
 
-/// How long a request waits for a revision that is being started again.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// The client's body, or none.
-type RequestBody = Either<Empty<Bytes>, Incoming>;
+type RequestBody = Either<Empty<Bytes>, Upload>;
 
 /// Told how the body of an answer ends: counts, and keeps the connection.
 pub(crate) struct Finish {
@@ -35,6 +34,7 @@ pub(crate) struct Finish {
     latency: Duration,
     slow: Option<Duration>,
     series: Arc<Series>,
+    upload: Arc<Progress>,
     connection: Option<(Arc<Backend>, SocketAddr, Connection)>,
     under_way: Option<InFlight>,
 }
@@ -43,7 +43,11 @@ impl Finish {
     /// The whole body came.
     pub(super) fn whole(&mut self) {
         self.count(self.end);
-        if let Some((backend, address, connection)) = self.connection.take() {
+        // A process that answers before it has read the request may never read the rest: who came next on this
+        // connection would wait for it.
+        if let Some((backend, address, connection)) = self.connection.take()
+            && self.upload.has_ended()
+        {
             backend.keep(address, connection);
         }
         self.under_way = None;
@@ -69,35 +73,14 @@ impl Drop for Finish {
     }
 }
 
-/// Counts a request whose client goes away before there is an answer.
-struct Waiting<'a> {
-    series: &'a Series,
-    started: Instant,
-    done: bool,
-}
-
-impl Waiting<'_> {
-    fn ends(&mut self, end: End, slow: Option<Duration>) {
-        self.done = true;
-        self.series.record(end, self.started.elapsed(), slow);
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        if !self.done {
-            self.series
-                .record(End::ClientClosed, self.started.elapsed(), None);
-        }
-    }
-}
-
 /// Why a process gave no answer.
 enum Failure {
     /// Nothing listens there.
     Connect(std::io::Error),
     /// It broke off before the head of its answer.
     Broken(hyper::Error),
+    /// It neither reads nor answers.
+    Silent,
 }
 
 impl ServiceProxy {
@@ -107,72 +90,39 @@ impl ServiceProxy {
         request: Request<Incoming>,
         remote: SocketAddr,
     ) -> Response<Body> {
-        let started = Instant::now();
         let service = self.service();
-        let Some(table) = self.table.load_full() else {
-            let detail = format!("no revision of `{service}` serves");
-            return problem(
-                StatusCode::SERVICE_UNAVAILABLE,
-                &detail,
-                Some(service),
-                None,
-            );
-        };
+        if request.method() == Method::CONNECT {
+            let detail = "CONNECT is not for a service: it asks for a tunnel to somewhere else";
+            return problem(StatusCode::NOT_IMPLEMENTED, detail, Some(service), None);
+        }
         let forced = headers::forced(request.headers(), service.as_str()).map(str::to_owned);
-        let picked = table.pick(
-            request.method().as_str(),
-            request.uri().path(),
-            forced.as_deref(),
-        );
-        let pick = match picked {
-            Ok(pick) => pick,
-            Err(Nowhere::Unknown(name)) => {
-                let detail = format!(
-                    "`{service}` has no revision `{}` that runs",
-                    name.escape_debug()
-                );
-                return problem(StatusCode::NOT_FOUND, &detail, Some(service), None);
-            }
-            Err(Nowhere::Nobody) => {
-                let detail = format!("no revision of `{service}` serves");
-                return problem(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    &detail,
-                    Some(service),
-                    None,
-                );
-            }
-            Err(Nowhere::NotUp(revision)) => {
-                let detail = format!("revision {revision} of `{service}` does not run");
-                return problem(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    &detail,
-                    Some(service),
-                    Some(revision),
-                );
-            }
+        let mut waiting = Waiting::new(Instant::now());
+        let entered = self
+            .enter_available(
+                request.method().as_str(),
+                request.uri().path(),
+                forced.as_deref(),
+                &mut waiting,
+            )
+            .await;
+        let (entered, available) = match entered {
+            Ok(entered) => entered,
+            Err(why) => return self.nowhere(why),
         };
-        let under_way = pick.backend.enter();
-        pick.series.handed(self.metrics.monotonic());
-        let mut waiting = Waiting {
-            series: &pick.series,
-            started,
-            done: false,
-        };
+        let Entered {
+            table,
+            pick,
+            under_way,
+        } = entered;
         let slow = table.slow;
-        if !pick.backend.wait(PATIENCE).await {
+        if !available {
             waiting.ends(End::Failed, None);
             let detail = format!("revision {} of `{service}` is being started", pick.revision);
-            return marked(
-                problem(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    &detail,
-                    Some(service),
-                    Some(pick.revision),
-                ),
-                &pick,
-            );
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            let answer = problem(status, &detail, Some(service), Some(pick.revision));
+            return marked(answer, &pick);
         }
+        pick.series.handed(self.metrics.monotonic());
         let response = match pick.backend.target() {
             Target::Function(function) => {
                 let context = RequestContext {
@@ -184,49 +134,62 @@ impl ServiceProxy {
                 response
             }
             Target::Http(address) => {
-                match send(&pick.backend, address, request, remote, under_way).await {
+                let (request, upload) = with_progress(request);
+                let sent = tokio::select! {
+                    biased;
+                    sent = send(&pick.backend, address, request, remote, under_way) => sent,
+                    () = upload.silent(self.limits.answer) => Err(Failure::Silent),
+                };
+                match sent {
                     Ok(answer) => {
-                        waiting.done = true;
-                        answer.into_response(&pick, address, started.elapsed(), slow)
+                        let latency = waiting.elapsed();
+                        waiting.handed_on();
+                        answer.into_response(&pick, address, upload, latency, slow)
                     }
-                    Err(Failure::Broken(error)) if error.is_user() => {
-                        // The client's own body broke off: nobody reads this answer.
-                        waiting.ends(End::ClientClosed, None);
-                        problem(
-                            StatusCode::BAD_REQUEST,
-                            "the request broke off",
-                            Some(service),
-                            None,
-                        )
-                    }
-                    Err(failure) => {
-                        waiting.ends(End::Failed, None);
-                        let detail = match failure {
-                            Failure::Connect(error) => {
-                                format!(
-                                    "revision {} of `{service}` does not accept connections: {error}",
-                                    pick.revision
-                                )
-                            }
-                            Failure::Broken(_) => {
-                                format!(
-                                    "revision {} of `{service}` broke off before it answered",
-                                    pick.revision
-                                )
-                            }
-                        };
-                        problem(
-                            StatusCode::BAD_GATEWAY,
-                            &detail,
-                            Some(service),
-                            Some(pick.revision),
-                        )
-                    }
+                    Err(failure) => self.failed(failure, &pick, &mut waiting),
                 }
             }
         };
         marked(response, &pick)
     }
+
+    /// The answer where the process gave none, counted.
+    fn failed(&self, failure: Failure, pick: &Pick, waiting: &mut Waiting) -> Response<Body> {
+        let service = self.service();
+        let revision = format!("revision {} of `{service}`", pick.revision);
+        let (status, detail) = match failure {
+            Failure::Broken(error) if error.is_user() => {
+                // The client's own body broke off: nobody reads this answer.
+                waiting.ends(End::ClientClosed, None);
+                let detail = "the request broke off";
+                return problem(StatusCode::BAD_REQUEST, detail, Some(service), None);
+            }
+            Failure::Connect(error) => (
+                StatusCode::BAD_GATEWAY,
+                format!("{revision} does not accept connections: {error}"),
+            ),
+            Failure::Broken(_) => (
+                StatusCode::BAD_GATEWAY,
+                format!("{revision} broke off before it answered"),
+            ),
+            Failure::Silent => (
+                StatusCode::GATEWAY_TIMEOUT,
+                format!(
+                    "{revision} gave no answer for {} s",
+                    self.limits.answer.as_secs_f32()
+                ),
+            ),
+        };
+        waiting.ends(End::Failed, None);
+        problem(status, &detail, Some(service), Some(pick.revision))
+    }
+}
+
+/// A request whose body tells how far it is.
+fn with_progress(request: Request<Incoming>) -> (Request<Upload>, Arc<Progress>) {
+    let (parts, incoming) = request.into_parts();
+    let (upload, progress) = Upload::new(incoming);
+    (Request::from_parts(parts, upload), progress)
 }
 
 /// Says which revision answered.
@@ -250,6 +213,7 @@ impl Answer {
         self,
         pick: &Pick,
         address: SocketAddr,
+        upload: Arc<Progress>,
         latency: Duration,
         slow: Option<Duration>,
     ) -> Response<Body> {
@@ -283,6 +247,7 @@ impl Answer {
             latency,
             slow,
             series: Arc::clone(&pick.series),
+            upload,
             connection: Some((Arc::clone(&pick.backend), address, connection)),
             under_way: Some(under_way),
         };
@@ -317,7 +282,7 @@ async fn tunnel(client: OnUpgrade, upstream: OnUpgrade, under_way: InFlight) {
 async fn send(
     backend: &Arc<Backend>,
     address: SocketAddr,
-    mut request: Request<Incoming>,
+    mut request: Request<Upload>,
     remote: SocketAddr,
     under_way: InFlight,
 ) -> Result<Answer, Failure> {
@@ -356,7 +321,7 @@ async fn send(
 }
 
 /// The request as the process gets it.
-fn prepare(request: &mut Request<Incoming>, remote: SocketAddr, protocol: Option<HeaderValue>) {
+fn prepare(request: &mut Request<Upload>, remote: SocketAddr, protocol: Option<HeaderValue>) {
     let authority = request.uri().authority().map(ToString::to_string);
     let path = request
         .uri()
@@ -388,6 +353,10 @@ fn prepare(request: &mut Request<Incoming>, remote: SocketAddr, protocol: Option
         }
     }
     headers::add_forwarded(map, remote);
+    if map.contains_key(TE) {
+        // RFC 9110 §10.1.4: whoever sends `TE` names it in `Connection`.
+        map.insert(CONNECTION, HeaderValue::from_static("te"));
+    }
     if let Some(protocol) = protocol {
         map.insert(UPGRADE, protocol);
         map.insert(CONNECTION, HeaderValue::from_static("upgrade"));

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use http::header::{
-    CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
 };
 
 /// Forces a revision: `<service>=<revision or rollout id>`, several separated by commas.
@@ -46,8 +46,15 @@ pub(super) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     }
 }
 
-/// Removes what is meant for one connection only, and what `Connection` names besides.
+/// Removes what is meant for one connection only, and what `Connection` names besides. Trailers are passed on in both
+/// directions, so `TE: trailers` stays true (RFC 9110 §10.1.4).
 pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let takes_trailers = headers
+        .get_all(TE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|coding| coding.trim().eq_ignore_ascii_case("trailers"));
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
             .get_all(CONNECTION)
@@ -61,15 +68,11 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
         }
         headers.remove(CONNECTION);
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCODING, UPGRADE] {
+    for name in [KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE] {
         headers.remove(name);
     }
-    // `TE: trailers` may be passed on (RFC 9110 §10.1.4).
-    if headers.get(TE).is_some_and(|value| value != "trailers") {
-        headers.remove(TE);
-    }
-    if !headers.contains_key(TE) {
-        headers.remove(TRAILER);
+    if takes_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
     }
 }
 
@@ -136,5 +139,17 @@ mod tests {
         ]);
         remove_hop_by_hop(&mut headers);
         assert_eq!(headers, map(&[("accept", "*/*")]));
+    }
+
+    #[test]
+    fn trailers_are_asked_for_and_announced() {
+        let mut headers = map(&[
+            ("connection", "te"),
+            ("te", "gzip, Trailers"),
+            ("trailer", "x-check"),
+        ]);
+        remove_hop_by_hop(&mut headers);
+        let wanted = map(&[("te", "trailers"), ("trailer", "x-check")]);
+        assert_eq!(headers, wanted);
     }
 }

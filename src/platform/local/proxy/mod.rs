@@ -5,6 +5,8 @@
 
 mod backend;
 mod body;
+mod connection;
+mod enter;
 mod environment;
 mod forward;
 mod headers;
@@ -13,12 +15,15 @@ mod serve;
 mod table;
 #[cfg(test)]
 mod tests;
+mod upload;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 pub(crate) use backend::{Backend, Target};
 pub(crate) use body::Body;
@@ -49,22 +54,50 @@ pub(crate) trait Invoke: Send + Sync {
     ) -> http::Response<Body>;
 }
 
+/// How long the proxy waits for others.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// For the head of a request, from the end of the one before it or the beginning of the connection; then the
+    /// connection is closed.
+    pub(crate) head: Duration,
+    /// For a revision that is being started, from the head of the request on; then 503.
+    pub(crate) patience: Duration,
+    /// For the head of an answer while nothing of the request is taken either; then 504. Functions have a limit of
+    /// their own.
+    pub(crate) answer: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_mins(1),
+            patience: Duration::from_secs(10),
+            answer: Duration::from_mins(1),
+        }
+    }
+}
+
 /// The proxy of one service.
 pub(crate) struct ServiceProxy {
     service: ServiceName,
     metrics: Arc<Metrics>,
+    limits: Limits,
     table: ArcSwapOption<table::Ready>,
+    /// Tells those who wait that the table was replaced.
+    changes: watch::Sender<()>,
     /// Held while the table is replaced.
     replacing: Mutex<()>,
 }
 
 impl ServiceProxy {
     /// A proxy that answers 503 until it has a table.
-    pub(crate) fn new(service: ServiceName, metrics: Arc<Metrics>) -> Arc<Self> {
+    pub(crate) fn new(service: ServiceName, metrics: Arc<Metrics>, limits: Limits) -> Arc<Self> {
         Arc::new(Self {
             service,
             metrics,
+            limits,
             table: ArcSwapOption::empty(),
+            changes: watch::Sender::new(()),
             replacing: Mutex::default(),
         })
     }
@@ -78,6 +111,7 @@ impl ServiceProxy {
         let before = self.table.load();
         let ready = table::Ready::new(table, &self.service, &self.metrics, before.as_deref());
         self.table.store(Some(Arc::new(ready)));
+        self.changes.send_replace(());
     }
 
     /// The service.

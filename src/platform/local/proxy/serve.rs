@@ -8,12 +8,13 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::connection::Lent;
 use super::{Body, ServiceProxy};
 
 /// Bytes that the head of a request may have; more is answered with 431.
@@ -30,7 +31,8 @@ impl ServiceProxy {
         listener: std::net::TcpListener,
         stop: watch::Receiver<bool>,
     ) -> std::io::Result<()> {
-        serve(listener, stop, move |request, remote| {
+        let head = self.limits.head;
+        serve(listener, stop, head, move |request, remote| {
             let proxy = Arc::clone(&self);
             async move { proxy.handle(request, remote).await }
         })
@@ -38,10 +40,11 @@ impl ServiceProxy {
     }
 }
 
-/// The same for any handler.
+/// The same for any handler. `head` is how long the head of a request may take.
 pub(super) async fn serve<H, F>(
     listener: std::net::TcpListener,
     mut stop: watch::Receiver<bool>,
+    head: Duration,
     handle: H,
 ) -> std::io::Result<()>
 where
@@ -53,6 +56,8 @@ where
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head)
         .max_buf_size(LARGEST_HEAD)
         .preserve_header_case(true);
     builder
@@ -81,14 +86,31 @@ where
             let answer = handle(request, remote);
             async move { Ok::<_, Infallible>(answer.await) }
         });
-        let connection = builder
-            .serve_connection_with_upgrades(TokioIo::new(stream), service)
-            .into_owned();
-        let connection = graceful.watch(connection);
+        let (builder, watcher) = (builder.clone(), graceful.watcher());
+        let mut stop = stop.clone();
         drop(tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended early");
+            // Who says nothing is not waited for, neither here nor at a stop.
+            let mut first = [0];
+            let speaks = tokio::select! {
+                speaks = tokio::time::timeout(head, stream.peek(&mut first)) => speaks.is_ok(),
+                _ = stop.wait_for(|stop| *stop) => false,
+            };
+            if !speaks {
+                return;
             }
+            let (stream, returned) = Lent::new(stream);
+            let connection = builder
+                .serve_connection_with_upgrades(TokioIo::new(stream), service)
+                .into_owned();
+            let ended = watcher.watch(connection).await;
+            let Err(error) = ended else { return };
+            let is_late = error
+                .downcast_ref::<hyper::Error>()
+                .is_some_and(hyper::Error::is_timeout);
+            if is_late && let Ok(returned) = returned.await {
+                returned.time_out().await;
+            }
+            tracing::debug!(%error, "a connection ended early");
         }));
     }
     drop(listener);

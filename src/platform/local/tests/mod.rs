@@ -46,7 +46,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler)
 "#;
 
 /// A local environment in a directory of its own, stopped at the end.
-struct Home {
+pub(crate) struct Home {
     directory: tempfile::TempDir,
     local: Arc<Local>,
 }
@@ -75,7 +75,7 @@ fn executable() -> PathBuf {
 }
 
 impl Home {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("app")).unwrap();
         let script = directory.path().join("app/serve.py");
@@ -93,11 +93,22 @@ impl Home {
         }))
     }
 
+    /// Where everything of it lies.
+    pub(crate) fn directory(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
+    /// The platform, for the tests of others.
+    pub(crate) fn connected(&self) -> Arc<dyn Platform> {
+        Arc::clone(&self.local) as _
+    }
+
     fn state(&self) -> PathBuf {
         self.directory.path().join("state/local/local")
     }
 
-    fn release(&self, service: &str, digest: &str) -> Release {
+    /// A release of a service that answers `a`.
+    pub(crate) fn release(&self, service: &str, digest: &str) -> Release {
         Proving::release(
             self,
             &ServiceName::new(service).unwrap(),

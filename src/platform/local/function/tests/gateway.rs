@@ -20,7 +20,7 @@ use crate::domain::route::PathTemplate;
 use crate::domain::service::Route;
 use crate::domain::traffic::Split;
 use crate::platform::local::metrics::Metrics;
-use crate::platform::local::proxy::{Backend, Invoke, ServiceProxy, Table, Target};
+use crate::platform::local::proxy::{Backend, Invoke, Limits, ServiceProxy, Table, Target};
 
 const CODE: &str = r#"
 import base64, os, time
@@ -157,7 +157,7 @@ async fn the_proxy_hands_requests_over() {
     };
     let service = ServiceName::new("receipts").unwrap();
     let revision = RevisionNumber(3);
-    let proxy = ServiceProxy::new(service, Arc::new(Metrics::default()));
+    let proxy = ServiceProxy::new(service, Arc::new(Metrics::default()), Limits::default());
     let pool: Arc<dyn Invoke> = running.pool.clone();
     let routes = [Route {
         name: RouteName::new("receipt").unwrap(),

@@ -1,5 +1,6 @@
 //! The proxy on real sockets, with real clients and servers.
 
+mod faults;
 mod pick;
 
 use std::convert::Infallible;
@@ -23,7 +24,7 @@ use tokio::sync::watch;
 use crate::domain::release::RevisionNumber;
 use crate::domain::traffic::Split;
 use crate::platform::local::metrics::{self, Metrics};
-use crate::platform::local::proxy::{Backend, ServiceProxy, Table, Target};
+use crate::platform::local::proxy::{Backend, Limits, ServiceProxy, Table, Target};
 
 const WAIT: Duration = Duration::from_secs(10);
 
@@ -111,8 +112,13 @@ struct Ground {
 }
 
 fn ground() -> Ground {
+    ground_with(Limits::default())
+}
+
+fn ground_with(limits: Limits) -> Ground {
     let metrics = Arc::new(Metrics::default());
-    let proxy = ServiceProxy::new("payments".parse().unwrap(), Arc::clone(&metrics));
+    let name = "payments".parse().unwrap();
+    let proxy = ServiceProxy::new(name, Arc::clone(&metrics), limits);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
@@ -371,18 +377,18 @@ async fn switching_revisions_under_load_loses_no_request() {
         .proxy
         .set_table(table(Split::all(&[], RevisionNumber(1)), &first));
     let (stop, stopped) = watch::channel(false);
+    let (answer, mut answered) = watch::channel(0_u64);
     let mut loads = Vec::new();
     for worker in 0..50 {
         let (stopped, address) = (stopped.clone(), ground.address);
+        let answer = answer.clone();
         loads.push(tokio::spawn(async move {
             let client = client();
-            let mut answers = 0_u32;
             while !*stopped.borrow() {
                 let path = if worker % 5 == 0 { "/slow" } else { "/" };
                 assert_eq!(get(&client, address, path).await.0, 200);
-                answers += 1;
+                answer.send_modify(|all| *all += 1);
             }
-            answers
         }));
     }
     for n in 2..30_u64 {
@@ -392,14 +398,20 @@ async fn switching_revisions_under_load_loses_no_request() {
             Split::all(&[], number),
             &[(number, Arc::clone(&backend))],
         ));
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        // Every switch under load, and more than a thousand in all, however slow the machine is.
+        tokio::time::timeout(
+            Duration::from_mins(1),
+            answered.wait_for(|all| *all >= n * 40),
+        )
+        .await
+        .expect("it goes on")
+        .unwrap();
     }
     stop.send(true).unwrap();
-    let mut answers = 0;
     for load in loads {
-        answers += load.await.expect("no request failed");
+        load.await.expect("no request failed");
     }
-    assert!(answers > 1_000, "{answers}");
+    assert!(*answered.borrow() > 1_000);
     tokio::time::timeout(WAIT, first[0].1.drained())
         .await
         .expect("the first one is left");

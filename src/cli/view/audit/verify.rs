@@ -1,61 +1,18 @@
-//! How the record is shown.
+//! How the check of a log and the keys that signed it are shown.
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
 
+use super::{noun, short};
 use crate::cli::time::relative;
-use crate::domain::audit::event::{Change, Event};
 use crate::domain::audit::hex;
+use crate::domain::audit::note::VerifierKey;
 use crate::domain::audit::verdict::{KeyUse, Verdict};
-use crate::ops::audit::{OpenSummary, RecordedEvent, Report};
-use crate::output::table::{Align, render};
+use crate::ops::audit::{OpenSummary, Report};
 use crate::output::{Output, Style, sanitize};
 
-/// Letters of an id that are shown where its row can be looked up: the time of a ULID.
-const SHORT: usize = 10;
 /// Lines of one kind that are shown at most.
 const MOST_LINES: usize = 10;
-
-/// `squad.audit-events/v1`.
-#[derive(Debug, Serialize)]
-pub(crate) struct Listing<'a> {
-    schema: &'static str,
-    log: &'a str,
-    events: Vec<WireRecorded<'a>>,
-}
-
-#[derive(Debug, Serialize)]
-struct WireRecorded<'a> {
-    /// Number of the commit; absent while the event is pending on this machine.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    commit: Option<u64>,
-    /// Index among all events of the log.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    index: Option<u64>,
-    pending: bool,
-    /// As it is in the log.
-    event: &'a Event,
-}
-
-impl<'a> Listing<'a> {
-    /// Events in their order.
-    pub(crate) fn new(log: &'a str, events: &'a [RecordedEvent]) -> Self {
-        Self {
-            schema: "squad.audit-events/v1",
-            log,
-            events: events
-                .iter()
-                .map(|recorded| WireRecorded {
-                    commit: recorded.place.map(|place| place.commit),
-                    index: recorded.place.map(|place| place.index),
-                    pending: recorded.place.is_none(),
-                    event: &recorded.event,
-                })
-                .collect(),
-        }
-    }
-}
 
 /// `squad.audit-verify/v1`.
 #[derive(Debug, Serialize)]
@@ -109,7 +66,11 @@ struct WireKey {
     key: String,
     commits: u64,
     first_commit: u64,
+    /// Whether it is this machine's, or this machine had seen it before.
     known: bool,
+    /// Whether the org's file trusts it; absent where no file says which keys count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trusted: Option<bool>,
 }
 
 #[derive(Debug, Serialize)]
@@ -152,6 +113,10 @@ fn finding(verdict: &Verdict) -> Option<WireFinding<'_>> {
     let none = WireFinding::default();
     match verdict {
         Verdict::Ok | Verdict::UnanchoredTail(_) => None,
+        Verdict::Untrusted { first, .. } => Some(WireFinding {
+            commit: Some(*first),
+            ..none
+        }),
         Verdict::Incomplete { missing } => Some(WireFinding {
             commit: Some(*missing),
             ..none
@@ -184,6 +149,7 @@ fn wire_key(one: &KeyUse) -> WireKey {
         commits: one.commits,
         first_commit: one.first_commit,
         known: one.known,
+        trusted: one.trusted,
     }
 }
 
@@ -199,125 +165,41 @@ fn wire_open(one: &OpenSummary) -> WireOpen {
     }
 }
 
-fn noun(event: &Event) -> &str {
-    event.short_kind().split('.').next().unwrap_or_default()
+/// `squad.audit-key/v1`: this machine's key.
+#[derive(Debug, Serialize)]
+pub(crate) struct Key {
+    schema: &'static str,
+    id: String,
+    name: String,
+    /// C2SP verifier key.
+    key: String,
+    /// Whether the org's file trusts it; absent where no file says which keys count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trusted: Option<bool>,
 }
 
-/// The first letters of an id.
-fn short(id: &str) -> &str {
-    id.get(..SHORT).unwrap_or(id)
-}
-
-/// `squad audit list` for people.
-pub(crate) fn table(events: &[RecordedEvent], now: Timestamp, width: Option<usize>) -> String {
-    let header =
-        ["WHEN", "WHO", "EVENT", "SERVICE", "RESULT", "OPERATION"].map(|name| (name, Align::Left));
-    let rows: Vec<_> = events
-        .iter()
-        .map(|recorded| {
-            let event = &recorded.event;
-            let change = event.change();
-            let change = change.as_ref();
-            let dash = || "–".to_owned();
-            let result = change
-                .and_then(|change| change.outcome)
-                .map_or_else(dash, |word| word.as_str().to_owned());
-            let pending = if recorded.place.is_none() {
-                ", pending on this machine"
-            } else {
-                ""
-            };
-            vec![
-                relative(event.time, now),
-                change.map_or_else(dash, |change| sanitize(&change.actor.name)),
-                sanitize(event.short_kind()),
-                change.map_or_else(dash, |change| change.service.to_string()),
-                format!("{result}{pending}"),
-                event
-                    .operation
-                    .as_deref()
-                    .map_or_else(dash, |id| sanitize(short(id))),
-            ]
-        })
-        .collect();
-    render(&header, &rows, width)
-}
-
-/// `squad audit show` for people.
-pub(crate) fn details(events: &[RecordedEvent]) -> String {
-    let blocks: Vec<String> = events.iter().map(one_event).collect();
-    blocks.join("\n\n")
-}
-
-fn one_event(recorded: &RecordedEvent) -> String {
-    let event = &recorded.event;
-    let mut lines = vec![sanitize(event.short_kind())];
-    let mut line = |name: &str, value: Option<String>| {
-        if let Some(value) = value {
-            lines.push(format!("  {name:<13} {}", sanitize(&value)));
+impl Key {
+    /// The key, and whether it is trusted.
+    pub(crate) fn new(key: &VerifierKey, trusted: Option<bool>) -> Self {
+        Self {
+            schema: "squad.audit-key/v1",
+            id: key.id(),
+            name: key.name().to_owned(),
+            key: key.to_string(),
+            trusted,
         }
-    };
-    line("time", Some(event.time.to_string()));
-    line(
-        "place",
-        Some(recorded.place.map_or_else(
-            || "pending on this machine".to_owned(),
-            |place| format!("event {} in commit {}", place.index, place.commit),
-        )),
-    );
-    line("event", Some(event.id.clone()));
-    line("operation", event.operation.clone());
-    match event.change() {
-        Some(change) => {
-            for (name, value) in change_lines(&change) {
-                line(name, value);
-            }
-        }
-        None => line("data", Some(event.data.to_string())),
     }
-    lines.join("\n")
 }
 
-fn change_lines(change: &Change) -> Vec<(&'static str, Option<String>)> {
-    let json = |value: &Value| (!value.is_null()).then(|| value.to_string());
-    let key = change.actor.key.as_deref().unwrap_or("none");
-    let environment = match &change.org {
-        Some(org) => format!("{org}/{}", change.environment),
-        None => change.environment.clone(),
-    };
-    let from = change.provenance.clone().unwrap_or_default();
-    vec![
-        (
-            "outcome",
-            change.outcome.map(|word| word.as_str().to_owned()),
-        ),
-        ("message", change.message.clone()),
-        ("error", change.error_id.clone()),
-        ("who", Some(format!("{}, key {key}", change.actor))),
-        ("service", Some(change.service.to_string())),
-        ("environment", Some(environment)),
-        ("org commit", change.org_commit.clone()),
-        ("reason", change.reason.clone()),
-        ("before", json(&change.before)),
-        ("after", json(&change.after)),
-        ("digest", change.digest.clone()),
-        ("repository", from.repository),
-        (
-            "commit",
-            from.commit.map(|commit| {
-                let dirty = if from.dirty {
-                    ", with local changes"
-                } else {
-                    ""
-                };
-                format!("{commit}{dirty}")
-            }),
-        ),
-        ("branch", from.branch),
-        ("subject", from.subject),
-        ("pull request", from.pull_request),
-        ("pipeline run", from.pipeline_run),
-    ]
+/// A key as a line below `[trusted]`; the name is quoted where TOML has no bare key of it.
+pub(crate) fn trusted_line(key: &VerifierKey) -> String {
+    let name = sanitize(key.name());
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let quote = if name.chars().all(is_bare) { "" } else { "\"" };
+    format!(
+        "`{quote}{name}{quote} = \"{}\"`",
+        sanitize(&key.to_string())
+    )
 }
 
 /// `squad audit verify` for people.
@@ -331,11 +213,11 @@ pub(crate) fn report(report: &Report, output: &Output, now: Timestamp) -> Vec<St
     };
     let bad = |text: String| format!("{} {text}", output.paint_out(Style::Error, output.cross()));
     let mut lines = Vec::new();
-    if report.verdict.is_good() || report.commits > 0 {
+    if report.verdict.is_whole() || report.commits > 0 {
         lines.push(good(counted(report)));
     }
     if let Some(kept) = report.kept
-        && report.verdict.is_good()
+        && report.verdict.is_whole()
     {
         lines.push(good(format!(
             "the first {} are the same as this machine has seen before",
@@ -352,20 +234,13 @@ pub(crate) fn report(report: &Report, output: &Output, now: Timestamp) -> Vec<St
             if tail == 1 { "is" } else { "are" }
         )));
     }
-    let unknown: Vec<String> = report
-        .keys
-        .iter()
-        .filter(|one| !one.known)
-        .map(|one| {
-            format!(
-                "key {} of `{}` is new to this machine: {} from commit {} on",
-                one.key.id(),
-                sanitize(one.key.name()),
-                plural(one.commits, "commit"),
-                grouped(one.first_commit)
-            )
-        })
-        .collect();
+    let untrusted = key_lines(report, "is not trusted by the org", |one| {
+        one.trusted == Some(false)
+    });
+    lines.extend(capped(untrusted, "key that is not trusted").map(bad));
+    let unknown = key_lines(report, "is new to this machine", |one| {
+        one.trusted.is_none() && !one.known
+    });
     lines.extend(capped(unknown, "new key").map(look));
     let open: Vec<String> = report.open.iter().map(|one| open_line(one, now)).collect();
     lines.extend(capped(open, "open operation").map(look));
@@ -390,18 +265,42 @@ pub(crate) fn report(report: &Report, output: &Output, now: Timestamp) -> Vec<St
     lines
 }
 
-fn counted(report: &Report) -> String {
-    let known = report.keys.iter().filter(|one| one.known).count() as u64;
-    let keys = report.keys.len() as u64;
-    let signed = match (keys, known) {
-        (0, _) => String::new(),
-        (1, 1) => ", signed by 1 known key".to_owned(),
-        (keys, known) if keys == known => format!(", signed by {keys} known keys"),
-        (keys, known) => format!(", signed by {}, {known} of them known", plural(keys, "key")),
+/// One line for each of these keys.
+fn key_lines(report: &Report, what: &str, of: impl Fn(&KeyUse) -> bool) -> Vec<String> {
+    let keys = report.keys.iter().filter(|one| of(one));
+    keys.map(|one| {
+        format!(
+            "key {} of `{}` {what}: {} from commit {} on",
+            one.key.id(),
+            sanitize(one.key.name()),
+            plural(one.commits, "commit"),
+            grouped(one.first_commit)
+        )
+    })
+    .collect()
+}
+
+/// Who signed: where the org's file names keys, those that it trusts; else those that this machine knows.
+fn signed(keys: &[KeyUse]) -> String {
+    let word = if keys.iter().any(|one| one.trusted.is_some()) {
+        "trusted"
+    } else {
+        "known"
     };
+    let good = keys.iter().filter(|one| one.trusted.unwrap_or(one.known));
+    match (keys.len() as u64, good.count() as u64) {
+        (0, _) => String::new(),
+        (1, 1) => format!(", signed by 1 {word} key"),
+        (keys, good) if keys == good => format!(", signed by {keys} {word} keys"),
+        (keys, good) => format!(", signed by {}, {good} of them {word}", plural(keys, "key")),
+    }
+}
+
+fn counted(report: &Report) -> String {
+    let signed = signed(&report.keys);
     let root = hex(&report.root);
     let (first, last) = (root.get(..4).unwrap_or(""), root.get(60..).unwrap_or(""));
-    let fit = if report.verdict.is_good() {
+    let fit = if report.verdict.is_whole() {
         ""
     } else {
         "what comes before fits: "
@@ -415,7 +314,7 @@ fn counted(report: &Report) -> String {
 
 fn problem(verdict: &Verdict) -> Vec<String> {
     match verdict {
-        Verdict::Ok | Verdict::UnanchoredTail(_) => Vec::new(),
+        Verdict::Ok | Verdict::UnanchoredTail(_) | Verdict::Untrusted { .. } => Vec::new(),
         Verdict::Incomplete { missing } => vec![format!(
             "commit {missing} is missing, and there are commits behind it"
         )],

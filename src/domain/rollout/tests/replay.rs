@@ -1,0 +1,243 @@
+//! Replaying the log: whoever takes over comes to the same evidence.
+
+use super::*;
+use crate::domain::analysis::{Reason, Verdict};
+use crate::domain::counts::{CountSeries, Counts};
+use crate::domain::rollout::log::{self, Decision, Entry, Look, Replay, What};
+use crate::domain::rollout::machine::{Command, Why};
+use crate::domain::rollout::state::Phase;
+
+fn entry(sequence: u64, what: What) -> Entry {
+    Entry {
+        sequence,
+        at: Timestamp::from_second(1_780_000_000).unwrap(),
+        generation: 1,
+        actor: Actor {
+            name: "ana".to_owned(),
+            host: "laptop".to_owned(),
+            key: None,
+        },
+        what,
+    }
+}
+
+/// A look of 10 s with so many requests on the canary of the first unit and of none else.
+fn look(requests: u64, missing: bool) -> What {
+    let mut units = vec![Interval::default(); 3];
+    units[0] = Interval {
+        canary: Tally { requests, bad: 0 },
+        stable: Tally {
+            requests: requests * 10,
+            bad: requests / 20,
+        },
+    };
+    What::Look(Box::new(Look {
+        seconds: 10.0,
+        counts: None,
+        units: if missing { Vec::new() } else { units },
+        reset: false,
+        warmup: false,
+        missing: missing.then(|| "no answer".to_owned()),
+    }))
+}
+
+fn decision(from: (Phase, [u8; 3]), to: (Phase, [u8; 3]), why: Why) -> What {
+    What::Decision(Box::new(Decision {
+        from: (from.0, from.1.to_vec()),
+        to: (to.0, to.1.to_vec()),
+        why,
+        judgements: Vec::new(),
+        reason: None,
+    }))
+}
+
+fn entries(whats: Vec<What>) -> Vec<Entry> {
+    (0..)
+        .zip(whats)
+        .map(|(sequence, what)| entry(sequence, what))
+        .collect()
+}
+
+/// Whether two numbers of seconds are the same.
+fn near(left: f64, right: f64) -> bool {
+    (left - right).abs() < 0.001
+}
+
+/// A rollout that holds at its first step.
+fn holding() -> Vec<What> {
+    use Phase::{Holding, Planned, Preparing, Shifting};
+    vec![
+        decision((Planned, [0, 0, 0]), (Preparing, [0, 0, 0]), Why::Started),
+        decision((Preparing, [0, 0, 0]), (Shifting, [1, 1, 0]), Why::Ready),
+        decision((Shifting, [1, 1, 0]), (Holding, [1, 1, 0]), Why::Verified),
+    ]
+}
+
+fn at(plan: &Plan, phase: Phase, positions: [u8; 3]) -> State {
+    State {
+        phase,
+        positions: positions.to_vec(),
+        ..state(plan)
+    }
+}
+
+#[test]
+fn holds_count_what_the_looks_cover() {
+    let plan = two_units_and_rest();
+    let mut whats = holding();
+    whats.extend([look(1000, false), look(1000, false)]);
+    let held = at(&plan, Phase::Holding, [1, 1, 0]);
+    let evidence = Replay::of(&plan, &entries(whats), &held).evidence();
+    assert!(near(evidence.units[0].held_seconds, 20.0));
+    assert_eq!(evidence.units[0].judgement.canary.requests, 2000);
+    assert_eq!(
+        evidence.units[1].judgement.verdict,
+        Verdict::Inconclusive(Reason::NoData)
+    );
+}
+
+#[test]
+fn a_pass_is_none_while_the_counters_cannot_be_read() {
+    let plan = two_units_and_rest();
+    let mut whats = holding();
+    whats.push(look(100_000, false));
+    let held = at(&plan, Phase::Holding, [1, 1, 0]);
+    let verdict = |whats: &[What]| {
+        let replay = Replay::of(&plan, &entries(whats.to_vec()), &held);
+        replay.evidence().units[0].judgement.verdict
+    };
+    assert_eq!(verdict(&whats), Verdict::Pass);
+    whats.push(look(0, true));
+    assert_eq!(verdict(&whats), Verdict::Inconclusive(Reason::NoData));
+    whats.push(look(1000, false));
+    assert_eq!(verdict(&whats), Verdict::Pass);
+}
+
+#[test]
+fn a_decision_that_never_came_into_force_changes_nothing() {
+    use Phase::{Holding, Shifting};
+    let plan = two_units_and_rest();
+    let mut whats = holding();
+    whats.push(look(1000, false));
+    let raise = Why::Passed(vec!["get-charge".to_owned()]);
+    whats.push(decision(
+        (Holding, [1, 1, 0]),
+        (Shifting, [2, 1, 0]),
+        raise.clone(),
+    ));
+    // Whoever noted it died before the commit.
+    let held = at(&plan, Holding, [1, 1, 0]);
+    let replay = Replay::of(&plan, &entries(whats.clone()), &held);
+    assert!(near(replay.evidence().units[0].held_seconds, 10.0));
+    assert!(replay.has_open());
+    let raised = at(&plan, Shifting, [2, 1, 0]);
+    assert!(
+        replay.is_open(&held, &raised, &raise),
+        "it is not noted twice"
+    );
+    // With the commit in force the same log says that the second step has just begun.
+    let replay = Replay::of(&plan, &entries(whats.clone()), &raised);
+    assert!(!replay.has_open());
+    assert!(near(replay.evidence().units[0].held_seconds, 0.0));
+    assert!(near(replay.evidence().units[1].held_seconds, 10.0));
+    // Paused instead, by somebody else: the next entry tells that the raise never happened.
+    whats.push(decision(
+        (Holding, [1, 1, 0]),
+        (Phase::Paused, [1, 1, 0]),
+        Why::ByHand(Command::Pause),
+    ));
+    let paused = at(&plan, Phase::Paused, [1, 1, 0]);
+    let replay = Replay::of(&plan, &entries(whats), &paused);
+    assert!(near(replay.evidence().units[0].held_seconds, 10.0));
+}
+
+#[test]
+fn a_rebase_judges_afresh_and_a_resume_waits_afresh() {
+    use Phase::{Drifted, Holding, Paused, Shifting};
+    let plan = two_units_and_rest();
+    let mut whats = holding();
+    whats.extend([
+        look(1000, false),
+        decision(
+            (Holding, [1, 1, 0]),
+            (Paused, [1, 1, 0]),
+            Why::ByHand(Command::Pause),
+        ),
+        look(1000, false),
+        decision(
+            (Paused, [1, 1, 0]),
+            (Holding, [1, 1, 0]),
+            Why::ByHand(Command::Resume),
+        ),
+        look(1000, false),
+    ]);
+    let held = at(&plan, Holding, [1, 1, 0]);
+    let evidence = Replay::of(&plan, &entries(whats.clone()), &held).evidence();
+    assert!(near(evidence.units[0].held_seconds, 30.0));
+    assert!(near(evidence.units[0].waited_seconds, 10.0));
+    whats.extend([
+        decision((Holding, [1, 1, 0]), (Drifted, [1, 1, 0]), Why::Drifted),
+        look(500, false),
+        decision(
+            (Drifted, [1, 1, 0]),
+            (Shifting, [1, 1, 0]),
+            Why::ByHand(Command::Rebase),
+        ),
+        decision((Shifting, [1, 1, 0]), (Holding, [1, 1, 0]), Why::Verified),
+        look(7, false),
+    ]);
+    let evidence = Replay::of(&plan, &entries(whats), &held).evidence();
+    assert_eq!(evidence.units[0].judgement.canary.requests, 7);
+    assert!(near(evidence.units[0].held_seconds, 10.0));
+}
+
+#[test]
+fn only_what_belongs_to_a_unit_is_counted_in_it() {
+    let mut before = two_routes();
+    before.push(route("search", "GET", "/charges/search"));
+    let mut after = two_routes();
+    after.push(route("dispute", "POST", "/charges/{id}/dispute"));
+    let wish = Wish {
+        routes: vec![steps("GET /charges/{id}", &[25])],
+        ..wish()
+    };
+    let plan = made(&service(&before), &service(&after), &wish, true).unwrap();
+    let series = |route: &str, revision, forced| CountSeries {
+        route: route.to_owned(),
+        method: String::new(),
+        revision,
+        requests: 10,
+        bad: 1,
+        errors: 1,
+        slow: 0,
+        forced,
+    };
+    let added = [
+        series("get-charge", CANARY, false),
+        series("get-charge", STABLE, false),
+        series("get-charge", CANARY, true),
+        series("refund", CANARY, false),
+        series("search", STABLE, false),
+        series("rest", STABLE, false),
+        series("dispute", STABLE, false),
+        series("rest", RevisionNumber(40), false),
+    ];
+    let counted = log::intervals(&plan, &added);
+    let numbers: Vec<_> = counted
+        .iter()
+        .map(|one| (one.canary.requests, one.stable.requests))
+        .collect();
+    assert_eq!(numbers, [(10, 10), (10, 20)]);
+    let counts = Counts {
+        at: Timestamp::from_second(1).unwrap(),
+        epoch: "a".to_owned(),
+        series: added.to_vec(),
+        last_request: Vec::new(),
+    };
+    let kept = log::only(counts, &[STABLE, CANARY]);
+    assert_eq!(
+        kept.series.len(),
+        6,
+        "without forced ones and other revisions"
+    );
+}

@@ -1,0 +1,216 @@
+//! Drivers that race, on a real supervisor: of two that saw the same, one writes.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::change::{self, Carried};
+use super::{Rollout, Tools, objects, read};
+use crate::clock::SystemClock;
+use crate::domain::environment::Environment;
+use crate::domain::name::ServiceName;
+use crate::domain::release::RevisionNumber;
+use crate::domain::rollout::plan::{Given, Known, Wish, plan};
+use crate::domain::rollout::{Entry, Move, Phase, State, Why};
+use crate::domain::traffic::Split;
+use crate::ops::audit::{Journal, Settings, Store};
+use crate::ops::{Event, Reporter};
+use crate::platform::local::tests::Home;
+use crate::platform::{Commit, Platform};
+
+/// Races, over all rollouts.
+const RACES: u32 = 1000;
+/// Races of each rollout: every race reads its whole log.
+const OF_EACH: u32 = 20;
+
+/// Hears nothing.
+struct Silent;
+
+impl Reporter for Silent {
+    fn report(&self, _: Event) {}
+}
+
+/// One of the two machines.
+struct Machine {
+    journal: Journal,
+    clock: SystemClock,
+    platform: Arc<dyn Platform>,
+}
+
+impl Machine {
+    fn new(home: &Home, name: &str) -> Self {
+        let state = home.directory().join(name);
+        let journal = Journal::open(Settings {
+            store: Store::Directory(home.directory().join("audit")),
+            log: "local".to_owned(),
+            state,
+            actor: actor(name),
+            environment: Environment::builtin_local(),
+        });
+        Self {
+            journal: journal.unwrap(),
+            clock: SystemClock::new(),
+            platform: home.connected(),
+        }
+    }
+
+    fn tools(&self) -> Tools<'_> {
+        Tools {
+            platform: &*self.platform,
+            journal: &self.journal,
+            clock: &self.clock,
+            reporter: &Silent,
+        }
+    }
+}
+
+fn actor(host: &str) -> crate::domain::release::Actor {
+    crate::domain::release::Actor {
+        name: "ana@example.com".to_owned(),
+        host: host.to_owned(),
+        key: None,
+    }
+}
+
+/// What a machine does with what it saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Deed {
+    /// The next move, noted in the log and committed.
+    Next,
+    /// The traffic and its state as they are, with the next generation.
+    TakeOver,
+}
+
+impl Deed {
+    /// Whether it came into force.
+    async fn done(self, machine: &Machine, mut seen: Rollout) -> bool {
+        let tools = machine.tools();
+        match self {
+            Self::Next => {
+                let phase = match seen.state.phase {
+                    Phase::Holding => Phase::Promoting,
+                    Phase::Promoting => Phase::Finalising,
+                    _ => Phase::Holding,
+                };
+                let to = Move {
+                    state: seen.state.to(phase),
+                    why: Why::Verified,
+                };
+                let carried = change::carry_out(&tools, &mut seen, &to, None).await;
+                matches!(carried.unwrap(), Carried::Done)
+            }
+            Self::TakeOver => {
+                let state = State {
+                    generation: seen.state.generation + 1,
+                    ..seen.state.clone()
+                };
+                let split = seen.live.split.clone().unwrap();
+                let to = Move {
+                    state,
+                    why: Why::Verified,
+                };
+                change::commit(&tools, &mut seen, &to, split, None)
+                    .await
+                    .unwrap()
+            }
+        }
+    }
+}
+
+/// A service with two revisions and a rollout from one to the other.
+async fn start(home: &Home, platform: &dyn Platform, service: &ServiceName) {
+    let live = platform.observe(service).await.unwrap();
+    let release = home.release(service.as_str(), "a").service;
+    let (stable, canary) = (RevisionNumber(1), RevisionNumber(2));
+    let given = Given {
+        id: ulid::Ulid::generate().to_string(),
+        stable: (stable, &release),
+        canary: (canary, &release),
+        base: Split::all(&[], stable),
+        actor: actor("here"),
+        at: Timestamp::UNIX_EPOCH,
+        reason: None,
+    };
+    let wish = Wish {
+        routes: Vec::new(),
+        steps: None,
+        hold_seconds: None,
+        max_unattended_weight: 10,
+    };
+    let known = Known {
+        requests_per_second: 5.0,
+        bad_share: 0.005,
+        design_effect: 1.0,
+    };
+    let plan = plan(&given, &wish, |_, _| Some(known)).unwrap();
+    let (bytes, digest) = objects::plan_bytes(&plan).unwrap();
+    objects::create_plan(platform, &plan, &bytes).await.unwrap();
+    let state = State::planned(plan.id.clone(), plan.units.len(), stable, canary, digest);
+    let commit = Commit {
+        split: plan.split(&state),
+        state: state.encode(),
+        leaves: None,
+        actor: actor("here"),
+        operation: ulid::Ulid::generate().to_string(),
+    };
+    platform
+        .commit(service, &live.token, &commit)
+        .await
+        .unwrap();
+}
+
+/// The log has one entry for each sequence, and neither generations nor the order of decisions ever go back.
+fn check(entries: &[Entry]) {
+    for (index, entry) in entries.iter().enumerate() {
+        assert_eq!(entry.sequence, index as u64);
+    }
+    assert!(entries.is_sorted_by_key(|entry| entry.generation));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_drivers_that_saw_the_same_exactly_one_writes() {
+    let home = Home::new();
+    let machines = [Machine::new(&home, "first"), Machine::new(&home, "second")];
+    let service = ServiceName::new("payments").unwrap();
+    let platform = home.connected();
+    for digest in ["a", "b"] {
+        let release = home.release(service.as_str(), digest);
+        platform.publish(&release, &|_| {}).await.unwrap();
+    }
+    let (mut won, mut noted) = ([0, 0], 0);
+    for race in 0..RACES {
+        if race % OF_EACH == 0 {
+            start(&home, &*platform, &service).await;
+        }
+        let seen = read(&*platform, &service).await.unwrap().unwrap();
+        // Both go on; both take over; one goes on while the other takes over.
+        let deeds = match race % 4 {
+            0 => [Deed::Next, Deed::Next],
+            1 => [Deed::TakeOver, Deed::TakeOver],
+            2 => [Deed::Next, Deed::TakeOver],
+            _ => [Deed::TakeOver, Deed::Next],
+        };
+        let [first, second] = &machines;
+        let (one, two) = tokio::join!(
+            deeds[0].done(first, seen.clone()),
+            deeds[1].done(second, seen.clone())
+        );
+        assert!(one != two, "race {race}, {deeds:?}: {one} and {two}");
+        won[usize::from(two)] += 1;
+        let after = read(&*platform, &service).await.unwrap().unwrap();
+        let winner = if one { deeds[0] } else { deeds[1] };
+        let generation = seen.state.generation + u32::from(winner == Deed::TakeOver);
+        assert_eq!(after.state.generation, generation, "race {race}, {deeds:?}");
+        assert_eq!(
+            after.state.phase == seen.state.phase,
+            winner == Deed::TakeOver,
+            "race {race}, {deeds:?}"
+        );
+        assert!(after.is_as_wanted());
+        assert!(after.entries.len() <= seen.entries.len() + 1);
+        noted += u32::from(after.entries.len() > seen.entries.len());
+        check(&after.entries);
+    }
+    eprintln!("{RACES} races: {won:?} won, {noted} entries");
+    assert!(won.iter().all(|times| *times > RACES / 20), "{won:?}");
+}
