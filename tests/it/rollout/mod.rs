@@ -3,7 +3,9 @@
 mod brakes;
 mod gradual;
 mod people;
+mod report;
 mod takeover;
+mod watch;
 
 use std::time::Duration;
 

@@ -9,6 +9,8 @@ pub(super) fn fold(text: &str, indent: usize, width: Option<usize>) -> Vec<Strin
     let Some(width) = width else {
         return vec![format!("{margin}{text}")];
     };
+    // A number and its sign stay together.
+    let text = &glued(text);
     let mut lines = Vec::new();
     let mut line = margin.clone();
     let mut is_empty = true;
@@ -36,5 +38,15 @@ pub(super) fn fold(text: &str, indent: usize, width: Option<usize>) -> Vec<Strin
         }
     }
     lines.push(line);
-    lines
+    lines.iter().map(|line| unglued(line)).collect()
+}
+
+/// The same with a space between a number and `%` that no line is broken at.
+pub(super) fn glued(text: &str) -> String {
+    text.replace(" %", "\u{a0}%")
+}
+
+/// The same with plain spaces again, so that a line can be searched and copied.
+pub(super) fn unglued(text: &str) -> String {
+    text.replace("\u{a0}%", " %")
 }

@@ -5,6 +5,8 @@ mod fold;
 mod plan;
 mod report;
 mod screen;
+mod spark;
+mod units;
 mod wire;
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::chart;
 use super::markup::Markup;
-use super::numbers;
+use super::numbers::{self, Pair};
 use super::plain;
 use super::story::{Decided, Event, Story};
 use crate::domain::analysis::{Judgement, Verdict};
@@ -70,11 +70,13 @@ fn one(page: &mut Markup, story: &Story<'_>, decided: &Decided<'_>, is_short: bo
             page.leaf("blockquote", &[], reason);
         }
         match decided.repeats {
-            Some(number) => {
+            Some(number) if decided.has_numbers() => {
                 let text = format!("The numbers are those of decision {number}.");
                 page.leaf("p", &[("class", "note")], &text);
             }
-            None => table(page, story, decided, is_short),
+            None if decided.has_numbers() => table(page, story, decided, is_short),
+            // Before anything was counted there is nothing to show.
+            _ => {}
         }
     });
 }
@@ -123,9 +125,9 @@ fn header(page: &mut Markup) {
             ("New: bad of requests", "number"),
             ("Old: bad of requests", "number"),
             ("New/old", "number"),
-            ("Rise, points", "number"),
+            ("Rise at most", "number"),
             ("E-value", "number"),
-            ("Verdict", ""),
+            ("Verdict", "verdict"),
         ] {
             page.leaf("th", &[("scope", "col"), ("class", class)], text);
         }
@@ -141,20 +143,33 @@ fn row(page: &mut Markup, story: &Story<'_>, name: &str, judgement: &Judgement) 
         .map_or_else(|| name.to_owned(), crate::domain::rollout::Unit::spoken);
     page.element("tr", &[], |page| {
         page.leaf("th", &[("scope", "row")], &spoken);
-        for text in [
-            numbers::bad_of(judgement.canary),
-            numbers::bad_of(judgement.stable),
+        for pair in [
+            numbers::counted(judgement.canary),
+            numbers::counted(judgement.stable),
             numbers::ratio(judgement),
             numbers::rise(judgement),
         ] {
-            page.leaf("td", &[("class", "number")], &text);
+            cell(page, &pair);
         }
         page.element("td", &[("class", "number")], |page| {
-            page.text(&numbers::evidence(judgement));
+            two(page, &numbers::evidence(judgement));
             bar(page, judgement);
         });
         verdict(page, judgement);
     });
+}
+
+/// A cell with a number, and below it what belongs to it.
+pub(super) fn cell(page: &mut Markup, pair: &Pair) {
+    page.element("td", &[("class", "number")], |page| two(page, pair));
+}
+
+fn two(page: &mut Markup, pair: &Pair) {
+    page.text(&pair.main);
+    if !pair.small.is_empty() {
+        page.text(" ");
+        page.leaf("small", &[], &pair.small);
+    }
 }
 
 /// The cell of a verdict: its word, and what is missing where it cannot be told.

@@ -15,6 +15,7 @@ mod series;
 mod shares;
 mod story;
 mod text;
+mod totals;
 mod traffic;
 
 use crate::domain::environment::Environment;

@@ -36,33 +36,64 @@ pub(super) fn bad_of(tally: Tally) -> String {
     }
 }
 
-/// The ratio of bad shares with its bound: `1.1 (at most 2.3)`.
-pub(super) fn ratio(judgement: &Judgement) -> String {
-    match (judgement.ratio, judgement.ratio_upper) {
-        (Some(ratio), Some(upper)) => format!("{ratio:.1} (at most {upper:.1})"),
-        (Some(ratio), None) => format!("{ratio:.1}"),
-        (None, Some(upper)) => format!("at most {upper:.1}"),
-        (None, None) => "–".to_owned(),
+/// A number and, smaller, what belongs to it.
+#[derive(Debug)]
+pub(super) struct Pair {
+    /// The number.
+    pub(super) main: String,
+    /// Its bound, its limit, its share; may be empty.
+    pub(super) small: String,
+}
+
+impl Pair {
+    /// Both in one text: `1.1 (at most 2.3)`.
+    pub(super) fn in_line(&self) -> String {
+        if self.small.is_empty() {
+            self.main.clone()
+        } else {
+            format!("{} ({})", self.main, self.small)
+        }
     }
 }
 
-/// By how many points the bad share can have risen at most, and what is acceptable.
-pub(super) fn rise(judgement: &Judgement) -> String {
+/// Bad requests with their share: `3 of 1,204`, `0.25 %`.
+pub(super) fn counted(tally: Tally) -> Pair {
+    Pair {
+        main: bad_of(tally),
+        small: tally.share().map_or_else(String::new, percent),
+    }
+}
+
+/// The ratio of bad shares with its bound: `1.1`, `at most 2.3`.
+pub(super) fn ratio(judgement: &Judgement) -> Pair {
+    let upper = judgement.ratio_upper;
+    Pair {
+        main: judgement
+            .ratio
+            .map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.1}")),
+        small: upper.map_or_else(
+            || "no bound yet".to_owned(),
+            |upper| format!("at most {upper:.1}"),
+        ),
+    }
+}
+
+/// By how many points the bad share can have risen at most, and what is acceptable: `0.92`, `limit 2.00`.
+pub(super) fn rise(judgement: &Judgement) -> Pair {
     let points = |share: f64| format!("{:.2}", share * 100.0);
-    let limit = points(judgement.delta);
-    match judgement.difference_upper {
-        Some(upper) if upper.is_finite() => format!("{} of {limit}", points(upper)),
-        _ => format!("unknown, of {limit}"),
+    let upper = judgement.difference_upper.filter(|upper| upper.is_finite());
+    Pair {
+        main: upper.map_or_else(|| "unknown".to_owned(), points),
+        small: format!("limit {}", points(judgement.delta)),
     }
 }
 
-/// The e-value and what it has to reach: `0.31 of 300`.
-pub(super) fn evidence(judgement: &Judgement) -> String {
-    format!(
-        "{} of {}",
-        exponential(judgement.log_e),
-        exponential(judgement.log_threshold)
-    )
+/// The e-value and what it has to reach: `0.31`, `of 300`.
+pub(super) fn evidence(judgement: &Judgement) -> Pair {
+    Pair {
+        main: exponential(judgement.log_e),
+        small: format!("of {}", exponential(judgement.log_threshold)),
+    }
 }
 
 /// How far the evidence is, 0–1, on a logarithmic scale.

@@ -3,17 +3,20 @@
 use super::super::{grouped, span};
 use super::decisions;
 use super::markup::Markup;
-use super::numbers::{bad_of, evidence, ratio, share};
 use super::plain::{self, Tone};
 use super::plan;
 use super::shares;
-use super::story::{Story, UnitStory};
+use super::story::Story;
+use super::totals;
 use super::traffic;
-use crate::domain::analysis::{Interval, Tally};
+use crate::domain::analysis::Verdict;
 use crate::domain::environment::Environment;
 
 /// Nothing is loaded and nothing runs; the one style sheet is in the page.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+
+/// What the charts of bad requests show.
+const BAD_REQUESTS: &str = "Of all requests of a route, how many in a hundred were bad, in the new and in the old revision at the same times. Where there are more looks than can be drawn, or few requests in each, several of them are one point: the line is the bad share of all its requests, and the shade reaches up to its worst look.";
 
 /// The whole document.
 pub(super) fn page(story: &Story<'_>, environment: &Environment) -> String {
@@ -26,11 +29,12 @@ pub(super) fn page(story: &Story<'_>, environment: &Environment) -> String {
                 opening(page, story, environment);
                 section(page, "Traffic", |page| traffic::chart(page, story));
                 section(page, "Bad requests", |page| {
+                    page.leaf("p", &[], BAD_REQUESTS);
                     for (index, one) in story.units.iter().enumerate() {
                         shares::chart(page, story, one, index);
                     }
                 });
-                section(page, "Totals", |page| totals(page, story));
+                section(page, "Totals", |page| totals::section(page, story));
                 section(page, "Decisions", |page| decisions::list(page, story));
                 section(page, "Plan", |page| plan::section(page, story));
                 section(page, "How to read this", |page| notes(page, story));
@@ -111,7 +115,13 @@ fn opening(page: &mut Markup, story: &Story<'_>, environment: &Environment) {
     });
     page.element("ul", &[("class", "units")], |page| {
         for one in &story.units {
-            page.leaf("li", &[], &plain::unit(story, one));
+            let class = match one.judgement.as_ref().map(|judgement| &judgement.verdict) {
+                Some(Verdict::Pass) => "well",
+                Some(Verdict::Fail(_)) => "worse",
+                Some(Verdict::Inconclusive(_)) => "untold",
+                None => "",
+            };
+            page.leaf("li", &[("class", class)], &plain::unit(story, one));
         }
     });
     page.element("dl", &[("class", "facts")], |page| {
@@ -154,107 +164,6 @@ fn facts(story: &Story<'_>) -> Vec<(&'static str, String)> {
         facts.push(("Took part", actors.join(", ")));
     }
     facts
-}
-
-/// A row for each unit, and their sum.
-fn totals(page: &mut Markup, story: &Story<'_>) {
-    let (stable, canary) = (story.plan.stable, story.plan.canary);
-    page.element("div", &[("class", "wide")], |page| {
-        page.element("table", &[], |page| {
-            page.element("thead", &[], |page| {
-                page.element("tr", &[], |page| {
-                    page.leaf("th", &[("scope", "col")], "Route");
-                    for text in [
-                        "Highest weight".to_owned(),
-                        format!("New ({canary}): bad of requests"),
-                        "share".to_owned(),
-                        format!("Old ({stable}): bad of requests"),
-                        "share".to_owned(),
-                        "New/old".to_owned(),
-                        "E-value".to_owned(),
-                    ] {
-                        page.leaf("th", &[("scope", "col"), ("class", "number")], &text);
-                    }
-                    page.leaf("th", &[("scope", "col")], "Verdict");
-                    page.leaf(
-                        "th",
-                        &[("scope", "col"), ("class", "number")],
-                        "New, after the promotion",
-                    );
-                });
-            });
-            page.element("tbody", &[], |page| {
-                for one in &story.units {
-                    unit_row(page, one);
-                }
-            });
-            page.element("tfoot", &[], |page| sum_row(page, story));
-        });
-    });
-    page.leaf(
-        "p",
-        &[("class", "note")],
-        "Only requests that were judged: both revisions at the same times, without the warm-up and without those that a tester sent to one of them by name. The others are in the last column.",
-    );
-}
-
-fn unit_row(page: &mut Markup, one: &UnitStory<'_>) {
-    page.element("tr", &[], |page| {
-        page.leaf("th", &[("scope", "row")], &one.unit.spoken());
-        number(page, &format!("{} %", one.highest));
-        arms(page, one.judged);
-        match &one.judgement {
-            Some(judgement) => {
-                number(page, &ratio(judgement));
-                number(page, &evidence(judgement));
-                decisions::verdict(page, judgement);
-            }
-            None => {
-                number(page, "–");
-                number(page, "–");
-                page.leaf("td", &[], "not judged");
-            }
-        }
-        number(page, &after(one.promoted));
-    });
-}
-
-fn sum_row(page: &mut Markup, story: &Story<'_>) {
-    let mut judged = Interval::default();
-    let mut promoted = Tally::default();
-    for one in &story.units {
-        judged.canary = judged.canary.plus(one.judged.canary);
-        judged.stable = judged.stable.plus(one.judged.stable);
-        promoted = promoted.plus(one.promoted);
-    }
-    page.element("tr", &[], |page| {
-        page.leaf("th", &[("scope", "row")], "All together");
-        number(page, "");
-        arms(page, judged);
-        for _ in 0..3 {
-            number(page, "");
-        }
-        number(page, &after(promoted));
-    });
-}
-
-fn arms(page: &mut Markup, interval: Interval) {
-    for tally in [interval.canary, interval.stable] {
-        number(page, &bad_of(tally));
-        number(page, &share(tally));
-    }
-}
-
-fn after(tally: Tally) -> String {
-    if tally.requests == 0 {
-        "–".to_owned()
-    } else {
-        format!("{} ({})", bad_of(tally), share(tally))
-    }
-}
-
-fn number(page: &mut Markup, text: &str) {
-    page.leaf("td", &[("class", "number")], text);
 }
 
 /// The words of the page, and where all of it comes from.

@@ -1,8 +1,9 @@
 //! The story in plain words, for people who do not know statistics.
 
 use super::super::{bad_word, goes, grouped, requests, seconds, span};
+use super::numbers::share;
 use super::story::{Decided, Story, UnitStory};
-use crate::domain::analysis::Verdict;
+use crate::domain::analysis::{Tally, Verdict};
 use crate::domain::rollout::{Command, Phase, Why};
 use crate::ops::rollout::words;
 use crate::output::sanitize;
@@ -135,9 +136,8 @@ pub(super) fn unit(story: &Story<'_>, one: &UnitStory<'_>) -> String {
     let spoken = one.unit.spoken();
     let after = if one.promoted.requests > 0 {
         format!(
-            " Since it serves all of them: {} handled, {} {bad}.",
-            grouped(one.promoted.requests),
-            grouped(one.promoted.bad)
+            " Since it serves all of them: {}.",
+            handled(one.promoted, bad)
         )
     } else {
         String::new()
@@ -162,32 +162,43 @@ pub(super) fn unit(story: &Story<'_>, one: &UnitStory<'_>) -> String {
     );
     let moved = if is_shared {
         let weight = one.weight.unwrap_or(0);
-        let share = capital(&requests(weight, &spoken));
-        format!("{share} {} to the new version now", goes(weight))
+        let part = capital(&requests(weight, &spoken));
+        format!("{part} {} to the new version now", goes(weight))
     } else {
         let first = one.unit.weight(1);
         let most = if first < one.highest { "Up to " } else { "" };
-        let share = requests(one.highest, &spoken);
-        format!("{most}{share} went to the new version")
+        let part = requests(one.highest, &spoken);
+        format!("{most}{part} went to the new version")
     };
     format!(
-        "{moved}: {} handled, {} {bad}, {}.{after}",
-        grouped(canary.requests),
-        grouped(canary.bad),
-        compared(story, one)
+        "{moved}: {}, {}.{after}",
+        handled(canary, bad),
+        compared(one)
     )
 }
 
-fn compared(story: &Story<'_>, one: &UnitStory<'_>) -> String {
+/// `412 handled, 3 failed (0.73 %)`.
+fn handled(tally: Tally, bad: &str) -> String {
+    if tally.requests == 0 {
+        return "none handled yet".to_owned();
+    }
+    format!(
+        "{} handled, {} {bad} ({})",
+        grouped(tally.requests),
+        grouped(tally.bad),
+        share(tally)
+    )
+}
+
+fn compared(one: &UnitStory<'_>) -> String {
     let stable = one.judged.stable;
     let before = if stable.requests == 0 {
         String::new()
     } else {
         format!(
-            " (old version: {} handled, {} {})",
-            grouped(stable.requests),
-            grouped(stable.bad),
-            bad_word(story.plan.analysis.slow_milliseconds)
+            " (old version: {} of {})",
+            share(stable),
+            grouped(stable.requests)
         )
     };
     let how = match one.judgement.as_ref().map(|judgement| &judgement.verdict) {

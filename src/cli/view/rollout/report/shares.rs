@@ -143,7 +143,7 @@ fn signs(story: &Story<'_>, series: &Series) -> Vec<(Sign, &'static str, String)
 /// Where this unit's weight changed, and to what.
 fn weights(svg: &mut Markup, story: &Story<'_>, index: usize, time: Time) {
     let mut before = Some(0);
-    let mut free = f64::NEG_INFINITY;
+    let (mut free, mut drawn) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
     for (from, _, shift) in story.spans() {
         let weight = shift.weights.get(index).copied().flatten();
         if weight == before {
@@ -151,7 +151,10 @@ fn weights(svg: &mut Markup, story: &Story<'_>, index: usize, time: Time) {
         }
         before = weight;
         let x = time.x(from);
-        chart::line(svg, "mark", (x, TOP - 6.0), (x, BOTTOM));
+        if x >= drawn + 2.0 {
+            chart::line(svg, "mark", (x, TOP - 6.0), (x, BOTTOM));
+            drawn = x;
+        }
         if x >= free {
             let text = weight.map_or_else(|| "?".to_owned(), |weight| format!("{weight} %"));
             chart::label(svg, "value middle", x, TOP - 9.0, &text);
@@ -272,11 +275,11 @@ fn note(series: &Series, is_cut: bool) -> String {
         .unwrap_or(1);
     let mut parts = vec![if series.is_grouped {
         format!(
-            "The looks are too many, or have too few requests each, to be drawn one by one. A point is about {} (at most {looks} looks): the line is the bad share of all its requests, and the shade reaches up to its worst look.",
+            "A point is about {}, at most {looks} looks.",
             span(series.seconds)
         )
     } else {
-        "Each point is one look.".to_owned()
+        "A point is one look.".to_owned()
     }];
     if is_cut && series.is_grouped {
         parts.push("The shade is cut off at the top.".to_owned());

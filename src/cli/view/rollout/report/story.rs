@@ -290,6 +290,16 @@ impl<'a> Story<'a> {
     }
 }
 
+impl Decided<'_> {
+    /// Whether any request was judged before it.
+    pub(super) fn has_numbers(&self) -> bool {
+        let judgements = &self.decision.judgements;
+        judgements
+            .iter()
+            .any(|(_, judgement)| judgement.canary.requests > 0 || judgement.stable.requests > 0)
+    }
+}
+
 impl<'a> UnitStory<'a> {
     fn new(unit: &'a Unit) -> Self {
         Self {

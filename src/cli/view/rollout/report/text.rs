@@ -1,6 +1,6 @@
 //! The story as lines: how it stands, how each unit did, and the decisions with their numbers.
 
-use super::super::fold;
+use super::super::fold::{fold, glued, unglued};
 use super::numbers;
 use super::plain;
 use super::story::{Decided, Event, Story};
@@ -95,7 +95,7 @@ fn detail(story: &Story<'_>, decided: &Decided<'_>, width: Option<usize>) -> Vec
         text.push_str("; it never came into force");
     }
     let mut lines = fold(&text, INDENT, width);
-    if decided.repeats.is_none() && !decision.judgements.is_empty() {
+    if decided.repeats.is_none() && decided.has_numbers() {
         let room = width.map(|width| width.saturating_sub(INDENT));
         let table = table(story, decided, room);
         lines.extend(table.lines().map(|line| format!("{:INDENT$}{line}", "")));
@@ -109,27 +109,32 @@ fn table(story: &Story<'_>, decided: &Decided<'_>, width: Option<usize>) -> Stri
         ("NEW: BAD", Align::Right),
         ("OLD: BAD", Align::Right),
         ("NEW/OLD", Align::Right),
-        ("RISE, POINTS", Align::Right),
+        ("RISE AT MOST", Align::Right),
         ("E-VALUE", Align::Right),
         ("VERDICT", Align::Left),
     ];
-    let rows: Vec<_> = decided
+    let rows: Vec<Vec<String>> = decided
         .decision
         .judgements
         .iter()
         .map(|(name, judgement)| {
             let unit = story.plan.units.iter().find(|unit| unit.name == *name);
             let spoken = unit.map_or_else(|| name.clone(), crate::domain::rollout::Unit::spoken);
-            vec![
+            let cells = [
                 sanitize(&spoken),
-                numbers::bad_of(judgement.canary),
-                numbers::bad_of(judgement.stable),
-                numbers::ratio(judgement),
-                numbers::rise(judgement),
-                numbers::evidence(judgement),
+                numbers::counted(judgement.canary).in_line(),
+                numbers::counted(judgement.stable).in_line(),
+                numbers::ratio(judgement).in_line(),
+                numbers::rise(judgement).in_line(),
+                format!(
+                    "{} {}",
+                    numbers::evidence(judgement).main,
+                    numbers::evidence(judgement).small
+                ),
                 numbers::verdict(judgement),
-            ]
+            ];
+            cells.iter().map(|cell| glued(cell)).collect()
         })
         .collect();
-    render(&header, &rows, width)
+    unglued(&render(&header, &rows, width))
 }

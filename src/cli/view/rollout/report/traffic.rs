@@ -75,7 +75,7 @@ pub(super) fn chart(page: &mut Markup, story: &Story<'_>) {
         let mut top = HEAD;
         for (index, one) in story.units.iter().enumerate() {
             let name = chart::cut(&one.unit.spoken(), 110);
-            chart::label(svg, "name", LEFT, top + row.name - 5.0, &name);
+            chart::label(svg, "name", LEFT + 4.0, top + row.name - 5.0, &name);
             let base = top + row.name + row.steps;
             steps(svg, story, index, time, (base, row.steps));
             top += height;

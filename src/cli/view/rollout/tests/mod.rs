@@ -6,14 +6,17 @@ mod text;
 
 use jiff::{Span, Timestamp};
 
+use crate::domain::analysis::forecast;
 use crate::domain::analysis::{Interval, Judge, Tally};
 use crate::domain::release::{Actor, RevisionNumber};
 use crate::domain::rollout::log::{Decision, Look};
 use crate::domain::rollout::{Entry, Phase, Plan, Unit, What, Why};
+use crate::domain::rollout::{Replay, State};
 use crate::domain::route::PathTemplate;
 use crate::domain::service::{Analysis, RolloutStep, Route};
 use crate::domain::traffic::Split;
 use crate::ops::rollout::list::Row;
+use crate::ops::rollout::snapshot::{Driver, Snapshot, UnitSnapshot};
 
 const STABLE: RevisionNumber = RevisionNumber(41);
 const CANARY: RevisionNumber = RevisionNumber(42);
@@ -144,6 +147,10 @@ impl Log {
 
     /// So many looks of so many seconds each; the canary fails with `worse`, stable as usual.
     fn looks(&mut self, count: usize, seconds: u32, worse: &[f64]) {
+        self.some_looks(count, seconds, worse, false);
+    }
+
+    fn some_looks(&mut self, count: usize, seconds: u32, worse: &[f64], warmup: bool) {
         let (is_served, promoted) = (
             self.state.1.iter().any(|position| *position > 0),
             matches!(self.state.0, Phase::Promoting | Phase::Finalising),
@@ -175,7 +182,7 @@ impl Log {
                         bad: self.bad(all - requests, unit.bad_share),
                     },
                 };
-                if self.state.1[index] > 0 && !promoted {
+                if self.state.1[index] > 0 && !promoted && !warmup {
                     self.judges[index].observe(interval);
                 }
                 intervals.push(interval);
@@ -185,7 +192,7 @@ impl Log {
                 counts: None,
                 units: if is_served { intervals } else { Vec::new() },
                 reset: false,
-                warmup: false,
+                warmup,
                 missing: None,
             });
         }
@@ -244,10 +251,88 @@ impl Log {
         self.decide(Phase::Preparing, &[0, 0, 0], Why::Started, None);
         self.looks(1, 8, &[]);
         self.shift(&[1, 1, 0], Why::Ready);
-        let warm = self.entries.len();
-        self.looks(1, 30, &[]);
-        if let What::Look(look) = &mut self.entries[warm].what {
-            look.warmup = true;
+        self.some_looks(1, 30, &[], true);
+    }
+
+    /// The rollout as it is now, driven by whoever wrote last.
+    fn snapshot(&self) -> Snapshot {
+        let plan = &self.plan;
+        let mut state = State::planned(
+            plan.id.clone(),
+            plan.units.len(),
+            STABLE,
+            CANARY,
+            "ab12cd34".to_owned(),
+        );
+        state.phase = self.state.0;
+        state.positions.clone_from(&self.state.1);
+        let replay = Replay::of(plan, &self.entries, &state);
+        let evidence = replay.evidence();
+        let is_promoted = matches!(
+            state.phase,
+            Phase::Promoting | Phase::Finalising | Phase::Succeeded
+        );
+        let units = plan.units.iter().enumerate().map(|(index, unit)| {
+            let position = state.positions[index];
+            let seen = &evidence.units[index];
+            let expected = forecast(
+                &plan.settings(unit),
+                unit.requests_per_second,
+                unit.bad_share,
+                unit.weight(position),
+                unit.next_weight(position),
+            );
+            let hold = super::seconds(unit.hold(position));
+            UnitSnapshot {
+                name: unit.name.clone(),
+                spoken: unit.spoken(),
+                weight: match state.phase {
+                    _ if is_promoted => 100,
+                    Phase::Aborted => 0,
+                    _ => unit.weight(position),
+                },
+                next_weight: unit.next_weight(position),
+                position,
+                steps: unit.steps.len(),
+                held_seconds: seen.held_seconds,
+                hold_seconds: unit.hold(position),
+                eta_seconds: expected
+                    .expected_seconds
+                    .filter(|_| position > 0)
+                    .map(|needs| (needs.max(hold) - seen.held_seconds).max(0.0)),
+                judgement: (position > 0).then(|| seen.judgement.clone()),
+                total: replay.totals()[index],
+            }
+        });
+        let shares = self.entries.iter().filter_map(|entry| match &entry.what {
+            What::Look(look) if !look.units.is_empty() => {
+                let sum = look
+                    .units
+                    .iter()
+                    .fold(Interval::default(), |sum, one| Interval {
+                        canary: sum.canary.plus(one.canary),
+                        stable: sum.stable.plus(one.stable),
+                    });
+                Some((sum.canary.share(), sum.stable.share()))
+            }
+            _ => None,
+        });
+        Snapshot {
+            service: plan.service.clone(),
+            environment: "prod".to_owned(),
+            units: units.collect(),
+            watch: evidence.watch,
+            phase_seconds: evidence.phase_seconds,
+            missing: evidence.missing,
+            why: self.row().why,
+            driver: if state.is_live() {
+                Driver::Alive(self.who.clone())
+            } else {
+                Driver::Over
+            },
+            shares: shares.collect(),
+            plan: plan.clone(),
+            state,
         }
     }
 
