@@ -570,13 +570,17 @@ _squad() {
             return 0
             ;;
         squad__subcmd__deploy)
-            opts="-o -y -q -v -h -V --dry-run --exit-code --artifact --rebuild --all --changed-since --no-wait --timeout --reason --again --allow-older --allow-dirty --all-at-once --canary --steps --hold --route --max-unattended-weight --org --env --output --color --yes --no-input --quiet --verbose --help --version"
+            opts="-o -y -q -v -h -V --dry-run --exit-code --artifact --port --rebuild --all --changed-since --no-wait --timeout --reason --again --allow-older --allow-dirty --all-at-once --canary --steps --hold --route --max-unattended-weight --org --env --output --color --yes --no-input --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --artifact)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --port)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
