@@ -2,10 +2,10 @@
 
 mod brakes;
 mod gradual;
+mod live_view;
 mod people;
 mod report;
 mod takeover;
-mod watch;
 
 use std::time::Duration;
 

@@ -4,11 +4,14 @@ use super::block::block;
 use super::wire::SnapshotWire;
 use super::{bad_word, goes, grouped, requests, seconds, span};
 use crate::cli::context::Context;
-use crate::domain::analysis::Verdict;
+use crate::domain::analysis::{Reason, Verdict};
 use crate::domain::rollout::{Phase, Waiting};
 use crate::ops::rollout::snapshot::{Driver, Snapshot, UnitSnapshot};
 use crate::ops::rollout::words;
 use crate::output::{Output, sanitize};
+
+/// Why nothing is told while the counters are silent.
+pub(super) const UNREADABLE: &str = "not known while the counters cannot be read";
 
 /// What is on the screen.
 #[derive(Debug, Default)]
@@ -220,14 +223,18 @@ pub(super) fn plain(snapshot: &Snapshot, unit: &UnitSnapshot) -> String {
         grouped(canary.requests),
         grouped(canary.bad),
         bad_word(snapshot.plan.analysis.slow_milliseconds),
-        compared(unit)
+        compared(snapshot, unit)
     )
 }
 
-fn compared(unit: &UnitSnapshot) -> String {
+fn compared(snapshot: &Snapshot, unit: &UnitSnapshot) -> String {
     match unit.judgement.as_ref().map(|judgement| &judgement.verdict) {
         Some(Verdict::Pass) => "about as many as before".to_owned(),
         Some(Verdict::Fail(_)) => "more than before".to_owned(),
+        // There may have been requests: nobody could count them.
+        Some(Verdict::Inconclusive(Reason::NoData)) if snapshot.missing.is_some() => {
+            UNREADABLE.to_owned()
+        }
         Some(Verdict::Inconclusive(reason)) => words::inconclusive(reason),
         None => "nothing yet".to_owned(),
     }

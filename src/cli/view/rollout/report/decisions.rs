@@ -108,7 +108,7 @@ fn table(page: &mut Markup, story: &Story<'_>, decided: &Decided<'_>, is_short: 
     }
     page.element("div", &[("class", "wide")], |page| {
         page.element("table", &[], |page| {
-            page.element("thead", &[], |page| header(page));
+            page.element("thead", &[], header);
             page.element("tbody", &[], |page| {
                 for (name, judgement) in rows {
                     row(page, story, name, judgement);

@@ -1,9 +1,10 @@
 //! The story in plain words, for people who do not know statistics.
 
+use super::super::screen::UNREADABLE;
 use super::super::{bad_word, goes, grouped, requests, seconds, span};
 use super::numbers::share;
 use super::story::{Decided, Story, UnitStory};
-use crate::domain::analysis::{Tally, Verdict};
+use crate::domain::analysis::{Reason, Tally, Verdict};
 use crate::domain::rollout::{Command, Phase, Why};
 use crate::ops::rollout::words;
 use crate::output::sanitize;
@@ -173,7 +174,7 @@ pub(super) fn unit(story: &Story<'_>, one: &UnitStory<'_>) -> String {
     format!(
         "{moved}: {}, {}.{after}",
         handled(canary, bad),
-        compared(one)
+        compared(story, one)
     )
 }
 
@@ -190,7 +191,7 @@ fn handled(tally: Tally, bad: &str) -> String {
     )
 }
 
-fn compared(one: &UnitStory<'_>) -> String {
+fn compared(story: &Story<'_>, one: &UnitStory<'_>) -> String {
     let stable = one.judged.stable;
     let before = if stable.requests == 0 {
         String::new()
@@ -204,6 +205,8 @@ fn compared(one: &UnitStory<'_>) -> String {
     let how = match one.judgement.as_ref().map(|judgement| &judgement.verdict) {
         Some(Verdict::Pass) => "about as many as before".to_owned(),
         Some(Verdict::Fail(_)) => "more than before".to_owned(),
+        // There may have been requests: nobody could count them.
+        Some(Verdict::Inconclusive(Reason::NoData)) if story.is_silent() => UNREADABLE.to_owned(),
         Some(Verdict::Inconclusive(reason)) => words::inconclusive(reason),
         None => "not judged yet".to_owned(),
     };

@@ -163,6 +163,12 @@ impl<'a> Story<'a> {
         self.phase.is_some_and(|phase| !phase.is_terminal())
     }
 
+    /// Whether the newest look could not read the counters.
+    pub(super) fn is_silent(&self) -> bool {
+        let last = self.looks.last();
+        last.is_some_and(|seen| seen.look.missing.is_some())
+    }
+
     /// The decisions alone.
     pub(super) fn decisions(&self) -> impl Iterator<Item = &Decided<'a>> {
         self.events.iter().filter_map(|event| match event {

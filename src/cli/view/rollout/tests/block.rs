@@ -52,7 +52,7 @@ payments 41 → 42 · prod · holding at
 
   POST /charges/{id}/refund at 5 %
     new: 0 bad of 126, old: 4 bad of
-      2,394 · new/old 0.0
+      2,394 · new/old 0.0 (≤ 0.5)
     against it ░░░░░░░░░░ · pass, ready
     1 in 20 requests of POST
       /charges/{id}/refund goes to 42;
@@ -61,7 +61,7 @@ payments 41 → 42 · prod · holding at
 
   GET /charges/{id} at 25 %
     new: 10 bad of 2,385, old: 30 bad of
-      16,515 · new/old 1.8 (≤ 5.5)
+      16,515 · new/old 2.3 (≤ 5.1)
     against it ░░░░░░░░░░
     pass, 4 min of about 10 min
     1 in 4 requests of GET /charges/{id}
@@ -94,13 +94,13 @@ payments 41 → 42 · prod · holding at 25 %, step 2 of 3 · driven by
   last: as healthy as revision 41: GET /charges/{id}
 
   POST /charges/{id}/refund at 5 %
-    new: 0 bad of 126, old: 4 bad of 2,394 · new/old 0.0 · against it ░░░░░░░░░░
-    pass, ready
+    new: 0 bad of 126, old: 4 bad of 2,394 · new/old 0.0 (≤ 0.5)
+    against it ░░░░░░░░░░ · pass, ready
     1 in 20 requests of POST /charges/{id}/refund goes to 42; 126 handled, 0
       failed or slow, about as many as before
 
   GET /charges/{id} at 25 %
-    new: 10 bad of 2,385, old: 30 bad of 16,515 · new/old 1.8 (≤ 5.5)
+    new: 10 bad of 2,385, old: 30 bad of 16,515 · new/old 2.3 (≤ 5.1)
     against it ░░░░░░░░░░ · pass, 4 min of about 10 min
     1 in 4 requests of GET /charges/{id} goes to 42; 2,385 handled, 10 failed or
       slow, about as many as before
@@ -128,8 +128,8 @@ payments 41 → 42 · prod · holding at 25 %, step 2 of 3 · driven by ana@acme
   last: as healthy as revision 41: GET /charges/{id}
 
                              weight    new  bad     old  bad      new/old  against it  verdict  at this weight
-  POST /charges/{id}/refund     5 %    126    0   2,394    4          0.0  ░░░░░░░░░░  pass     ready
-  GET /charges/{id}            25 %  2,385   10  16,515   30  1.8 (≤ 5.5)  ░░░░░░░░░░  pass     4 min of about 10 min
+  POST /charges/{id}/refund     5 %    126    0   2,394    4  0.0 (≤ 0.5)  ░░░░░░░░░░  pass     ready
+  GET /charges/{id}            25 %  2,385   10  16,515   30  2.3 (≤ 5.1)  ░░░░░░░░░░  pass     4 min of about 10 min
   everything else               0 %      -    -       -    -            -  -           -        with the promotion
 
   bad share, last 22 looks, up to 2.0 %   new ██▁▁█▁▁▁▁▁▁▁▁▁▃▁▁▁▆▆▁▃   old ▁▁▁▂▁▁▂▁▁▂▁▁▂▂▁▁▂▂▃▃▁▂
@@ -152,8 +152,8 @@ payments 41 → 42 · prod · holding at 25 %, step 2 of 3 · driven by ana@acme
   last: as healthy as revision 41: GET /charges/{id}
 
                              weight  new: requests  bad  old: requests  bad      new/old  against it  verdict  at this weight
-  POST /charges/{id}/refund     5 %            126    0          2,394    4          0.0  ░░░░░░░░░░  pass     ready
-  GET /charges/{id}            25 %          2,385   10         16,515   30  1.8 (≤ 5.5)  ░░░░░░░░░░  pass     4 min of about 10 min
+  POST /charges/{id}/refund     5 %            126    0          2,394    4  0.0 (≤ 0.5)  ░░░░░░░░░░  pass     ready
+  GET /charges/{id}            25 %          2,385   10         16,515   30  2.3 (≤ 5.1)  ░░░░░░░░░░  pass     4 min of about 10 min
   everything else               0 %              -    -              -    -            -  -           -        with the promotion
 
   bad share, last 22 looks, up to 2.0 %   new ██▁▁█▁▁▁▁▁▁▁▁▁▃▁▁▁▆▆▁▃   old ▁▁▁▂▁▁▂▁▁▂▁▁▂▂▁▁▂▂▃▃▁▂
@@ -185,8 +185,8 @@ payments 41 -> 42 - prod - holding at 25 %, step 2 of 3 - unattended since 14:52
   last: as healthy as revision 41: GET /charges/{id}
 
                              weight  new: requests  bad  old: requests  bad       new/old  against it  verdict  at this weight
-  POST /charges/{id}/refund     5 %            126    0          2,394    4           0.0  ..........  pass     ready
-  GET /charges/{id}            25 %          2,385   10         16,515   30  1.8 (<= 5.5)  ..........  pass     4 min of about 10 min
+  POST /charges/{id}/refund     5 %            126    0          2,394    4  0.0 (<= 0.5)  ..........  pass     ready
+  GET /charges/{id}            25 %          2,385   10         16,515   30  2.3 (<= 5.1)  ..........  pass     4 min of about 10 min
   everything else               0 %              -    -              -    -             -  -           -        with the promotion
 
   bad share, last 22 looks, up to 2.0 %   new ##__#_________:___++_:   old ___.__.__.__..__..::_.
@@ -227,10 +227,10 @@ payments 41 → 42 · prod · aborted
   because: limit refunds for each customer (#812)
   last: POST /charges/{id}/refund: worse than revision 41
 
-                             weight  new: requests  bad  old: requests  bad      new/old  against it  verdict  at this weight
-  POST /charges/{id}/refund     0 %            144   13          2,736    7         35.3  ██████████  fail     -
-  GET /charges/{id}             0 %          3,060   10         18,540   40  1.1 (≤ 3.0)  ░░░░░░░░░░  pass     -
-  everything else               0 %              -    -              -    -            -  -           -        with the promotion
+                             weight  new: requests  bad  old: requests  bad        new/old  against it  verdict  at this weight
+  POST /charges/{id}/refund     0 %            144   13          2,736    7  35.3 (≤ 71.1)  ██████████  fail     -
+  GET /charges/{id}             0 %          3,060   10         18,540   40    1.5 (≤ 3.5)  ░░░░░░░░░░  pass     -
+  everything else               0 %              -    -              -    -              -  -           -        -
 
   bad share, last 25 looks, up to 2.2 %   new ▇▇▁▁▇▁▁▁▁▁▁▁▁▁▅▄▅▂█▅▂▅▁▁▁   old ▁▁▁▂▁▁▂▁▁▂▁▁▂▂▁▁▂▂▃▃▁▂▃▃▂
   no request of POST /charges/{id}/refund goes to 42; 144 handled, 13 failed or slow, more than before
@@ -247,9 +247,9 @@ payments 41 → 42 · prod · succeeded
   last: revision 42 serves all requests, and the watch is over
 
                              weight  new: requests  bad  old: requests  bad      new/old  against it  verdict  at this weight
-  POST /charges/{id}/refund   100 %          2,028    6          7,332   23  0.9 (≤ 3.5)  ░░░░░░░░░░  pass     -
-  GET /charges/{id}           100 %         24,210   60         45,990  124  0.8 (≤ 1.4)  ░░░░░░░░░░  pass     -
-  everything else             100 %              -    -              -    -            -  -           -        with the promotion
+  POST /charges/{id}/refund   100 %          2,028    6          7,332   23  0.9 (≤ 2.4)  ░░░░░░░░░░  pass     -
+  GET /charges/{id}           100 %         24,210   60         45,990  124  0.9 (≤ 2.3)  ░░░░░░░░░░  pass     -
+  everything else             100 %              -    -              -    -            -  -           -        -
 
   bad share, last 60 looks, up to 0.7 %   new ▃▃▂▂▇▃▅▄▇▆▅▇▃▃▅▄▁▄▂▁▄▇▃▃▅▆▄▂▄▄▇▆▃▅▃▃▆▃▄▇▃█▃▂▃▄▄▂▃▅▄▄▄▆▁▄▃▄█▃
   all requests of POST /charges/{id}/refund go to 42; 2,028 handled, 6 failed or slow, about as many as before
@@ -276,15 +276,16 @@ payments 41 → 42 · prod · paused at 25 %, step 2 of 3 · unattended
   the counters cannot be read: no answer within 10 s
 
   POST /charges/{id}/refund at 5 %
-    new: 0 bad of 126, old: 4 bad of 2,394 · new/old 0.0 · against it ░░░░░░░░░░ · pass, ready
-    1 in 20 requests of POST /charges/{id}/refund goes to 42; 126 handled, 0 failed or slow, about
-      as many as before
+    new: 0 bad of 126, old: 4 bad of 2,394 · new/old 0.0 (≤ 0.5) · against it ░░░░░░░░░░
+    not told yet, 12 min, no end known
+    1 in 20 requests of POST /charges/{id}/refund goes to 42; 126 handled, 0 failed or slow, not
+      known while the counters cannot be read
 
   GET /charges/{id} at 25 %
-    new: 10 bad of 2,385, old: 30 bad of 16,515 · new/old 1.8 (≤ 5.5) · against it ░░░░░░░░░░
-    pass, 5 min of about 10 min
-    1 in 4 requests of GET /charges/{id} goes to 42; 2,385 handled, 10 failed or slow, about as many
-      as before
+    new: 10 bad of 2,385, old: 30 bad of 16,515 · new/old 2.3 (≤ 5.1) · against it ░░░░░░░░░░
+    not told yet, 5 min of about 10 min
+    1 in 4 requests of GET /charges/{id} goes to 42; 2,385 handled, 10 failed or slow, not known
+      while the counters cannot be read
 
   everything else at 0 %
     with the promotion
@@ -355,7 +356,7 @@ preparing: revision 42 is not ready yet
 shifting: the new weights are not in force yet
 waiting: holding; somebody has to decide
 waiting: 25 % is more than nobody may attend; drive it without --once
-watching: revision 42 serves all requests; it can still go back for 30 min
+watching: revision 42 serves all requests; it can still go back for 26 min
 holding: 1 in 20 requests of POST /charges/{id}/refund goes to 42; 126 handled, 0 failed or slow, about as many as before · 1 in 4 requests of GET /charges/{id} goes to 42; 2,385 handled, 10 failed or slow, about as many as before
 "#]]
     );

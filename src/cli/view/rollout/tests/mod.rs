@@ -1,4 +1,10 @@
-//! Tests of what people see of a rollout, on rollouts that are made by hand here.
+//! Tests of what people see of a rollout, on rollouts that are made by hand here: requests, verdicts and numbers, so that
+//! nothing here changes when the judge does.
+#![expect(
+    clippy::string_slice,
+    clippy::needless_raw_string_hashes,
+    reason = "a small reader of tags and escape sequences; expectations that are written by the tests"
+)]
 
 mod block;
 mod page;
@@ -6,11 +12,12 @@ mod text;
 
 use jiff::{Span, Timestamp};
 
-use crate::domain::analysis::forecast;
-use crate::domain::analysis::{Interval, Judge, Tally};
+use crate::domain::analysis::{
+    FailReason, Interval, Judgement, Reason, Tally, Verdict, delta, minimum_requests,
+};
 use crate::domain::release::{Actor, RevisionNumber};
 use crate::domain::rollout::log::{Decision, Look};
-use crate::domain::rollout::{Entry, Phase, Plan, Unit, What, Why};
+use crate::domain::rollout::{Command, Entry, Phase, Plan, Unit, What, Why};
 use crate::domain::rollout::{Replay, State};
 use crate::domain::route::PathTemplate;
 use crate::domain::service::{Analysis, RolloutStep, Route};
@@ -91,7 +98,41 @@ fn plan() -> Plan {
     }
 }
 
-/// A log in the making, with the judges that a driver would have.
+/// A verdict by a rule of thumb, with numbers that follow from the counts.
+fn judgement(plan: &Plan, unit: &Unit, total: Interval, next_weight: u8) -> Judgement {
+    let settings = plan.settings(unit);
+    let delta = delta(settings.harm, next_weight);
+    let share = |tally: Tally| tally.share().unwrap_or_default();
+    let (canary, stable) = (share(total.canary), share(total.stable));
+    let ratio = (stable > 0.0).then(|| canary / stable);
+    let need = minimum_requests(delta);
+    let have = total.canary.requests;
+    let is_worse = ratio.is_some_and(|ratio| ratio > 5.0) && total.canary.bad > 5;
+    Judgement {
+        verdict: if is_worse {
+            Verdict::Fail(FailReason::WorseThanStable)
+        } else if have == 0 {
+            Verdict::Inconclusive(Reason::NoData)
+        } else if have < need {
+            Verdict::Inconclusive(Reason::TooFewRequests { have, need })
+        } else {
+            Verdict::Pass
+        },
+        canary: total.canary,
+        stable: total.stable,
+        ratio,
+        ratio_upper: ratio
+            .map(|ratio| ratio * 2.0 + 0.5)
+            .filter(|_| have >= need),
+        difference_upper: Some((canary - stable).max(0.0) + delta / 2.0),
+        log_e: if is_worse { 6.0 } else { -0.5 },
+        log_threshold: 200.0_f64.ln(),
+        minimum_requests: need,
+        delta,
+    }
+}
+
+/// A log in the making, and what was judged so far.
 struct Log {
     plan: Plan,
     entries: Vec<Entry>,
@@ -99,7 +140,7 @@ struct Log {
     generation: u32,
     who: Actor,
     state: (Phase, Vec<u8>),
-    judges: Vec<Judge>,
+    totals: Vec<Interval>,
     seed: u64,
 }
 
@@ -110,11 +151,7 @@ impl Log {
             generation: 1,
             who: plan.actor.clone(),
             state: (Phase::Planned, vec![0; plan.units.len()]),
-            judges: plan
-                .units
-                .iter()
-                .map(|unit| Judge::new(plan.settings(unit)))
-                .collect(),
+            totals: vec![Interval::default(); plan.units.len()],
             entries: Vec::new(),
             seed: 0x2545_F491_4F6C_DD1D,
             plan,
@@ -183,7 +220,9 @@ impl Log {
                     },
                 };
                 if self.state.1[index] > 0 && !promoted && !warmup {
-                    self.judges[index].observe(interval);
+                    let total = &mut self.totals[index];
+                    total.canary = total.canary.plus(interval.canary);
+                    total.stable = total.stable.plus(interval.stable);
                 }
                 intervals.push(interval);
             }
@@ -218,16 +257,9 @@ impl Log {
     }
 
     fn decide(&mut self, phase: Phase, positions: &[u8], why: Why, reason: Option<&str>) {
-        let judgements = self
-            .plan
-            .units
-            .iter()
-            .zip(&self.judges)
-            .zip(&self.state.1)
-            .filter(|(_, position)| **position > 0)
-            .map(|((unit, judge), position)| {
-                (unit.name.clone(), judge.judge(unit.next_weight(*position)))
-            })
+        let judgements = (0..self.plan.units.len())
+            .filter(|index| self.state.1[*index] > 0)
+            .map(|index| (self.plan.units[index].name.clone(), self.judged(index)))
             .collect();
         let to = (phase, positions.to_vec());
         self.push(What::Decision(Box::new(Decision {
@@ -238,6 +270,12 @@ impl Log {
             reason: reason.map(str::to_owned),
         })));
         self.state = to;
+    }
+
+    fn judged(&self, index: usize) -> Judgement {
+        let unit = &self.plan.units[index];
+        let next = unit.next_weight(self.state.1[index]);
+        judgement(&self.plan, unit, self.totals[index], next)
     }
 
     /// New weights, and that they are in force.
@@ -275,13 +313,6 @@ impl Log {
         let units = plan.units.iter().enumerate().map(|(index, unit)| {
             let position = state.positions[index];
             let seen = &evidence.units[index];
-            let expected = forecast(
-                &plan.settings(unit),
-                unit.requests_per_second,
-                unit.bad_share,
-                unit.weight(position),
-                unit.next_weight(position),
-            );
             let hold = super::seconds(unit.hold(position));
             UnitSnapshot {
                 name: unit.name.clone(),
@@ -296,12 +327,15 @@ impl Log {
                 steps: unit.steps.len(),
                 held_seconds: seen.held_seconds,
                 hold_seconds: unit.hold(position),
-                eta_seconds: expected
-                    .expected_seconds
-                    .filter(|_| position > 0)
-                    .map(|needs| (needs.max(hold) - seen.held_seconds).max(0.0)),
-                judgement: (position > 0).then(|| seen.judgement.clone()),
-                total: replay.totals()[index],
+                eta_seconds: (position > 0).then(|| (hold - seen.held_seconds).max(0.0)),
+                judgement: (position > 0).then(|| {
+                    let mut judgement = self.judged(index);
+                    if evidence.missing.is_some() {
+                        judgement.verdict = Verdict::Inconclusive(Reason::NoData);
+                    }
+                    judgement
+                }),
+                total: self.totals[index],
             }
         });
         let shares = self.entries.iter().filter_map(|entry| match &entry.what {
@@ -375,14 +409,14 @@ fn promoted() -> Log {
     log.decide(
         Phase::Paused,
         &[1, 2, 0],
-        Why::ByHand(crate::domain::rollout::Command::Pause),
+        Why::ByHand(Command::Pause),
         Some("lunch, back at 15:10"),
     );
     log.looks(6, 30, &[]);
     log.decide(
         Phase::Holding,
         &[1, 2, 0],
-        Why::ByHand(crate::domain::rollout::Command::Resume),
+        Why::ByHand(Command::Resume),
         None,
     );
     log.who = actor("ci run 991", "runner-7");
@@ -416,7 +450,7 @@ fn aborted() -> Log {
         &[1, 2, 0],
         Why::Failed {
             unit: "refund".to_owned(),
-            reason: crate::domain::analysis::FailReason::WorseThanStable,
+            reason: FailReason::WorseThanStable,
         },
         None,
     );

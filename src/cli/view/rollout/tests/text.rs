@@ -40,19 +40,18 @@ payments 41 → 42: aborted
           the new weights are in force, ana@acme.example on laptop
 14:48:08  5 → 25 %: GET /charges/{id}
           as healthy as revision 41: GET /charges/{id}, ana@acme.example on laptop
-          ROUTE                          NEW: BAD             OLD: BAD             NEW/OLD       RISE AT MOST      E-VALUE  VERDICT
-          POST                      0 of 78 (0 %)  3 of 1,482 (0.20 %)  0.0 (no bound yet)  5.26 (limit 4.00)  0.41 of 200  cannot be told
+          ROUTE                          NEW: BAD               OLD: BAD            NEW/OLD       RISE AT MOST      E-VALUE  VERDICT
+          POST                      0 of 78 (0 %)    3 of 1,482 (0.20 %)  0.0 (at most 0.5)  2.00 (limit 4.00)  0.61 of 200  pass
           /charges/{id}/refund
-          GET /charges/{id}     2 of 585 (0.34 %)         15 of 11,115  2.5 (at most 25.6)  1.38 (limit 4.00)  0.53 of 200  pass
-                                                              (0.13 %)
+          GET /charges/{id}     2 of 585 (0.34 %)  15 of 11,115 (0.13 %)  2.5 (at most 5.6)  2.21 (limit 4.00)  0.61 of 200  pass
 14:48:08  holding
           the new weights are in force, ana@acme.example on laptop
 14:53:38  all requests to revision 41
           POST /charges/{id}/refund: worse than revision 41, ana@acme.example on laptop
           ROUTE                             NEW: BAD               OLD: BAD              NEW/OLD        RISE AT MOST      E-VALUE  VERDICT
-          POST                     13 of 144 (9.0 %)    7 of 2,736 (0.26 %)  35.3 (no bound yet)  18.21 (limit 4.00)  10^9 of 200  fail
+          POST                     13 of 144 (9.0 %)    7 of 2,736 (0.26 %)  35.3 (at most 71.1)  10.77 (limit 4.00)   403 of 200  fail
           /charges/{id}/refund
-          GET /charges/{id}     10 of 3,060 (0.33 %)  40 of 18,540 (0.22 %)    1.1 (at most 3.0)   0.45 (limit 2.00)  0.10 of 200  pass
+          GET /charges/{id}     10 of 3,060 (0.33 %)  40 of 18,540 (0.22 %)    1.5 (at most 3.5)   1.11 (limit 2.00)  0.61 of 200  pass
 14:53:38  aborted
           all traffic is there, read again, ana@acme.example on laptop
 
@@ -96,16 +95,16 @@ payments 41 → 42: aborted
           POST /charges/{id}/refund
             new: bad      0 of 78 (0 %)
             old: bad      3 of 1,482 (0.20 %)
-            new/old       0.0 (no bound yet)
-            rise at most  5.26 (limit 4.00)
-            e-value       0.41 of 200
-            verdict       cannot be told
+            new/old       0.0 (at most 0.5)
+            rise at most  2.00 (limit 4.00)
+            e-value       0.61 of 200
+            verdict       pass
           GET /charges/{id}
             new: bad      2 of 585 (0.34 %)
             old: bad      15 of 11,115 (0.13 %)
-            new/old       2.5 (at most 25.6)
-            rise at most  1.38 (limit 4.00)
-            e-value       0.53 of 200
+            new/old       2.5 (at most 5.6)
+            rise at most  2.21 (limit 4.00)
+            e-value       0.61 of 200
             verdict       pass
 14:48:08  holding
           the new weights are in force, ana@acme.example on
@@ -116,16 +115,16 @@ payments 41 → 42: aborted
           POST /charges/{id}/refund
             new: bad      13 of 144 (9.0 %)
             old: bad      7 of 2,736 (0.26 %)
-            new/old       35.3 (no bound yet)
-            rise at most  18.21 (limit 4.00)
-            e-value       10^9 of 200
+            new/old       35.3 (at most 71.1)
+            rise at most  10.77 (limit 4.00)
+            e-value       403 of 200
             verdict       fail
           GET /charges/{id}
             new: bad      10 of 3,060 (0.33 %)
             old: bad      40 of 18,540 (0.22 %)
-            new/old       1.1 (at most 3.0)
-            rise at most  0.45 (limit 2.00)
-            e-value       0.10 of 200
+            new/old       1.5 (at most 3.5)
+            rise at most  1.11 (limit 2.00)
+            e-value       0.61 of 200
             verdict       pass
 14:53:38  aborted
           all traffic is there, read again, ana@acme.example
@@ -158,43 +157,43 @@ payments 41 → 42: succeeded
           the new weights are in force, ana@acme.example on laptop
 14:48:08  5 → 25 %: GET /charges/{id}
           as healthy as revision 41: GET /charges/{id}, ana@acme.example on laptop
-          ROUTE                               NEW: BAD               OLD: BAD             NEW/OLD       RISE AT MOST      E-VALUE  VERDICT
-          POST /charges/{id}/refund      0 of 78 (0 %)    3 of 1,482 (0.20 %)  0.0 (no bound yet)  5.26 (limit 4.00)  0.41 of 200  cannot be told
-          GET /charges/{id}          2 of 585 (0.34 %)  15 of 11,115 (0.13 %)  2.5 (at most 25.6)  1.38 (limit 4.00)  0.53 of 200  pass
+          ROUTE                               NEW: BAD               OLD: BAD            NEW/OLD       RISE AT MOST      E-VALUE  VERDICT
+          POST /charges/{id}/refund      0 of 78 (0 %)    3 of 1,482 (0.20 %)  0.0 (at most 0.5)  2.00 (limit 4.00)  0.61 of 200  pass
+          GET /charges/{id}          2 of 585 (0.34 %)  15 of 11,115 (0.13 %)  2.5 (at most 5.6)  2.21 (limit 4.00)  0.61 of 200  pass
 14:48:08  holding
           the new weights are in force, ana@acme.example on laptop
 14:58:08  5 → 25 %: POST /charges/{id}/refund
           as healthy as revision 41: POST /charges/{id}/refund, ana@acme.example on laptop; it never came into force
-          ROUTE                                  NEW: BAD               OLD: BAD             NEW/OLD       RISE AT MOST      E-VALUE  VERDICT
-          POST /charges/{id}/refund        0 of 174 (0 %)   10 of 3,306 (0.30 %)  0.0 (at most 25.0)  2.15 (limit 4.00)  0.23 of 200  pass
-          GET /charges/{id}          16 of 4,185 (0.38 %)  54 of 21,915 (0.25 %)   1.2 (at most 2.6)  0.43 (limit 2.00)  0.08 of 200  pass
+          ROUTE                                  NEW: BAD               OLD: BAD            NEW/OLD       RISE AT MOST      E-VALUE  VERDICT
+          POST /charges/{id}/refund        0 of 174 (0 %)   10 of 3,306 (0.30 %)  0.0 (at most 0.5)  2.00 (limit 4.00)  0.61 of 200  pass
+          GET /charges/{id}          16 of 4,185 (0.38 %)  54 of 21,915 (0.25 %)  1.6 (at most 3.6)  1.14 (limit 2.00)  0.61 of 200  pass
 14:58:08  paused
           paused by hand, rui@acme.example on desk: “lunch, back at 15:10”
 15:01:08  holding
           resumed by hand, rui@acme.example on desk
-          ROUTE                                  NEW: BAD               OLD: BAD             NEW/OLD       RISE AT MOST      E-VALUE  VERDICT
-          POST /charges/{id}/refund     1 of 210 (0.48 %)   11 of 3,990 (0.28 %)  1.7 (at most 25.5)  2.93 (limit 4.00)  0.38 of 200  pass
-          GET /charges/{id}          21 of 5,535 (0.38 %)  64 of 25,965 (0.25 %)   1.2 (at most 2.5)  0.39 (limit 2.00)  0.08 of 200  pass
+          ROUTE                                  NEW: BAD               OLD: BAD            NEW/OLD       RISE AT MOST      E-VALUE  VERDICT
+          POST /charges/{id}/refund     1 of 210 (0.48 %)   11 of 3,990 (0.28 %)  1.7 (at most 4.0)  2.20 (limit 4.00)  0.61 of 200  pass
+          GET /charges/{id}          21 of 5,535 (0.38 %)  64 of 25,965 (0.25 %)  1.5 (at most 3.6)  1.13 (limit 2.00)  0.61 of 200  pass
 15:01:38  taken over by ci run 991 on runner-7
 15:02:38  5 → 25 %: POST /charges/{id}/refund; 25 → 50 %: GET /charges/{id}
           as healthy as revision 41: POST /charges/{id}/refund, GET /charges/{id}, ci run 991 on runner-7
-          ROUTE                                  NEW: BAD               OLD: BAD             NEW/OLD       RISE AT MOST      E-VALUE  VERDICT
-          POST /charges/{id}/refund     1 of 228 (0.44 %)   12 of 4,332 (0.28 %)  1.6 (at most 25.3)  2.67 (limit 4.00)  0.35 of 200  pass
-          GET /charges/{id}          21 of 6,210 (0.34 %)  68 of 27,990 (0.24 %)   1.2 (at most 2.3)  0.33 (limit 2.00)  0.06 of 200  pass
+          ROUTE                                  NEW: BAD               OLD: BAD            NEW/OLD       RISE AT MOST      E-VALUE  VERDICT
+          POST /charges/{id}/refund     1 of 228 (0.44 %)   12 of 4,332 (0.28 %)  1.6 (at most 3.7)  2.16 (limit 4.00)  0.61 of 200  pass
+          GET /charges/{id}          21 of 6,210 (0.34 %)  68 of 27,990 (0.24 %)  1.4 (at most 3.3)  1.10 (limit 2.00)  0.61 of 200  pass
 15:02:38  holding
           the new weights are in force, ci run 991 on runner-7
 15:12:38  25 → 50 %: POST /charges/{id}/refund
           as healthy as revision 41: POST /charges/{id}/refund, ci run 991 on runner-7
           ROUTE                                   NEW: BAD               OLD: BAD            NEW/OLD       RISE AT MOST      E-VALUE  VERDICT
-          POST /charges/{id}/refund      3 of 828 (0.36 %)   18 of 6,132 (0.29 %)  1.2 (at most 8.7)  1.01 (limit 2.00)  0.20 of 200  pass
-          GET /charges/{id}          45 of 15,210 (0.30 %)  95 of 36,990 (0.26 %)  1.0 (at most 1.8)  0.18 (limit 1.00)  0.01 of 200  pass
+          POST /charges/{id}/refund      3 of 828 (0.36 %)   18 of 6,132 (0.29 %)  1.2 (at most 3.0)  1.07 (limit 2.00)  0.61 of 200  pass
+          GET /charges/{id}          45 of 15,210 (0.30 %)  95 of 36,990 (0.26 %)  1.2 (at most 2.8)  0.54 (limit 1.00)  0.61 of 200  pass
 15:12:38  holding
           the new weights are in force, ci run 991 on runner-7
 15:22:38  all requests to revision 42
           all passed: as healthy as revision 41, ci run 991 on runner-7
-          ROUTE                                   NEW: BAD                OLD: BAD            NEW/OLD       RISE AT MOST            E-VALUE  VERDICT
-          POST /charges/{id}/refund    6 of 2,028 (0.30 %)    23 of 7,332 (0.31 %)  0.9 (at most 3.5)  0.47 (limit 1.00)        0.10 of 200  pass
-          GET /charges/{id}          60 of 24,210 (0.25 %)  124 of 45,990 (0.27 %)  0.8 (at most 1.4)  0.08 (limit 1.00)  under 0.01 of 200  pass
+          ROUTE                                   NEW: BAD                OLD: BAD            NEW/OLD       RISE AT MOST      E-VALUE  VERDICT
+          POST /charges/{id}/refund    6 of 2,028 (0.30 %)    23 of 7,332 (0.31 %)  0.9 (at most 2.4)  0.50 (limit 1.00)  0.61 of 200  pass
+          GET /charges/{id}          60 of 24,210 (0.25 %)  124 of 45,990 (0.27 %)  0.9 (at most 2.3)  0.50 (limit 1.00)  0.61 of 200  pass
 15:22:38  watching after the promotion
           all traffic is there, read again, ci run 991 on runner-7
 15:52:38  succeeded
