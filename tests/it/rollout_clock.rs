@@ -6,7 +6,7 @@ use crate::rollout::{ROLLOUT, Traffic, live, status};
 use crate::support::journey::end;
 use crate::support::{Home, Output, tool, wait_for};
 
-/// How long each step is held.
+/// How long each step is waited.
 const HOLD: Duration = Duration::from_secs(6);
 
 /// Percent of the first route that the canary gets; 0 while there is no rollout.
@@ -52,7 +52,7 @@ fn held_across(test: &str, jump: &str) -> Option<Duration> {
     wait_for("the second step", Duration::from_mins(1), || {
         (weight(&home) == 50).then_some(())
     });
-    let held = since.elapsed();
+    let waited = since.elapsed();
     let output: Output = end(&home, driver);
     assert_eq!(
         (output.code, output.line()),
@@ -82,14 +82,14 @@ fn held_across(test: &str, jump: &str) -> Option<Duration> {
         .max();
     assert!(longest > Some(3000), "the clock did not jump: {times:?}");
     home.squad(["audit", "verify"]).success();
-    Some(held)
+    Some(waited)
 }
 
 /// Between two polls of this test and two looks of the driver, a hold is seen as a little shorter or longer.
-fn assert_held(held: Option<Duration>) {
-    if let Some(held) = held {
-        assert!(held + Duration::from_secs(2) >= HOLD, "{held:?}");
-        assert!(held <= HOLD + Duration::from_secs(30), "{held:?}");
+fn assert_held(waited: Option<Duration>) {
+    if let Some(waited) = waited {
+        assert!(waited + Duration::from_secs(2) >= HOLD, "{waited:?}");
+        assert!(waited <= HOLD + Duration::from_secs(30), "{waited:?}");
     }
 }
 

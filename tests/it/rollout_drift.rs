@@ -53,11 +53,11 @@ fn a_rebase_puts_the_traffic_back_and_the_rollout_goes_on() {
     let (driver, traffic) = holding(&home, "4s");
     drift(&home, driver);
     // Nothing goes on by itself, and no driver undoes what somebody else did.
-    let driven = home.squad(["rollout", "drive", "payments"]).failure(1);
+    let outcome = home.squad(["rollout", "drive", "payments"]).failure(1);
     assert!(
-        driven.stderr.contains("rollout-drifted"),
+        outcome.stderr.contains("rollout-drifted"),
         "{}",
-        driven.transcript()
+        outcome.transcript()
     );
     assert_eq!(serves_canary(&home), 90);
     let rebase = ["rollout", "rebase", "payments", "--reason", "by mistake"];

@@ -24,8 +24,8 @@ fn holding(home: &Home) -> (Child, Traffic) {
 fn stop(home: &Home, driver: Child, traffic: Traffic) {
     assert_eq!(status(home)["unattended"], false);
     home.squad(["stop", "payments"]).success();
-    let driven = end(home, driver);
-    assert_eq!(driven.line(), "aborted", "{}", driven.transcript());
+    let outcome = end(home, driver);
+    assert_eq!(outcome.line(), "aborted", "{}", outcome.transcript());
     wait_for_drivers(home);
     traffic.stop_without_failures();
 }
