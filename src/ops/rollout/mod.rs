@@ -15,9 +15,6 @@ pub(crate) mod snapshot;
 pub(crate) mod start;
 pub(crate) mod words;
 
-#[cfg(test)]
-mod tests;
-
 use crate::clock::Clock;
 use crate::domain::live::Live;
 use crate::domain::name::ServiceName;
@@ -182,3 +179,6 @@ pub(crate) fn live_error(asked: &str, service: &ServiceName, state: &State, flag
         "or see where it is: `squad rollout status {service}{flag}`"
     ))
 }
+
+#[cfg(test)]
+mod tests;

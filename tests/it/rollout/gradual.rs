@@ -22,14 +22,14 @@ fn a_good_canary_is_promoted_step_by_step() {
 › payments → local (this machine): revision 1 → 2, gradually
 ›
 ›   GET /charges/{id}  [RATE] requests/s, 0.00 % bad on revision 1
-›      20 %  hold [DURATION], about [TIME]; 59 requests show a harm of 5.0 points; at worst 6 harmed first
-›      50 %  hold [DURATION], about [TIME]; 59 requests show a harm of 5.0 points; at worst 14 harmed first
+›      20 %  hold [DURATION], about [TIME]; 59 requests show a harm of 5.0 points; at worst [COUNT] harmed first
+›      50 %  hold [DURATION], about [TIME]; 59 requests show a harm of 5.0 points; at worst [COUNT] harmed first
 ›   POST /charges/{id}/refund  [RATE] requests/s, 0.00 % bad on revision 1
-›      20 %  hold [DURATION], about [TIME]; 59 requests show a harm of 5.0 points; at worst 6 harmed first
-›      50 %  hold [DURATION], about [TIME]; 59 requests show a harm of 5.0 points; at worst 14 harmed first
+›      20 %  hold [DURATION], about [TIME]; 59 requests show a harm of 5.0 points; at worst [COUNT] harmed first
+›      50 %  hold [DURATION], about [TIME]; 59 requests show a harm of 5.0 points; at worst [COUNT] harmed first
 ›   everything else: no requests lately, so it follows with the promotion
 ›   a request is bad when it fails; going on may turn at most 5 % of all requests bad
-›   no verdict after 12.0 h: it pauses; after the promotion it watches for [DURATION]
+›   no verdict after 24.0 h: it pauses; after the promotion it watches for [DURATION]
 ›   undo at any time: `squad stop payments` (about [DURATION])
 ›
 › ✔ recorded         operation [ID], local
@@ -95,8 +95,8 @@ ROLLOUT                     SERVICE   REVISIONS  STARTED   BY               STAT
     let report = home
         .squad(["rollout", "report", "--service", "payments"])
         .success();
-    let told: Vec<&str> = report
-        .stdout
+    let transcript = report.transcript();
+    let told: Vec<&str> = transcript
         .lines()
         .filter_map(|line| line.strip_prefix("[TIME]  "))
         .collect();
@@ -115,12 +115,8 @@ ROLLOUT                     SERVICE   REVISIONS  STARTED   BY               STAT
         "{}",
         report.transcript()
     );
-    home.squad(["rollout", "wait", "payments"]).success().assert(str![[r#"
-› payments 1 → 2 · local · succeeded · get-charge 100 %: 130 handled, 0 bad, pass · refund 100 %: 130 handled, 0 bad, pass
-succeeded
-[exit 0]
-
-"#]]);
+    let waited = home.squad(["rollout", "wait", "payments"]).success();
+    assert_eq!(waited.line(), "succeeded");
 }
 
 #[test]
