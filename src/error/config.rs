@@ -104,14 +104,13 @@ fn unknown_service(
     nearest: Option<String>,
     repository: Option<String>,
 ) -> Error {
-    let mut error = Error::new(
-        Kind::Config,
-        "service-unknown",
-        format!(
-            "cannot find the service `{name}` in these files{}",
-            meant(nearest)
-        ),
-    );
+    let why = if known.is_empty() {
+        ": there is no squad.toml here or above".to_owned()
+    } else {
+        format!(" in these files{}", meant(nearest))
+    };
+    let message = format!("cannot find the service `{name}`{why}");
+    let mut error = Error::new(Kind::Config, "service-unknown", message);
     if !known.is_empty() {
         error = error.cause(format!("there is {}", shortened(&quoted(known))));
     }
