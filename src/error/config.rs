@@ -251,7 +251,9 @@ fn unknown_environment(
 
 fn unknown_org(name: &str, by: &str, known: &[String], nearest: Option<String>) -> Error {
     let known = quoted(known);
-    let why = if known.is_empty() {
+    let why = if name.contains('/') {
+        "there is no such directory, and it is no address that git knows".to_owned()
+    } else if known.is_empty() {
         "this machine knows no org yet".to_owned()
     } else {
         format!("this machine knows {}", shortened(&known))
