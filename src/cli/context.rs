@@ -87,9 +87,21 @@ impl Context {
         Ok(config)
     }
 
-    /// The same without the services' files, whose mistakes then do not matter: for the commands that stop what
-    /// is live.
-    pub(crate) fn config_without_services(&self) -> Result<Config> {
+    /// The same for a command that looks at what is live, or stops it. When it was told the services by their names
+    /// (or takes all), it needs no service's file, and a mistake in one does not matter.
+    pub(crate) fn config_of_live(&self, is_told: bool, verb: &str) -> Result<Config> {
+        if is_told {
+            return self.config_without_services();
+        }
+        self.config().map_err(|error| match error.id {
+            "config-invalid" => error.hint(format!(
+                "no file of a service is needed when it is named: `squad {verb} <service>`"
+            )),
+            _ => error,
+        })
+    }
+
+    fn config_without_services(&self) -> Result<Config> {
         self.with_draft(&self.directory()?, self.org.as_deref(), |draft| {
             let draft = draft.without_services();
             let committed = self.bring(draft.need(self.clock.now()))?;
@@ -331,6 +343,14 @@ impl Context {
             actor: self.actor(),
             environment: environment.clone(),
         })
+    }
+
+    /// Events about an environment that are on this machine only.
+    pub(crate) async fn pending_events(&self, environment: &Environment) -> Result<usize> {
+        if !audit::may_wait(&self.directories()?.state, environment) {
+            return Ok(0);
+        }
+        self.journal(environment)?.still_pending(self.clock()).await
     }
 
     /// Who does something: the run in CI, else the person as git knows them, else the login name.

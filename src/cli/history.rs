@@ -38,7 +38,8 @@ pub(crate) struct Args {
 /// Runs `squad history`.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     context.block_on(async {
-        let config = context.config()?;
+        let is_told = args.all || args.service.is_some();
+        let config = context.config_of_live(is_told, "history")?;
         let environment = context.environment(&config)?;
         let only = if args.all {
             None

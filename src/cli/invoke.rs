@@ -46,7 +46,7 @@ pub(crate) struct Args {
 /// Runs `squad invoke`.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     context.block_on(async {
-        let config = context.config()?;
+        let config = context.config_of_live(args.service.is_some(), "invoke")?;
         let environment = context.environment(&config)?;
         let service = context.service_name(&config, args.service.as_ref())?;
         let platform = context.platform(&environment)?;

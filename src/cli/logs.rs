@@ -53,7 +53,7 @@ struct Wire<'a> {
 /// Runs `squad logs`.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     context.block_on(async {
-        let config = context.config()?;
+        let config = context.config_of_live(args.service.is_some(), "logs")?;
         let environment = context.environment(&config)?;
         let service = context.service_name(&config, args.service.as_ref())?;
         let platform = context.platform(&environment)?;

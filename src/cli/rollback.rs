@@ -74,11 +74,7 @@ struct Wire {
 /// Runs `squad rollback`.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     context.block_on(async {
-        // With a name, a mistake in a `squad.toml` must not hold up a brake.
-        let config = match args.service {
-            Some(_) => context.config_without_services()?,
-            None => context.config()?,
-        };
+        let config = context.config_of_live(args.service.is_some(), "rollback")?;
         let environment = context.environment(&config)?;
         let service = context.service_name(&config, args.service.as_ref())?;
         let platform = context.platform(&environment)?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::cli::context::Context;
+use crate::cli::deploy::pending;
 use crate::cli::time::parse_span;
 use crate::cli::view::status as view;
 use crate::config::Config;
@@ -44,7 +45,8 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// Runs `squad status`.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     context.block_on(async {
-        let config = context.config()?;
+        let is_told = args.all || args.service.is_some();
+        let config = context.config_of_live(is_told, "status")?;
         let environments = environments(context, &config)?;
         let only = only(args, &config);
         let rows = rows(context, &environments, only.as_deref()).await?;
@@ -52,6 +54,14 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             nothing(context, args, &environments)?;
         }
         print(context, &rows);
+        for environment in &environments {
+            match context.pending_events(environment).await {
+                Ok(events) => pending(context, events),
+                Err(error) => context
+                    .output
+                    .warn(&format!("the record is not up to date: {}", error.message)),
+            }
+        }
         if !args.watch {
             return Ok(exit_code(&rows));
         }

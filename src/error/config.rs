@@ -104,14 +104,13 @@ fn unknown_service(
     nearest: Option<String>,
     repository: Option<String>,
 ) -> Error {
-    let mut error = Error::new(
-        Kind::Config,
-        "service-unknown",
-        format!(
-            "cannot find the service `{name}` in these files{}",
-            meant(nearest)
-        ),
-    );
+    let why = if known.is_empty() {
+        ": there is no squad.toml here or above".to_owned()
+    } else {
+        format!(" in these files{}", meant(nearest))
+    };
+    let message = format!("cannot find the service `{name}`{why}");
+    let mut error = Error::new(Kind::Config, "service-unknown", message);
     if !known.is_empty() {
         error = error.cause(format!("there is {}", shortened(&quoted(known))));
     }
@@ -252,7 +251,9 @@ fn unknown_environment(
 
 fn unknown_org(name: &str, by: &str, known: &[String], nearest: Option<String>) -> Error {
     let known = quoted(known);
-    let why = if known.is_empty() {
+    let why = if name.contains('/') {
+        "there is no such directory, and it is no address that git knows".to_owned()
+    } else if known.is_empty() {
         "this machine knows no org yet".to_owned()
     } else {
         format!("this machine knows {}", shortened(&known))

@@ -273,7 +273,9 @@ fn without_files_there_is_the_local_environment_and_no_service() {
         .squad("work", &["config", "show", "payments"])
         .failed(5);
     assert!(
-        err.starts_with("error: cannot find the service `payments` in these files\n"),
+        err.starts_with(
+            "error: cannot find the service `payments`: there is no squad.toml here or above\n"
+        ),
         "{err}"
     );
     let err = machine.squad("work", &["env", "show", "prod"]).failed(5);

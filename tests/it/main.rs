@@ -45,4 +45,5 @@ mod support;
 mod sync_order;
 mod template;
 mod terminal;
+mod tour;
 mod workspace;

@@ -366,8 +366,13 @@ fn it_does_not_wait_for_the_audit_log_and_a_deploy_does() {
 [exit 0]
 
 "#]]);
+    // Whoever looks hears of it, until the log takes them.
+    let waiting = "warning: 4 events are recorded on this machine and pending";
+    let status = || home.squad(["status", "--env", "prod"]).success().stderr;
+    assert!(status().contains(waiting), "{}", status());
     std::fs::remove_file(&log).expect("it is there");
     std::fs::rename(&aside, &log).expect("it is there");
+    assert_eq!(status(), "");
     home.squad_in(&service.directory, deploy).success();
     home.squad(["audit", "verify", "--env", "prod"]).success();
     home.squad(["history", "--all", "--env", "prod"])

@@ -434,6 +434,9 @@ fn what_a_service_wrote() {
 [TIME]   1 started as process [PID] on port [PORT]
 [TIME]   1 version 1 starts, well
 [TIME]   1 ready after [DURATION]
+[TIME]   1 started as process [PID] on port [PORT]
+[TIME]   1 version 1 starts, well
+[TIME]   1 ready after [DURATION]
 [TIME]   1 stopping
 [exit 0]
 
@@ -518,4 +521,27 @@ fn a_log_line_cannot_move_the_cursor() {
         "{:?}",
         output.stdout
     );
+}
+
+#[test]
+fn what_is_live_is_shown_and_stopped_also_with_a_broken_file() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    service.version(&home, "2");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    home.write(service.directory.join("squad.toml"), "[broken\n");
+    let run = |words: &[&str]| home.squad_in(&service.directory, words);
+    for verb in ["status", "history", "logs", "rollback"] {
+        run(&[verb, "payments"]).success();
+        let error = run(&[verb]).failure(5);
+        let hint = format!(
+            "hint: no file of a service is needed when it is named: `squad {verb} <service>`"
+        );
+        assert!(error.stderr.contains(&hint), "{}", error.transcript());
+    }
+    run(&["status", "--all"]).success();
+    run(&["history", "--all"]).success();
+    let row = row(&home, "payments");
+    assert_eq!(row["traffic"], serde_json::json!({"1": 100}));
 }

@@ -489,7 +489,7 @@ fn a_service_is_deployed_by_its_name_from_elsewhere() {
     home.squad(["deploy", "payments"])
         .failure(5)
         .assert(str![[r#"
-› error: cannot find the service `payments` in these files
+› error: cannot find the service `payments`: there is no squad.toml here or above
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-unknown.md
 [exit 5]
 
@@ -509,7 +509,7 @@ fn a_service_is_deployed_by_its_name_from_elsewhere() {
     home.squad(["deploy", "payments"])
         .failure(5)
         .assert(str![[r#"
-› error: cannot find the service `payments` in these files
+› error: cannot find the service `payments`: there is no squad.toml here or above
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-unknown.md
 [exit 5]
 

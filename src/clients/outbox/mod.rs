@@ -154,6 +154,11 @@ impl Outbox {
         Ok(is_open)
     }
 
+    /// Whether there is anything in the file; without a lock, so it may be gone in the next moment.
+    pub(crate) fn holds_something(&self) -> bool {
+        std::fs::metadata(self.path()).is_ok_and(|file| file.len() > 0)
+    }
+
     /// What is in it.
     pub(crate) fn contents(&self) -> Result<Contents, Error> {
         let _guard = self.guard()?;

@@ -76,6 +76,12 @@ pub(crate) struct Settings {
     pub(crate) environment: Environment,
 }
 
+/// Whether anything about this environment may wait on this machine: one look at a file, without opening the log.
+pub(crate) fn may_wait(state: &Path, environment: &Environment) -> bool {
+    let directory = state.join("audit").join(environment.log_name());
+    Outbox::new(&directory).holds_something()
+}
+
 /// The public half of this machine's key, which is made where there is none.
 pub(crate) fn device_key(state: &Path, actor: &Actor) -> Result<VerifierKey> {
     fs::create_private_dir(state)?;
@@ -286,6 +292,14 @@ impl Journal {
     /// Brings what is pending on this machine into the log; returns how many events it appended.
     pub(crate) async fn flush(&self, clock: &dyn Clock) -> Result<usize> {
         self.flush_within(clock, FORWARD_LIMIT, None).await
+    }
+
+    /// Events that wait on this machine after a short try to append them, for whoever only looks.
+    pub(crate) async fn still_pending(&self, clock: &dyn Clock) -> Result<usize> {
+        if self.pending()? > 0 {
+            drop(self.flush_within(clock, BRAKE_LIMIT, None).await);
+        }
+        self.pending()
     }
 
     /// Events that wait on this machine.

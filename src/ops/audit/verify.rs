@@ -98,8 +98,8 @@ struct Task<'a> {
 
 impl Journal {
     /// Checks the whole log: signatures, numbers, order, tree, and that it continues what this machine has seen.
-    /// Where an org says which keys count, commits of other keys make the log untrusted (sessions report §3.5: keys
-    /// that are found only beside the data prove nothing). `on_progress` hears of commits done and of all. When
+    /// Where an org says which keys count, commits of other keys make the log untrusted: keys that are
+    /// found only beside the data prove nothing. `on_progress` hears of commits done and of all. When
     /// everything fits, this machine remembers the log as it is now.
     #[expect(
         clippy::unused_async,
