@@ -243,7 +243,7 @@ fn stop(context: &Context, all: bool) -> Result<u8> {
 fn warn_of_drivers(context: &Context) {
     // What cannot be found out holds nobody up.
     let found = context
-        .config_without_services()
+        .config_of_live(true, "local")
         .and_then(|config| context.environment(&config))
         .and_then(|environment| Ok(going_on::list(&context.directories()?.state, &environment)));
     for one in found.unwrap_or_default() {

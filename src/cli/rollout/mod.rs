@@ -65,10 +65,7 @@ pub(crate) fn find(
     context: &Context,
     service: Option<&ServiceName>,
 ) -> Result<(Config, Environment, ServiceName)> {
-    let config = match service {
-        Some(_) => context.config_without_services()?,
-        None => context.config()?,
-    };
+    let config = context.config_of_live(service.is_some(), "rollout")?;
     let environment = context.environment(&config)?;
     let name = context.service_name(&config, service)?;
     Ok((config, environment, name))
