@@ -317,19 +317,15 @@ fn what_others_wrote_moves_no_cursor() {
 
 #[test]
 fn one_line_has_all_of_it() {
-    assert_data_eq!(
-        one_line(&holding().snapshot()),
-        str![
-            "payments 41 → 42 · prod · holding at 25 %, step 2 of 3 · driven by ana@acme.example on laptop · refund 5 %: 126 handled, 0 bad, pass · get-charge 25 %: 2,385 handled, 10 bad, pass"
-        ]
-    );
+    let line = "payments 41 → 42 · prod · holding at 25 %, step 2 of 3 · driven by ana@acme.example on laptop \
+                · refund 5 %: 126 handled, 0 bad, pass · get-charge 25 %: 2,385 handled, 10 bad, pass";
+    assert_eq!(one_line(&holding().snapshot()), line);
     let mut log = holding();
     log.missing(1, 30, "no answer within 10 s");
-    assert_data_eq!(
+    let line = line.replace(", pass", ", inconclusive");
+    assert_eq!(
         one_line(&log.snapshot()),
-        str![
-            "payments 41 → 42 · prod · holding at 25 %, step 2 of 3 · driven by ana@acme.example on laptop · refund 5 %: 126 handled, 0 bad, pass · get-charge 25 %: 2,385 handled, 10 bad, pass · the counters cannot be read: no answer within 10 s"
-        ]
+        format!("{line} · the counters cannot be read: no answer within 10 s")
     );
 }
 
