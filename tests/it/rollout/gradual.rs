@@ -1,5 +1,6 @@
 //! Forwards: a good canary is promoted, a bad one aborted, and what cannot be told is neither.
 
+use regex_lite::Regex;
 use snapbox::str;
 
 use super::{Traffic, live, quiet, recorded, serves, status, weight};
@@ -95,10 +96,11 @@ ROLLOUT                     SERVICE   REVISIONS  STARTED   BY               STAT
     let report = home
         .squad(["rollout", "report", "--service", "payments"])
         .success();
-    let transcript = report.transcript();
-    let told: Vec<&str> = transcript
-        .lines()
-        .filter_map(|line| line.strip_prefix("[TIME]  "))
+    let decision = Regex::new(r"(?m)^\d\d:\d\d:\d\d  (.*)$").expect("a pattern");
+    let told: Vec<&str> = decision
+        .captures_iter(&report.stdout)
+        .filter_map(|line| line.get(1))
+        .map(|words| words.as_str())
         .collect();
     assert_eq!(
         told,
@@ -115,8 +117,13 @@ ROLLOUT                     SERVICE   REVISIONS  STARTED   BY               STAT
         "{}",
         report.transcript()
     );
-    let waited = home.squad(["rollout", "wait", "payments"]).success();
-    assert_eq!(waited.line(), "succeeded");
+    let waited = home.squad(["rollout", "wait", "payments"]);
+    quiet(&waited.success()).assert(str![[r#"
+› payments 1 → 2 · local · succeeded · get-charge 100 %: [COUNT] handled, 0 bad, pass · refund 100 %: [COUNT] handled, 0 bad, pass
+succeeded
+[exit 0]
+
+"#]]);
 }
 
 #[test]

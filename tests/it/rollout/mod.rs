@@ -74,7 +74,8 @@ fn quiet(output: &Output) -> Output {
     let patterns = [
         (r"\d+\.\d requests/s", "[RATE] requests/s"),
         (r"about [^;()]+;", "about [TIME];"),
-        (r"at worst [\d,]+ harmed", "at worst [COUNT] harmed"),
+        (r"\d+ handled", "[COUNT] handled"),
+        (r"at worst \d+ harmed", "at worst [COUNT] harmed"),
     ]
     .map(|(pattern, with)| (Regex::new(pattern).expect("a pattern"), with));
     let keep = |text: &str| {

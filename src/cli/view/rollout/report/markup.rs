@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::super::fold::glued;
 use crate::output::sanitize;
 
 /// A document in the making. Text and attribute values are always escaped; names are constants of this program.
@@ -19,7 +20,7 @@ impl Markup {
         self.text
     }
 
-    /// What was written, for what has to be written at another place.
+    /// That what follows is HTML.
     pub(super) fn doctype(&mut self) {
         self.text.push_str("<!doctype html>\n");
     }
@@ -74,9 +75,9 @@ impl Markup {
         self.text.push_str("/>\n");
     }
 
-    /// Text from anywhere.
+    /// Text from anywhere. No line breaks between a number and its `%`.
     pub(super) fn text(&mut self, text: &str) {
-        escape(&mut self.text, text);
+        escape(&mut self.text, &glued(text));
     }
 
     /// The style sheet of this program: the one text that is taken as it is.

@@ -61,6 +61,7 @@ fn text(page: &str) -> String {
         .replace("&quot;", "\"")
         .replace("&#39;", "'")
         .replace("&amp;", "&")
+        .replace("\u{a0}%", " %")
 }
 
 #[track_caller]
