@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Traffic, live, wait_for_drivers, wait_for_phase};
+use super::{Traffic, live, status, wait_for_drivers, wait_for_phase};
 use crate::support::journey::{begin, end};
-use crate::support::{Home, Output, tool};
+use crate::support::{Home, Output, tool, wait_for};
 
 /// The longest that the browser may take for one page.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -88,21 +88,28 @@ fn the_page_of_a_rollout_opens_in_a_browser() {
     );
     let driver = begin(&home, &service.directory, ["deploy", "--canary"]);
     let _phase = wait_for_phase(&home, "holding");
+    wait_for("judged requests", Duration::from_mins(1), || {
+        let status = status(&home);
+        let units = status["units"].as_array()?.clone();
+        let judged = |one: &serde_json::Value| one["canary"]["requests"].as_u64() > Some(30);
+        units.iter().take(2).all(judged).then_some(())
+    });
     let going_on = report(&home, "live.html");
-    let dom = browse(&home, &chromium, &going_on, &["--dump-dom"]);
-    console_is_silent(&dom);
-    let live = text(&dom.stdout);
-    assert!(live.contains("; it goes on"), "{live}");
-    assert!(
-        live.contains("1 in 5 requests of POST /charges/{id}/refund goes to the new version now"),
-        "{live}"
-    );
-
     home.squad(["stop", "payments", "--reason", EVIL]).success();
     let _ended = end(&home, driver);
     wait_for_drivers(&home);
     traffic.stop_without_failures();
     let over = report(&home, "over.html");
+
+    let dom = browse(&home, &chromium, &going_on, &["--dump-dom"]);
+    console_is_silent(&dom);
+    let live = text(&dom.stdout);
+    assert!(live.contains("; it goes on"), "{live}");
+    assert!(
+        live.contains("1 in 5 requests of POST /charges/{id}/refund goes to the new version now: "),
+        "{live}"
+    );
+
     let dom = browse(&home, &chromium, &over, &["--dump-dom"]);
     console_is_silent(&dom);
     for wanted in [

@@ -171,6 +171,10 @@ pub(super) fn unit(story: &Story<'_>, one: &UnitStory<'_>) -> String {
         let part = requests(one.highest, &spoken);
         format!("{most}{part} went to the new version")
     };
+    if canary.requests == 0 {
+        let yet = if is_shared { " yet" } else { "" };
+        return format!("{moved}, but none was counted there{yet}, so nothing can be told.{after}");
+    }
     format!(
         "{moved}: {}, {}.{after}",
         handled(canary, bad),
@@ -180,9 +184,6 @@ pub(super) fn unit(story: &Story<'_>, one: &UnitStory<'_>) -> String {
 
 /// `412 handled, 3 failed (0.73 %)`.
 fn handled(tally: Tally, bad: &str) -> String {
-    if tally.requests == 0 {
-        return "none handled yet".to_owned();
-    }
     format!(
         "{} handled, {} {bad} ({})",
         grouped(tally.requests),

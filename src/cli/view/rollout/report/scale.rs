@@ -118,6 +118,8 @@ pub(super) struct Shares {
 impl Shares {
     /// From 0 at `bottom` to at least the highest share of 0–1 at `top`.
     pub(super) fn new(highest: f64, top: f64, bottom: f64) -> Self {
+        // Where nothing was bad, an axis up to 1 % shows that best.
+        let highest = if highest > 0.0 { highest } else { 0.01 };
         let fits = |(limit, _): &&(f64, [f64; 3])| *limit >= highest * 100.0;
         let (limit, ticks) = HIGHEST
             .iter()

@@ -151,6 +151,12 @@ fn every_phase_and_an_empty_log_have_a_page() {
         &html(&row, &log.entries, &environment),
         &["! changed outside squad"],
     );
+    let mut early = Log::new(plan());
+    early.begin();
+    says(
+        &page(&early),
+        &["goes to the new version now, but none was counted there yet, so nothing can be told."],
+    );
     let empty = Log::new(plan());
     says(
         &page(&empty),
