@@ -434,9 +434,6 @@ fn what_a_service_wrote() {
 [TIME]   1 started as process [PID] on port [PORT]
 [TIME]   1 version 1 starts, well
 [TIME]   1 ready after [DURATION]
-[TIME]   1 started as process [PID] on port [PORT]
-[TIME]   1 version 1 starts, well
-[TIME]   1 ready after [DURATION]
 [TIME]   1 stopping
 [exit 0]
 
