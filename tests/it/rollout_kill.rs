@@ -247,8 +247,17 @@ fn supervisor(offset: &OnceLock<u64>, kill_at: Option<u64>) -> (End, u64) {
     (end, trace.counted.saturating_sub(before))
 }
 
+/// Only one of these at a time: each keeps a core busy for minutes, and all have to do with time.
+fn alone() -> std::sync::MutexGuard<'static, ()> {
+    static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    ALONE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 #[test]
 fn a_started_rollout_survives_the_end_of_its_driver() {
+    let _alone = alone();
     converge(
         "rollout_kill::a_started_rollout_survives_the_end_of_its_driver",
         |kill_at| driver(Start::Rollout, kill_at),
@@ -257,6 +266,7 @@ fn a_started_rollout_survives_the_end_of_its_driver() {
 
 #[test]
 fn a_gradual_deploy_survives_the_end_of_its_driver() {
+    let _alone = alone();
     converge(
         "rollout_kill::a_gradual_deploy_survives_the_end_of_its_driver",
         |kill_at| driver(Start::Deploy, kill_at),
@@ -265,11 +275,13 @@ fn a_gradual_deploy_survives_the_end_of_its_driver() {
 
 #[test]
 fn a_stop_survives_its_end() {
+    let _alone = alone();
     converge("rollout_kill::a_stop_survives_its_end", stop);
 }
 
 #[test]
 fn a_rollout_survives_the_end_of_the_supervisor() {
+    let _alone = alone();
     let offset = OnceLock::new();
     converge(
         "rollout_kill::a_rollout_survives_the_end_of_the_supervisor",
