@@ -428,16 +428,14 @@ fn what_a_service_wrote() {
             .success()
     };
     wait_for("revision 1 has stopped", Duration::from_secs(15), || {
-        of("1").stdout.contains("stopping").then_some(())
+        of("1").stdout.contains("stopped").then_some(())
     });
     of("1").assert(str![[r#"
 [TIME]   1 started as process [PID] on port [PORT]
 [TIME]   1 version 1 starts, well
 [TIME]   1 ready after [DURATION]
-[TIME]   1 started as process [PID] on port [PORT]
-[TIME]   1 version 1 starts, well
-[TIME]   1 ready after [DURATION]
 [TIME]   1 stopping
+[TIME]   1 stopped
 [exit 0]
 
 "#]]);
