@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::cli::context::Context;
-use crate::cli::deploy::{consent, declined, pending};
+use crate::cli::deploy::{consent, declined, pending, under_interrupts};
 use crate::cli::progress::{Progress, seconds};
 use crate::cli::prompt::{self, Consent};
 use crate::cli::rollout::brake;
@@ -16,6 +16,7 @@ use crate::domain::plan::Rollback;
 use crate::domain::release::RevisionNumber;
 use crate::domain::rollout::State;
 use crate::error::{Kind, Result};
+use crate::ops::Cancel;
 use crate::ops::rollback::{self, Options, Outcome, Plan, Tools};
 use crate::output::sanitize;
 use crate::platform::Platform;
@@ -133,15 +134,18 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         }
         let _mark = context.mark(&environment, "rollback", vec![options.service.clone()])?;
         let journal = context.journal(&environment)?;
-        let reporter = Progress::new(context, "");
-        let tools = Tools {
-            platform: &*platform,
-            journal: &journal,
-            clock: context.clock(),
-            reporter: &reporter,
+        let work = async |cancel: Cancel| {
+            let reporter = Progress::new(context, "");
+            let tools = Tools {
+                platform: &*platform,
+                journal: &journal,
+                clock: context.clock(),
+                reporter: &reporter,
+                cancel,
+            };
+            rollback::apply(&tools, &options, &plan).await
         };
-        let outcome = rollback::apply(&tools, &options, &plan).await?;
-        drop(reporter);
+        let outcome = under_interrupts(context, work).await?;
         context
             .output
             .status(&format!("  done in {}", seconds(outcome.milliseconds)));

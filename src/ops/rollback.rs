@@ -15,8 +15,9 @@ use crate::domain::traffic::Split;
 use crate::error::{Error, Kind, Result};
 use crate::ops::audit::{self, Intent, Journal, Recorded, ResultWord};
 use crate::ops::deploy::apply::millis;
+use crate::ops::deploy::build::stopped;
 use crate::ops::deploy::described;
-use crate::ops::{Event, Reporter, live_state};
+use crate::ops::{Cancel, Event, Reporter, live_state};
 use crate::platform::{self, Commit, Platform, Progress};
 
 /// What is asked for.
@@ -151,6 +152,8 @@ pub(crate) struct Tools<'a> {
     pub(crate) clock: &'a dyn Clock,
     /// Who is told.
     pub(crate) reporter: &'a dyn Reporter,
+    /// Ctrl-C.
+    pub(crate) cancel: Cancel,
 }
 
 /// Does what the plan says.
@@ -191,6 +194,10 @@ pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> 
         () = tokio::time::sleep(options.timeout) => {
             Err(platform::Error::Timeout(options.timeout).into())
         }
+        () = tools.cancel.cancelled() => Err(stopped("the rollback was stopped").hint(format!(
+            "to begin again: `squad rollback {}{}`",
+            options.service, options.flag
+        ))),
     };
     let live = tools.platform.observe(&options.service).await.ok();
     let outcome = audit::Outcome {

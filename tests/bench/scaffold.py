@@ -1,7 +1,8 @@
 """`squad new` beside copier and cookiecutter, on the same golden path.
 
 The path's files are converted by this script: its delimiters are set in the peers' own settings, and what they need
-to find their answers is added. All three render the same text.
+to find their answers is added. All three render the same text. Neither peer makes a repository or syncs what it wrote, so
+`squad new` stands beside them without its commit; it still checks, hashes, locks and syncs. With the commit it has no peer.
 """
 
 import json

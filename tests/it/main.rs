@@ -31,6 +31,7 @@ mod local;
 mod new;
 mod new_refusals;
 mod org;
+mod outbox;
 mod renders;
 mod rollback;
 mod rollout;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use snapbox::str;
 
 use crate::new::{RIGHT, made, new, org, plain};
+use crate::support::mounts::with_mounts;
 use crate::support::{Home, Terminal};
 
 #[test]
@@ -412,4 +413,42 @@ fn a_broken_template_is_reported_whole() {
         );
     }
     assert_eq!(made(&home), Vec::<String>::new());
+}
+
+#[test]
+fn a_full_disk_leaves_nothing_half_made() {
+    let home = Home::new();
+    let name = "new_refusals::a_full_disk_leaves_nothing_half_made";
+    // Too small for the files, then for what git adds, then large enough.
+    for (size, code) in [("100k", 1), ("200k", 1), ("8m", 0)] {
+        let script = format!(
+            "set -e; mount -t tmpfs -o size={size} none {work}; cd {work}; code=0; \
+             \"$0\" new python-http payments --set squad=ledger || code=$?; ls -A; exit $code",
+            work = home.work().display(),
+        );
+        let Some(output) = with_mounts(&home, name, &script) else {
+            return;
+        };
+        assert_eq!(output.code, code, "{size}: {}", output.transcript());
+        if code == 0 {
+            assert_eq!(
+                output.stdout,
+                "payments\npayments\n",
+                "{}",
+                output.transcript()
+            );
+            continue;
+        }
+        assert_eq!(output.stdout, "", "{size}: {}", output.transcript());
+        for said in [
+            "error: cannot create `payments`: the disk is full",
+            "errors/disk-full.md",
+        ] {
+            assert!(
+                output.stderr.contains(said),
+                "{size}: {}",
+                output.transcript()
+            );
+        }
+    }
 }

@@ -1,10 +1,15 @@
 //! `squad rollback`: the brake, and where it goes.
 
+use std::io::{BufRead, Read};
+use std::process::Stdio;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use snapbox::str;
 
-use crate::support::journey::{begin, end, live, port, protected_org, results, revisions, row};
+use crate::support::journey::{
+    begin, end, live, port, protected_org, results, revisions, row, signal,
+};
 use crate::support::{Home, Load, TestService, get, request, wait_for};
 
 /// A service with so many revisions, each deployed from a commit of its own.
@@ -439,4 +444,41 @@ fn revisions_that_are_kept_can_be_gone_back_to() {
             format!("version {wanted}\n")
         );
     }
+}
+
+#[test]
+fn ctrl_c_leaves_what_serves_and_closes_the_record() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    service.behave(&home, "slow-start:4");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    service.behave(&home, "");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    // The revision of before is no longer ready at once, or the rollback would be done before anybody could stop it.
+    home.squad(["local", "stop"]).success();
+    home.squad(["local", "start"]).success();
+    let mut child = home
+        .command(["rollback", "payments"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut reader = std::io::BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut seen = String::new();
+    while !seen.contains("processes ready") {
+        assert_ne!(reader.read_line(&mut seen).expect("text"), 0, "{seen}");
+    }
+    signal(child.id(), Signal::SIGINT);
+    reader.read_to_string(&mut seen).expect("text");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130), "{seen}");
+    for said in [
+        "error: cannot roll back `payments`: the rollback was stopped",
+        "live: revision 2 serves all traffic",
+        "hint: to begin again: `squad rollback payments`",
+    ] {
+        assert!(seen.contains(said), "{seen}");
+    }
+    assert_eq!(results(&home)[0], "failed", "the record is closed");
+    let output = home.squad(["rollback", "payments"]).success();
+    assert_eq!(output.line(), "1", "{}", output.transcript());
 }

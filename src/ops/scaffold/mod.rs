@@ -235,6 +235,23 @@ fn in_context(mut error: Error, asked: &str) -> Error {
             error.message = format!("{asked}: {why}");
             error
         }
+        // git, too, writes into the stage.
+        _ if error.id == "program-failed"
+            && error
+                .causes
+                .iter()
+                .any(|cause| cause.contains("No space left")) =>
+        {
+            let mut full = Error::new(
+                Kind::Failed,
+                "disk-full",
+                format!("{asked}: the disk is full"),
+            )
+            .hint("free some space and run the same command again")
+            .retryable();
+            full.causes = error.causes;
+            full
+        }
         _ if error.id == "program-missing" => error
             .context(asked)
             .hint("install git, or add `--no-git` to go without a repository"),

@@ -7,7 +7,8 @@ use std::time::Duration;
 use snapbox::str;
 
 use crate::support::journey::port;
-use crate::support::{Home, SQUAD, TestService, get, skip, tool, wait_for};
+use crate::support::mounts::with_mounts;
+use crate::support::{Home, TestService, get, tool, wait_for};
 
 #[test]
 fn a_port_that_is_taken_is_named_with_its_owner() {
@@ -98,26 +99,6 @@ fn no_home_is_a_clear_error() {
     home.allow_leftovers();
 }
 
-/// A script that runs in a mount namespace of its own, where this is allowed (root in most containers).
-fn with_mounts(home: &Home, test: &str, script: &str) -> Option<crate::support::Output> {
-    tool(test, "unshare")?;
-    let probe =
-        home.run(
-            home.program("unshare")
-                .args(["--mount", "sh", "-c", "mount -t tmpfs none /mnt"]),
-        );
-    if probe.code != 0 {
-        skip(test, "a mount namespace is not allowed here");
-        return None;
-    }
-    Some(
-        home.run(
-            home.program("unshare")
-                .args(["--mount", "bash", "-c", script, SQUAD]),
-        ),
-    )
-}
-
 #[test]
 fn a_read_only_state_directory_is_named() {
     let home = Home::new();
@@ -128,7 +109,11 @@ fn a_read_only_state_directory_is_named() {
         state = home.state().display(),
         directory = service.directory.display(),
     );
-    let Some(output) = with_mounts(&home, "a_read_only_state_directory_is_named", &script) else {
+    let Some(output) = with_mounts(
+        &home,
+        "deploy::machine::a_read_only_state_directory_is_named",
+        &script,
+    ) else {
         return;
     };
     output.failure(1).assert(str![[r#"
@@ -160,7 +145,7 @@ fn a_full_disk_changes_nothing_and_room_mends_it() {
     );
     let Some(output) = with_mounts(
         &home,
-        "a_full_disk_changes_nothing_and_room_mends_it",
+        "deploy::machine::a_full_disk_changes_nothing_and_room_mends_it",
         &script,
     ) else {
         return;

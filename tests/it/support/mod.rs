@@ -16,6 +16,7 @@ pub(crate) mod control;
 pub(crate) mod home;
 pub(crate) mod journey;
 pub(crate) mod load;
+pub(crate) mod mounts;
 pub(crate) mod output;
 pub(crate) mod processes;
 pub(crate) mod request;

@@ -1,0 +1,40 @@
+//! The outbox of the audit log on this machine: a line that was cut off, and one that is no event.
+
+use crate::support::{Home, TestService};
+
+#[test]
+fn a_line_that_was_cut_off_is_repaired_and_anything_else_is_refused_with_its_place() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let outbox = home.state().join("audit/local/local/outbox.jsonl");
+    // Power was lost in the middle of a line.
+    std::fs::write(&outbox, r#"{"event":{"specver"#).expect("a torn line");
+    service.version(&home, "2");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    // A whole line that is none of squad's: what goes forward is refused,
+    std::fs::write(&outbox, "not squad's\n").expect("a foreign line");
+    service.version(&home, "3");
+    let error = home.squad_in(&service.directory, ["deploy"]).failure(1);
+    let place = format!(
+        "cannot read the audit outbox `{}` at byte 0",
+        outbox.display()
+    );
+    let aside = format!("`mv {0} {0}.corrupt`", outbox.display());
+    for said in [
+        place.as_str(),
+        aside.as_str(),
+        "live: revision 2 serves all traffic",
+    ] {
+        assert!(error.stderr.contains(said), "{}", error.transcript());
+    }
+    // the brake is not,
+    home.squad_in(&service.directory, ["rollback"]).success();
+    // whoever looks hears of it,
+    let status = home.squad(["status"]).success();
+    assert!(status.stderr.contains(&place), "{}", status.transcript());
+    // and the way out works.
+    std::fs::rename(&outbox, outbox.with_extension("jsonl.corrupt")).expect("it is there");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    home.squad(["audit", "verify"]).success();
+}
