@@ -201,7 +201,10 @@ impl Client {
             Ok(stream) => stream,
             Err(error) => {
                 return match error.kind() {
-                    io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Ok(None),
+                    // Nobody listens, or whoever did has ended before it took the connection.
+                    io::ErrorKind::NotFound
+                    | io::ErrorKind::ConnectionRefused
+                    | io::ErrorKind::ConnectionReset => Ok(None),
                     _ => Err(at("open", &self.place.socket)(error).into()),
                 };
             }
