@@ -334,10 +334,10 @@ fn a_rollback_out_of_a_shared_traffic_leaves_the_newest() {
         ],
         None,
     );
-    let shares = [(RevisionNumber(2), 10), (RevisionNumber(3), 90)];
+    let weights = [(RevisionNumber(2), 10), (RevisionNumber(3), 90)];
     shared.split = Some(Split {
         routes: Vec::new(),
-        rest: Weights::new(shares.into()).unwrap(),
+        rest: Weights::new(weights.into()).unwrap(),
     });
     assert_eq!(
         rollback(&shared, None),
