@@ -293,10 +293,13 @@ fn seed() -> u64 {
 
 /// The whole test of one operation and one victim.
 fn converges(name: &str, operation: Operation, victim: Victim) {
-    converge(&format!("kill::{name}"), &Room::new(2), |kill_at| {
+    converge(&format!("kill::{name}"), &ROOM, |kill_at| {
         run(operation, victim, kill_at)
     });
 }
+
+/// For the tests of this file together, however many threads the harness has.
+static ROOM: Room = Room::new(4);
 
 /// How many runs there may be beside each other.
 pub(crate) struct Room {
@@ -308,7 +311,7 @@ pub(crate) struct Room {
 
 impl Room {
     /// For so many.
-    pub(crate) fn new(most: usize) -> Self {
+    pub(crate) const fn new(most: usize) -> Self {
         Self {
             runs: Mutex::new(0),
             most,
