@@ -89,8 +89,8 @@ fn values(
         ));
     }
     let period = wanted["Period"].as_u64().unwrap_or(0);
-    // API reference, MetricStat, Period: 1, 5, 10, 30 or any multiple of 60.
-    if !(matches!(period, 1 | 5 | 10 | 30) || (period > 0 && period % 60 == 0)) {
+    // API reference, MetricStat, Period: 1, 5, 10, 20, 30 or any multiple of 60.
+    if !(matches!(period, 1 | 5 | 10 | 20 | 30) || (period > 0 && period % 60 == 0)) {
         return Err(invalid(format!(
             "The parameter MetricDataQueries.member.1.MetricStat.Period has an invalid value: {period}"
         )));
