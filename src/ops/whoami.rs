@@ -230,7 +230,12 @@ fn probed(action: &'static str, why: &'static str, answer: aws::Result<()>) -> P
                 Why::Denied { .. } => Some(false),
                 _ => None,
             };
-            let said = (allowed != Some(true)).then(|| Error::from(error.clone()).message);
+            let said = (allowed != Some(true)).then(|| {
+                let error = Error::from(error);
+                let mut texts = vec![error.message];
+                texts.extend(error.causes);
+                texts.join(": ")
+            });
             (allowed, said)
         }
     };

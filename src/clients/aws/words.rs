@@ -213,7 +213,7 @@ pub(crate) fn asked(error: &Error) -> String {
         _ => return format!("the call {} of `{}` failed", call.action, call.resource),
     };
     if call.resource.is_empty() {
-        format!("cannot {what}")
+        format!("cannot {}", what.trim_end_matches(" of"))
     } else {
         format!("cannot {what} `{}`", call.resource)
     }

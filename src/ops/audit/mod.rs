@@ -373,6 +373,10 @@ fn not_writable(asked: &str, error: Error) -> Error {
     if error.id.starts_with("audit-log-") {
         return error;
     }
+    // Credentials and the account are not the log's matter, and each has an exit code of its own.
+    if matches!(error.kind, ErrorKind::Credentials | ErrorKind::Refused) {
+        return error.context(asked);
+    }
     let mut wrapped = Error::new(
         ErrorKind::Failed,
         "audit-not-writable",
