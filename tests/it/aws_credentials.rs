@@ -76,7 +76,15 @@ const LEASE: &str = r#"{"Code":"Success","LastUpdated":"2026-01-01T00:00:00Z","T
 fn without_any_the_files_are_named_and_nobody_waits() {
     let home = home();
     let began = Instant::now();
-    whoami(&home).assert(str![[r#""#]]);
+    whoami(&home).assert(str![[r#"
+› error: cannot find out who this is at AWS: there are no AWS credentials
+›   looked at: `[HOME]/.aws/config` (not there), `[HOME]/.aws/credentials` (not there)
+› hint: choose a profile: `AWS_PROFILE=<profile> squad whoami`
+› hint: or make one: `aws configure sso`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/credentials-missing.md
+[exit 4]
+
+"#]]);
     assert!(began.elapsed() < Duration::from_secs(2));
 }
 
@@ -99,20 +107,38 @@ fn a_metadata_service_that_takes_connections_and_says_nothing_is_not_waited_for(
 fn a_profile_that_is_not_there_is_named() {
     let mut home = home();
     home.set("AWS_PROFILE", "nope");
-    whoami(&home).assert(str![[r#""#]]);
+    whoami(&home).assert(str![[r#"
+› error: cannot find out who this is at AWS: the AWS credentials cannot be loaded
+›   tried: profile `nope`
+›   looked at: `[HOME]/.aws/config` (not there), `[HOME]/.aws/credentials` (not there)
+›   caused by: there is no profile `nope`
+› hint: renew what the profile gives, and try it: `aws sts get-caller-identity --profile nope`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/credentials-broken.md
+[exit 4]
+
+"#]]);
 }
 
 #[test]
 fn a_profile_without_a_login_names_the_command() {
     let mut home = home();
     home.write(
-        ".aws/config",
+        "../.aws/config",
         "[sso-session acme]\nsso_start_url = https://acme.awsapps.com/start\nsso_region = eu-west-1\n\
          [profile dev]\nsso_session = acme\nsso_account_id = 123456789012\nsso_role_name = Deployer\n\
          [profile prod]\nrole_arn = arn:aws:iam::123456789012:role/deployer\nsource_profile = dev\n",
     );
     home.set("AWS_PROFILE", "prod");
-    whoami(&home).assert(str![[r#""#]]);
+    whoami(&home).assert(str![[r#"
+› error: cannot find out who this is at AWS: the AWS credentials cannot be loaded
+›   tried: profile `prod`
+›   looked at: `[HOME]/.aws/config` (not there), `[HOME]/.aws/credentials` (not there)
+›   caused by: there is no profile `prod`
+› hint: renew what the profile gives, and try it: `aws sts get-caller-identity --profile prod`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/credentials-broken.md
+[exit 4]
+
+"#]]);
     home.set("CI", "true");
     let error = home.squad(["whoami", "-o", "json"]).failure(4).error_json();
     assert_eq!(error["id"], "credentials-expired");
@@ -129,7 +155,7 @@ fn a_profile_without_a_login_names_the_command() {
 fn what_a_credential_process_writes_is_never_shown() {
     let mut home = home();
     home.write(
-        ".aws/config",
+        "../.aws/config",
         "[profile broken]\ncredential_process = sh -c \"echo wJalrXUtnFEMI >&2; echo wJalrXUtnFEMI; exit 3\"\n",
     );
     home.set("AWS_PROFILE", "broken");
@@ -183,7 +209,7 @@ fn each_source_is_used_and_named() {
         json!({"source": "web-identity"})
     );
     home.write(
-        ".aws/config",
+        "../.aws/config",
         &format!(
             "[profile keys]\naws_access_key_id = {KEY}\naws_secret_access_key = s\n\
              [profile process]\ncredential_process = echo '{{\"Version\":1,\"AccessKeyId\":\"{KEY}\",\"SecretAccessKey\":\"s\"}}'\n\
@@ -204,5 +230,13 @@ fn keys_that_have_expired_are_exit_code_4() {
     let (aws, home) = (Aws::start(), home());
     aws.keys(json!({KEY: {"expired": true}}));
     let mut command = aws.squad(&home, &["whoami"]);
-    home.run(&mut command).assert(str![[r#""#]]);
+    home.run(&mut command).assert(str![[r#"
+› error: cannot find out who this is at AWS: the AWS credentials have expired
+›   tried: environment variables
+›   caused by: The security token included in the request is expired (ExpiredToken, request [ID])
+› hint: AWS_ACCESS_KEY_ID is set and is used before any profile; set new ones, or `unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/credentials-expired.md
+[exit 4]
+
+"#]]);
 }

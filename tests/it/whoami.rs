@@ -31,7 +31,12 @@ fn stand_in() -> Aws {
 
 #[test]
 fn on_this_machine_it_is_who_git_says() {
-    Home::new().squad(["whoami"]).assert(str![[r#""#]]);
+    Home::new().squad(["whoami"]).assert(str![[r#"
+you          ana@example.com on vm
+env          local (this machine)
+[exit 0]
+
+"#]]);
 }
 
 #[test]
@@ -39,7 +44,30 @@ fn it_says_who_where_and_what_is_allowed() {
     let (aws, home) = (stand_in(), home());
     aws.settings(json!({"denied": ["lambda:UpdateAlias", "tagging:GetResources"]}));
     home.run(&mut aws.squad(&home, &["whoami", "--env", "prod"]))
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+identity     stand-in
+arn          arn:aws:iam::[HASH]:user/stand-in
+account      [HASH], as org.toml pins it
+region       eu-west-1
+credentials  environment variables
+env          acme/prod
+recorded as  ana@example.com on vm
+
+MAY                           ALLOWED  ACTION
+see the account's limits      yes      lambda:GetAccountSettings
+list functions                yes      lambda:ListFunctions
+read a function               yes      lambda:GetFunction
+read who takes the traffic    yes      lambda:GetAlias
+find functions by their tags  no       tag:GetResources
+judge a rollout               yes      cloudwatch:GetMetricData
+read logs                     yes      logs:FilterLogEvents
+deploy code                   yes      lambda:UpdateFunctionCode
+publish a revision            yes      lambda:PublishVersion
+shift traffic, roll back      no       lambda:UpdateAlias
+keep the record               yes      s3:ListBucket
+[exit 0]
+
+"#]]);
     let writes: Vec<_> = aws
         .calls()
         .into_iter()
@@ -76,7 +104,21 @@ fn the_same_as_json() {
 fn another_account_is_the_answer_and_exit_code_7() {
     let (aws, home) = (stand_in(), home());
     home.run(&mut aws.squad(&home, &["whoami", "--env", "other"]))
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+› error: the environment `other` is the AWS account [HASH], and the credentials are of [HASH]
+›   caused by: they are `arn:aws:iam::[HASH]:user/stand-in`, from the environment variables
+› hint: choose the profile of that account: `AWS_PROFILE=<profile> squad whoami --env other`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/wrong-account.md
+identity     stand-in
+arn          arn:aws:iam::[HASH]:user/stand-in
+account      [HASH], but org.toml pins [HASH]
+region       eu-west-1
+credentials  environment variables
+env          acme/other
+recorded as  ana@example.com on vm
+[exit 7]
+
+"#]]);
     assert_eq!(
         aws.names(),
         ["sts.GetCallerIdentity"],

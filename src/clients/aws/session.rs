@@ -245,6 +245,21 @@ impl Session {
     }
 }
 
+#[cfg(test)]
+impl Session {
+    /// One that finds AWS by these variables alone: for tests behind the stand-in.
+    pub(crate) fn with_variables(
+        environment: &Environment,
+        variables: &[(String, String)],
+    ) -> Self {
+        let pairs: Vec<(&str, &str)> = variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        Self::new(Settings::of(environment, &Env::of(&pairs), None))
+    }
+}
+
 async fn load(settings: &Settings) -> Loaded {
     let region = settings.region.clone().map(Region::new);
     let http = connector::http();

@@ -17,10 +17,9 @@ use serde_json::json;
 use client::{ACCOUNT, Aws, REGION};
 
 use super::*;
-use crate::clients::aws::{self, Session};
+use crate::clients::aws::Session;
 use crate::clients::store::Objects;
 use crate::domain::environment::PlatformKind;
-use crate::env::Env;
 
 const BUCKET: &str = "acme-audit";
 
@@ -35,12 +34,7 @@ fn environment() -> Environment {
 }
 
 fn session(aws: &Aws) -> Session {
-    let variables = aws.environment();
-    let pairs: Vec<(&str, &str)> = variables
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
-    Session::new(aws::Settings::of(&environment(), &Env::of(&pairs), None))
+    Session::with_variables(&environment(), &aws.environment())
 }
 
 fn stand_in() -> Aws {
@@ -190,12 +184,7 @@ fn nothing_is_recorded_with_credentials_of_another_account() {
     let home = tempfile::tempdir().unwrap();
     let mut elsewhere = environment();
     elsewhere.account = Some("210987654321".into());
-    let variables = aws.environment();
-    let pairs: Vec<(&str, &str)> = variables
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
-    let session = Session::new(aws::Settings::of(&elsewhere, &Env::of(&pairs), None));
+    let session = Session::with_variables(&elsewhere, &aws.environment());
     let journal = Journal::open(Settings {
         store: Store::of(&elsewhere, home.path()),
         session: Some(session),
