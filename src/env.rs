@@ -149,8 +149,10 @@ pub(crate) const ALL: &[(&str, &str)] = &[
     ),
     (
         AWS_ACCESS_KEY_ID,
-        "with AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN: credentials, before any profile",
+        "credentials of AWS, before any profile: the id of the key",
     ),
+    (AWS_SECRET_ACCESS_KEY, "the secret of that key"),
+    (AWS_SESSION_TOKEN, "what belongs to a key that ends"),
     (
         "AWS_WEB_IDENTITY_TOKEN_FILE",
         "with AWS_ROLE_ARN: credentials from a pipeline's token",

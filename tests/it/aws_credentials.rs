@@ -132,9 +132,9 @@ fn a_profile_without_a_login_names_the_command() {
     whoami(&home).assert(str![[r#"
 › error: cannot find out who this is at AWS: the AWS credentials cannot be loaded
 ›   tried: profile `prod`
-›   looked at: `[HOME]/.aws/config` (not there), `[HOME]/.aws/credentials` (not there)
-›   caused by: there is no profile `prod`
-› hint: renew what the profile gives, and try it: `aws sts get-caller-identity --profile prod`
+›   looked at: `[HOME]/.aws/config`, `[HOME]/.aws/credentials` (not there)
+›   caused by: failed to load the cached SSO token
+› hint: log in: `aws sso login --profile dev`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/credentials-broken.md
 [exit 4]
 

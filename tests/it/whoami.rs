@@ -32,7 +32,7 @@ fn stand_in() -> Aws {
 #[test]
 fn on_this_machine_it_is_who_git_says() {
     Home::new().squad(["whoami"]).assert(str![[r#"
-you          ana@example.com on vm
+you          ana@example.com on [..]
 env          local (this machine)
 [exit 0]
 
@@ -51,7 +51,7 @@ account      [HASH], as org.toml pins it
 region       eu-west-1
 credentials  environment variables
 env          acme/prod
-recorded as  ana@example.com on vm
+recorded as  ana@example.com on [..]
 
 MAY                           ALLOWED  ACTION
 see the account's limits      yes      lambda:GetAccountSettings
@@ -64,7 +64,7 @@ read logs                     yes      logs:FilterLogEvents
 deploy code                   yes      lambda:UpdateFunctionCode
 publish a revision            yes      lambda:PublishVersion
 shift traffic, roll back      no       lambda:UpdateAlias
-keep the record               yes      s3:ListBucket
+read the record               yes      s3:ListBucket
 [exit 0]
 
 "#]]);
@@ -115,7 +115,7 @@ account      [HASH], but org.toml pins [HASH]
 region       eu-west-1
 credentials  environment variables
 env          acme/other
-recorded as  ana@example.com on vm
+recorded as  ana@example.com on [..]
 [exit 7]
 
 "#]]);

@@ -66,7 +66,10 @@ impl Bucket {
     }
 
     async fn store(&self) -> Result<&AmazonS3> {
-        self.0.store.get_or_try_init(|| self.connect()).await
+        self.0
+            .store
+            .get_or_try_init(|| Box::pin(self.connect()))
+            .await
     }
 
     async fn connect(&self) -> Result<AmazonS3> {

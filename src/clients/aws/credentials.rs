@@ -356,7 +356,7 @@ impl Inner {
         }
         let all = texts.join(" ").to_lowercase();
         // IAM Identity Center answers 401 for a token that was ended elsewhere, and a login that never was has no file.
-        let ended = ["expired", "unauthorizedexception", "sso/cache"];
+        let ended = ["expired", "unauthorizedexception", "cached sso token"];
         let wrong = if ended.iter().any(|word| all.contains(word)) {
             Wrong::Expired
         } else {

@@ -138,7 +138,10 @@ impl Session {
     }
 
     async fn loaded(&self) -> &Loaded {
-        self.0.loaded.get_or_init(|| load(&self.0.settings)).await
+        self.0
+            .loaded
+            .get_or_init(|| Box::pin(load(&self.0.settings)))
+            .await
     }
 
     /// Where the credentials in use came from; none before the first call.
@@ -209,17 +212,19 @@ impl Session {
     pub(crate) async fn identity(&self) -> Result<Identity> {
         self.0
             .identity
-            .get_or_try_init(|| async {
-                let found = self.sts().await.get_caller_identity().send().await;
-                let found = found.called("sts:GetCallerIdentity", "")?;
-                Ok(Identity {
-                    account: found.account.unwrap_or_default(),
-                    arn: found.arn.unwrap_or_default(),
-                    user_id: found.user_id.unwrap_or_default(),
-                })
-            })
+            .get_or_try_init(|| Box::pin(self.ask_identity()))
             .await
             .cloned()
+    }
+
+    async fn ask_identity(&self) -> Result<Identity> {
+        let found = self.sts().await.get_caller_identity().send().await;
+        let found = found.called("sts:GetCallerIdentity", "")?;
+        Ok(Identity {
+            account: found.account.unwrap_or_default(),
+            arn: found.arn.unwrap_or_default(),
+            user_id: found.user_id.unwrap_or_default(),
+        })
     }
 
     /// Refuses to go on in another account than the one that the org file pins: before every change. The region is
