@@ -1,14 +1,16 @@
 //! What a command gets: the environment, the terminal, the clock, and lazily everything else.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dialoguer::console::Term;
 
 use crate::cli::prompt;
+use crate::clients::aws::{Session, Settings};
 use crate::clients::{git, process};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Draft, Located, Need, Sources};
@@ -42,6 +44,9 @@ pub(crate) struct Context {
     pub(crate) environment: Option<String>,
     /// `--yes`.
     pub(crate) yes: bool,
+    /// The ways to AWS that were asked for, by the name of the environment's log: credentials and identity are looked
+    /// for once.
+    pub(crate) sessions: Mutex<BTreeMap<String, Session>>,
 }
 
 impl Context {
@@ -329,8 +334,26 @@ impl Context {
                 state: directories.state,
                 runtime: directories.runtime,
                 executable,
+                session: self.session(environment)?,
             },
         )?)
+    }
+
+    /// The way to AWS of an environment that lies there, or whose record does; none for the others. Reaches nothing.
+    pub(crate) fn session(&self, environment: &Environment) -> Result<Option<Session>> {
+        let in_bucket = environment
+            .audit
+            .as_deref()
+            .is_some_and(|audit| audit.starts_with("s3://"));
+        if environment.account.is_none() && !in_bucket {
+            return Ok(None);
+        }
+        let pace = self.directories()?.cache.join("aws");
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = sessions
+            .entry(environment.log_name())
+            .or_insert_with(|| Session::new(Settings::of(environment, &self.env, Some(pace))));
+        Ok(Some(session.clone()))
     }
 
     /// The audit log of an environment.
@@ -338,6 +361,7 @@ impl Context {
         let state = self.directories()?.state;
         Journal::open(audit::Settings {
             store: audit::Store::of(environment, &state),
+            session: self.session(environment)?,
             log: environment.log_name(),
             state,
             actor: self.actor(),

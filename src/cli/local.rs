@@ -158,6 +158,7 @@ fn settings(context: &Context) -> Result<local::Settings> {
             state: directories.state,
             runtime: directories.runtime,
             executable: executable()?,
+            session: None,
         },
     )?)
 }

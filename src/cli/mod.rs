@@ -26,9 +26,11 @@ mod template;
 mod time;
 mod usage;
 mod view;
+mod whoami;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
@@ -132,6 +134,7 @@ enum Command {
     Status(status::Args),
     Stop(stop::Args),
     Template(template::Args),
+    Whoami(whoami::Args),
 }
 
 /// The whole command line as clap knows it: for completions, man pages and the reference.
@@ -173,6 +176,7 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         org: cli.global.org,
         environment: cli.global.env,
         yes: cli.global.yes,
+        sessions: Mutex::default(),
     };
     let result = dispatch(&context, cli.command).and_then(|code| match context.output.lost() {
         None => Ok(code),
@@ -223,6 +227,7 @@ fn dispatch(context: &Context, command: Command) -> Result<u8> {
         Command::Status(args) => status::run(context, &args),
         Command::Stop(args) => stop::run(context, &args),
         Command::Template(args) => template::run(context, &args),
+        Command::Whoami(args) => whoami::run(context, &args),
         Command::Config(args) => config::run(context, args),
         Command::Env(args) => env::run(context, args),
         Command::Org(args) => org::run(context, args),

@@ -34,6 +34,7 @@ impl From<platform::Error> for Error {
                 .hint("use squad as the user that it belongs to, or set XDG_STATE_HOME and XDG_RUNTIME_DIR to directories of your own"),
             From::Unsupported(_) => Self::new(Kind::Refused, "unsupported", message),
             From::File(error) => error.into(),
+            From::Aws(error) => error.into(),
         }
     }
 }

@@ -95,6 +95,9 @@ pub(crate) enum Error {
     /// A file.
     #[error(transparent)]
     File(#[from] crate::fs::Error),
+    /// AWS.
+    #[error(transparent)]
+    Aws(#[from] crate::clients::aws::Error),
 }
 
 /// What every call returns.
@@ -307,6 +310,8 @@ pub(crate) struct Places {
     pub(crate) runtime: PathBuf,
     /// The `squad` binary.
     pub(crate) executable: PathBuf,
+    /// The way to AWS, for an environment that lies there.
+    pub(crate) session: Option<crate::clients::aws::Session>,
 }
 
 /// The platform that runs an environment. Reaches nothing yet.

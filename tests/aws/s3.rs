@@ -141,9 +141,19 @@ fn put(
             .header("content-type")
             .unwrap_or("binary/octet-stream")
             .to_owned(),
+        metadata: metadata(request),
     };
     let reply = Reply::empty(200).with("ETag", object.etag.clone());
     Ok(stored(bucket, key, object, reply))
+}
+
+/// "Working with object metadata" (`UsingMetadata.html`): what a PUT gives as `x-amz-meta-…` each GET and HEAD returns.
+fn metadata(request: &Request) -> Vec<(String, String)> {
+    let own = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+        let is_own = name.as_str().starts_with("x-amz-meta-");
+        is_own.then(|| Some((name.to_string(), value.to_str().ok()?.to_owned())))?
+    };
+    request.headers.iter().filter_map(own).collect()
 }
 
 fn version_id(bucket: &Bucket, random: &mut Random) -> String {
@@ -225,6 +235,9 @@ fn get(request: &Request, bucket: &Bucket, key: &str) -> Result<Reply, Failure> 
         .with("Last-Modified", clock::http_time(object.modified))
         .with("Content-Length", slice.len().to_string())
         .with("Accept-Ranges", "bytes");
+    for (name, value) in &object.metadata {
+        reply = reply.with(name, value.clone());
+    }
     if let Some(content_range) = content_range {
         reply = reply.with("Content-Range", content_range);
     }
@@ -264,6 +277,7 @@ fn delete(bucket: &mut Bucket, key: &str, version: Option<&str>, random: &mut Ra
             data: None,
             modified: clock::now(),
             kind: String::new(),
+            metadata: Vec::new(),
         };
         let reply = Reply::empty(204).with("x-amz-delete-marker", "true");
         return stored(bucket, key, marker, reply);

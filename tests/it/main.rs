@@ -18,6 +18,7 @@
 
 mod audit;
 mod audit_trust;
+mod aws_credentials;
 mod aws_stand_in;
 mod config;
 mod deploy;
@@ -48,4 +49,5 @@ mod sync_order;
 mod template;
 mod terminal;
 mod tour;
+mod whoami;
 mod workspace;
