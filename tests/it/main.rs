@@ -18,6 +18,7 @@
 
 mod audit;
 mod audit_trust;
+mod aws_stand_in;
 mod config;
 mod deploy;
 mod docs;
