@@ -3,6 +3,7 @@
 //! Nothing here reads a file, a clock, the environment or a network, and nothing here is
 //! asynchronous: what time it is, what is live and what a file says come in as values.
 
+pub(crate) mod alias;
 pub(crate) mod analysis;
 pub(crate) mod audit;
 pub(crate) mod counts;
@@ -17,3 +18,4 @@ pub(crate) mod rollout_state;
 pub(crate) mod route;
 pub(crate) mod service;
 pub(crate) mod traffic;
+pub(crate) mod version;

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod contract;
+pub(crate) mod lambda;
 pub(crate) mod local;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use crate::domain::name::ServiceName;
 use crate::domain::release::{Actor, Release, RevisionNumber};
 use crate::domain::traffic::Split;
 
+use lambda::Lambda;
 use local::Local;
 
 /// What a platform can do; a plan that needs more is refused with the reason, and the contract suite names
@@ -309,9 +311,42 @@ pub(crate) struct Places {
     pub(crate) executable: PathBuf,
 }
 
-/// The platform that runs an environment. Reaches nothing yet.
-pub(crate) fn connect(environment: &Environment, places: &Places) -> Result<Arc<dyn Platform>> {
+/// The platform that runs an environment. Reaches nothing yet. `targets` is what files say of the functions behind
+/// services.
+pub(crate) fn connect(
+    environment: &Environment,
+    places: &Places,
+    targets: lambda::Targets,
+) -> Result<Arc<dyn Platform>> {
+    if environment.platform == PlatformKind::Lambda {
+        let settings = lambda_settings(environment, places, targets)?;
+        return Ok(Arc::new(Lambda::new(settings)));
+    }
     Ok(Arc::new(Local::new(local_settings(environment, places)?)))
+}
+
+/// What it takes to reach the functions of a Lambda environment.
+fn lambda_settings(
+    environment: &Environment,
+    places: &Places,
+    targets: lambda::Targets,
+) -> Result<lambda::Settings> {
+    let (Some(account), Some(region)) = (&environment.account, &environment.region) else {
+        return Err(Error::Unsupported(format!(
+            "the environment `{}` pins no account and region in org.toml",
+            environment.name
+        )));
+    };
+    Ok(lambda::Settings {
+        pins: lambda::Pins {
+            account: account.clone(),
+            region: region.clone(),
+        },
+        log_name: environment.log_name(),
+        store: environment.audit.clone(),
+        state: places.state.clone(),
+        targets,
+    })
 }
 
 /// What it takes to reach the supervisor of a local environment.
