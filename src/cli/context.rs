@@ -389,6 +389,7 @@ impl Context {
         let state = self.directories()?.state;
         Journal::open(audit::Settings {
             store: audit::Store::of(environment, &state),
+            session: self.session(environment)?,
             log: environment.log_name(),
             state,
             actor: self.actor(),
