@@ -9,3 +9,8 @@ pub(crate) mod pin;
 pub(crate) mod process;
 pub(crate) mod python;
 pub(crate) mod source;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the platform lambda is what uploads them")
+)]
+pub(crate) mod zip;
