@@ -5,12 +5,10 @@ pub(crate) mod device_key;
 pub(crate) mod git;
 pub(crate) mod git_remote;
 pub(crate) mod outbox;
+pub(crate) mod package;
 pub(crate) mod pin;
 pub(crate) mod process;
 pub(crate) mod python;
 pub(crate) mod source;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the platform lambda is what uploads them")
-)]
+pub(crate) mod wheels;
 pub(crate) mod zip;

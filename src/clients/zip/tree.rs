@@ -149,11 +149,17 @@ impl Tree {
         order.iter().take(LARGEST).map(large).collect()
     }
 
-    /// Whether there is a file of this name.
-    pub(crate) fn has_file(&self, name: &str) -> bool {
-        self.entries
+    /// Whether the file of this name may be executed; none when there is no such file.
+    pub(crate) fn is_executable(&self, name: &str) -> Option<bool> {
+        let found = self
+            .entries
             .binary_search_by(|entry| entry.name.as_str().cmp(name))
-            .is_ok()
+            .ok()?;
+        match self.entries.get(found)?.kind {
+            Kind::File => Some(false),
+            Kind::Executable => Some(true),
+            Kind::Link | Kind::EmptyDirectory => None,
+        }
     }
 
     pub(super) fn entries(&self) -> &[Entry] {
