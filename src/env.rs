@@ -45,6 +45,17 @@ pub(crate) const USER: &str = "USER";
 /// The person's home directory.
 pub(crate) const HOME: &str = "HOME";
 
+/// The profile of the AWS configuration files to take credentials from.
+pub(crate) const AWS_PROFILE: &str = "AWS_PROFILE";
+/// The AWS configuration file.
+pub(crate) const AWS_CONFIG_FILE: &str = "AWS_CONFIG_FILE";
+/// The AWS credentials file.
+pub(crate) const AWS_SHARED_CREDENTIALS_FILE: &str = "AWS_SHARED_CREDENTIALS_FILE";
+/// Another address for every AWS service.
+pub(crate) const AWS_ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
+/// Another address for S3.
+pub(crate) const AWS_ENDPOINT_URL_S3: &str = "AWS_ENDPOINT_URL_S3";
+
 /// Every variable that is read and what it does, for `squad help environment` and `docs/environment.md`.
 pub(crate) const ALL: &[(&str, &str)] = &[
     (

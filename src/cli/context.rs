@@ -9,6 +9,7 @@ use std::sync::Arc;
 use dialoguer::console::Term;
 
 use crate::cli::prompt;
+use crate::clients::aws::{Session, Settings};
 use crate::clients::{git, process};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Draft, Located, Need, Sources};
@@ -360,9 +361,27 @@ impl Context {
                 state: directories.state,
                 runtime: directories.runtime,
                 executable,
+                session: self.session(environment)?,
             },
             self.targets(environment)?,
         )?)
+    }
+
+    /// The way to AWS of an environment that lies there, or whose record does; none for the others. Reaches nothing.
+    pub(crate) fn session(&self, environment: &Environment) -> Result<Option<Session>> {
+        let in_bucket = environment
+            .audit
+            .as_deref()
+            .is_some_and(|audit| audit.starts_with("s3://"));
+        if environment.account.is_none() && !in_bucket {
+            return Ok(None);
+        }
+        let pace = self.directories()?.cache.join("aws");
+        Ok(Some(Session::new(Settings::of(
+            environment,
+            &self.env,
+            Some(pace),
+        ))))
     }
 
     /// The audit log of an environment.
@@ -370,6 +389,7 @@ impl Context {
         let state = self.directories()?.state;
         Journal::open(audit::Settings {
             store: audit::Store::of(environment, &state),
+            session: self.session(environment)?,
             log: environment.log_name(),
             state,
             actor: self.actor(),

@@ -151,6 +151,7 @@ fn settings(context: &Context) -> Result<local::Settings> {
             state: directories.state,
             runtime: directories.runtime,
             executable: executable()?,
+            session: None,
         },
     )?)
 }

@@ -26,6 +26,7 @@ mod template;
 mod time;
 mod usage;
 mod view;
+mod whoami;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -132,6 +133,7 @@ enum Command {
     Status(status::Args),
     Stop(stop::Args),
     Template(template::Args),
+    Whoami(whoami::Args),
 }
 
 /// The whole command line as clap knows it: for completions, man pages and the reference.
@@ -223,6 +225,7 @@ fn dispatch(context: &Context, command: Command) -> Result<u8> {
         Command::Status(args) => status::run(context, &args),
         Command::Stop(args) => stop::run(context, &args),
         Command::Template(args) => template::run(context, &args),
+        Command::Whoami(args) => whoami::run(context, &args),
         Command::Config(args) => config::run(context, args),
         Command::Env(args) => env::run(context, args),
         Command::Org(args) => org::run(context, args),

@@ -1,6 +1,7 @@
 //! One module for each outside system: no policy, no words for people.
 
 pub(crate) mod audit_store;
+pub(crate) mod aws;
 pub(crate) mod device_key;
 pub(crate) mod git;
 pub(crate) mod git_remote;
@@ -12,3 +13,4 @@ pub(crate) mod python;
 pub(crate) mod source;
 pub(crate) mod wheels;
 pub(crate) mod zip;
+pub(crate) mod store;

@@ -1,7 +1,7 @@
 //! What squad keeps in the description of a Lambda alias: the state of a rollout and what a rollback needs to know,
 //! written in the same compare-and-swap as the traffic.
 //!
-//! `<state> |o=<operation> h=<served> x=<left> by=<who>`, at most 256 characters of ASCII. A description that is not of
+//! `<state> |o=<operation> w=<split> h=<served> x=<left> by=<who>`, at most 256 characters of ASCII. A description that is not of
 //! this form belongs to somebody else: it tells nothing, and is shown to whoever is about to replace it.
 
 use super::release::{Actor, RevisionNumber};
@@ -18,6 +18,9 @@ pub(crate) struct Note {
     pub(crate) state: String,
     /// The operation that wrote it (ULID).
     pub(crate) operation: String,
+    /// The weights that were written, where two versions share the traffic: the primary one, the other one and the other
+    /// one's percentage. Whoever finds other weights knows that somebody else, or AWS, set them.
+    pub(crate) shared: Option<(RevisionNumber, RevisionNumber, u8)>,
     /// Versions that had all traffic, the present one first, then the one before it.
     pub(crate) served: Vec<RevisionNumber>,
     /// Versions that a rollback or an abort left, the newest first.
@@ -64,12 +67,18 @@ fn ours(text: &str) -> Option<Note> {
     for word in words {
         let (key, value) = word.split_once('=')?;
         match key {
+            "w" => note.shared = Some(shared(value)?),
             "h" => note.served = numbers(value)?,
             "x" => note.left = numbers(value)?,
             _ => return None,
         }
     }
     Some(note)
+}
+
+fn shared(text: &str) -> Option<(RevisionNumber, RevisionNumber, u8)> {
+    let [primary, other, weight] = numbers(text)?.try_into().ok()?;
+    Some((primary, other, u8::try_from(weight.0).ok()?))
 }
 
 fn numbers(text: &str) -> Option<Vec<RevisionNumber>> {
@@ -136,37 +145,89 @@ impl Note {
         text
     }
 
-    /// The note after a commit: `sole` takes all traffic from now on (none where several share it), `leaves` is marked
-    /// as bad.
-    pub(crate) fn after(
-        &self,
-        state: &str,
-        sole: Option<RevisionNumber>,
-        leaves: Option<RevisionNumber>,
-        operation: &str,
-        actor: &Actor,
-    ) -> Self {
+    /// The note after a commit. Who takes all traffic from now on is no longer left, and whom it leaves is.
+    pub(crate) fn after(&self, written: &Written<'_>) -> Self {
         let mut served = self.served.clone();
         let mut left = self.left.clone();
+        let (sole, shared) = match written.traffic {
+            Traffic::All(sole) => (Some(sole), None),
+            Traffic::Shared {
+                primary,
+                other,
+                weight,
+            } => (None, Some((primary, other, weight))),
+        };
         if let Some(sole) = sole {
             served.retain(|one| *one != sole);
             served.insert(0, sole);
             left.retain(|one| *one != sole);
         }
-        if let Some(leaves) = leaves {
+        if let Some(leaves) = written.leaves {
             left.retain(|one| *one != leaves);
             left.insert(0, leaves);
         }
         served.truncate(MOST);
         left.truncate(MOST);
         Self {
-            state: state.to_owned(),
-            operation: operation.to_owned(),
+            state: written.state.to_owned(),
+            operation: written.operation.to_owned(),
+            shared,
             served,
             left,
-            by: spoken(actor),
+            by: spoken(written.actor),
         }
     }
+
+    /// The traffic that was written with it; none where nothing tells.
+    pub(crate) fn traffic(&self) -> Option<Traffic> {
+        match self.shared {
+            Some((primary, other, weight)) => Some(Traffic::Shared {
+                primary,
+                other,
+                weight,
+            }),
+            None => self.served.first().copied().map(Traffic::All),
+        }
+    }
+
+    /// Whether this very commit wrote it.
+    pub(crate) fn is_of(&self, written: &Written<'_>) -> bool {
+        self.operation == word(written.operation)
+            && self.state == written.state
+            && self.traffic() == Some(written.traffic)
+    }
+}
+
+/// The traffic that an alias can express.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Traffic {
+    /// One version takes everything.
+    All(RevisionNumber),
+    /// Two versions share it (AWS Lambda Developer Guide, "Implement Lambda canary deployments using a weighted alias":
+    /// at most two).
+    Shared {
+        /// The alias's own version.
+        primary: RevisionNumber,
+        /// The additional version.
+        other: RevisionNumber,
+        /// Percent of the additional version, 1–99.
+        weight: u8,
+    },
+}
+
+/// What a commit writes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Written<'a> {
+    /// The rollout's state; "" for none.
+    pub(crate) state: &'a str,
+    /// Who takes what.
+    pub(crate) traffic: Traffic,
+    /// A version that is left because it was bad.
+    pub(crate) leaves: Option<RevisionNumber>,
+    /// ULID.
+    pub(crate) operation: &'a str,
+    /// Who.
+    pub(crate) actor: &'a Actor,
 }
 
 /// Who, as a description keeps it.
@@ -207,6 +268,7 @@ mod tests {
         let note = Note {
             state: "squad/1 id=01K8 g=2 ph=holding u=1 s=41 c=42 p=ab12cd34".into(),
             operation: "01K8ZCXQ3V5R8M2T6W9Y0A1B2C".into(),
+            shared: Some((RevisionNumber(41), RevisionNumber(42), 5)),
             served: numbers(&[41, 40]),
             left: numbers(&[39]),
             by: spoken(&ana()),
@@ -214,7 +276,7 @@ mod tests {
         let text = note.encode();
         assert_eq!(
             text,
-            "squad/1 id=01K8 g=2 ph=holding u=1 s=41 c=42 p=ab12cd34 |o=01K8ZCXQ3V5R8M2T6W9Y0A1B2C h=41.40 x=39 by=ana@acme.example on laptop"
+            "squad/1 id=01K8 g=2 ph=holding u=1 s=41 c=42 p=ab12cd34 |o=01K8ZCXQ3V5R8M2T6W9Y0A1B2C w=41.42.5 h=41.40 x=39 by=ana@acme.example on laptop"
         );
         assert_eq!(parse(&text), Description::Ours(note));
         assert_eq!(actor(&spoken(&ana())), ana());
@@ -240,13 +302,21 @@ mod tests {
     fn a_commit_remembers_what_served_and_what_was_left() {
         let at = |note: &Note| (note.served.clone(), note.left.clone());
         let after = |note: &Note, sole: Option<u64>, leaves: Option<u64>| {
-            note.after(
-                "",
-                sole.map(RevisionNumber),
-                leaves.map(RevisionNumber),
-                "01K",
-                &ana(),
-            )
+            let shared = Traffic::Shared {
+                primary: RevisionNumber(2),
+                other: RevisionNumber(3),
+                weight: 5,
+            };
+            let written = Written {
+                state: "",
+                traffic: sole.map_or(shared, |sole| Traffic::All(RevisionNumber(sole))),
+                leaves: leaves.map(RevisionNumber),
+                operation: "01K",
+                actor: &ana(),
+            };
+            let after = note.after(&written);
+            assert!(after.is_of(&written));
+            after
         };
         let one = after(&Note::default(), Some(1), None);
         let two = after(&one, Some(2), None);
@@ -274,6 +344,7 @@ mod tests {
             let note = Note {
                 state: state.clone(),
                 operation: operation.clone(),
+                shared: None,
                 served: numbers(&served),
                 left: numbers(&left),
                 by,

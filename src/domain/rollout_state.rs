@@ -35,6 +35,24 @@ pub(crate) fn forced(state: &str) -> Option<(String, RevisionNumber)> {
     Some((field(state, "id")?.to_owned(), revision(state, "c")?))
 }
 
+/// The id of the rollout that is live.
+pub(crate) fn id(state: &str) -> Option<&str> {
+    field(state, "id").filter(|_| is_live(state))
+}
+
+/// The stable revision of the rollout that is live.
+pub(crate) fn stable(state: &str) -> Option<RevisionNumber> {
+    revision(state, "s").filter(|_| is_live(state))
+}
+
+/// The revisions that a rollout names, live or over.
+pub(crate) fn named(state: &str) -> Vec<RevisionNumber> {
+    ["s", "c"]
+        .iter()
+        .filter_map(|key| revision(state, key))
+        .collect()
+}
+
 /// The revisions that have to stay up whether they have traffic or not, so that going either way takes one write:
 /// stable and canary of a rollout that is live.
 pub(crate) fn kept(state: &str) -> Vec<RevisionNumber> {

@@ -4,6 +4,7 @@
 //! is in one place. The wording rules are in `docs/style.md`; each id has a page in `docs/errors/`.
 
 mod audit;
+mod aws;
 mod config;
 mod fs;
 mod function;

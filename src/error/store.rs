@@ -3,13 +3,15 @@
 use std::error::Error as _;
 
 use super::{Error, Kind};
-use crate::clients::audit_store;
+use crate::clients::store;
 
-impl From<audit_store::Error> for Error {
-    fn from(error: audit_store::Error) -> Self {
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
         match error {
-            audit_store::Error::File(error) => error.into(),
-            audit_store::Error::Store(error) => {
+            store::Error::File(error) => error.into(),
+            store::Error::Aws(error) => error.into(),
+            store::Error::Path(_) | store::Error::NoSession(_) => Self::internal(error),
+            store::Error::Store(error) => {
                 let mut words = Self::new(
                     Kind::Failed,
                     "audit-store",

@@ -12,6 +12,7 @@ pub(crate) mod rollout;
 pub(crate) mod scaffold;
 pub(crate) mod settle;
 pub(crate) mod status;
+pub(crate) mod whoami;
 
 /// Something that a use case did or waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,6 +19,7 @@ use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::live::{LastCommit, Live, Token};
 use crate::domain::name::ServiceName;
 use crate::domain::release::{Actor, Release, RevisionNumber};
+use crate::domain::service::Service;
 use crate::domain::traffic::Split;
 
 use lambda::Lambda;
@@ -36,6 +37,17 @@ pub(crate) struct Capabilities {
     pub(crate) gate: bool,
     /// Capacity can be set for each revision.
     pub(crate) capacity: bool,
+    /// What was counted can be read at once.
+    pub(crate) counts_at_once: bool,
+}
+
+/// How a platform's numbers arrive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Numbers {
+    /// Seconds until everything that was counted in a moment can be read.
+    pub(crate) late_seconds: u64,
+    /// Seconds that one number covers: to read more often tells nothing new. 0 = any.
+    pub(crate) every_seconds: u64,
 }
 
 /// What went wrong on a platform.
@@ -61,6 +73,9 @@ pub(crate) enum Error {
         /// Why.
         diagnosis: Box<Diagnosis>,
     },
+    /// Traffic cannot be shared in the way that was asked for; trying again cannot help.
+    #[error("{0}")]
+    Unsplittable(String),
     /// The split or the state is not acceptable (weights, length of the state).
     #[error("{0}")]
     Invalid(String),
@@ -97,6 +112,9 @@ pub(crate) enum Error {
     /// A file.
     #[error(transparent)]
     File(#[from] crate::fs::Error),
+    /// AWS.
+    #[error(transparent)]
+    Aws(#[from] crate::clients::aws::Error),
 }
 
 /// What every call returns.
@@ -244,6 +262,39 @@ pub(crate) trait Platform: Send + Sync {
     /// traffic and without ([`crate::domain::rollout_state`]), so that going back is one commit and nothing else.
     async fn commit(&self, service: &ServiceName, token: &Token, commit: &Commit) -> Result<Token>;
 
+    /// How the numbers of a service arrive.
+    fn numbers(&self, _service: &Service) -> Numbers {
+        Numbers::default()
+    }
+
+    /// The configuration that a revision was published with; none when there is no such revision. [`Live`] may know only a
+    /// part of it.
+    async fn configuration(
+        &self,
+        service: &ServiceName,
+        revision: RevisionNumber,
+    ) -> Result<Option<Service>> {
+        let live = self.observe(service).await?;
+        let found = live.revision(revision);
+        Ok(found.and_then(|revision| revision.service.as_deref().cloned()))
+    }
+
+    /// Refuses two revisions that cannot share the traffic here, whatever the weights: [`Error::Unsplittable`].
+    async fn check_shared(
+        &self,
+        _service: &ServiceName,
+        _stable: RevisionNumber,
+        _canary: RevisionNumber,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    /// Removes old revisions that nothing refers to, after a deploy; which ones. A commit does that by itself on a platform
+    /// whose revisions cost room here.
+    async fn prune(&self, _service: &ServiceName) -> Result<Vec<RevisionNumber>> {
+        Ok(Vec::new())
+    }
+
     /// Removes a revision; [`Error::HasTraffic`] while it has any, [`Error::Invalid`] while a live rollout needs it.
     #[cfg_attr(
         not(test),
@@ -309,6 +360,8 @@ pub(crate) struct Places {
     pub(crate) runtime: PathBuf,
     /// The `squad` binary.
     pub(crate) executable: PathBuf,
+    /// The way to AWS, for an environment that lies there.
+    pub(crate) session: Option<crate::clients::aws::Session>,
 }
 
 /// The platform that runs an environment. Reaches nothing yet. `targets` is what files say of the functions behind
@@ -331,20 +384,19 @@ fn lambda_settings(
     places: &Places,
     targets: lambda::Targets,
 ) -> Result<lambda::Settings> {
-    let (Some(account), Some(region)) = (&environment.account, &environment.region) else {
+    let session = places
+        .session
+        .clone()
+        .filter(|session| session.account().is_some() && session.region().is_some());
+    let Some(session) = session else {
         return Err(Error::Unsupported(format!(
             "the environment `{}` pins no account and region in org.toml",
             environment.name
         )));
     };
     Ok(lambda::Settings {
-        pins: lambda::Pins {
-            account: account.clone(),
-            region: region.clone(),
-        },
-        log_name: environment.log_name(),
-        store: environment.audit.clone(),
-        state: places.state.clone(),
+        objects: lambda::store(environment, &places.state, &session)?,
+        session,
         targets,
     })
 }

@@ -13,3 +13,4 @@ pub(crate) mod org;
 pub(crate) mod rollout;
 pub(crate) mod status;
 pub(crate) mod template;
+pub(crate) mod whoami;

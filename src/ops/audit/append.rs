@@ -140,7 +140,7 @@ impl Journal {
 
     /// Trusts the log as it is and remembers it: from here on it may only grow.
     async fn first_sight(&self) -> Result<Pin> {
-        let numbers = self.store.list()?.numbers;
+        let numbers = self.store.list().await?.numbers;
         let mut pin = Pin {
             first: 0,
             position: Position::default(),

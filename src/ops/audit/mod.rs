@@ -17,6 +17,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::clients::audit_store::AuditStore;
+use crate::clients::aws::Session;
 use crate::clients::device_key::DeviceKey;
 use crate::clients::outbox::{Outbox, lock};
 use crate::clients::pin::Memory;
@@ -29,6 +30,7 @@ use crate::domain::release::Actor;
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::fs;
 
+pub(crate) use crate::clients::store::Place as Store;
 pub(crate) use crate::domain::audit::event::{Intent, Kind, Outcome, ResultWord};
 pub(crate) use read::{Query, RecordedEvent};
 pub(crate) use verify::{OpenSummary, Report, VerifyOptions};
@@ -38,34 +40,13 @@ const FORWARD_LIMIT: Duration = Duration::from_secs(30);
 /// How long a brake tries the log before it goes on with the outbox alone.
 const BRAKE_LIMIT: Duration = Duration::from_millis(150);
 
-/// Where the commits lie.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Store {
-    /// Below a directory.
-    Directory(PathBuf),
-    /// In a bucket: an `s3://` URL.
-    S3(String),
-}
-
-impl Store {
-    /// The environment's store: what the org file says, or `audit-store` in squad's state directory.
-    pub(crate) fn of(environment: &Environment, state: &Path) -> Self {
-        match environment.audit.as_deref() {
-            None => Self::Directory(state.join("audit-store")),
-            Some(url) if url.contains("://") => url.strip_prefix("file://").map_or_else(
-                || Self::S3(url.to_owned()),
-                |path| Self::Directory(path.into()),
-            ),
-            Some(path) => Self::Directory(path.into()),
-        }
-    }
-}
-
 /// What it takes to open a log.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     /// Where the commits lie.
     pub(crate) store: Store,
+    /// The way to a bucket.
+    pub(crate) session: Option<Session>,
     /// The log's name, such as `acme/prod`.
     pub(crate) log: String,
     /// squad's state directory: key, outbox, pins, open operations.
@@ -158,10 +139,7 @@ pub(crate) enum Recorded {
 impl Journal {
     /// Opens a log without looking at it: neither the store nor a network is touched.
     pub(crate) fn open(settings: Settings) -> Result<Self> {
-        let store = match &settings.store {
-            Store::Directory(root) => AuditStore::in_directory(root, &settings.log),
-            Store::S3(url) => return Err(unsupported(url)),
-        };
+        let store = AuditStore::open(&settings.store, &settings.log, settings.session.as_ref())?;
         let directory = settings.state.join("audit").join(&settings.log);
         fs::create_private_dir(&settings.state)?;
         let outbox = Outbox::new(&directory);
@@ -404,13 +382,4 @@ fn not_writable(asked: &str, error: Error) -> Error {
     wrapped.causes = error.causes;
     wrapped.hints = error.hints;
     wrapped
-}
-
-fn unsupported(url: &str) -> Error {
-    Error::new(
-        ErrorKind::Config,
-        "audit-store-unsupported",
-        format!("cannot open the audit store `{url}`: this version of squad keeps audit logs in directories only"),
-    )
-    .hint("set `audit` of the environment in org.toml to a directory that all its users share")
 }

@@ -157,7 +157,10 @@ impl Journal {
     async fn head(&self) -> Result<u64> {
         let mut n = match self.memory.pin()? {
             Some(pin) => pin.position.commits,
-            None => self.store.list()?.numbers.last().map_or(0, |last| last + 1),
+            None => {
+                let numbers = self.store.list().await?.numbers;
+                numbers.last().map_or(0, |last| last + 1)
+            }
         };
         while self.store.exists(n).await? {
             n += 1;

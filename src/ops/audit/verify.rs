@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 
 use super::Journal;
-use crate::clients::audit_store::AuditStore;
+use crate::clients::audit_store::{AuditStore, Copy};
 use crate::clients::pin::Pin;
 use crate::domain::audit::check::{Accepted, Checker, Position, Refusal};
 use crate::domain::audit::event::{Event, operation_of};
@@ -101,16 +101,14 @@ impl Journal {
     /// Where an org says which keys count, commits of other keys make the log untrusted: keys that are
     /// found only beside the data prove nothing. `on_progress` hears of commits done and of all. When
     /// everything fits, this machine remembers the log as it is now.
-    #[expect(
-        clippy::unused_async,
-        reason = "callers may rely on its being asynchronous"
-    )]
     pub(crate) async fn verify(
         &self,
         options: VerifyOptions<'_>,
         on_progress: &dyn Fn(u64, u64),
     ) -> Result<Report> {
-        let listing = self.store.list()?;
+        let listing = self.store.list().await?;
+        let copy = self.store.copy(&listing.numbers).await?;
+        let store = copy.as_ref().map_or(&self.store, Copy::store);
         let pin = self.memory.pin()?;
         let end = (0..)
             .zip(&listing.numbers)
@@ -118,7 +116,7 @@ impl Journal {
             .count() as u64;
         let task = Task {
             log: &self.log,
-            store: &self.store,
+            store,
             pin: pin.as_ref(),
             strict: options.strict,
             next: AtomicU64::new(0),
@@ -134,8 +132,8 @@ impl Journal {
         let verdict = judged(verdict(&sum, &pieces, pin.as_ref(), end, behind), &keys);
         let mut open = Vec::new();
         if verdict.is_whole() {
-            self.remember(pin.as_ref(), &sum.position, &keys)?;
-            open = self.still_open(sum.open)?;
+            self.remember(store, pin.as_ref(), &sum.position, &keys)?;
+            open = self.still_open(store, sum.open)?;
         }
         Ok(Report {
             verdict,
@@ -158,12 +156,16 @@ impl Journal {
     }
 
     /// The operations that have no outcome on this machine either.
-    fn still_open(&self, open: BTreeMap<u64, BTreeSet<ulid::Ulid>>) -> Result<Vec<OpenSummary>> {
+    fn still_open(
+        &self,
+        store: &AuditStore,
+        open: BTreeMap<u64, BTreeSet<ulid::Ulid>>,
+    ) -> Result<Vec<OpenSummary>> {
         let waiting = self.outbox.contents()?.pending;
         let mut found = Vec::new();
         let mut bytes = Vec::new();
         for (n, operations) in open {
-            self.store.read_into(n, &mut bytes)?;
+            store.read_into(n, &mut bytes)?;
             let Ok(frame) = frame::parse(&bytes) else {
                 continue;
             };
@@ -188,11 +190,17 @@ impl Journal {
         Ok(found)
     }
 
-    fn remember(&self, pin: Option<&Pin>, position: &Position, keys: &[KeyUse]) -> Result<()> {
+    fn remember(
+        &self,
+        store: &AuditStore,
+        pin: Option<&Pin>,
+        position: &Position,
+        keys: &[KeyUse],
+    ) -> Result<()> {
         let mut bytes = Vec::new();
         let mut checkpoint = String::new();
         if let Some(last) = position.commits.checked_sub(1)
-            && self.store.read_into(last, &mut bytes)?
+            && store.read_into(last, &mut bytes)?
             && let Ok(frame) = frame::parse(&bytes)
         {
             let note = bytes.get(frame.note).unwrap_or_default();

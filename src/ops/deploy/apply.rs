@@ -97,6 +97,9 @@ pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> 
         () = tokio::time::sleep(left) => Err(timed_out(options, tools.timeout, "the deploy")),
         () = tools.cancel.cancelled() => Err(build::interrupted(options, "the deploy was stopped")),
     };
+    if result.is_ok() {
+        prune(tools, options, change).await;
+    }
     finish(tools, options, plan, operation, result, started)
         .await
         .map_err(|error| error.context(&asked))
@@ -247,6 +250,28 @@ async fn guard_traffic(tools: &Tools<'_>, options: &Options, plan: &Plan) -> Res
             winner: live.last_commit,
         }
         .into())
+    }
+}
+
+/// The longest that tidying up may hold up a deploy that is done.
+const PRUNE_WITHIN: Duration = Duration::from_secs(20);
+
+/// Removes what is old and unused; that it fails is no failure of the deploy, and the next one tries again.
+async fn prune(tools: &Tools<'_>, options: &Options, change: &Change) {
+    if change.existing.is_some() {
+        return;
+    }
+    let pruning = tools.platform.prune(&options.service.name);
+    let Ok(Ok(pruned)) = tokio::time::timeout(PRUNE_WITHIN, pruning).await else {
+        return;
+    };
+    if !pruned.is_empty() {
+        let numbers: Vec<_> = pruned.iter().map(ToString::to_string).collect();
+        tools.reporter.report(Event::Done {
+            what: "pruned",
+            detail: format!("old revisions {}", numbers.join(", ")),
+            milliseconds: 0,
+        });
     }
 }
 

@@ -119,7 +119,7 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         let options = options.clone();
         tokio::task::spawn_blocking(move || sources::gather(&options))
     };
-    let live = platform
+    let mut live = platform
         .observe(name)
         .await
         .map_err(|error| Error::from(error).context(&asked))?;
@@ -133,6 +133,9 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         files,
         repository,
     } = gathered;
+    complete(platform, options, &mut live, &digest)
+        .await
+        .map_err(|error| error.context(&asked))?;
     let live_commit = live
         .sole()
         .and_then(|revision| revision.provenance.commit.clone());
@@ -160,6 +163,30 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         add_changes(&mut plan, options, live_commit.as_deref());
     }
     Ok(plan)
+}
+
+/// Adds the configuration of what is live, where it is to be compared with another one.
+async fn complete(
+    platform: &dyn Platform,
+    options: &Options,
+    live: &mut Live,
+    digest: &str,
+) -> Result<()> {
+    let Some(number) = live
+        .sole()
+        .filter(|revision| !plan::is_same(&revision.digest, digest))
+        .map(|revision| revision.number)
+    else {
+        return Ok(());
+    };
+    let configuration = platform
+        .configuration(&options.service.name, number)
+        .await?;
+    let known = live.revisions.iter_mut().find(|one| one.number == number);
+    if let (Some(revision), Some(configuration)) = (known, configuration) {
+        revision.service = Some(Box::new(configuration));
+    }
+    Ok(())
 }
 
 /// Whether the sources are an older state of what is live.

@@ -86,6 +86,8 @@ impl From<Error> for Failure {
             Error::Unreachable(text) => Self::Unreachable(text),
             Error::ForeignOwner(path) => Self::ForeignOwner(path),
             Error::Unsupported(text) => Self::Unsupported(text),
+            // The supervisor asks AWS nothing.
+            Error::Aws(error) => Self::Unsupported(error.to_string()),
             Error::File(error) => Self::File(
                 error.action.to_owned(),
                 error.path,

@@ -90,6 +90,7 @@ async fn append(state: &Path, store: &Path, operations: u64) {
     let environment = Environment::builtin_local();
     let journal = Journal::open(Settings {
         store: Store::Directory(store.to_owned()),
+        session: None,
         log: environment.log_name(),
         state: state.to_owned(),
         actor: actor(),

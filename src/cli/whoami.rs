@@ -1,0 +1,40 @@
+//! `squad whoami`: who the environment's credentials are, and what they may do.
+
+use super::context::Context;
+use super::view::whoami as view;
+use crate::clients::store::Objects;
+use crate::error::Result;
+use crate::ops::whoami;
+
+/// Show who you are in an environment, and what you may do there
+///
+/// Identity, account, role, profile and region at AWS, whether the account is the one that org.toml pins, and which of
+/// squad's calls are allowed. Nothing is changed: permissions to write are probed on a function that does not exist.
+/// Ends with exit code 7 when the account is another one.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  $ squad whoami
+  $ squad whoami --env prod
+  $ squad whoami --env prod -o json")]
+pub(crate) struct Args {}
+
+/// Runs `squad whoami`.
+pub(crate) fn run(context: &Context, _args: &Args) -> Result<u8> {
+    let config = context.config_of_live(true, "whoami")?;
+    let environment = context.environment(&config)?;
+    let actor = context.actor();
+    let Some(session) = context.session(&environment)? else {
+        view::on_this_machine(&context.output, &environment, &actor);
+        return Ok(0);
+    };
+    context.block_on(async {
+        let state = context.directories()?.state;
+        let objects = Objects::open(&environment, &state, Some(&session))?;
+        let found = whoami::run(&session, Some(&objects), context.clock()).await?;
+        view::print(&context.output, &environment, &actor, &found);
+        match whoami::refusal(&session).await {
+            Some(error) => Err(error),
+            None => Ok(0),
+        }
+    })
+}

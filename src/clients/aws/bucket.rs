@@ -1,0 +1,230 @@
+//! One bucket, or a prefix in it: objects that are created once, read and listed.
+//!
+//! Signs with the session's credentials. An answer that was lost is looked up: an object that holds this writer's mark
+//! was made by it. Never overwrites, never deletes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::TryStreamExt;
+use http::HeaderValue;
+use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredential};
+use object_store::path::Path;
+use object_store::{
+    Attribute, Attributes, BackoffConfig, ClientOptions, CredentialProvider, ObjectStore,
+    ObjectStoreExt, PutMode, PutOptions, RetryConfig,
+};
+use tokio::sync::OnceCell;
+
+use super::credentials::Chain;
+use super::error::{Error, Result};
+use super::session::Session;
+
+/// How long one request may take.
+const REQUEST: Duration = Duration::from_secs(20);
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(4);
+/// Times that a creation is tried whose answer was lost or that met another one.
+const TRIES: u32 = 5;
+/// The key of the metadata that says whose write it was.
+const MARK: &str = "squad-write";
+
+/// A bucket, and what every key in it begins with. Cheap to clone; reaches nothing before the first call.
+#[derive(Debug, Clone)]
+pub(crate) struct Bucket(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    name: String,
+    prefix: String,
+    session: Session,
+    store: OnceCell<AmazonS3>,
+}
+
+impl Bucket {
+    /// A bucket by its name; `prefix` has no slash at either end, and may be empty.
+    pub(crate) fn new(name: &str, prefix: &str, session: Session) -> Self {
+        Self(Arc::new(Inner {
+            name: name.to_owned(),
+            prefix: prefix.to_owned(),
+            session,
+            store: OnceCell::new(),
+        }))
+    }
+
+    fn key(&self, path: &str) -> String {
+        match self.0.prefix.as_str() {
+            "" => path.to_owned(),
+            prefix => format!("{prefix}/{path}"),
+        }
+    }
+
+    /// `s3://bucket/key`.
+    fn address(&self, path: &str) -> String {
+        format!("s3://{}/{}", self.0.name, self.key(path))
+    }
+
+    async fn store(&self) -> Result<&AmazonS3> {
+        self.0.store.get_or_try_init(|| self.connect()).await
+    }
+
+    async fn connect(&self) -> Result<AmazonS3> {
+        let session = &self.0.session;
+        let endpoint = session.endpoint_of_s3();
+        let mut options = ClientOptions::new()
+            .with_timeout(REQUEST)
+            .with_connect_timeout(CONNECT);
+        if let Ok(agent) = HeaderValue::from_str(concat!("squad/", env!("CARGO_PKG_VERSION"))) {
+            options = options.with_user_agent(agent);
+        }
+        let mut builder = AmazonS3Builder::new()
+            .with_bucket_name(&self.0.name)
+            .with_region(session.region_in_use().await.unwrap_or_default())
+            .with_credentials(Arc::new(Bridge(session.chain().await)))
+            .with_virtual_hosted_style_request(endpoint.is_none())
+            .with_allow_http(endpoint.is_some_and(|url| url.starts_with("http://")))
+            .with_client_options(options)
+            .with_retry(RetryConfig {
+                backoff: BackoffConfig {
+                    init_backoff: Duration::from_millis(50),
+                    max_backoff: Duration::from_secs(4),
+                    base: 2.0,
+                },
+                max_retries: 8,
+                retry_timeout: Duration::from_secs(25),
+            });
+        if let Some(endpoint) = endpoint {
+            builder = builder.with_endpoint(endpoint);
+        }
+        builder
+            .build()
+            .map_err(|error| self.failed("s3:GetObject", "", error))
+    }
+
+    /// Creates an object; false when somebody else has one of this path, whatever it holds.
+    pub(crate) async fn create(&self, path: &str, bytes: &[u8]) -> Result<bool> {
+        let location = Path::from(self.key(path));
+        let mark = ulid::Ulid::generate().to_string();
+        let options = || PutOptions {
+            mode: PutMode::Create,
+            attributes: Attributes::from_iter([(Attribute::Metadata(MARK.into()), mark.clone())]),
+            ..PutOptions::default()
+        };
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let put = self
+                .store()
+                .await?
+                .put_opts(&location, bytes.to_vec().into(), options())
+                .await;
+            let error = match put {
+                Ok(_) => return Ok(true),
+                Err(error) => error,
+            };
+            let exists = matches!(error, object_store::Error::AlreadyExists { .. });
+            let error = self.failed("s3:PutObject", path, error);
+            if !exists && !error.why.is_ambiguous() {
+                return Err(error);
+            }
+            // Somebody else's, or this one's whose answer was lost; or (409) somebody is writing it just now.
+            match self.mark(&location, path).await? {
+                Some(found) => return Ok(found == mark),
+                None if tries == TRIES => return Err(error),
+                None => tokio::time::sleep(Duration::from_millis(20 << tries)).await,
+            }
+        }
+    }
+
+    /// The mark of the object that is there, empty when it has none; none when there is no object.
+    async fn mark(&self, location: &Path, path: &str) -> Result<Option<String>> {
+        match self.store().await?.get(location).await {
+            Ok(found) => Ok(Some(
+                found
+                    .attributes
+                    .get(&Attribute::Metadata(MARK.into()))
+                    .map(|mark| mark.as_ref().to_owned())
+                    .unwrap_or_default(),
+            )),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.failed("s3:GetObject", path, error)),
+        }
+    }
+
+    /// What an object holds; none when there is none.
+    pub(crate) async fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        let failed = |error| self.failed("s3:GetObject", path, error);
+        match self.store().await?.get(&Path::from(self.key(path))).await {
+            Ok(found) => Ok(Some(found.bytes().await.map_err(failed)?.to_vec())),
+            Err(error @ object_store::Error::NotFound { .. }) => self.missing(path, error),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Whether there is an object.
+    pub(crate) async fn exists(&self, path: &str) -> Result<bool> {
+        match self.store().await?.head(&Path::from(self.key(path))).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(self.failed("s3:GetObject", path, error)),
+        }
+    }
+
+    /// The paths below a directory (no slash at its end), sorted.
+    pub(crate) async fn list(&self, directory: &str) -> Result<Vec<String>> {
+        let below = Path::from(self.key(directory));
+        let listed = self.store().await?.list(Some(&below));
+        let listed: std::result::Result<Vec<_>, _> = listed.try_collect().await;
+        let listed = match listed {
+            Ok(listed) => listed,
+            Err(error) => return Err(self.failed("s3:ListBucket", directory, error)),
+        };
+        let prefix = self.key("");
+        let mut paths: Vec<String> = listed
+            .iter()
+            .filter_map(|object| object.location.as_ref().strip_prefix(prefix.as_str()))
+            .map(str::to_owned)
+            .collect();
+        paths.sort_unstable();
+        Ok(paths)
+    }
+
+    /// An object that is not there; a bucket that is not there is a mistake.
+    fn missing<T>(&self, path: &str, error: object_store::Error) -> Result<Option<T>> {
+        let error = self.failed("s3:GetObject", path, error);
+        match error.code.as_deref() {
+            Some("NoSuchBucket") => Err(error),
+            _ => Ok(None),
+        }
+    }
+
+    fn failed(&self, action: &'static str, path: &str, error: object_store::Error) -> Error {
+        Error::of_answer(action, &self.address(path), &error)
+    }
+}
+
+/// The session's credentials for `object_store`, which has a chain of its own without profiles and logins.
+#[derive(Debug)]
+struct Bridge(Chain);
+
+#[async_trait]
+impl CredentialProvider for Bridge {
+    type Credential = AwsCredential;
+
+    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+        let credentials =
+            self.0
+                .credentials()
+                .await
+                .map_err(|source| object_store::Error::Generic {
+                    store: "S3",
+                    source: Box::new(source),
+                })?;
+        Ok(Arc::new(AwsCredential {
+            key_id: credentials.access_key_id().to_owned(),
+            secret_key: credentials.secret_access_key().to_owned(),
+            token: credentials.session_token().map(str::to_owned),
+        }))
+    }
+}

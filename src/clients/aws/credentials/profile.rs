@@ -1,0 +1,87 @@
+//! Two questions about the shared configuration files, for the words of an error and for `whoami`.
+//!
+//! The SDK reads the same files to get credentials; this reads only names of profiles, roles and logins.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::fs;
+
+/// How many `source_profile` are followed.
+const DEPTH: usize = 8;
+
+type Section = BTreeMap<String, String>;
+
+/// The profile whose IAM Identity Center login `name` relies on: itself or its source; none when it relies on none.
+pub(super) fn sso(files: &[PathBuf], name: &str) -> Option<String> {
+    let profiles = read(files);
+    let mut name = name;
+    for _ in 0..DEPTH {
+        let profile = profiles.get(name)?;
+        if profile.contains_key("sso_session") || profile.contains_key("sso_start_url") {
+            return Some(name.to_owned());
+        }
+        name = profile.get("source_profile")?;
+    }
+    None
+}
+
+/// The profiles of the files, without anything that could be a secret (AWS SDKs and Tools Reference Guide, "Format of
+/// the shared config and credentials files").
+fn read(files: &[PathBuf]) -> BTreeMap<String, Section> {
+    let mut profiles: BTreeMap<String, Section> = BTreeMap::new();
+    for file in files {
+        let Ok(Some(text)) = fs::read_if_there(file) else {
+            continue;
+        };
+        let mut section: Option<String> = None;
+        for line in text.lines() {
+            if let Some(header) = line.trim().strip_prefix('[') {
+                let header = header.split(']').next().unwrap_or_default().trim();
+                section = match header.split_once(char::is_whitespace) {
+                    Some(("profile", name)) => Some(name.trim().to_owned()),
+                    Some(_) => None,
+                    None => Some(header.to_owned()),
+                };
+                continue;
+            }
+            let (Some(section), Some((key, value))) = (&section, line.split_once('=')) else {
+                continue;
+            };
+            let key = key.trim();
+            if ["sso_session", "sso_start_url", "source_profile"].contains(&key) {
+                let profile = profiles.entry(section.clone()).or_default();
+                profile.insert(key.to_owned(), value.trim().to_owned());
+            }
+        }
+    }
+    profiles
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_login_of_a_profile_is_its_own_or_that_of_its_source() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("config");
+        std::fs::write(
+            &file,
+            "[default]\nregion = eu-west-1\n[sso-session acme]\nsso_start_url = https://x\n\
+             [profile dev]\nsso_session = acme\n[profile prod]\nsource_profile=dev\nrole_arn=r\n\
+             [profile loop]\nsource_profile = loop\n",
+        )
+        .unwrap();
+        let files = [directory.path().join("missing"), file];
+        for (name, login) in [
+            ("default", None),
+            ("dev", Some("dev")),
+            ("prod", Some("dev")),
+            ("loop", None),
+            ("acme", None),
+        ] {
+            assert_eq!(sso(&files, name).as_deref(), login, "{name}");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! AWS, as one environment uses it: credentials, identity, clients, errors, pace.
+//!
+//! Decides nothing about deploys, and has no words for people but those for what AWS itself says ([`words`]). Nothing
+//! else makes an SDK client, so that nothing goes to another account, region or endpoint, or faster than is allowed.
+
+mod bucket;
+mod connector;
+mod credentials;
+mod error;
+mod identity;
+pub(crate) mod pace;
+mod session;
+pub(crate) mod words;
+
+pub(crate) use bucket::Bucket;
+pub(crate) use credentials::{Source, Trouble, Wrong};
+pub(crate) use error::{Called, Error, Result, Why};
+pub(crate) use identity::Identity;
+pub(crate) use session::{Session, Settings};

@@ -1,0 +1,275 @@
+//! One environment's way to AWS: its pinned account and region, and clients made for them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use tokio::sync::OnceCell;
+
+use super::connector::{self, Paced};
+use super::credentials::{Chain, Source, Surroundings};
+use super::error::{Called, Error, Result, Why};
+use super::identity::Identity;
+use super::pace::{Pace, Priority};
+use crate::domain::environment::Environment;
+use crate::env::{self, Env};
+
+/// Times that a call is tried when AWS throttles, fails or does not answer. 409 and 412 are never tried again here:
+/// whoever called looks first.
+const ATTEMPTS: u32 = 8;
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(4);
+/// How long one attempt may take, the upload of a package included.
+const ATTEMPT: Duration = Duration::from_secs(60);
+/// How long a call may take with all its attempts.
+const OPERATION: Duration = Duration::from_secs(150);
+/// The behaviour of the SDK that squad was tested with.
+fn behavior() -> BehaviorVersion {
+    BehaviorVersion::v2026_01_12()
+}
+
+/// What it takes to reach AWS for one environment.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    environment: String,
+    account: Option<String>,
+    region: Option<String>,
+    surroundings: Surroundings,
+    endpoint: Option<String>,
+    endpoint_s3: Option<String>,
+    pace: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Those of an environment; the account and the region are pinned by the org file alone. `pace` is a directory
+    /// in which the processes of this machine share their pace.
+    pub(crate) fn of(environment: &Environment, env: &Env, pace: Option<PathBuf>) -> Self {
+        let get = |name: &str| env.get(name).map(str::to_owned);
+        Self {
+            environment: environment.name.to_string(),
+            account: environment.account.clone(),
+            region: environment.region.clone(),
+            surroundings: Surroundings::of(env),
+            endpoint: get(env::AWS_ENDPOINT_URL),
+            endpoint_s3: get(env::AWS_ENDPOINT_URL_S3),
+            pace,
+        }
+    }
+}
+
+/// One environment's way to AWS. Cheap to clone; touches nothing before the first call.
+#[derive(Debug, Clone)]
+pub(crate) struct Session(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    settings: Settings,
+    loaded: OnceCell<Loaded>,
+    identity: OnceCell<Identity>,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    config: SdkConfig,
+    http: SharedHttpClient,
+    chain: Chain,
+    pace: Pace,
+}
+
+impl Session {
+    /// Of an environment.
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self(Arc::new(Inner {
+            settings,
+            loaded: OnceCell::new(),
+            identity: OnceCell::new(),
+        }))
+    }
+
+    /// The account that the org file pins.
+    pub(crate) fn account(&self) -> Option<&str> {
+        self.0.settings.account.as_deref()
+    }
+
+    /// The region that the org file pins.
+    pub(crate) fn region(&self) -> Option<&str> {
+        self.0.settings.region.as_deref()
+    }
+
+    /// The endpoint that `AWS_ENDPOINT_URL` sets for every service.
+    pub(crate) fn endpoint(&self) -> Option<&str> {
+        self.0.settings.endpoint.as_deref()
+    }
+
+    /// The endpoint of S3, if a variable sets one. Requests to it name the bucket in their path.
+    pub(super) fn endpoint_of_s3(&self) -> Option<&str> {
+        let settings = &self.0.settings;
+        settings
+            .endpoint_s3
+            .as_deref()
+            .or(settings.endpoint.as_deref())
+    }
+
+    /// The pinned region; for an environment that pins none, that of the AWS configuration.
+    pub(super) async fn region_in_use(&self) -> Option<String> {
+        self.loaded().await.config.region().map(ToString::to_string)
+    }
+
+    /// The credentials.
+    pub(super) async fn chain(&self) -> Chain {
+        self.loaded().await.chain.clone()
+    }
+
+    async fn loaded(&self) -> &Loaded {
+        self.0.loaded.get_or_init(|| load(&self.0.settings)).await
+    }
+
+    /// Where the credentials in use came from; none before the first call.
+    pub(crate) async fn source(&self) -> Option<Source> {
+        self.loaded().await.chain.origin().source
+    }
+
+    /// Lambda's control plane, with the priority of a deploy.
+    pub(crate) async fn lambda(&self) -> aws_sdk_lambda::Client {
+        self.paced(Priority::Deploy).await
+    }
+
+    /// Lambda's control plane for looking at many functions: at most so many `GetFunction` each second (1 to 80), and
+    /// it yields to deploys and to whoever else makes AWS throttle.
+    pub(crate) async fn lambda_for_fleet(&self, rate: u32) -> aws_sdk_lambda::Client {
+        self.paced(Priority::Fleet { rate }).await
+    }
+
+    async fn paced(&self, priority: Priority) -> aws_sdk_lambda::Client {
+        let loaded = self.loaded().await;
+        let (pace, chain) = (loaded.pace.clone(), loaded.chain.clone());
+        let config = aws_sdk_lambda::config::Builder::from(&loaded.config)
+            .http_client(Paced::wrap(&loaded.http, pace, priority, chain));
+        aws_sdk_lambda::Client::from_conf(config.build())
+    }
+
+    /// Lambda's data plane: one attempt, because running a function twice is not the same as running it once, and so
+    /// much time for the answer.
+    pub(crate) async fn lambda_to_invoke(&self, limit: Duration) -> aws_sdk_lambda::Client {
+        let loaded = self.loaded().await;
+        let config = aws_sdk_lambda::config::Builder::from(&loaded.config)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(CONNECT)
+                    .read_timeout(limit)
+                    .operation_timeout(limit + CONNECT)
+                    .build(),
+            );
+        aws_sdk_lambda::Client::from_conf(config.build())
+    }
+
+    /// Security Token Service.
+    pub(crate) async fn sts(&self) -> aws_sdk_sts::Client {
+        aws_sdk_sts::Client::new(&self.loaded().await.config)
+    }
+
+    /// `CloudWatch` metrics.
+    pub(crate) async fn cloudwatch(&self) -> aws_sdk_cloudwatch::Client {
+        aws_sdk_cloudwatch::Client::new(&self.loaded().await.config)
+    }
+
+    /// `CloudWatch` Logs.
+    pub(crate) async fn logs(&self) -> aws_sdk_cloudwatchlogs::Client {
+        aws_sdk_cloudwatchlogs::Client::new(&self.loaded().await.config)
+    }
+
+    /// Resource Groups Tagging.
+    pub(crate) async fn tagging(&self) -> aws_sdk_resourcegroupstagging::Client {
+        aws_sdk_resourcegroupstagging::Client::new(&self.loaded().await.config)
+    }
+
+    /// Who calls; asked once.
+    pub(crate) async fn identity(&self) -> Result<Identity> {
+        self.0
+            .identity
+            .get_or_try_init(|| async {
+                let found = self.sts().await.get_caller_identity().send().await;
+                let found = found.called("sts:GetCallerIdentity", "")?;
+                Ok(Identity {
+                    account: found.account.unwrap_or_default(),
+                    arn: found.arn.unwrap_or_default(),
+                    user_id: found.user_id.unwrap_or_default(),
+                })
+            })
+            .await
+            .cloned()
+    }
+
+    /// Refuses to go on in another account than the one that the org file pins: before every change. The region is
+    /// that of the org file whatever the variables say, because no client is made for another one.
+    pub(crate) async fn guard(&self) -> Result<Identity> {
+        let identity = self.identity().await?;
+        if let Some(pinned) = self.account()
+            && *pinned != identity.account
+        {
+            return Err(Error::new(
+                "sts:GetCallerIdentity",
+                "",
+                Why::WrongAccount {
+                    pinned: pinned.to_owned(),
+                    found: identity.account,
+                    arn: identity.arn,
+                    source: self.source().await,
+                    environment: self.0.settings.environment.clone(),
+                },
+            ));
+        }
+        Ok(identity)
+    }
+}
+
+async fn load(settings: &Settings) -> Loaded {
+    let region = settings.region.clone().map(Region::new);
+    let http = connector::http();
+    let provider = ProviderConfig::without_region()
+        .with_region(region.clone())
+        .with_http_client(http.clone());
+    let chain = Chain::new(settings.surroundings.clone(), provider);
+    let mut loader = aws_config::defaults(behavior())
+        .http_client(Paced::unpaced(&http, chain.clone()))
+        .credentials_provider(chain.clone())
+        .retry_config(
+            RetryConfig::adaptive()
+                .with_max_attempts(ATTEMPTS)
+                .with_initial_backoff(Duration::from_millis(250))
+                .with_max_backoff(Duration::from_secs(10)),
+        )
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(CONNECT)
+                .operation_attempt_timeout(ATTEMPT)
+                .operation_timeout(OPERATION)
+                .build(),
+        );
+    if let Some(region) = region {
+        loader = loader.region(region);
+    }
+    if let Ok(name) = AppName::new(concat!("squad-", env!("CARGO_PKG_VERSION"))) {
+        loader = loader.app_name(name);
+    }
+    let pace = Pace::new(
+        settings.pace.as_deref(),
+        &format!(
+            "{}-{}",
+            settings.account.as_deref().unwrap_or("any"),
+            settings.region.as_deref().unwrap_or("any")
+        ),
+    );
+    Loaded {
+        config: loader.load().await,
+        http,
+        chain,
+        pace,
+    }
+}
