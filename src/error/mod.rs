@@ -8,6 +8,7 @@ mod config;
 mod fs;
 mod function;
 mod git;
+mod package;
 mod platform;
 mod sources;
 mod store;
