@@ -140,7 +140,7 @@ pub(crate) struct Function {
     /// ARNs of layer versions, in their order; none = those that AWS has stay as they are.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) layers: Option<Vec<String>>,
-    /// Variables to delete at AWS; all others that are not in `[run.env]` stay as they are.
+    /// Variables to delete at AWS, also where `[run.env]` has them; all others that are not in it stay as they are.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(crate) env_remove: Vec<String>,
     /// A file with an event, relative to the `squad.toml`: a new version is called with it before it takes traffic.

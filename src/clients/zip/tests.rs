@@ -187,7 +187,7 @@ fn what_no_package_can_hold_is_refused() {
         ("passwd", "/etc/passwd"),
         ("none", "nowhere"),
         ("up", "."),
-        ("self", "self"),
+        ("self", "link"),
     ] {
         place.write(&format!("{name}/a/file"), "x");
         symlink(target, place.at(&format!("{name}/link"))).unwrap();
