@@ -244,7 +244,15 @@ fn make(target: &Target, work: &Path, wanted: &Wanted<'_>, lock: &str) -> Result
 fn script(text: &str, target: &Target, lock: &Path) -> std::process::Command {
     let mut command = process::command("python3");
     command
-        .args(["-I", "-X", "utf8", "-c", text, &target.version, target.machine])
+        .args([
+            "-I",
+            "-X",
+            "utf8",
+            "-c",
+            text,
+            &target.version,
+            target.machine,
+        ])
         .arg(lock);
     command
 }
@@ -278,6 +286,10 @@ fn fetch(target: &Target, lock: &Path, wheels: &Path, wanted: &Wanted<'_>) -> Re
         .arg("-r")
         .arg(lock)
         .env("PIP_PROGRESS_BAR", "off");
+    // Paths in the lock file are as seen from it.
+    if let Some(directory) = wanted.lock.parent().filter(|path| path.is_absolute()) {
+        command.current_dir(directory);
+    }
     let output = wanted.children.output(&mut command);
     output.map(drop).map_err(|error| match error {
         process::Error::Failed { stderr, .. } => Error::Fetch {

@@ -96,7 +96,10 @@ mod tests {
             ("a-1.data/data/share/x", Some(Some("share/x"))),
             ("a-1.data/scripts/tool", Some(None)),
             ("a-1.data/headers/a.h", Some(None)),
-            ("a-1.dist-info/METADATA", Some(Some("a-1.dist-info/METADATA"))),
+            (
+                "a-1.dist-info/METADATA",
+                Some(Some("a-1.dist-info/METADATA")),
+            ),
             ("../a", None),
             ("/a", None),
             ("a//b", None),

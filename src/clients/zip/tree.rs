@@ -318,10 +318,19 @@ fn check_names(entries: &mut Vec<Entry>, roots: &[&Path]) -> Result<(), Error> {
             .map(|path| path.to_path_buf())
             .unwrap_or_default()
     };
-    let collision = |name: &str, one: &Entry, two: &Entry| Error::Collision {
-        name: name.to_owned(),
-        first: root(one),
-        second: root(two),
+    let collision = |name: &str, one: &Entry, two: &Entry| {
+        let name = name.to_owned();
+        if one.root == two.root {
+            return Error::Unfit {
+                name,
+                reason: "is there twice",
+            };
+        }
+        Error::Collision {
+            name,
+            first: root(one),
+            second: root(two),
+        }
     };
     let mut needless = Vec::new();
     for (index, entry) in entries.iter().enumerate() {

@@ -5,6 +5,7 @@
 pub(crate) mod apply;
 pub(crate) mod build;
 pub(crate) mod fleet;
+pub(crate) mod package;
 pub(crate) mod port;
 mod sources;
 
