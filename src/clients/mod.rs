@@ -11,6 +11,6 @@ pub(crate) mod pin;
 pub(crate) mod process;
 pub(crate) mod python;
 pub(crate) mod source;
+pub(crate) mod store;
 pub(crate) mod wheels;
 pub(crate) mod zip;
-pub(crate) mod store;

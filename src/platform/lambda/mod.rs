@@ -19,6 +19,7 @@ mod publish;
 mod seen;
 mod settle;
 mod target;
+pub(crate) mod triggers;
 mod words;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ use crate::domain::counts::{Counts, MinuteCounts};
 use crate::domain::environment::Environment;
 use crate::domain::live::{Live, Token};
 use crate::domain::name::ServiceName;
+use crate::domain::plan::Difference;
 use crate::domain::release::{Release, RevisionNumber};
 use crate::domain::service::Service;
 
@@ -296,6 +298,11 @@ impl Platform for Lambda {
             .collect();
         services.dedup();
         Ok(services)
+    }
+
+    async fn differences(&self, service: &Service) -> Result<Option<Vec<Difference>>> {
+        self.targets.learn(service);
+        publish::differences(self, service).await
     }
 
     async fn publish(&self, release: &Release, progress: OnProgress<'_>) -> Result<Published> {
