@@ -19,6 +19,7 @@ mod publish;
 mod seen;
 mod settle;
 mod target;
+pub(crate) mod triggers;
 mod words;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ use crate::domain::counts::{Counts, MinuteCounts};
 use crate::domain::environment::Environment;
 use crate::domain::live::{Live, Token};
 use crate::domain::name::ServiceName;
+use crate::domain::plan::Difference;
 use crate::domain::release::{Release, RevisionNumber};
 use crate::domain::service::Service;
 
@@ -298,12 +300,23 @@ impl Platform for Lambda {
         Ok(services)
     }
 
+    async fn differences(&self, service: &Service) -> Result<Option<Vec<Difference>>> {
+        self.targets.learn(service);
+        publish::differences(self, service).await
+    }
+
     async fn publish(&self, release: &Release, progress: OnProgress<'_>) -> Result<Published> {
         self.targets.learn(&release.service);
         self.session.guard().await?;
         // First: whoever finds the version has to find what it was published with.
         self.keep_configuration(release).await?;
-        publish::run(self, release, progress).await
+        let published = publish::run(self, release, progress).await?;
+        let target = self.target(&release.service.name);
+        let arn = self.function_arn(&target.function);
+        Ok(Published {
+            address: Some(format!("{arn}:{}", target.alias)),
+            ..published
+        })
     }
 
     async fn prepare(
