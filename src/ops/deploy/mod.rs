@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::clients::git::{self, Repository};
 use crate::clients::source::Files;
-use crate::domain::environment::Environment;
+use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::live::Live;
 use crate::domain::plan::{self, Allowed, Deploy, Refusal, Wanted};
 use crate::domain::release::{Provenance, RevisionNumber};
