@@ -111,6 +111,14 @@ impl Lambda {
         known.insert(service.clone(), seen.clone());
     }
 
+    /// Takes a newer state of an alias, so that a commit on it needs no look of its own.
+    fn remember_alias(&self, target: &Target, alias: &seen::Alias) {
+        let mut known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for seen in known.values_mut().filter(|seen| seen.target == *target) {
+            seen.alias = Some(alias.clone());
+        }
+    }
+
     /// What was read of a service, if that is the state that a token names.
     fn remembered(&self, service: &ServiceName, token: &Token) -> Option<Seen> {
         let known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
