@@ -188,7 +188,7 @@ pub(crate) fn deploy(
 
 /// Whether a known digest is what is wanted. A rebuild of a release is that release; a rebuild that is asked for is
 /// only itself.
-fn is_same(known: &str, wanted: &str) -> bool {
+pub(crate) fn is_same(known: &str, wanted: &str) -> bool {
     let base = known.split('+').next().unwrap_or(known);
     known == wanted || base == wanted
 }

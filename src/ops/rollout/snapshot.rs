@@ -148,7 +148,8 @@ fn eta(
         unit.weight(position),
         unit.next_weight(position),
     );
-    let needs = forecast.expected_seconds?.max(unit.hold(position) as f64);
+    let needs =
+        forecast.expected_seconds?.max(unit.hold(position) as f64) + plan.late_seconds as f64;
     Some((needs - seen.held_seconds).max(0.0))
 }
 
