@@ -45,6 +45,7 @@ impl Machine {
             log: "local".to_owned(),
             state,
             actor: actor(name),
+            session: None,
             environment: Environment::builtin_local(),
         });
         Self {

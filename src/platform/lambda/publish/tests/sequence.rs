@@ -244,7 +244,7 @@ async fn a_function_of_another_tool_is_taken_over_with_its_tags() {
         &json!({ "name": FUNCTION, "tags": { "owner": "terraform" } }),
     );
     let (number, existed) = revision(Deploy::of("a").run(&aws.address).await);
-    assert_eq!((number, existed), (1, false));
+    assert_eq!((number, existed), (2, false));
     assert_eq!(
         writes(aws.calls()),
         [
