@@ -26,6 +26,7 @@ mod generated;
 mod harness;
 mod invoke;
 mod kill;
+mod lambda;
 mod layers;
 mod local;
 mod new;

@@ -12,7 +12,7 @@ use super::{Options, Outcome, Plan, described, package, port};
 use crate::clients::zip;
 use crate::clock::Clock;
 use crate::domain::environment::PlatformKind;
-use crate::domain::live::Live;
+use crate::domain::live::{Live, Token};
 use crate::domain::plan::{Change, Deploy};
 use crate::domain::release::{self, Release, RevisionNumber};
 use crate::domain::traffic::Split;
@@ -200,15 +200,10 @@ async fn publish_and_commit(
         actor: tools.journal.actor().clone(),
         operation: operation.to_owned(),
     };
-    // The token of the plan, not of the publish: whoever changed the traffic since the person saw the plan wins.
-    let token = if change.existing.is_some() {
-        &plan.live.token
-    } else {
-        &published.token
-    };
     let started = tools.clock.monotonic();
-    guard_traffic(tools, options, plan).await?;
-    match tools.platform.commit(name, token, &commit).await {
+    // Of the traffic that the plan was made for: whoever changed it since the person saw the plan wins.
+    let token = guard_traffic(tools, options, plan).await?;
+    match tools.platform.commit(name, &token, &commit).await {
         Ok(_) => {}
         Err(platform::Error::Conflict { winner }) => {
             let live = tools.platform.observe(name).await?;
@@ -239,14 +234,14 @@ async fn publish_and_commit(
     }
 }
 
-/// Refuses when the traffic is not what the plan was made for: a publish moves the token, so that the token alone
-/// cannot tell.
-async fn guard_traffic(tools: &Tools<'_>, options: &Options, plan: &Plan) -> Result<()> {
+/// The token of the traffic now; refuses when it is not what the plan was made for: a publish moves the token, so that the
+/// plan's own cannot tell.
+async fn guard_traffic(tools: &Tools<'_>, options: &Options, plan: &Plan) -> Result<Token> {
     let live = tools.platform.observe(&options.service.name).await?;
     let same = live.split == plan.live.split && live.last_commit == plan.live.last_commit;
     let wanted = live.sole().map(|revision| revision.digest.as_str()) == Some(&plan.wanted.digest);
     if same || wanted {
-        Ok(())
+        Ok(live.token)
     } else {
         Err(platform::Error::Conflict {
             winner: live.last_commit,

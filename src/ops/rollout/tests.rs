@@ -41,6 +41,7 @@ impl Machine {
     fn new(home: &Home, name: &str) -> Self {
         let state = home.directory().join(name);
         let journal = Journal::open(Settings {
+            session: None,
             store: Store::Directory(home.directory().join("audit")),
             log: "local".to_owned(),
             state,

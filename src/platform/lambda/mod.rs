@@ -310,7 +310,13 @@ impl Platform for Lambda {
         self.session.guard().await?;
         // First: whoever finds the version has to find what it was published with.
         self.keep_configuration(release).await?;
-        publish::run(self, release, progress).await
+        let published = publish::run(self, release, progress).await?;
+        let target = self.target(&release.service.name);
+        let arn = self.function_arn(&target.function);
+        Ok(Published {
+            address: Some(format!("{arn}:{}", target.alias)),
+            ..published
+        })
     }
 
     async fn prepare(

@@ -145,7 +145,7 @@ impl Lambda {
             .await?;
         let function = points.total(Of::Function);
         if points.total(Of::Alias) == 0 && function > 0 && !told(&points, &versions) {
-            return Err(Error::Unsplittable(format!(
+            return Err(Error::Unsupported(format!(
                 "`{}` was called {function} times, and never through its alias `{}`: its callers name the function or a version, so that nothing here would reach them",
                 seen.target.function, seen.target.alias
             )));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{StandIn, There, block_on};
+use super::{There, block_on};
 use crate::domain::name::ServiceName;
 use crate::domain::release::{Actor, Provenance, Release, RevisionNumber};
 use crate::domain::service::{Analysis, Build, Function, Kind, Run, Service};
@@ -150,7 +150,7 @@ impl Proving for Proof {
 
 #[test]
 fn lambda_keeps_the_contract() {
-    StandIn::start().run("platform::lambda::tests::contract::inner");
+    super::run("platform::lambda::tests::contract::inner");
 }
 
 #[test]

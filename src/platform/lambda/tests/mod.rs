@@ -3,13 +3,15 @@
 //! The SDK reads its settings from the environment, so that each of these runs in a process of its own: the same test
 //! binary once more, with the stand-in's address.
 
+#[path = "../../../../tests/aws/client.rs"]
+#[allow(dead_code, reason = "the journeys use the rest of it")]
+mod client;
 mod contract;
 mod race;
 
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Stdio};
-use std::sync::{Arc, OnceLock};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -18,73 +20,24 @@ use crate::clients::aws::{self, Session};
 use crate::clients::process;
 use crate::domain::environment::{Environment, PlatformKind};
 use crate::env::Env;
+use client::{ACCOUNT, Aws, REGION};
 
-/// The account of the stand-in's credentials.
-const ACCOUNT: &str = "123456789012";
-/// Its region.
-const REGION: &str = "eu-west-1";
-
-/// The example beside the test binary, built when it is not there.
-fn executable() -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT
-        .get_or_init(|| {
-            let test = std::env::current_exe().unwrap();
-            let target = test.parent().unwrap().parent().unwrap();
-            let mut build = process::command(env!("CARGO"));
-            build.args(["build", "--quiet", "--offline", "--example", "aws-stand-in"]);
-            build.current_dir(env!("CARGO_MANIFEST_DIR"));
-            process::output(&mut build).unwrap();
-            target.join("examples/aws-stand-in")
-        })
-        .clone()
-}
-
-/// A stand-in of this test's own; it ends with this value.
-struct StandIn {
-    child: Child,
-    address: String,
-}
-
-impl StandIn {
-    fn start() -> Self {
-        let mut command = process::command(executable());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let address = line.trim().rsplit(' ').next().unwrap().to_owned();
-        Self { child, address }
-    }
-
-    /// Runs an ignored test of this binary in a process of its own, with this stand-in as AWS.
-    fn run(&self, test: &str) {
-        let home = tempfile::tempdir().unwrap();
-        let mut command = process::command(std::env::current_exe().unwrap());
-        command
-            .args(["--exact", "--ignored", "--nocapture", test])
-            .env("HOME", home.path())
-            .env("AWS_ENDPOINT_URL", &self.address)
-            .env("AWS_ACCESS_KEY_ID", "AKIASTANDIN")
-            .env("AWS_SECRET_ACCESS_KEY", "secret")
-            .env("AWS_EC2_METADATA_DISABLED", "true");
-        let output = command.output().unwrap();
-        assert!(
-            output.status.success() && String::from_utf8_lossy(&output.stdout).contains("1 passed"),
-            "{}\n{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-}
-
-impl Drop for StandIn {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        drop(self.child.wait());
-    }
+/// Runs an ignored test of this binary in a process of its own, with a stand-in of its own as AWS.
+fn run(test: &str) {
+    let aws = Aws::start();
+    let home = tempfile::tempdir().unwrap();
+    let mut command = process::command(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "--ignored", "--nocapture", test])
+        .env("HOME", home.path())
+        .envs(aws.environment());
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success() && String::from_utf8_lossy(&output.stdout).contains("1 passed"),
+        "{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// In the process of its own: an environment there.
@@ -124,15 +77,21 @@ impl There {
 
 /// Something said to the stand-in.
 fn control(method: &str, path: &str, body: &Value) -> Value {
-    let address = std::env::var("AWS_ENDPOINT_URL").unwrap();
-    let mut command = process::command("curl");
-    command.args(["-sS", "-X", method, "--data-binary", "@-"]);
-    command.arg(format!("{address}/_control/{path}"));
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    serde_json::to_writer(child.stdin.take().unwrap(), body).unwrap();
-    let output = child.wait_with_output().unwrap();
-    serde_json::from_slice(&output.stdout).unwrap()
+    let endpoint = std::env::var("AWS_ENDPOINT_URL").unwrap();
+    let address = endpoint.strip_prefix("http://").unwrap();
+    let body = body.to_string();
+    let mut stream = TcpStream::connect(address).unwrap();
+    let head = format!(
+        "{method} /_control/{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(body.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+    serde_json::from_str(body).unwrap()
 }
 
 /// A function with so many versions and no alias.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{StandIn, There, block_on, calls, control, function};
+use super::{There, block_on, calls, control, function};
 use crate::domain::live::Token;
 use crate::domain::name::ServiceName;
 use crate::domain::release::{Actor, RevisionNumber};
@@ -58,7 +58,7 @@ macro_rules! in_a_process {
     ($outer:ident, $inner:ident, $work:expr) => {
         #[test]
         fn $outer() {
-            StandIn::start().run(concat!(
+            super::run(concat!(
                 "platform::lambda::tests::race::",
                 stringify!($inner)
             ));
