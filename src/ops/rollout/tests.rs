@@ -46,7 +46,6 @@ impl Machine {
             log: "local".to_owned(),
             state,
             actor: actor(name),
-            session: None,
             environment: Environment::builtin_local(),
         });
         Self {
