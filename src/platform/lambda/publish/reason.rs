@@ -3,7 +3,7 @@
 use crate::clients::aws::words;
 
 /// From a reason code and AWS's own text; empty when it gives neither.
-pub(super) fn of(code: Option<&str>, message: Option<&str>) -> String {
+pub(in crate::platform::lambda) fn of(code: Option<&str>, message: Option<&str>) -> String {
     let message = message.map(str::trim).filter(|message| !message.is_empty());
     match (code.and_then(words::reason), message) {
         (Some(reason), Some(message)) => format!("{} ({message})", reason.summary),
