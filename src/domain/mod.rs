@@ -8,6 +8,10 @@ pub(crate) mod analysis;
 pub(crate) mod audit;
 pub(crate) mod counts;
 pub(crate) mod environment;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the platform lambda is what resolves images")
+)]
 pub(crate) mod image;
 pub(crate) mod live;
 pub(crate) mod name;

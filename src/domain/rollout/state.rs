@@ -209,6 +209,24 @@ impl State {
         kept
     }
 
+    /// The id of the rollout that is live. Read leniently, as [`Self::forced`].
+    pub(crate) fn live_id(text: &str) -> Option<&str> {
+        field(text, "id").filter(|_| may_be_live(text))
+    }
+
+    /// The stable revision of the rollout that is live. Read leniently, as [`Self::forced`].
+    pub(crate) fn live_stable(text: &str) -> Option<RevisionNumber> {
+        revision(text, "s").filter(|_| may_be_live(text))
+    }
+
+    /// The revisions that a rollout names, live or over: stable, then canary. Read leniently, as [`Self::forced`].
+    pub(crate) fn named(text: &str) -> Vec<RevisionNumber> {
+        ["s", "c"]
+            .iter()
+            .filter_map(|name| revision(text, name))
+            .collect()
+    }
+
     /// The same with another phase.
     pub(crate) fn to(&self, phase: Phase) -> Self {
         Self {
