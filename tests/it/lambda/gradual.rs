@@ -41,15 +41,17 @@ fn a_plan_with_routes_is_refused_before_anything_is_written() {
             "rollout",
             "start",
             "receipts",
+            "--revision",
+            "3",
             "--route",
             "GET /items/{id}=5",
         ])
         .failure(7)
         .assert(str![[r#"
-› error: cannot start a rollout of `receipts`: there is no newer revision than 2, which serves
+› error: cannot start a rollout of `receipts`: this platform has one weight for all requests, so `--route` cannot be kept
 › live: revision 2 serves all traffic
-› hint: publish one and start in one go: `squad deploy receipts --env cloud --canary`
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/rollout-no-canary.md
+› hint: leave `--route` out: the whole service moves together
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/rollout-unsupported.md
 [exit 7]
 
 "#]]);
