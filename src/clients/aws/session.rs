@@ -275,8 +275,10 @@ async fn load(settings: &Settings) -> Loaded {
     let mut loader = aws_config::defaults(behavior())
         .http_client(Paced::unpaced(&http, chain.clone()))
         .credentials_provider(chain.clone())
+        // Not the SDK's adaptive mode: after one throttle it holds up every later call of the process for seconds (10 s
+        // measured), a deploy's too. What has a small quota is paced, and the fleet adapts ([`super::pace`]).
         .retry_config(
-            RetryConfig::adaptive()
+            RetryConfig::standard()
                 .with_max_attempts(ATTEMPTS)
                 .with_initial_backoff(Duration::from_millis(250))
                 .with_max_backoff(Duration::from_secs(10)),

@@ -92,7 +92,11 @@ async fn a_call_waits_as_long_as_aws_asks_for() {
     let began = Instant::now();
     let error = read_alias(&session).await.unwrap_err();
     assert_eq!(*error.why, Why::NotFound);
-    assert!(began.elapsed() >= Duration::from_secs(1));
+    let waited = began.elapsed();
+    assert!(
+        (Duration::from_secs(1)..Duration::from_secs(3)).contains(&waited),
+        "{waited:?}"
+    );
     assert_eq!(aws.calls().len(), 2);
 }
 
