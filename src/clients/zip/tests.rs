@@ -136,7 +136,7 @@ fn the_same_tree_gives_the_same_bytes_from_anywhere() {
             std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
         }
     }
-    let early = std::time::UNIX_EPOCH + std::time::Duration::from_secs(86_400);
+    let early = std::time::UNIX_EPOCH + std::time::Duration::from_hours(24);
     File::open(place.at("one/b.py"))
         .unwrap()
         .set_modified(early)
