@@ -8,6 +8,7 @@ pub(crate) mod analysis;
 pub(crate) mod audit;
 pub(crate) mod counts;
 pub(crate) mod environment;
+pub(crate) mod fleet;
 pub(crate) mod live;
 pub(crate) mod name;
 pub(crate) mod org;

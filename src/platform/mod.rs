@@ -16,6 +16,7 @@ use async_trait::async_trait;
 
 use crate::domain::counts::{Counts, MinuteCounts};
 use crate::domain::environment::{Environment, PlatformKind};
+use crate::domain::fleet::{Found, Seen};
 use crate::domain::live::{LastCommit, Live, Token};
 use crate::domain::name::ServiceName;
 use crate::domain::release::{Actor, Release, RevisionNumber};
@@ -232,6 +233,27 @@ pub(crate) struct Invocation {
     pub(crate) log_tail: Vec<String>,
 }
 
+/// A look at many services at once.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Look<'a> {
+    /// Only these; none = every service of the environment.
+    pub(crate) only: Option<&'a [ServiceName]>,
+    /// Reads each second at most, where the platform has a limit to share with others; none = its own habit.
+    pub(crate) rate: Option<u32>,
+}
+
+/// What a look tells while it goes on.
+#[derive(Debug, Clone)]
+pub(crate) enum Sight {
+    /// So many services are there to be read.
+    Total(usize),
+    /// One was read; in any order, each of them once.
+    Seen(Box<Seen>),
+}
+
+/// Takes what a look tells.
+pub(crate) type OnSight<'a> = &'a (dyn Fn(Sight) + Send + Sync);
+
 /// The contract that every platform keeps; `contract.rs` is its test. Each method is idempotent.
 #[async_trait]
 pub(crate) trait Platform: Send + Sync {
@@ -244,6 +266,28 @@ pub(crate) trait Platform: Send + Sync {
 
     /// All services that were ever published here.
     async fn services(&self) -> Result<Vec<ServiceName>>;
+
+    /// Looks at many services, as cheaply as it can: what a service's revisions besides those with traffic are may be
+    /// missing. A single service that is named is observed. One that cannot be read is told with its reason; an error
+    /// means that nothing could be read at all.
+    async fn look(&self, look: &Look<'_>, on_sight: OnSight<'_>) -> Result<()> {
+        let mut services = self.services().await?;
+        if let Some(only) = look.only {
+            services.retain(|service| only.contains(service));
+        }
+        on_sight(Sight::Total(services.len()));
+        for service in services {
+            let found = Found::Live(Box::new(self.observe(&service).await?));
+            on_sight(Sight::Seen(Box::new(Seen { service, found })));
+        }
+        Ok(())
+    }
+
+    /// Under which name this machine may keep what a look found, to show it at once next time; none where a look is
+    /// quick enough.
+    fn remembered_as(&self) -> Option<String> {
+        None
+    }
 
     /// Makes an immutable revision that takes no traffic yet, starts it, and returns when it is ready to
     /// serve. The same digest yields the same revision.
