@@ -32,9 +32,6 @@ pub(crate) enum Found {
 pub(crate) struct Unreadable {
     /// In a few words, such as `there is no alias live`.
     pub(crate) why: String,
-    /// A complete command that goes on from here, or none.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) next: Option<String>,
 }
 
 impl Seen {

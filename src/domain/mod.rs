@@ -9,6 +9,7 @@ pub(crate) mod audit;
 pub(crate) mod counts;
 pub(crate) mod environment;
 pub(crate) mod fleet;
+pub(crate) mod image;
 pub(crate) mod live;
 pub(crate) mod name;
 pub(crate) mod org;

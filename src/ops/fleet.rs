@@ -85,7 +85,6 @@ mod tests {
             service: name.parse().unwrap(),
             found: Found::Unreadable(Unreadable {
                 why: "there is no alias `live`".into(),
-                next: None,
             }),
         }
     }
@@ -123,7 +122,11 @@ mod tests {
         let at: Timestamp = "2026-11-26T12:00:00Z".parse().unwrap();
         remember(cache.path(), "x", at, vec![]).unwrap();
         let file = path(cache.path(), "x");
-        for text in ["", "{}", r#"{"form":"squad.fleet/v2","taken_at":"2026-11-26T12:00:00Z","seen":[]}"#] {
+        for text in [
+            "",
+            "{}",
+            r#"{"form":"squad.fleet/v2","taken_at":"2026-11-26T12:00:00Z","seen":[]}"#,
+        ] {
             std::fs::write(&file, text).unwrap();
             assert_eq!(recall(cache.path(), "x"), None, "{text}");
         }

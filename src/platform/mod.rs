@@ -19,6 +19,7 @@ use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::fleet::{Found, Seen};
 use crate::domain::live::{LastCommit, Live, Token};
 use crate::domain::name::ServiceName;
+use crate::domain::plan::Difference;
 use crate::domain::release::{Actor, Release, RevisionNumber};
 use crate::domain::service::Service;
 use crate::domain::traffic::Split;
@@ -107,6 +108,9 @@ pub(crate) enum Error {
     /// The state directory or the socket belongs to somebody else.
     #[error("`{}` belongs to another user", .0.display())]
     ForeignOwner(PathBuf),
+    /// Somebody else changed what is not traffic (a function's code, its settings) first; says who, as far as known.
+    #[error("{0}")]
+    Overtaken(String),
     /// The platform cannot do what was asked (a secret store that it does not have, a runtime).
     #[error("{0}")]
     Unsupported(String),
@@ -161,6 +165,11 @@ pub(crate) enum Progress {
         ready: u32,
         /// All.
         of: u32,
+    },
+    /// The platform is at work, or is waited for.
+    Waiting {
+        /// On what, in a few words.
+        what: String,
     },
     /// A process ended; it will be tried again.
     Restarting {
@@ -287,6 +296,12 @@ pub(crate) trait Platform: Send + Sync {
     /// quick enough.
     fn remembered_as(&self) -> Option<String> {
         None
+    }
+
+    /// What a publish would change in the settings that this platform has for the service now, whoever set them; none
+    /// where it has no settings of its own, so that those of the live revision count.
+    async fn differences(&self, _service: &Service) -> Result<Option<Vec<Difference>>> {
+        Ok(None)
     }
 
     /// Makes an immutable revision that takes no traffic yet, starts it, and returns when it is ready to

@@ -9,7 +9,6 @@ use super::{Args, exit_code};
 use crate::cli::context::Context;
 use crate::cli::time::relative;
 use crate::cli::view::status as view;
-use crate::clock::Clock;
 use crate::domain::environment::Environment;
 use crate::domain::fleet::Seen;
 use crate::domain::name::ServiceName;
@@ -111,7 +110,9 @@ impl Fleet<'_> {
         Error::new(
             Kind::Failed,
             "nothing-kept",
-            format!("cannot show {place} from before: this machine has not looked at all of it yet"),
+            format!(
+                "cannot show {place} from before: this machine has not looked at all of it yet"
+            ),
         )
         .hint(format!(
             "look at it now: `squad status --all{}`",
@@ -124,7 +125,11 @@ impl Fleet<'_> {
             let rows = self.rows(remembered.of(self.only));
             let now = self.context.now();
             let age = relative(remembered.taken_at, now);
-            self.paint(canvas, &rows, &format!("as of {age}; asking what is there now"));
+            self.paint(
+                canvas,
+                &rows,
+                &format!("as of {age}; asking what is there now"),
+            );
         }
     }
 
@@ -210,17 +215,14 @@ impl Fleet<'_> {
         if self.only.is_some() {
             return;
         }
-        let kept = self
-            .context
-            .directories()
-            .and_then(|directories| {
-                Ok(fleet::remember(
-                    &directories.cache,
-                    &self.name,
-                    at,
-                    seen.to_vec(),
-                )?)
-            });
+        let kept = self.context.directories().and_then(|directories| {
+            Ok(fleet::remember(
+                &directories.cache,
+                &self.name,
+                at,
+                seen.to_vec(),
+            )?)
+        });
         if let Err(error) = kept {
             self.context.output.warn(&format!(
                 "what was found is not kept for the next time: {}",

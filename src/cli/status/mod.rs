@@ -129,7 +129,7 @@ async fn as_fleet(
         platform: &*platform,
         environment,
         only,
-        name,
+        name: format!("{}-{name}", environment.log_name()),
     };
     fleet.run(args).await.map(Some)
 }

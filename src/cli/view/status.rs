@@ -41,9 +41,6 @@ struct WireRow {
     health: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
-    /// A command that goes on from a service that could not be read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -136,7 +133,6 @@ fn wire_row(row: &Row) -> WireRow {
             row.health().as_str()
         },
         problem: row.problem().map(str::to_owned),
-        next: row.unreadable.as_ref().and_then(|one| one.next.clone()),
         address: row.live.address.clone(),
         commit: live.and_then(|revision| revision.provenance.commit.clone()),
         dirty: live.is_some_and(|revision| revision.provenance.dirty),

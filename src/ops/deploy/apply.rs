@@ -8,11 +8,13 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::build::{self, Built};
-use super::{Options, Outcome, Plan, described, port};
+use super::{Options, Outcome, Plan, described, package, port};
+use crate::clients::zip;
 use crate::clock::Clock;
+use crate::domain::environment::PlatformKind;
 use crate::domain::live::{Live, Token};
 use crate::domain::plan::{Change, Deploy};
-use crate::domain::release::{Release, RevisionNumber};
+use crate::domain::release::{self, Release, RevisionNumber};
 use crate::domain::traffic::Split;
 use crate::error::{Error, Kind, Result};
 use crate::ops::audit::{self, Intent, Journal, Recorded, ResultWord};
@@ -284,6 +286,7 @@ async fn publish(
         let detail = match progress {
             Progress::Storing => "storing the artifact".to_owned(),
             Progress::Starting { ready, of } => format!("{ready} of {of} processes ready"),
+            Progress::Waiting { what } => what,
             Progress::Restarting { times, how } => format!("{how}; try {}", times + 1),
         };
         tools.reporter.report(Event::Going {
@@ -308,6 +311,8 @@ async fn publish(
                 digest: plan.wanted.digest.clone(),
                 artifact: built.artifact.clone(),
                 python_environment: built.python_environment.clone(),
+                package: packaged(tools, options, built).await?,
+                smoke: smoke(options)?,
                 provenance: plan.wanted.provenance.clone(),
                 actor: tools.journal.actor().clone(),
                 operation: operation.to_owned(),
@@ -415,4 +420,53 @@ async fn with_live(error: Error, tools: &Tools<'_>, options: &Options) -> Error 
 
 pub(crate) fn millis(clock: &dyn Clock, since: Duration) -> u64 {
     u64::try_from(clock.monotonic().saturating_sub(since).as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The artifact as Lambda takes it; none for other platforms.
+async fn packaged(
+    tools: &Tools<'_>,
+    options: &Options,
+    built: &Built,
+) -> Result<Option<release::Package>> {
+    if options.environment.platform != PlatformKind::Lambda {
+        return Ok(None);
+    }
+    let package = package::package(
+        options,
+        built.artifact.clone(),
+        tools.clock,
+        tools.reporter,
+        &tools.cancel,
+    )
+    .await?;
+    Ok(Some(release::Package::Zip {
+        bytes: package.bytes().map_err(package_error)?,
+        sha256: package.code_sha256(),
+        tree: package.tree().base64url(),
+    }))
+}
+
+fn package_error(error: zip::Error) -> Error {
+    crate::clients::package::Error::from(error).into()
+}
+
+/// The event of the smoke test, as its file says it; Lambda alone runs one before the traffic changes.
+fn smoke(options: &Options) -> Result<Option<String>> {
+    let function = options.service.function.as_ref();
+    let Some(path) = function.and_then(|function| function.smoke.as_ref()) else {
+        return Ok(None);
+    };
+    if options.environment.platform != PlatformKind::Lambda {
+        return Ok(None);
+    }
+    let path = options.directory.join(path);
+    let text = crate::fs::read_to_string(&path)?;
+    if let Err(error) = serde_json::from_str::<serde_json::Value>(&text) {
+        return Err(Error::new(
+            Kind::Usage,
+            "payload-not-json",
+            format!("`{}` is not JSON: {error}", path.display()),
+        ));
+    }
+    Ok(Some(text))
 }

@@ -5,6 +5,7 @@
 pub(crate) mod apply;
 pub(crate) mod build;
 pub(crate) mod fleet;
+pub(crate) mod package;
 pub(crate) mod port;
 mod sources;
 
@@ -159,7 +160,16 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         files,
         repository,
     };
-    if matches!(plan.decision, Deploy::Change(_)) {
+    if let Deploy::Change(change) = &mut plan.decision {
+        // What the platform really has counts, not what the live revision was published with.
+        if change.existing.is_none()
+            && let Some(differences) = platform
+                .differences(&options.service)
+                .await
+                .map_err(|error| Error::from(error).context(&asked))?
+        {
+            change.configuration = differences;
+        }
         add_changes(&mut plan, options, live_commit.as_deref());
     }
     Ok(plan)

@@ -385,6 +385,8 @@ pub(super) mod tests {
             digest: digest.into(),
             artifact: "/nowhere".into(),
             python_environment: None,
+            package: None,
+            smoke: None,
             provenance: Provenance::default(),
             actor: actor(),
             operation: "01K8ZC".into(),

@@ -86,7 +86,7 @@ impl From<Error> for Failure {
             } => Self::CorruptJournal(path, offset, reason),
             Error::Unreachable(text) => Self::Unreachable(text),
             Error::ForeignOwner(path) => Self::ForeignOwner(path),
-            Error::Unsupported(text) => Self::Unsupported(text),
+            Error::Unsupported(text) | Error::Overtaken(text) => Self::Unsupported(text),
             // The supervisor asks AWS nothing.
             Error::Aws(error) => Self::Unsupported(error.to_string()),
             Error::File(error) => Self::File(

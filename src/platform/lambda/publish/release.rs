@@ -1,0 +1,120 @@
+//! What a release comes to at AWS: its code, its settings, its tags; and the differences that a plan shows.
+//!
+//! Packs, and writes nothing at AWS.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use super::super::{Lambda, SERVICE_TAG};
+use super::wanted::{Code, Wanted};
+use super::work::{self, Work};
+use crate::clients::zip::{self, Tree};
+use crate::domain::live::Token;
+use crate::domain::plan::Difference;
+use crate::domain::release::{Package, Release};
+use crate::domain::service::Service;
+use crate::domain::version::VersionNote;
+use crate::platform::{Error, OnProgress, Progress, Published, Result};
+
+/// The tag that says which squad owns a function.
+const SQUAD_TAG: &str = "squad.dev/squad";
+/// What a smoke test may take beside the function's own time: its start.
+const START: Duration = Duration::from_secs(20);
+
+/// Makes a version of this release that takes no traffic yet; the same digest yields the same version.
+pub(in crate::platform::lambda) async fn run(
+    platform: &Lambda,
+    release: &Release,
+    progress: OnProgress<'_>,
+) -> Result<Published> {
+    progress(Progress::Storing);
+    let code = code(release).await?;
+    let target = platform.target(&release.service.name);
+    let wanted = Wanted::of(&release.service, code.package())?;
+    let limit = Duration::from_secs(u64::try_from(wanted.timeout).unwrap_or_default()) + START;
+    let session = platform.session();
+    let (client, invoker) = tokio::join!(session.lambda(), session.lambda_to_invoke(limit));
+    let work = Work {
+        client: &client,
+        invoker: &invoker,
+        function: &target.function,
+        wanted,
+        note: VersionNote::of(release, code.tree()),
+        code,
+        uploaded: None,
+        tags: tags(&release.service),
+        smoke: release.smoke.clone(),
+        progress,
+    };
+    // The alias is read first: whoever moves it from now on has won, and the commit says so.
+    let (published, alias) = tokio::try_join!(super::publish(&work), async {
+        Ok(platform.read_alias(&target).await?)
+    })?;
+    Ok(Published {
+        token: Token(alias.map_or_else(String::new, |alias| alias.revision_id)),
+        ..published
+    })
+}
+
+/// The code as it is sent.
+async fn code(release: &Release) -> Result<Code> {
+    match release.package.clone() {
+        Some(Package::Zip {
+            bytes,
+            sha256,
+            tree,
+        }) => Ok(Code::Zip {
+            bytes,
+            sha256,
+            tree,
+        }),
+        Some(Package::Image { reference }) => Ok(Code::Image { reference }),
+        None => {
+            let artifact = release.artifact.clone();
+            let packing = tokio::task::spawn_blocking(move || packed(&artifact));
+            match packing.await {
+                Ok(packed) => packed,
+                Err(error) => Err(Error::Invalid(format!("the package was not made: {error}"))),
+            }
+        }
+    }
+}
+
+/// An artifact as it is.
+fn packed(artifact: &Path) -> Result<Code> {
+    let cache = tempfile::tempdir().map_err(crate::fs::at("create a directory in", artifact))?;
+    let package = Tree::read(artifact, &[])
+        .and_then(|tree| zip::Package::of(&tree, cache.path()))
+        .and_then(|package| Ok((package.bytes()?, package)));
+    let (bytes, package) = package.map_err(|error| Error::Invalid(error.to_string()))?;
+    Ok(Code::Zip {
+        bytes,
+        sha256: package.code_sha256(),
+        tree: package.tree().base64url(),
+    })
+}
+
+/// Hints for discovery; nothing depends on them.
+fn tags(service: &Service) -> BTreeMap<String, String> {
+    let mut tags = BTreeMap::from([(SERVICE_TAG.to_owned(), service.name.to_string())]);
+    if let Some(squad) = &service.squad {
+        tags.insert(SQUAD_TAG.to_owned(), squad.to_string());
+    }
+    tags
+}
+
+/// What a deploy would change in the settings that the function has at AWS now, whoever set them: keys, and for
+/// variables short hashes. None where there is no function yet.
+pub(in crate::platform::lambda) async fn differences(
+    platform: &Lambda,
+    service: &Service,
+) -> Result<Option<Vec<Difference>>> {
+    let target = platform.target(&service.name);
+    let client = platform.session().lambda().await;
+    let Some(found) = work::read(&client, &target.function, None).await? else {
+        return Ok(None);
+    };
+    let wanted = Wanted::of(service, found.package)?;
+    wanted.differences(&found.configuration).map(Some)
+}
