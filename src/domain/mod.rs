@@ -7,6 +7,7 @@ pub(crate) mod alias;
 pub(crate) mod analysis;
 pub(crate) mod audit;
 pub(crate) mod counts;
+pub(crate) mod doctor;
 pub(crate) mod environment;
 pub(crate) mod fleet;
 pub(crate) mod image;

@@ -15,6 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::domain::counts::{Counts, MinuteCounts};
+use crate::domain::doctor::{Callers, Check, Moved};
 use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::fleet::{Found, Seen};
 use crate::domain::live::{LastCommit, Live, Token};
@@ -289,6 +290,27 @@ pub(crate) trait Platform: Send + Sync {
             let found = Found::Live(Box::new(self.observe(&service).await?));
             on_sight(Sight::Seen(Box::new(Seen { service, found })));
         }
+        Ok(())
+    }
+
+    /// Looks for trouble that concerns no single service. An error means that nothing could be looked at.
+    async fn examine(&self) -> Result<Vec<Check>> {
+        Ok(Vec::new())
+    }
+
+    /// Who calls a service; none where it is not there, or nobody can call past its traffic on this platform.
+    async fn callers(&self, _service: &ServiceName) -> Result<Option<Callers>> {
+        Ok(None)
+    }
+
+    /// Moves one caller to the address whose traffic squad moves, and looks that it is done; none when there is nothing
+    /// to move. Takes nothing away from a caller that works.
+    async fn adopt(&self, _service: &ServiceName, _caller: &str) -> Result<Option<Moved>> {
+        Ok(None)
+    }
+
+    /// Takes one move back. What is not there any more is no error.
+    async fn unadopt(&self, _service: &ServiceName, _moved: &Moved) -> Result<()> {
         Ok(())
     }
 

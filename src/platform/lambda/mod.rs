@@ -6,8 +6,9 @@
 //! - *Reading*: `target` (which function and alias a service is), `seen` (what AWS answers), `observe` (what that
 //!   means), `words`, `configuration` (what a version was published with).
 //! - *Writing*: `commit` (traffic), `settle` (provisioned concurrency), `prune` (old versions), `publish` (a release).
-//! - *Watching*: `metrics`, `logs`, `invoke`, `fleet` (all functions at once).
+//! - *Watching*: `metrics`, `logs`, `invoke`, `fleet` (all functions at once), `callers` (who calls them).
 
+mod callers;
 mod commit;
 mod configuration;
 mod fleet;
@@ -36,6 +37,7 @@ use super::{
 };
 use crate::clients::aws::{Called, Session};
 use crate::clients::store::Objects;
+use crate::domain::doctor::{Callers, Check, Moved};
 use crate::domain::counts::{Counts, MinuteCounts};
 use crate::domain::environment::Environment;
 use crate::domain::live::{Live, Token};
@@ -310,6 +312,22 @@ impl Platform for Lambda {
 
     async fn look(&self, look: &Look<'_>, on_sight: OnSight<'_>) -> Result<()> {
         self.look_at(look, on_sight).await
+    }
+
+    async fn examine(&self) -> Result<Vec<Check>> {
+        self.examine_account().await
+    }
+
+    async fn callers(&self, service: &ServiceName) -> Result<Option<Callers>> {
+        self.callers_of(service).await
+    }
+
+    async fn adopt(&self, service: &ServiceName, caller: &str) -> Result<Option<Moved>> {
+        self.adopt_caller(service, caller).await
+    }
+
+    async fn unadopt(&self, service: &ServiceName, moved: &Moved) -> Result<()> {
+        self.give_back(service, moved).await
     }
 
     fn remembered_as(&self) -> Option<String> {

@@ -55,12 +55,12 @@ fn each_function_costs_one_read_and_an_alias_only_while_a_rollout_is_live() {
         ])
     );
     // A rollout, as squad writes it: a tag as a hint, and weights.
-    cloud.aws.change(json!({
-        "kind": "alias", "function": "function-0002", "alias": "live", "version": "1", "weights": { "2": 0.1 },
+    cloud.aws.functions(json!({
+        "name": "rolling", "versions": 2, "alias": "live",
+        "tags": { "squad.dev/service": "rolling", "squad.dev/rollout": "live" },
     }));
     cloud.aws.change(json!({
-        "kind": "tags", "function": "function-0002",
-        "tags": { "squad.dev/service": "function-0002", "squad.dev/rollout": "live" },
+        "kind": "alias", "function": "rolling", "alias": "live", "version": "1", "weights": { "2": 0.1 },
     }));
     cloud.aws.forget_calls();
     cloud
@@ -71,7 +71,7 @@ fn each_function_costs_one_read_and_an_alias_only_while_a_rollout_is_live() {
         counts(&cloud),
         of(&[
             ("lambda.GetAlias", 1),
-            ("lambda.GetFunction", 4),
+            ("lambda.GetFunction", 5),
             ("sts.GetCallerIdentity", 1),
             ("tagging.GetResources", 1),
         ])
