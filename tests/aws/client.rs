@@ -105,7 +105,10 @@ fn newest(directory: &Path) -> Option<std::time::SystemTime> {
             let path = entry.ok()?.path();
             if path.is_dir() {
                 pending.push(path);
-            } else if path.file_name().is_some_and(|name| name != "client.rs" && name != "README.md") {
+            } else if path
+                .file_name()
+                .is_some_and(|name| name != "client.rs" && name != "README.md")
+            {
                 newest = newest.max(path.metadata().and_then(|found| found.modified()).ok());
             }
         }
@@ -120,7 +123,10 @@ fn binary() -> &'static Path {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         // Test binaries lie in `<profile>/deps`, examples in `<profile>/examples`.
         let own = std::env::current_exe().expect("a test binary");
-        let profile = own.parent().and_then(Path::parent).expect("below a profile");
+        let profile = own
+            .parent()
+            .and_then(Path::parent)
+            .expect("below a profile");
         let path = profile.join("examples/aws-stand-in");
         let modified = path.metadata().and_then(|found| found.modified()).ok();
         if modified.is_none() || modified < newest(&root.join("tests/aws")) {
@@ -148,7 +154,9 @@ impl Aws {
             .expect("the stand-in starts");
         let mut line = String::new();
         let output = child.stdout.take().expect("its output");
-        BufReader::new(output).read_line(&mut line).expect("its address");
+        BufReader::new(output)
+            .read_line(&mut line)
+            .expect("its address");
         let address = line
             .trim()
             .strip_prefix("listening http://")
@@ -186,19 +194,30 @@ impl Aws {
     }
 
     fn exchange(&self, method: &str, path: &str, body: &Value) -> (u16, String) {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
         let mut stream = TcpStream::connect(&self.address).expect("it listens");
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
             self.address,
             body.len()
         );
-        stream.write_all(head.as_bytes()).expect("it takes requests");
-        stream.write_all(body.as_bytes()).expect("it takes requests");
+        stream
+            .write_all(head.as_bytes())
+            .expect("it takes requests");
+        stream
+            .write_all(body.as_bytes())
+            .expect("it takes requests");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
         let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
         (status.expect("a status"), body.to_owned())
     }
 
@@ -318,7 +337,11 @@ impl Aws {
     /// Makes an S3 bucket.
     #[track_caller]
     pub(crate) fn bucket(&self, name: &str, versioned: bool) {
-        self.control("POST", "buckets", &json!({ "name": name, "versioned": versioned }));
+        self.control(
+            "POST",
+            "buckets",
+            &json!({ "name": name, "versioned": versioned }),
+        );
     }
 }
 

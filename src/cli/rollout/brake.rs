@@ -114,7 +114,10 @@ fn tell(context: &Context, environment: &Environment, name: &ServiceName, aborte
                 let ago = seconds(u64::try_from(ago).unwrap_or(u64::MAX));
                 format!("the last request to {left} was {ago} ago")
             }
-            None => format!("{left} gets no request"),
+            None if aborted.was_watched => format!("{left} gets no request"),
+            None => {
+                format!("nothing is sent to {left} any more; its numbers follow in some minutes")
+            }
         };
         context.output.status(&format!("  verified: {when}"));
     } else {

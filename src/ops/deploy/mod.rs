@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::clients::git::{self, Repository};
 use crate::clients::source::Files;
-use crate::domain::environment::Environment;
+use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::live::Live;
 use crate::domain::plan::{self, Allowed, Deploy, Refusal, Wanted};
 use crate::domain::release::{Provenance, RevisionNumber};
@@ -161,6 +161,14 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         repository,
     };
     if let Deploy::Change(change) = &mut plan.decision {
+        // A version that never served may have failed its smoke test: the publish finds it, and calls it once more.
+        if options.environment.platform == PlatformKind::Lambda {
+            let live = &plan.live;
+            change.existing = change.existing.filter(|existing| {
+                live.revision(*existing)
+                    .is_some_and(|revision| revision.last_served_at.is_some())
+            });
+        }
         // What the platform really has counts, not what the live revision was published with.
         if change.existing.is_none()
             && let Some(differences) = platform

@@ -172,7 +172,10 @@ impl Lambda {
         };
         let lost = match there {
             Some(alias) if is_of(&alias, written) => return Ok(alias),
-            Some(alias) if alias.revision_id != token => Lost::Other(Box::new(alias)),
+            Some(alias) if alias.revision_id != token => {
+                self.remember_alias(target, &alias);
+                Lost::Other(Box::new(alias))
+            }
             None if !token.is_empty() => Lost::Nothing,
             Some(_) | None if is_gone => return Err(self.which_is_gone(target, written).await),
             Some(_) | None => return Err(error.into()),

@@ -116,6 +116,14 @@ impl Lambda {
         known.insert(service.clone(), seen.clone());
     }
 
+    /// Takes a newer state of an alias, so that a commit on it needs no look of its own.
+    fn remember_alias(&self, target: &Target, alias: &seen::Alias) {
+        let mut known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for seen in known.values_mut().filter(|seen| seen.target == *target) {
+            seen.alias = Some(alias.clone());
+        }
+    }
+
     /// What was read of a service, if that is the state that a token names.
     fn remembered(&self, service: &ServiceName, token: &Token) -> Option<Seen> {
         let known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -344,7 +352,13 @@ impl Platform for Lambda {
         self.session.guard().await?;
         // First: whoever finds the version has to find what it was published with.
         self.keep_configuration(release).await?;
-        publish::run(self, release, progress).await
+        let published = publish::run(self, release, progress).await?;
+        let target = self.target(&release.service.name);
+        let arn = self.function_arn(&target.function);
+        Ok(Published {
+            address: Some(format!("{arn}:{}", target.alias)),
+            ..published
+        })
     }
 
     async fn prepare(

@@ -26,8 +26,10 @@ pub(super) fn of_update(version: &FunctionConfiguration) -> String {
 }
 
 fn reason(code: Option<&str>, message: Option<&str>, otherwise: &str) -> String {
-    let message = message.map(str::trim).filter(|message| !message.is_empty());
-    message.or(code).unwrap_or(otherwise).to_owned()
+    match super::publish::reason::of_state(code, message) {
+        nothing if nothing.is_empty() => otherwise.to_owned(),
+        reason => reason,
+    }
 }
 
 /// Why a version does not serve; none when it does.

@@ -48,7 +48,14 @@ fn a_wrong_account_is_refused_before_anything_is_written() {
     cloud
         .squad(&["rollback", "receipts", "--to", "1"])
         .failure(7)
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+› error: cannot roll back `receipts`: the environment `cloud` is the AWS account [HASH], and the credentials are of [HASH]
+›   caused by: they are `arn:aws:iam::[HASH]:user/stand-in`, from the environment variables
+› hint: choose the profile of that account: `AWS_PROFILE=<profile> squad whoami --env cloud`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/wrong-account.md
+[exit 7]
+
+"#]]);
     assert!(cloud.aws.calls().iter().all(|call| {
         ["Get", "List", "Describe"]
             .iter()
@@ -88,7 +95,7 @@ fn a_rollback_that_is_killed_at_any_call_is_done_by_the_next_one() {
             cloud.aws.rule(json!({ "nth": nth, "do": point }));
             let mut command = cloud
                 .aws
-                .squad(&cloud.home, &["rollback", "receipts", "--to", "2"]);
+                .squad(&cloud.home, &["rollback", "receipts", "--to", "2", "--yes"]);
             command.stdout(Stdio::null()).stderr(Stdio::null());
             let mut child = command.spawn().unwrap();
             let held = cloud.aws.wait_held(Duration::from_secs(20));

@@ -19,7 +19,7 @@ kind = "function"
 [build]
 artifact = "src"
 [run.env]
-TOKEN = "{QUIET}"
+GREETING = "{QUIET}"
 [function]
 runtime = "python3.13"
 handler = "handler.handler"
@@ -42,13 +42,13 @@ fn a_function_is_deployed_once_then_again_then_rolled_back() {
     let cloud = Cloud::new();
     let directory = sources(&cloud, "one");
     cloud
-        .squad_in(&directory, &["deploy", "--yes"])
+        .squad_in(&directory, &["deploy"])
         .success()
         .assert(str![[r#""#]]);
     assert_eq!(cloud.sole(), "1");
     cloud.aws.forget_calls();
     cloud
-        .squad_in(&directory, &["deploy", "--yes"])
+        .squad_in(&directory, &["deploy"])
         .success()
         .assert(str![[r#""#]]);
     let mut calls = cloud.calls();
@@ -64,7 +64,7 @@ fn a_function_is_deployed_once_then_again_then_rolled_back() {
     );
     sources(&cloud, "two");
     cloud
-        .squad_in(&directory, &["deploy", "--yes"])
+        .squad_in(&directory, &["deploy"])
         .success()
         .assert(str![[r#""#]]);
     cloud

@@ -43,7 +43,6 @@ fn a_plan_with_routes_is_refused_before_anything_is_written() {
             "receipts",
             "--route",
             "GET /items/{id}=5",
-            "--yes",
         ])
         .failure(7)
         .assert(str![[r#""#]]);
@@ -60,7 +59,7 @@ fn callers_that_do_not_use_the_alias_are_found_before_the_start() {
         "function": "receipts", "minute": minute(10), "invocations": 500, "delay_seconds": 0,
     }));
     cloud
-        .squad(&["rollout", "start", "receipts", "--revision", "3", "--yes"])
+        .squad(&["rollout", "start", "receipts", "--revision", "3"])
         .failure(7)
         .assert(str![[r#""#]]);
 }
@@ -84,7 +83,6 @@ fn a_bad_canary_is_found_and_aborted() {
         "10,50",
         "--hold",
         "1m",
-        "--yes",
         "--no-wait",
     ]);
     drop(started.success());

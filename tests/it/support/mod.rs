@@ -12,6 +12,7 @@
 )]
 
 pub(crate) mod audit_log;
+pub(crate) mod aws;
 pub(crate) mod control;
 pub(crate) mod home;
 pub(crate) mod journey;

@@ -145,12 +145,18 @@ impl Lambda {
             .await?;
         let function = points.total(Of::Function);
         if points.total(Of::Alias) == 0 && function > 0 && !told(&points, &versions) {
-            return Err(Error::Unsplittable(format!(
+            return Err(Error::Unsupported(format!(
                 "`{}` was called {function} times, and never through its alias `{}`: its callers name the function or a version, so that nothing here would reach them",
                 seen.target.function, seen.target.alias
             )));
         }
-        let sole = sole(alias, &points, &versions, from);
+        // For a plan the callers' habits count, and they are those of the alias: whoever served before.
+        let sole = match alias.traffic {
+            Some(Traffic::All(sole)) => {
+                Some((sole, after_told(&points, &versions).unwrap_or(from)))
+            }
+            _ => None,
+        };
         Ok(sum::by_minute(&points, &versions, sole, span))
     }
 
@@ -201,6 +207,12 @@ fn versions(alias: &Alias) -> Vec<RevisionNumber> {
     versions
 }
 
+/// The end of the last minute in which AWS told anything by version.
+fn after_told(points: &Points, versions: &[RevisionNumber]) -> Option<Timestamp> {
+    sum::last_told(points, versions)
+        .and_then(|at| at.checked_add(SignedDuration::from_secs(MINUTE)).ok())
+}
+
 /// Since when one version takes all the traffic and AWS tells nothing by version, and which: what was counted of the
 /// alias alone since then is its.
 fn sole(
@@ -212,8 +224,7 @@ fn sole(
     let Some(Traffic::All(sole)) = alias.traffic else {
         return None;
     };
-    let told = sum::last_told(points, versions)
-        .and_then(|at| at.checked_add(SignedDuration::from_secs(MINUTE)).ok());
+    let told = after_told(points, versions);
     let note = alias.note();
     let is_stable = rollout_state::stable(&note.state) == Some(sole);
     let since = match (told, alias.is_ours()) {

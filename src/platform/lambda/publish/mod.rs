@@ -14,7 +14,7 @@ mod hint;
 mod latest;
 mod observed;
 mod race;
-mod reason;
+pub(super) mod reason;
 mod release;
 mod settle;
 mod smoke;

@@ -3,7 +3,7 @@
 //! Lambda API, `FunctionConfiguration`: `StateReasonCode` and `LastUpdateStatusReasonCode`.
 
 /// Why a function or a version is in its state.
-pub(super) fn of_state(code: Option<&str>, message: Option<&str>) -> String {
+pub(in crate::platform::lambda) fn of_state(code: Option<&str>, message: Option<&str>) -> String {
     joined(code, message)
 }
 

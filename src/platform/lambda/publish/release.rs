@@ -48,9 +48,8 @@ pub(in crate::platform::lambda) async fn run(
         progress,
     };
     // The alias is read first: whoever moves it from now on has won, and the commit says so.
-    let (published, alias) = tokio::try_join!(super::publish(&work), async {
-        Ok(platform.read_alias(&target).await?)
-    })?;
+    let alias = async { platform.read_alias(&target).await.map_err(Error::from) };
+    let (published, alias) = tokio::try_join!(super::publish(&work), alias)?;
     Ok(Published {
         token: Token(alias.map_or_else(String::new, |alias| alias.revision_id)),
         ..published
