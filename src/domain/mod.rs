@@ -9,6 +9,10 @@ pub(crate) mod audit;
 pub(crate) mod counts;
 pub(crate) mod doctor;
 pub(crate) mod environment;
+    expect(dead_code, reason = "the platform lambda is what resolves images")
+    not(test),
+#[cfg_attr(
+)]
 pub(crate) mod fleet;
 pub(crate) mod image;
 pub(crate) mod live;

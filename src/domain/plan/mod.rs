@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::environment::Environment;
+use super::environment::{Environment, PlatformKind};
 use super::live::Live;
 use super::release::{Provenance, RevisionNumber};
 use super::rollout::State;
@@ -170,6 +170,9 @@ pub(crate) fn deploy(
             revision: existing.number,
         });
     }
+    // One that never served may have failed its smoke test: only a publish runs that test again.
+    let existing = existing
+        .filter(|one| one.last_served_at.is_some() || !is_tested_first(environment, wanted));
     if environment.protected && wanted.provenance.dirty && !allowed.dirty {
         return Err(Refusal::Dirty);
     }
@@ -184,6 +187,13 @@ pub(crate) fn deploy(
             .unwrap_or_default(),
         gradual,
     }))
+}
+
+/// Whether a publish calls the revision before it may serve.
+fn is_tested_first(environment: &Environment, wanted: &Wanted) -> bool {
+    let function = wanted.service.function.as_ref();
+    environment.platform == PlatformKind::Lambda
+        && function.is_some_and(|function| function.smoke.is_some())
 }
 
 /// Whether a known digest is what is wanted. A rebuild of a release is that release; a rebuild that is asked for is

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::live::{Health, LastCommit, Revision, Token};
 use crate::domain::release::Actor;
-use crate::domain::service::{Analysis, Build, Kind, Rollout, Run, Variable};
+use crate::domain::service::{Analysis, Build, Function, Kind, Rollout, Run, Variable};
 use crate::domain::traffic::Split;
 
 fn actor() -> Actor {
@@ -184,6 +184,40 @@ fn a_known_digest_is_not_built_again() {
         gradual: false,
     };
     assert_eq!(plan, Ok(Deploy::Change(change)));
+}
+
+#[test]
+fn a_version_that_never_served_proves_itself_again() {
+    let rows = [(1, "a", None, true, false), (2, "b", Some(2), true, false)];
+    let live = live(&rows, Some(2));
+    let cloud = Environment {
+        platform: PlatformKind::Lambda,
+        ..environment(false)
+    };
+    let existing = |smoke: Option<&str>| {
+        let mut wanted = wanted("a");
+        wanted.service.function = Some(Function {
+            name: "payments".into(),
+            runtime: "python3.13".into(),
+            handler: "app.handler".into(),
+            role: None,
+            memory_mb: 512,
+            timeout_seconds: 30,
+            architecture: "arm64".into(),
+            alias: "live".into(),
+            concurrency: 2,
+            layers: None,
+            env_remove: Vec::new(),
+            smoke: smoke.map(str::to_owned),
+            provisioned_concurrency: None,
+        });
+        match deploy(&live, &cloud, &wanted, Allowed::default()) {
+            Ok(Deploy::Change(change)) => change.existing,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(existing(None), Some(RevisionNumber(1)));
+    assert_eq!(existing(Some("events/direct.json")), None);
 }
 
 #[test]

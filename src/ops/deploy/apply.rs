@@ -431,6 +431,15 @@ async fn packaged(
     if options.environment.platform != PlatformKind::Lambda {
         return Ok(None);
     }
+    if options.artifact.is_none()
+        && let Some(image) = build::image(options)
+    {
+        // Without its digest, Lambda resolves the tag, once.
+        let reference = image
+            .pinned()
+            .unwrap_or_else(|| options.service.build.artifact.clone());
+        return Ok(Some(release::Package::Image { reference }));
+    }
     let package = package::package(
         options,
         built.artifact.clone(),

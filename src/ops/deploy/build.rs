@@ -11,6 +11,7 @@ use super::{Options, Plan};
 use crate::clients::{process, python, source};
 use crate::clock::Clock;
 use crate::domain::environment::PlatformKind;
+use crate::domain::image::ImageReference;
 use crate::domain::service::Kind as ServiceKind;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
@@ -56,7 +57,8 @@ pub(crate) async fn build(
     }
     let build = &options.service.build;
     let artifact = options.directory.join(&build.artifact);
-    if build.command.is_empty() && is_zip(options, &artifact) {
+    let is_image = image(options).is_some();
+    if build.command.is_empty() && (is_image || is_zip(options, &artifact)) {
         return Ok(Built {
             artifact,
             python_environment,
@@ -89,7 +91,7 @@ pub(crate) async fn build(
         detail: String::new(),
         milliseconds: millis(clock, started),
     });
-    if artifact.is_dir() || is_zip(options, &artifact) {
+    if is_image || artifact.is_dir() || is_zip(options, &artifact) {
         Ok(Built {
             artifact,
             python_environment,
@@ -98,6 +100,13 @@ pub(crate) async fn build(
     } else {
         Err(missing(&artifact, "the build left no such directory"))
     }
+}
+
+/// The image that the service's file names as its artifact, where the platform takes one.
+pub(super) fn image(options: &Options) -> Option<ImageReference> {
+    (options.environment.platform == PlatformKind::Lambda)
+        .then(|| options.service.build.artifact.parse().ok())
+        .flatten()
 }
 
 /// Whether the artifact is a file, and the platform takes one.

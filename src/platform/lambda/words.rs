@@ -26,7 +26,7 @@ pub(super) fn of_update(version: &FunctionConfiguration) -> String {
 }
 
 fn reason(code: Option<&str>, message: Option<&str>, otherwise: &str) -> String {
-    match super::publish::reason::of_state(code, message) {
+    match super::publish::reason::of(code, message) {
         nothing if nothing.is_empty() => otherwise.to_owned(),
         reason => reason,
     }

@@ -333,3 +333,37 @@ fn open_log(path: &Path) -> Result<std::fs::File, fs::Error> {
         .open(path)
         .map_err(at("open", path))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A supervisor that ends resets whoever waits in its listener's queue: the next one is started, nothing fails.
+    #[tokio::test]
+    async fn a_supervisor_that_ends_while_a_connection_is_made_is_not_there() {
+        let home = tempfile::tempdir().unwrap();
+        let client = Client::new(Settings {
+            state: home.path().join("state"),
+            runtime: home.path().to_owned(),
+            executable: std::env::current_exe().unwrap(),
+            name: "local".to_owned(),
+        });
+        let socket = client.place.socket.clone();
+        let (ended, mut end) = tokio::sync::oneshot::channel::<()>();
+        let supervisors = std::thread::spawn(move || {
+            let mut times = 0_u32;
+            while end.try_recv() == Err(tokio::sync::oneshot::error::TryRecvError::Empty) {
+                drop(std::os::unix::net::UnixListener::bind(&socket));
+                drop(std::fs::remove_file(&socket));
+                times += 1;
+            }
+            times
+        });
+        for _ in 0..20_000 {
+            let greeted = client.connect().await;
+            assert!(matches!(greeted, Ok(None)), "{:?}", greeted.err());
+        }
+        drop(ended);
+        assert!(supervisors.join().unwrap() > 0);
+    }
+}

@@ -37,6 +37,8 @@ pub(super) struct Run {
     resolved: Option<String>,
     /// The last change before this run failed: writing anything clears that.
     repair: bool,
+    /// The newest version that was there before; 0 for none.
+    pub(super) newest: u64,
     /// Writes that were sent again.
     tries: u32,
     /// Somebody else was about, or an answer got lost.
@@ -157,7 +159,7 @@ pub(super) async fn bring(
         let next = run.next(work, &found)?;
         let answer = match next {
             Next::Nothing => return Ok(found),
-            Next::GiveWay => return Err(race::lost(work, &found).await),
+            Next::GiveWay => return Err(race::lost(work, run.newest, &found).await),
             Next::Settings(update) => {
                 work.tell("changing the settings");
                 let answer = settings(work, &found, *update).await;

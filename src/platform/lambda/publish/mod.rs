@@ -41,7 +41,10 @@ pub(crate) async fn publish(work: &Work<'_>) -> Result<Published> {
         smoke::test(work, revision).await?;
         return Ok(published(revision, true));
     }
-    let mut run = Run::default();
+    let mut run = Run {
+        newest: versions.last().map_or(0, |version| version.number),
+        ..Run::default()
+    };
     let latest = latest::bring(work, &mut run, first, !versions.is_empty()).await?;
     let tagged = latest.clone();
     let (revision, existed) = version::publish(work, &mut run, latest).await?;
@@ -51,7 +54,7 @@ pub(crate) async fn publish(work: &Work<'_>) -> Result<Published> {
     );
     let found = found?;
     // The guards made sure of it; this looks whether they did.
-    race::check(work, &found, run.is_ours(work, &found)?).await?;
+    race::check(work, run.newest, &found, run.is_ours(work, &found)?).await?;
     smoke::test(work, revision).await?;
     Ok(published(revision, existed))
 }

@@ -180,7 +180,7 @@ fn configuration(found: &FunctionConfiguration) -> Configuration {
 /// Lambda guide, "Lambda function states": `State` for the function, `LastUpdateStatus` for the last change.
 fn condition(found: &FunctionConfiguration) -> Condition {
     let why = || {
-        reason::of_state(
+        reason::of(
             found.state_reason_code().map(|code| code.as_str()),
             found.state_reason(),
         )
@@ -191,7 +191,7 @@ fn condition(found: &FunctionConfiguration) -> Condition {
         _ => {}
     }
     let update = || {
-        reason::of_update(
+        reason::of(
             found
                 .last_update_status_reason_code()
                 .map(|code| code.as_str()),

@@ -14,13 +14,13 @@ use crate::platform::{Error, Result};
 const NAMED_WITHIN: Duration = Duration::from_secs(5);
 
 /// The error for a function that somebody else changed while this deploy ran. Names who, when that version is
-/// published in time.
-pub(super) async fn lost(work: &Work<'_>, found: &Observed) -> Error {
+/// published in time; `newest` is the newest one that was there before.
+pub(super) async fn lost(work: &Work<'_>, newest: u64, found: &Observed) -> Error {
     let mut pause = Pause::within(NAMED_WITHIN);
     loop {
         let winner = work.versions().await.unwrap_or_default().into_iter().rev();
         let winner = winner
-            .filter(|version| version.code_sha256 == found.code_sha256)
+            .filter(|version| version.number > newest && version.code_sha256 == found.code_sha256)
             .find_map(|version| {
                 let note = VersionNote::parse(&version.description)?;
                 (note.digest != work.note.digest).then_some((version, note))
@@ -58,11 +58,16 @@ pub(super) fn deleted(work: &Work<'_>) -> Error {
 }
 
 /// An error when `found` is not what this deploy made of it.
-pub(super) async fn check(work: &Work<'_>, found: &Observed, is_ours: bool) -> Result<()> {
+pub(super) async fn check(
+    work: &Work<'_>,
+    newest: u64,
+    found: &Observed,
+    is_ours: bool,
+) -> Result<()> {
     if is_ours {
         Ok(())
     } else {
-        Err(lost(work, found).await)
+        Err(lost(work, newest, found).await)
     }
 }
 

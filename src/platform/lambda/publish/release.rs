@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::{Lambda, SERVICE_TAG};
+use super::super::{Lambda, SERVICE_TAG, stored};
 use super::wanted::{Code, Wanted};
 use super::work::{self, Work};
+use crate::clients::aws::Kept;
 use crate::clients::zip::{self, Tree};
 use crate::domain::live::Token;
 use crate::domain::plan::Difference;
@@ -19,6 +20,8 @@ use crate::platform::{Error, OnProgress, Progress, Published, Result};
 
 /// The tag that says which squad owns a function.
 const SQUAD_TAG: &str = "squad.dev/squad";
+/// The largest zip that a call takes (Lambda quotas: "50 MB (zipped, for direct upload)").
+const LARGEST_DIRECT: usize = 50 * 1024 * 1024;
 /// What a smoke test may take beside the function's own time: its start.
 const START: Duration = Duration::from_secs(20);
 
@@ -41,14 +44,14 @@ pub(in crate::platform::lambda) async fn run(
         function: &target.function,
         wanted,
         note: VersionNote::of(release, code.tree()),
+        uploaded: uploaded(platform, &target.function, &code, progress).await?,
         code,
-        uploaded: None,
         tags: tags(&release.service),
         smoke: release.smoke.clone(),
         progress,
     };
     // The alias is read first: whoever moves it from now on has won, and the commit says so.
-    let alias = async { platform.read_alias(&target).await.map_err(Error::from) };
+    let alias = async { Ok(platform.read_alias(&target).await?) };
     let (published, alias) = tokio::try_join!(super::publish(&work), alias)?;
     Ok(Published {
         token: Token(alias.map_or_else(String::new, |alias| alias.revision_id)),
@@ -78,6 +81,42 @@ async fn code(release: &Release) -> Result<Code> {
             }
         }
     }
+}
+
+/// Sends a zip that is too large for a call to the environment's bucket.
+async fn uploaded(
+    platform: &Lambda,
+    function: &str,
+    code: &Code,
+    progress: OnProgress<'_>,
+) -> Result<Option<Kept>> {
+    let Code::Zip { bytes, sha256, .. } = code else {
+        return Ok(None);
+    };
+    if bytes.len() <= LARGEST_DIRECT {
+        return Ok(None);
+    }
+    progress(Progress::Waiting {
+        what: format!(
+            "sending {} MB to the environment's bucket",
+            bytes.len() / 1_000_000
+        ),
+    });
+    // Base64 for URLs: the digest becomes a part of a path.
+    let name = sha256.replace('+', "-").replace('/', "_").replace('=', "");
+    let kept = platform
+        .objects
+        .keep(&format!("lambda/{function}/{name}.zip"), bytes.clone())
+        .await
+        .map_err(stored)?;
+    kept.map(Some).ok_or_else(|| {
+        Error::Unsupported(format!(
+            "the package has {} MB, and Lambda takes {} MB directly; more goes through a bucket, and the \
+             environment's store is a directory: set `audit = \"s3://…\"` of the environment in org.toml",
+            bytes.len() / 1_000_000,
+            LARGEST_DIRECT / 1_000_000
+        ))
+    })
 }
 
 /// An artifact as it is.

@@ -19,6 +19,15 @@ const SHOWN: usize = 10;
 /// How often a call is sent again that AWS refused or that may not have arrived.
 const TRIES: u32 = 4;
 
+/// Errors of a code that could not be loaded (Lambda guide, "Troubleshoot invocation issues in Lambda").
+const INIT: [&str; 5] = [
+    "Runtime.HandlerNotFound",
+    "Runtime.ImportModuleError",
+    "Runtime.InvalidEntrypoint",
+    "Runtime.MalformedHandlerName",
+    "Runtime.UserCodeSyntaxError",
+];
+
 /// What a function returns when it failed (Lambda guide, "Lambda function errors").
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -83,7 +92,7 @@ fn diagnosis(
         (kind, "") => kind.to_owned(),
         (kind, message) => format!("{kind}: {message}"),
     };
-    let is_init = failure.error_type.starts_with("Runtime.");
+    let is_init = INIT.contains(&failure.error_type.as_str());
     Diagnosis {
         id: if is_init {
             "init-error"

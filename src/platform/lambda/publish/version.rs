@@ -10,6 +10,7 @@ use super::settle::{self, Pause};
 use super::wanted::Code;
 use super::work::{self, Work};
 use crate::clients::aws::{Called, Why};
+use crate::domain::plan::is_same;
 use crate::domain::release::RevisionNumber;
 use crate::domain::version::VersionNote;
 use crate::platform::{Diagnosis, Error, Result};
@@ -50,7 +51,7 @@ fn is_release(work: &Work<'_>, version: &Version) -> bool {
         Code::Image { .. } => work.code.tree().is_empty() || note.tree == work.code.tree(),
     };
     VersionNote::parse(&version.description)
-        .is_some_and(|note| note.digest == work.note.digest && same_code(&note))
+        .is_some_and(|note| is_same(&note.digest, &work.note.digest) && same_code(&note))
 }
 
 /// Publishes `$LATEST`, which is what is wanted. True when the version was there before.
@@ -81,7 +82,7 @@ pub(super) async fn publish(
             Ok(made) => {
                 let made = number(made.version(), made.description());
                 match made {
-                    Some((number, Some(digest))) if digest == work.note.digest => {
+                    Some((number, Some(digest))) if is_same(&digest, &work.note.digest) => {
                         return Ok((number, false));
                     }
                     // AWS makes no version where code and settings are those of the newest one, whose description
@@ -98,7 +99,7 @@ pub(super) async fn publish(
             Err(error) => match &*error.why {
                 Why::OtherCode => {
                     let found = settle::latest(work).await?;
-                    return Err(race::lost(work, &found).await);
+                    return Err(race::lost(work, run.newest, &found).await);
                 }
                 Why::InProgress => pause.wait().await?,
                 why if (*why == Why::Lost || why.is_ambiguous()) && tries < TRIES => tries += 1,
@@ -108,7 +109,7 @@ pub(super) async fn publish(
         }
         run.contended = true;
         latest = settle::latest(work).await?;
-        race::check(work, &latest, run.is_ours(work, &latest)?).await?;
+        race::check(work, run.newest, &latest, run.is_ours(work, &latest)?).await?;
     }
 }
 

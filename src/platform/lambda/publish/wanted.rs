@@ -118,7 +118,7 @@ impl Update {
 
 impl Wanted {
     /// What a service's `squad.toml` says.
-    pub(crate) fn of(service: &Service, package: Package) -> Result<Self> {
+    pub(super) fn of(service: &Service, package: Package) -> Result<Self> {
         let function = service.function.as_ref().ok_or_else(|| {
             Error::Unsupported(format!(
                 "`{}` is no function (kind `{}`); Lambda runs functions only",

@@ -8,7 +8,7 @@ use aws_sdk_lambda::Client;
 
 use super::observed::{Observed, Version};
 use super::wanted::{Code, Wanted};
-use crate::clients::aws::{self, Called, Why};
+use crate::clients::aws::{self, Called, Kept, Why};
 use crate::domain::version::VersionNote;
 use crate::platform::{Error, OnProgress, Progress, Result};
 
@@ -25,7 +25,7 @@ pub(crate) struct Work<'a> {
     /// Its code.
     pub(super) code: Code,
     /// Where the code lies when it is too large to be sent with the call.
-    pub(super) uploaded: Option<Uploaded>,
+    pub(super) uploaded: Option<Kept>,
     /// What the version says of itself.
     pub(super) note: VersionNote,
     /// Hints for discovery, set on the function.
@@ -34,17 +34,6 @@ pub(crate) struct Work<'a> {
     pub(super) smoke: Option<String>,
     /// Takes signs of life.
     pub(super) progress: OnProgress<'a>,
-}
-
-/// An object in S3.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Uploaded {
-    /// The bucket.
-    pub(super) bucket: String,
-    /// The key, named after its content.
-    pub(super) key: String,
-    /// Its version, where the bucket keeps versions.
-    pub(super) version: Option<String>,
 }
 
 impl Work<'_> {
