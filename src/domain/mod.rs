@@ -9,11 +9,11 @@ pub(crate) mod audit;
 pub(crate) mod counts;
 pub(crate) mod doctor;
 pub(crate) mod environment;
-    expect(dead_code, reason = "the platform lambda is what resolves images")
-    not(test),
-#[cfg_attr(
-)]
 pub(crate) mod fleet;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the platform lambda is what resolves images")
+)]
 pub(crate) mod image;
 pub(crate) mod live;
 pub(crate) mod name;
