@@ -14,7 +14,7 @@ use crate::clients::aws::{Session, Settings};
 use crate::clients::{git, process};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Draft, Located, Need, Sources};
-use crate::domain::environment::Environment;
+use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::name::{EnvironmentName, ServiceName};
 use crate::domain::org::{Committed, Source};
 use crate::domain::release::Actor;
@@ -28,6 +28,7 @@ use crate::ops::going_on::{GoingOn, Mark};
 use crate::ops::registry::Registry;
 use crate::ops::settle;
 use crate::output::Output;
+use crate::platform::lambda::{Target, Targets};
 use crate::platform::{self, Places, Platform};
 
 /// Built once for each run of the binary.
@@ -321,7 +322,37 @@ impl Context {
     /// Says that the sources of this service are here.
     pub(crate) fn claim(&self, config: &Config, options: &deploy::Options) -> Result<()> {
         let state = self.directories()?.state;
-        Registry::new(&state, config.org()).claim(&options.service.name, &options.directory)
+        let function = match options.environment.platform {
+            PlatformKind::Lambda => Target::of(&options.service),
+            PlatformKind::Local | PlatformKind::Eks => None,
+        };
+        Registry::new(&state, config.org()).claim(
+            &options.service.name,
+            &options.directory,
+            function.map(|target| (&options.environment.name, target)),
+        )
+    }
+
+    /// Which functions the services of an environment are: as they were deployed from here, and before that as the files
+    /// of the current directory say.
+    fn targets(&self, environment: &Environment) -> Result<Targets> {
+        if environment.platform != PlatformKind::Lambda {
+            return Ok(Targets::new());
+        }
+        let state = self.directories()?.state;
+        let mut targets =
+            Registry::new(&state, environment.org.as_ref()).functions(&environment.name)?;
+        // A mistake in a file is for the command to tell that needs the file.
+        if let Ok(config) = self.config_at(&self.directory()?, self.org.as_deref()) {
+            for (name, _) in config.services() {
+                if let Ok(located) = config.service(Some(&name), &environment.name)
+                    && let Some(target) = Target::of(&located.service)
+                {
+                    targets.insert(name, target);
+                }
+            }
+        }
+        Ok(targets)
     }
 
     /// The platform that runs an environment.
@@ -336,6 +367,7 @@ impl Context {
                 executable,
                 session: self.session(environment)?,
             },
+            self.targets(environment)?,
         )?)
     }
 

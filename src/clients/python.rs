@@ -215,7 +215,8 @@ fn make(python: &Path, directory: &Path, wanted: &Wanted<'_>, lock: &[u8]) -> Re
     Ok(())
 }
 
-fn last_lines(text: &str, most: usize) -> Vec<String> {
+/// The last lines of what a program wrote, oldest first.
+pub(super) fn last_lines(text: &str, most: usize) -> Vec<String> {
     let lines: Vec<_> = text.lines().map(str::to_owned).collect();
     lines
         .get(lines.len().saturating_sub(most)..)

@@ -11,7 +11,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 
 use super::aws;
-use super::aws::{Bucket, Session};
+use super::aws::{Bucket, Kept, Session};
 use crate::domain::environment::Environment;
 use crate::fs;
 
@@ -130,6 +130,15 @@ impl Objects {
                     Err(error) => Err(error.into()),
                 }
             }
+        }
+    }
+
+    /// Keeps something in the bucket, beside the objects, whose path names its content: `lambda/<function>/<digest>.zip`.
+    /// None where the store is a directory, which AWS cannot read.
+    pub(crate) async fn keep(&self, path: &str, bytes: Vec<u8>) -> Result<Option<Kept>, Error> {
+        match &self.backend {
+            Backend::Bucket(bucket) => Ok(Some(bucket.keep(checked(path)?, bytes).await?)),
+            Backend::Directory(_) => Ok(None),
         }
     }
 

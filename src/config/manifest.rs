@@ -198,7 +198,8 @@ fn point_at_key(table: &Reader<'_>, name: &str, entry: &Entry, rest: &str) {
     }
 }
 
-fn variable_name(name: &str) -> Converted<()> {
+/// Whether a process can have a variable of this name.
+pub(super) fn variable_name(name: &str) -> Converted<()> {
     let good = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && !name.is_empty();
@@ -309,7 +310,7 @@ fn function(
 
 fn function_table(table: &mut Reader<'_>, name: Option<&ServiceName>) -> Option<Function> {
     let own_name = name.map_or(Value::text("unnamed"), |name| Value::text(name.as_str()));
-    let name = table.value_or("name", own_name, function_name);
+    let name = table.value_or("name", own_name, super::function::name);
     let runtime = table.need("runtime", "runtime = \"python3.13\"", check::filled);
     let handler = table.need("handler", "handler = \"app.handler\"", check::filled);
     let role = check::arn(
@@ -326,8 +327,13 @@ fn function_table(table: &mut Reader<'_>, name: Option<&ServiceName>) -> Option<
     let timeout = table.value_or("timeout", Value::text("30s"), check::seconds(1..=900));
     let architectures = check::one_of(&["arm64", "x86_64"]);
     let architecture = table.value_or("architecture", Value::text("arm64"), architectures);
-    let alias = table.value_or("alias", Value::text("live"), alias_name);
+    let alias = table.value_or("alias", Value::text("live"), super::function::alias);
     let concurrency = table.value_or("concurrency", Value::Integer(2), check::integer(1..=100));
+    let layers = table.value("layers", super::function::layers);
+    let env_remove = table.value("env_remove", super::function::removed);
+    let smoke = table.value("smoke", check::relative_path);
+    let ready = check::integer(0..=100_000);
+    let provisioned_concurrency = table.value("provisioned_concurrency", ready);
     Some(Function {
         name: name?,
         runtime: runtime?,
@@ -338,40 +344,11 @@ fn function_table(table: &mut Reader<'_>, name: Option<&ServiceName>) -> Option<
         architecture: architecture?.to_owned(),
         alias: alias?,
         concurrency: concurrency?,
+        layers,
+        env_remove: env_remove.unwrap_or_default(),
+        smoke,
+        provisioned_concurrency,
     })
-}
-
-/// Lambda API, `CreateFunction`: `FunctionName` of at most 64 letters, digits, `-` and `_`.
-fn function_name(value: &Value) -> Converted<String> {
-    let text = check::filled(value)?;
-    let good = text.len() <= 64
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    if good {
-        Ok(text)
-    } else {
-        Err(format!(
-            "is `{text}`; a function's name has 1 to 64 letters, digits, `-` and `_`"
-        ))
-    }
-}
-
-/// Lambda API, `CreateAlias`: `(?!^[0-9]+$)([a-zA-Z0-9-_]+)`, at most 128.
-fn alias_name(value: &Value) -> Converted<String> {
-    let text = check::filled(value)?;
-    let good = text.len() <= 128
-        && !text.bytes().all(|b| b.is_ascii_digit())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    if good {
-        Ok(text)
-    } else {
-        Err(format!(
-            "is `{text}`; an alias has letters, digits, `-` and `_`, and is no number"
-        ))
-    }
 }
 
 fn routes(root: &mut Reader<'_>, kind: Option<Kind>) -> Option<Vec<Route>> {

@@ -7,6 +7,7 @@ mod check;
 mod draft;
 mod duration;
 mod error;
+mod function;
 mod manifest;
 mod members;
 pub(crate) mod org;

@@ -3,17 +3,23 @@
 //! Nothing here reads a file, a clock, the environment or a network, and nothing here is
 //! asynchronous: what time it is, what is live and what a file says come in as values.
 
+pub(crate) mod alias;
 pub(crate) mod analysis;
 pub(crate) mod audit;
 pub(crate) mod counts;
 pub(crate) mod environment;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the platform lambda is what resolves images")
+)]
+pub(crate) mod image;
 pub(crate) mod live;
 pub(crate) mod name;
 pub(crate) mod org;
 pub(crate) mod plan;
 pub(crate) mod release;
 pub(crate) mod rollout;
-pub(crate) mod rollout_state;
 pub(crate) mod route;
 pub(crate) mod service;
 pub(crate) mod traffic;
+pub(crate) mod version;

@@ -61,6 +61,34 @@ impl fmt::Display for Actor {
     }
 }
 
+/// An artifact as Lambda takes it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Package {
+    /// A zip archive.
+    Zip {
+        /// Its bytes.
+        bytes: Vec<u8>,
+        /// SHA-256 of them, base64.
+        sha256: String,
+        /// The digest of the uncompressed tree, base64url.
+        tree: String,
+    },
+    /// A container image.
+    Image {
+        /// `<repository>@sha256:…`, or with a tag, which Lambda resolves once.
+        reference: String,
+    },
+}
+
+impl fmt::Debug for Package {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Zip { bytes, tree, .. } => write!(f, "zip of {} bytes, tree {tree}", bytes.len()),
+            Self::Image { reference } => write!(f, "image {reference}"),
+        }
+    }
+}
+
 /// What is shipped: an artifact, its configuration, and its origin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Release {
@@ -74,6 +102,12 @@ pub(crate) struct Release {
     /// Absolute path of the Python environment that its processes run in.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) python_environment: Option<std::path::PathBuf>,
+    /// The artifact as Lambda takes it; none on other platforms, and where the artifact is packed as it is.
+    #[serde(skip)]
+    pub(crate) package: Option<Package>,
+    /// The event that a version is called with before it may take traffic.
+    #[serde(skip)]
+    pub(crate) smoke: Option<String>,
     /// Where it comes from.
     pub(crate) provenance: Provenance,
     /// Who published it.

@@ -94,6 +94,17 @@ pub(crate) struct Run {
     pub(crate) env: BTreeMap<String, Variable>,
 }
 
+impl Run {
+    /// Names of the variables that are references to secrets, in order.
+    pub(crate) fn secret_names(&self) -> Vec<&str> {
+        self.env
+            .iter()
+            .filter(|(_, variable)| matches!(variable, Variable::Secret(_)))
+            .map(|(name, _)| name.as_str())
+            .collect()
+    }
+}
+
 /// The value of a variable of the process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -126,6 +137,18 @@ pub(crate) struct Function {
     pub(crate) alias: String,
     /// Processes that the local platform runs at most at once. Default 2.
     pub(crate) concurrency: u32,
+    /// ARNs of layer versions, in their order; none = those that AWS has stay as they are.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) layers: Option<Vec<String>>,
+    /// Variables to delete at AWS, also where `[run.env]` has them; all others that are not in it stay as they are.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) env_remove: Vec<String>,
+    /// A file with an event, relative to the `squad.toml`: a new version is called with it before it takes traffic.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) smoke: Option<String>,
+    /// Execution environments that the alias keeps ready; 0 = none, not said = as it is at AWS.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) provisioned_concurrency: Option<u32>,
 }
 
 /// One route of a service.

@@ -9,6 +9,7 @@ mod config;
 mod fs;
 mod function;
 mod git;
+mod package;
 mod platform;
 mod sources;
 mod store;

@@ -18,6 +18,8 @@ impl From<platform::Error> for Error {
                 revision,
                 diagnosis,
             } => does_not_start(&format!("revision {revision} does not start"), &diagnosis),
+            From::Unsplittable(_) => Self::new(Kind::Refused, "rollout-unsupported", message)
+                .hint("deploy all at once instead: `squad deploy --all-at-once --reason \"…\"`"),
             From::Invalid(_) => Self::new(Kind::Failed, "platform", message),
             From::PortTaken { .. } => Self::new(Kind::Failed, "port-taken", message)
                 .hint("end that process, and run the same command again")
@@ -32,6 +34,8 @@ impl From<platform::Error> for Error {
                 .retryable(),
             From::ForeignOwner(_) => Self::new(Kind::Refused, "foreign-owner", message)
                 .hint("use squad as the user that it belongs to, or set XDG_STATE_HOME and XDG_RUNTIME_DIR to directories of your own"),
+            From::Overtaken(_) => Self::new(Kind::Conflict, "conflict", message)
+                .hint("look at what is live now with `squad status`, then run the same command again"),
             From::Unsupported(_) => Self::new(Kind::Refused, "unsupported", message),
             From::File(error) => error.into(),
             From::Aws(error) => error.into(),

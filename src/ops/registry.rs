@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::clients::git::Repository;
-use crate::domain::name::{OrgName, ServiceName};
+use crate::domain::name::{EnvironmentName, OrgName, ServiceName};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
+use crate::platform::lambda::{Target, Targets};
 
 /// Where one service's sources are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub(crate) struct Entry {
     /// The address of git's `origin`, without credentials, when there is one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) repository: Option<String>,
+    /// Which function and alias it was at AWS, in each environment that it was deployed to from here.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub(crate) functions: BTreeMap<EnvironmentName, Target>,
 }
 
 /// The services of one org, or those without an org.
@@ -59,6 +63,15 @@ impl Registry {
         Ok(self.read()?.remove(name))
     }
 
+    /// Which functions the services of an environment were when they were last deployed from here.
+    pub(crate) fn functions(&self, environment: &EnvironmentName) -> Result<Targets> {
+        Ok(self
+            .read()?
+            .into_iter()
+            .filter_map(|(name, mut entry)| Some((name, entry.functions.remove(environment)?)))
+            .collect())
+    }
+
     /// Refuses when another repository has the name; writes nothing.
     pub(crate) fn check(&self, name: &ServiceName, directory: &Path) -> Result<()> {
         match self.read()?.get(name) {
@@ -96,9 +109,20 @@ impl Registry {
         )))
     }
 
-    /// Says that the sources of `name` are in `directory`; refuses when another repository has the name.
-    pub(crate) fn claim(&self, name: &ServiceName, directory: &Path) -> Result<()> {
-        let is_known = |entry: &Entry| entry.directory == directory;
+    /// Says that the sources of `name` are in `directory`, and which function it is in an environment; refuses when
+    /// another repository has the name.
+    pub(crate) fn claim(
+        &self,
+        name: &ServiceName,
+        directory: &Path,
+        function: Option<(&EnvironmentName, Target)>,
+    ) -> Result<()> {
+        let is_known = |entry: &Entry| {
+            entry.directory == directory
+                && function
+                    .as_ref()
+                    .is_none_or(|(name, target)| entry.functions.get(*name) == Some(target))
+        };
         if self.read()?.get(name).is_some_and(is_known) {
             return Ok(());
         }
@@ -112,11 +136,19 @@ impl Registry {
         if let Some(known) = entries.get(name) {
             self.refuse_another(name, known, directory, repository.as_deref())?;
         }
+        let mut functions = entries
+            .remove(name)
+            .map(|entry| entry.functions)
+            .unwrap_or_default();
+        if let Some((environment, target)) = function {
+            functions.insert(environment.clone(), target);
+        }
         entries.insert(
             name.clone(),
             Entry {
                 directory: directory.to_owned(),
                 repository,
+                functions,
             },
         );
         let text = serde_json::to_string_pretty(&entries).map_err(Error::internal)?;

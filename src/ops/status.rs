@@ -61,16 +61,24 @@ pub(crate) async fn status(
     only: Option<&[ServiceName]>,
     going_on: &[GoingOn],
 ) -> Result<Vec<Row>> {
-    let mut names = platform.services().await?;
-    names.extend(going_on.iter().flat_map(|one| one.services.clone()));
-    names.sort_unstable();
-    names.dedup();
-    if let Some(only) = only {
-        names.retain(|name| only.contains(name));
-    }
+    let at_work = |service: &ServiceName| going_on.iter().any(|one| one.services.contains(service));
+    let names = match only {
+        // Those that were named are looked at and not looked for: that costs nothing where there are many.
+        Some(only) => only.to_vec(),
+        None => {
+            let mut names = platform.services().await?;
+            names.extend(going_on.iter().flat_map(|one| one.services.clone()));
+            names.sort_unstable();
+            names.dedup();
+            names
+        }
+    };
     let mut rows = Vec::with_capacity(names.len());
     for service in names {
         let live = platform.observe(&service).await?;
+        if only.is_some() && live.revisions.is_empty() && !at_work(&service) {
+            continue;
+        }
         let going_on = going_on
             .iter()
             .find(|one| one.services.contains(&service))

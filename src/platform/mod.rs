@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod contract;
+pub(crate) mod lambda;
 pub(crate) mod local;
 
 use std::path::PathBuf;
@@ -17,9 +18,12 @@ use crate::domain::counts::{Counts, MinuteCounts};
 use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::live::{LastCommit, Live, Token};
 use crate::domain::name::ServiceName;
+use crate::domain::plan::Difference;
 use crate::domain::release::{Actor, Release, RevisionNumber};
+use crate::domain::service::Service;
 use crate::domain::traffic::Split;
 
+use lambda::Lambda;
 use local::Local;
 
 /// What a platform can do; a plan that needs more is refused with the reason, and the contract suite names
@@ -34,6 +38,17 @@ pub(crate) struct Capabilities {
     pub(crate) gate: bool,
     /// Capacity can be set for each revision.
     pub(crate) capacity: bool,
+    /// What was counted can be read at once.
+    pub(crate) counts_at_once: bool,
+}
+
+/// How a platform's numbers arrive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Numbers {
+    /// Seconds until everything that was counted in a moment can be read.
+    pub(crate) late_seconds: u64,
+    /// Seconds that one number covers: to read more often tells nothing new. 0 = any.
+    pub(crate) every_seconds: u64,
 }
 
 /// What went wrong on a platform.
@@ -59,6 +74,9 @@ pub(crate) enum Error {
         /// Why.
         diagnosis: Box<Diagnosis>,
     },
+    /// Traffic cannot be shared in the way that was asked for; trying again cannot help.
+    #[error("{0}")]
+    Unsplittable(String),
     /// The split or the state is not acceptable (weights, length of the state).
     #[error("{0}")]
     Invalid(String),
@@ -89,6 +107,9 @@ pub(crate) enum Error {
     /// The state directory or the socket belongs to somebody else.
     #[error("`{}` belongs to another user", .0.display())]
     ForeignOwner(PathBuf),
+    /// Somebody else changed what is not traffic (a function's code, its settings) first; says who, as far as known.
+    #[error("{0}")]
+    Overtaken(String),
     /// The platform cannot do what was asked (a secret store that it does not have, a runtime).
     #[error("{0}")]
     Unsupported(String),
@@ -143,6 +164,11 @@ pub(crate) enum Progress {
         ready: u32,
         /// All.
         of: u32,
+    },
+    /// The platform is at work, or is waited for.
+    Waiting {
+        /// On what, in a few words.
+        what: String,
     },
     /// A process ended; it will be tried again.
     Restarting {
@@ -228,6 +254,12 @@ pub(crate) trait Platform: Send + Sync {
     /// All services that were ever published here.
     async fn services(&self) -> Result<Vec<ServiceName>>;
 
+    /// What a publish would change in the settings that this platform has for the service now, whoever set them; none
+    /// where it has no settings of its own, so that those of the live revision count.
+    async fn differences(&self, _service: &Service) -> Result<Option<Vec<Difference>>> {
+        Ok(None)
+    }
+
     /// Makes an immutable revision that takes no traffic yet, starts it, and returns when it is ready to
     /// serve. The same digest yields the same revision.
     async fn publish(&self, release: &Release, progress: OnProgress<'_>) -> Result<Published>;
@@ -242,8 +274,41 @@ pub(crate) trait Platform: Send + Sync {
 
     /// Changes traffic and rollout state in one compare-and-swap; [`Error::Conflict`] names who won. Requests
     /// that are under way finish where they are. The revisions that the state of a live rollout names stay up, with
-    /// traffic and without ([`crate::domain::rollout_state`]), so that going back is one commit and nothing else.
+    /// traffic and without ([`crate::domain::rollout::State::kept`]), so that going back is one commit and nothing else.
     async fn commit(&self, service: &ServiceName, token: &Token, commit: &Commit) -> Result<Token>;
+
+    /// How the numbers of a service arrive.
+    fn numbers(&self, _service: &Service) -> Numbers {
+        Numbers::default()
+    }
+
+    /// The configuration that a revision was published with; none when there is no such revision. [`Live`] may know only a
+    /// part of it.
+    async fn configuration(
+        &self,
+        service: &ServiceName,
+        revision: RevisionNumber,
+    ) -> Result<Option<Service>> {
+        let live = self.observe(service).await?;
+        let found = live.revision(revision);
+        Ok(found.and_then(|revision| revision.service.as_deref().cloned()))
+    }
+
+    /// Refuses two revisions that cannot share the traffic here, whatever the weights: [`Error::Unsplittable`].
+    async fn check_shared(
+        &self,
+        _service: &ServiceName,
+        _stable: RevisionNumber,
+        _canary: RevisionNumber,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    /// Removes old revisions that nothing refers to, after a deploy; which ones. A commit does that by itself on a platform
+    /// whose revisions cost room here.
+    async fn prune(&self, _service: &ServiceName) -> Result<Vec<RevisionNumber>> {
+        Ok(Vec::new())
+    }
 
     /// Removes a revision; [`Error::HasTraffic`] while it has any, [`Error::Invalid`] while a live rollout needs it.
     #[cfg_attr(
@@ -314,9 +379,41 @@ pub(crate) struct Places {
     pub(crate) session: Option<crate::clients::aws::Session>,
 }
 
-/// The platform that runs an environment. Reaches nothing yet.
-pub(crate) fn connect(environment: &Environment, places: &Places) -> Result<Arc<dyn Platform>> {
+/// The platform that runs an environment. Reaches nothing yet. `targets` is what files say of the functions behind
+/// services.
+pub(crate) fn connect(
+    environment: &Environment,
+    places: &Places,
+    targets: lambda::Targets,
+) -> Result<Arc<dyn Platform>> {
+    if environment.platform == PlatformKind::Lambda {
+        let settings = lambda_settings(environment, places, targets)?;
+        return Ok(Arc::new(Lambda::new(settings)));
+    }
     Ok(Arc::new(Local::new(local_settings(environment, places)?)))
+}
+
+/// What it takes to reach the functions of a Lambda environment.
+fn lambda_settings(
+    environment: &Environment,
+    places: &Places,
+    targets: lambda::Targets,
+) -> Result<lambda::Settings> {
+    let session = places
+        .session
+        .clone()
+        .filter(|session| session.account().is_some() && session.region().is_some());
+    let Some(session) = session else {
+        return Err(Error::Unsupported(format!(
+            "the environment `{}` pins no account and region in org.toml",
+            environment.name
+        )));
+    };
+    Ok(lambda::Settings {
+        objects: lambda::store(environment, &places.state, &session)?,
+        session,
+        targets,
+    })
 }
 
 /// What it takes to reach the supervisor of a local environment.

@@ -28,6 +28,7 @@ mod generated;
 mod harness;
 mod invoke;
 mod kill;
+mod lambda;
 mod layers;
 mod local;
 mod new;

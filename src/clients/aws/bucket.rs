@@ -13,7 +13,7 @@ use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredential};
 use object_store::path::Path;
 use object_store::{
     Attribute, Attributes, BackoffConfig, ClientOptions, CredentialProvider, ObjectStore,
-    ObjectStoreExt, PutMode, PutOptions, RetryConfig,
+    ObjectStoreExt, PutMode, PutOptions, RetryConfig, WriteMultipart,
 };
 use tokio::sync::OnceCell;
 
@@ -29,6 +29,20 @@ const CONNECT: Duration = Duration::from_secs(4);
 const TRIES: u32 = 5;
 /// The key of the metadata that says whose write it was.
 const MARK: &str = "squad-write";
+
+/// Bytes of one part of a large object; all parts are sent at once as far as connections allow.
+const PART: usize = 8 * 1024 * 1024;
+
+/// An object that is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kept {
+    /// The bucket.
+    pub(crate) bucket: String,
+    /// The whole key.
+    pub(crate) key: String,
+    /// Its version, where the bucket keeps versions.
+    pub(crate) version: Option<String>,
+}
 
 /// A bucket, and what every key in it begins with. Cheap to clone; reaches nothing before the first call.
 #[derive(Debug, Clone)]
@@ -159,6 +173,30 @@ impl Bucket {
             .unwrap_or_default();
         let bytes = found.bytes().await.map_err(failed)?.to_vec();
         Ok(Some((mark, bytes)))
+    }
+
+    /// Keeps an object whose path names its content, so that one of the same size is it: sent in parts, and only when
+    /// it is not there. Answers with where it lies.
+    pub(crate) async fn keep(&self, path: &str, bytes: Vec<u8>) -> Result<Kept> {
+        let location = Path::from(self.key(path));
+        let kept = |version: Option<String>| Kept {
+            bucket: self.0.name.clone(),
+            key: location.to_string(),
+            // `null` is what a bucket says that keeps no versions any more.
+            version: version.filter(|version| version != "null"),
+        };
+        let store = self.store().await?;
+        match store.head(&location).await {
+            Ok(found) if found.size == bytes.len() as u64 => return Ok(kept(found.version)),
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(error) => return Err(self.failed("s3:GetObject", path, error)),
+        }
+        let failed = |error| self.failed("s3:PutObject", path, error);
+        let upload = store.put_multipart(&location).await.map_err(failed)?;
+        let mut writer = WriteMultipart::new_with_chunk_size(upload, PART);
+        writer.put(bytes.into());
+        let put = writer.finish().await.map_err(failed)?;
+        Ok(kept(put.version))
     }
 
     /// What an object holds; none when there is none.

@@ -12,7 +12,7 @@ pub(crate) mod pace;
 mod session;
 pub(crate) mod words;
 
-pub(crate) use bucket::Bucket;
+pub(crate) use bucket::{Bucket, Kept};
 pub(crate) use credentials::{Source, Trouble, Wrong};
 pub(crate) use error::{Called, Error, Result, Why};
 pub(crate) use identity::Identity;

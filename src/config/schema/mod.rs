@@ -184,6 +184,16 @@ table! {
         /// Processes that the local platform runs at most at once. Default 2.
         #[schemars(range(min = 1, max = 100))]
         concurrency: Option<u32>,
+        /// ARNs of layer versions, in their order. Default: as they are at AWS.
+        #[schemars(length(max = 5))]
+        layers: Option<Vec<String>>,
+        /// Variables to delete at AWS; others that are not in `[run.env]` stay.
+        env_remove: Option<Vec<String>>,
+        /// A file with an event: a new version is called with it before it takes traffic.
+        smoke: Option<String>,
+        /// Execution environments that the alias keeps ready; 0 = none. Default: as it is at AWS.
+        #[schemars(range(max = 100_000))]
+        provisioned_concurrency: Option<u32>,
     }
 }
 

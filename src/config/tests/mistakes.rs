@@ -264,3 +264,33 @@ fn a_file_in_everybodys_directory_is_not_taken_by_what_is_below() {
     // Whoever works in that very directory means it.
     assert_eq!(machine.load("shared", None).unwrap().services().len(), 1);
 }
+
+#[test]
+fn what_lambda_would_refuse_is_a_mistake() {
+    let machine = Machine::new();
+    let head = "schema = 1\n[service]\nname = \"a\"\nkind = \"function\"\n[function]\nruntime = \"python3.13\"\nhandler = \"a.b\"\n";
+    let layer = "arn:aws:lambda:eu-west-1:123456789012:layer:tools";
+    machine.write(
+        "a/squad.toml",
+        &format!(
+            "{head}layers = [\"{layer}\"]\nenv_remove = [\"A-B\"]\nsmoke = \"/etc/event\"\nprovisioned_concurrency = -1\n"
+        ),
+    );
+    machine.write(
+        "b/squad.toml",
+        &format!("{head}layers = [{}]\n", format!("\"{layer}:1\",").repeat(6)),
+    );
+    assert_eq!(
+        machine.mistakes("a", None),
+        [
+            "squad.toml:8:10: `function.layers` has `arn:aws:lambda:eu-west-1:123456789012:layer:tools`; a layer has its version at the end, as in \"arn:aws:lambda:eu-west-1:123456789012:layer:tools:3\"",
+            "squad.toml:9:14: `function.env_remove` has `A-B`, which is not a name of a variable: use letters, digits and `_`",
+            "squad.toml:10:9: `function.smoke` is `/etc/event`; it must be relative to the directory of the file",
+            "squad.toml:11:27: `function.provisioned_concurrency` is -1; the lowest is 0",
+        ]
+    );
+    assert_eq!(
+        machine.mistakes("b", None),
+        ["squad.toml:8:10: `function.layers` has 6 layers; a function can have 5"]
+    );
+}

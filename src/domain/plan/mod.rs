@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::environment::Environment;
+use super::environment::{Environment, PlatformKind};
 use super::live::Live;
 use super::release::{Provenance, RevisionNumber};
 use super::rollout::State;
@@ -170,6 +170,9 @@ pub(crate) fn deploy(
             revision: existing.number,
         });
     }
+    // One that never served may have failed its smoke test: only a publish runs that test again.
+    let existing = existing
+        .filter(|one| one.last_served_at.is_some() || !is_tested_first(environment, wanted));
     if environment.protected && wanted.provenance.dirty && !allowed.dirty {
         return Err(Refusal::Dirty);
     }
@@ -186,9 +189,16 @@ pub(crate) fn deploy(
     }))
 }
 
+/// Whether a publish calls the revision before it may serve.
+fn is_tested_first(environment: &Environment, wanted: &Wanted) -> bool {
+    let function = wanted.service.function.as_ref();
+    environment.platform == PlatformKind::Lambda
+        && function.is_some_and(|function| function.smoke.is_some())
+}
+
 /// Whether a known digest is what is wanted. A rebuild of a release is that release; a rebuild that is asked for is
 /// only itself.
-fn is_same(known: &str, wanted: &str) -> bool {
+pub(crate) fn is_same(known: &str, wanted: &str) -> bool {
     let base = known.split('+').next().unwrap_or(known);
     known == wanted || base == wanted
 }
@@ -216,12 +226,13 @@ pub(crate) fn rollback(live: &Live, to: Option<RevisionNumber>) -> Result<Rollba
     let Some(split) = &live.split else {
         return Err(Refusal::NothingLive);
     };
-    let serving = split.revisions();
+    // Where several share the traffic and no rollout says which one was first, the newest of them is the one to leave.
+    let from = split.sole().or_else(|| split.revisions().last().copied());
     let newest_first = || {
         live.revisions
             .iter()
             .rev()
-            .filter(|one| !serving.contains(&one.number))
+            .filter(|one| Some(one.number) != from)
     };
     let candidates = || {
         newest_first()
@@ -229,7 +240,6 @@ pub(crate) fn rollback(live: &Live, to: Option<RevisionNumber>) -> Result<Rollba
             .map(|one| one.number)
             .collect()
     };
-    let from = split.sole().or_else(|| serving.last().copied());
     let target = match to {
         Some(number) => match live.revision(number) {
             Some(_) if split.sole() == Some(number) => {

@@ -3,8 +3,8 @@
 use super::*;
 use crate::domain::live::{Health, LastCommit, Revision, Token};
 use crate::domain::release::Actor;
-use crate::domain::service::{Analysis, Build, Kind, Rollout, Run, Variable};
-use crate::domain::traffic::Split;
+use crate::domain::service::{Analysis, Build, Function, Kind, Rollout, Run, Variable};
+use crate::domain::traffic::{Split, Weights};
 
 fn actor() -> Actor {
     Actor {
@@ -187,6 +187,40 @@ fn a_known_digest_is_not_built_again() {
 }
 
 #[test]
+fn a_version_that_never_served_proves_itself_again() {
+    let rows = [(1, "a", None, true, false), (2, "b", Some(2), true, false)];
+    let live = live(&rows, Some(2));
+    let cloud = Environment {
+        platform: PlatformKind::Lambda,
+        ..environment(false)
+    };
+    let existing = |smoke: Option<&str>| {
+        let mut wanted = wanted("a");
+        wanted.service.function = Some(Function {
+            name: "payments".into(),
+            runtime: "python3.13".into(),
+            handler: "app.handler".into(),
+            role: None,
+            memory_mb: 512,
+            timeout_seconds: 30,
+            architecture: "arm64".into(),
+            alias: "live".into(),
+            concurrency: 2,
+            layers: None,
+            env_remove: Vec::new(),
+            smoke: smoke.map(str::to_owned),
+            provisioned_concurrency: None,
+        });
+        match deploy(&live, &cloud, &wanted, Allowed::default()) {
+            Ok(Deploy::Change(change)) => change.existing,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(existing(None), Some(RevisionNumber(1)));
+    assert_eq!(existing(Some("events/direct.json")), None);
+}
+
+#[test]
 fn an_ancestor_of_what_is_live_changes_nothing() {
     let live = live(&[(1, "a", Some(1), true, false)], Some(1));
     let older = Wanted {
@@ -322,6 +356,30 @@ fn a_rollback_goes_to_the_last_that_served_healthily_and_was_not_left() {
         (3, "c", Some(4), true, false),
     ];
     assert_eq!(go(again, Some(3), None), change(3, 1));
+}
+
+#[test]
+fn a_rollback_out_of_a_shared_traffic_leaves_the_newest() {
+    let mut shared = live(
+        &[
+            (1, "a", Some(1), true, false),
+            (2, "b", Some(2), true, false),
+            (3, "c", Some(2), true, false),
+        ],
+        None,
+    );
+    let weights = [(RevisionNumber(2), 10), (RevisionNumber(3), 90)];
+    shared.split = Some(Split {
+        routes: Vec::new(),
+        rest: Weights::new(weights.into()).unwrap(),
+    });
+    assert_eq!(
+        rollback(&shared, None),
+        Ok(Rollback::Change {
+            from: Some(RevisionNumber(3)),
+            to: RevisionNumber(2),
+        })
+    );
 }
 
 #[test]

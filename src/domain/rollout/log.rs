@@ -190,7 +190,7 @@ impl Replay {
             clippy::cast_precision_loss,
             reason = "a number of seconds, far below 2^52"
         )]
-        let warmup = self.plan.warmup_seconds as f64;
+        let warmup = (self.plan.warmup_seconds + self.plan.late_seconds) as f64;
         self.served_seconds < warmup
     }
 

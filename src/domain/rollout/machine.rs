@@ -290,7 +290,7 @@ fn hold(plan: &Plan, sight: &Sight<'_>) -> Next {
             all_listed &= unit.is_rest;
             continue;
         };
-        let ready = evidence.held_seconds >= seconds(unit.hold(*position))
+        let ready = evidence.held_seconds >= seconds(unit.hold(*position) + plan.late_seconds)
             && evidence.judgement.verdict == Verdict::Pass;
         if ready && !unit.is_last(*position) {
             *position += 1;
@@ -301,7 +301,7 @@ fn hold(plan: &Plan, sight: &Sight<'_>) -> Next {
             all_listed &= unit.is_rest;
         }
         if let (false, Verdict::Inconclusive(reason)) = (ready, &evidence.judgement.verdict)
-            && evidence.waited_seconds >= seconds(plan.max_hold_seconds)
+            && evidence.waited_seconds >= seconds(plan.max_hold_seconds + plan.late_seconds)
             && stuck.is_none()
         {
             stuck = Some(Why::NoVerdict {
@@ -338,7 +338,7 @@ fn finalise(plan: &Plan, sight: &Sight<'_>) -> Next {
         let reason = *reason;
         return abort(sight.state, Why::WatchFailed { reason });
     }
-    if sight.evidence.phase_seconds >= seconds(plan.watch_seconds) {
+    if sight.evidence.phase_seconds >= seconds(plan.watch_seconds + plan.late_seconds) {
         return to(sight.state.to(Phase::Succeeded), Why::WatchOver);
     }
     Next::Wait(Waiting::Watch)

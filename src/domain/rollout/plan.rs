@@ -72,6 +72,25 @@ impl Unit {
             .map_or(0, |step| step.weight)
     }
 
+    /// The canary's weight at a position in a phase, in percent. `stays` is [`State::stays`]. While the traffic is another
+    /// one than wanted, this is the wanted one.
+    pub(crate) fn weight_in(&self, phase: Phase, position: u8, stays: bool) -> u8 {
+        match phase {
+            Phase::Planned | Phase::Preparing => 0,
+            Phase::Shifting | Phase::Holding | Phase::Paused | Phase::Drifted => {
+                self.weight(position)
+            }
+            Phase::Promoting | Phase::Finalising | Phase::Succeeded => 100,
+            Phase::Aborting | Phase::Aborted | Phase::Superseded => {
+                if stays {
+                    100
+                } else {
+                    0
+                }
+            }
+        }
+    }
+
     /// The weight after a position: the next step's, or 100.
     pub(crate) fn next_weight(&self, position: u8) -> u8 {
         self.steps
@@ -133,6 +152,10 @@ pub(crate) struct Plan {
     pub(crate) interval_seconds: u64,
     /// Seconds of the canary's first traffic that are not judged.
     pub(crate) warmup_seconds: u64,
+    /// Seconds that the platform's numbers are late: whatever is waited for is waited for so much longer, so that it is
+    /// judged by what was counted in it.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub(crate) late_seconds: u64,
     /// The highest weight in percent that a driver may set which does not stay.
     pub(crate) max_unattended_weight: u8,
     /// Who started it.
@@ -335,11 +358,20 @@ pub(crate) fn plan(
         analysis,
         interval_seconds: (shortest / 10).clamp(1, 60),
         warmup_seconds: (shortest / 5).min(30),
+        late_seconds: 0,
         max_unattended_weight: wish.max_unattended_weight,
         actor: given.actor.clone(),
         started_at: given.at,
         reason: given.reason.clone(),
     })
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over a reference"
+)]
+fn is_zero(seconds: &u64) -> bool {
+    *seconds == 0
 }
 
 fn service_steps(canary: &Service, wish: &Wish, mistakes: &mut Vec<Mistake>) -> Vec<RolloutStep> {

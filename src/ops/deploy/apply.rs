@@ -8,11 +8,13 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::build::{self, Built};
-use super::{Options, Outcome, Plan, described, port};
+use super::{Options, Outcome, Plan, described, package, port};
+use crate::clients::zip;
 use crate::clock::Clock;
-use crate::domain::live::Live;
+use crate::domain::environment::PlatformKind;
+use crate::domain::live::{Live, Token};
 use crate::domain::plan::{Change, Deploy};
-use crate::domain::release::{Release, RevisionNumber};
+use crate::domain::release::{self, Release, RevisionNumber};
 use crate::domain::traffic::Split;
 use crate::error::{Error, Kind, Result};
 use crate::ops::audit::{self, Intent, Journal, Recorded, ResultWord};
@@ -97,6 +99,9 @@ pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> 
         () = tokio::time::sleep(left) => Err(timed_out(options, tools.timeout, "the deploy")),
         () = tools.cancel.cancelled() => Err(build::interrupted(options, "the deploy was stopped")),
     };
+    if result.is_ok() {
+        prune(tools, options, change).await;
+    }
     finish(tools, options, plan, operation, result, started)
         .await
         .map_err(|error| error.context(&asked))
@@ -195,15 +200,10 @@ async fn publish_and_commit(
         actor: tools.journal.actor().clone(),
         operation: operation.to_owned(),
     };
-    // The token of the plan, not of the publish: whoever changed the traffic since the person saw the plan wins.
-    let token = if change.existing.is_some() {
-        &plan.live.token
-    } else {
-        &published.token
-    };
     let started = tools.clock.monotonic();
-    guard_traffic(tools, options, plan).await?;
-    match tools.platform.commit(name, token, &commit).await {
+    // Of the traffic that the plan was made for: whoever changed it since the person saw the plan wins.
+    let token = guard_traffic(tools, options, plan).await?;
+    match tools.platform.commit(name, &token, &commit).await {
         Ok(_) => {}
         Err(platform::Error::Conflict { winner }) => {
             let live = tools.platform.observe(name).await?;
@@ -234,19 +234,41 @@ async fn publish_and_commit(
     }
 }
 
-/// Refuses when the traffic is not what the plan was made for: a publish moves the token, so that the token alone
-/// cannot tell.
-async fn guard_traffic(tools: &Tools<'_>, options: &Options, plan: &Plan) -> Result<()> {
+/// The token of the traffic now; refuses when it is not what the plan was made for: a publish moves the token, so that the
+/// plan's own cannot tell.
+async fn guard_traffic(tools: &Tools<'_>, options: &Options, plan: &Plan) -> Result<Token> {
     let live = tools.platform.observe(&options.service.name).await?;
     let same = live.split == plan.live.split && live.last_commit == plan.live.last_commit;
     let wanted = live.sole().map(|revision| revision.digest.as_str()) == Some(&plan.wanted.digest);
     if same || wanted {
-        Ok(())
+        Ok(live.token)
     } else {
         Err(platform::Error::Conflict {
             winner: live.last_commit,
         }
         .into())
+    }
+}
+
+/// The longest that tidying up may hold up a deploy that is done.
+const PRUNE_WITHIN: Duration = Duration::from_secs(20);
+
+/// Removes what is old and unused; that it fails is no failure of the deploy, and the next one tries again.
+async fn prune(tools: &Tools<'_>, options: &Options, change: &Change) {
+    if change.existing.is_some() {
+        return;
+    }
+    let pruning = tools.platform.prune(&options.service.name);
+    let Ok(Ok(pruned)) = tokio::time::timeout(PRUNE_WITHIN, pruning).await else {
+        return;
+    };
+    if !pruned.is_empty() {
+        let numbers: Vec<_> = pruned.iter().map(ToString::to_string).collect();
+        tools.reporter.report(Event::Done {
+            what: "pruned",
+            detail: format!("old revisions {}", numbers.join(", ")),
+            milliseconds: 0,
+        });
     }
 }
 
@@ -264,6 +286,7 @@ async fn publish(
         let detail = match progress {
             Progress::Storing => "storing the artifact".to_owned(),
             Progress::Starting { ready, of } => format!("{ready} of {of} processes ready"),
+            Progress::Waiting { what } => what,
             Progress::Restarting { times, how } => format!("{how}; try {}", times + 1),
         };
         tools.reporter.report(Event::Going {
@@ -288,6 +311,8 @@ async fn publish(
                 digest: plan.wanted.digest.clone(),
                 artifact: built.artifact.clone(),
                 python_environment: built.python_environment.clone(),
+                package: packaged(tools, options, built).await?,
+                smoke: smoke(options)?,
                 provenance: plan.wanted.provenance.clone(),
                 actor: tools.journal.actor().clone(),
                 operation: operation.to_owned(),
@@ -395,4 +420,62 @@ async fn with_live(error: Error, tools: &Tools<'_>, options: &Options) -> Error 
 
 pub(crate) fn millis(clock: &dyn Clock, since: Duration) -> u64 {
     u64::try_from(clock.monotonic().saturating_sub(since).as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The artifact as Lambda takes it; none for other platforms.
+async fn packaged(
+    tools: &Tools<'_>,
+    options: &Options,
+    built: &Built,
+) -> Result<Option<release::Package>> {
+    if options.environment.platform != PlatformKind::Lambda {
+        return Ok(None);
+    }
+    if options.artifact.is_none()
+        && let Some(image) = build::image(options)
+    {
+        // Without its digest, Lambda resolves the tag, once.
+        let reference = image
+            .pinned()
+            .unwrap_or_else(|| options.service.build.artifact.clone());
+        return Ok(Some(release::Package::Image { reference }));
+    }
+    let package = package::package(
+        options,
+        built.artifact.clone(),
+        tools.clock,
+        tools.reporter,
+        &tools.cancel,
+    )
+    .await?;
+    Ok(Some(release::Package::Zip {
+        bytes: package.bytes().map_err(package_error)?,
+        sha256: package.code_sha256(),
+        tree: package.tree().base64url(),
+    }))
+}
+
+fn package_error(error: zip::Error) -> Error {
+    crate::clients::package::Error::from(error).into()
+}
+
+/// The event of the smoke test, as its file says it; Lambda alone runs one before the traffic changes.
+fn smoke(options: &Options) -> Result<Option<String>> {
+    let function = options.service.function.as_ref();
+    let Some(path) = function.and_then(|function| function.smoke.as_ref()) else {
+        return Ok(None);
+    };
+    if options.environment.platform != PlatformKind::Lambda {
+        return Ok(None);
+    }
+    let path = options.directory.join(path);
+    let text = crate::fs::read_to_string(&path)?;
+    if let Err(error) = serde_json::from_str::<serde_json::Value>(&text) {
+        return Err(Error::new(
+            Kind::Usage,
+            "payload-not-json",
+            format!("`{}` is not JSON: {error}", path.display()),
+        ));
+    }
+    Ok(Some(text))
 }

@@ -10,6 +10,8 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use super::{Options, Plan};
 use crate::clients::{process, python, source};
 use crate::clock::Clock;
+use crate::domain::environment::PlatformKind;
+use crate::domain::image::ImageReference;
 use crate::domain::service::Kind as ServiceKind;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
@@ -25,7 +27,7 @@ const SHOWN_LINES: usize = 10;
 /// What a build made.
 #[derive(Debug)]
 pub(crate) struct Built {
-    /// The directory to publish.
+    /// The directory to publish; for Lambda it can be a zip.
     pub(crate) artifact: PathBuf,
     /// Where its processes find their Python.
     pub(crate) python_environment: Option<PathBuf>,
@@ -55,6 +57,14 @@ pub(crate) async fn build(
     }
     let build = &options.service.build;
     let artifact = options.directory.join(&build.artifact);
+    let is_image = image(options).is_some();
+    if build.command.is_empty() && (is_image || is_zip(options, &artifact)) {
+        return Ok(Built {
+            artifact,
+            python_environment,
+            _staging: None,
+        });
+    }
     if build.command.is_empty() {
         let staging = stage(options, plan, &artifact)?;
         return Ok(Built {
@@ -81,7 +91,7 @@ pub(crate) async fn build(
         detail: String::new(),
         milliseconds: millis(clock, started),
     });
-    if artifact.is_dir() {
+    if is_image || artifact.is_dir() || is_zip(options, &artifact) {
         Ok(Built {
             artifact,
             python_environment,
@@ -90,6 +100,18 @@ pub(crate) async fn build(
     } else {
         Err(missing(&artifact, "the build left no such directory"))
     }
+}
+
+/// The image that the service's file names as its artifact, where the platform takes one.
+pub(super) fn image(options: &Options) -> Option<ImageReference> {
+    (options.environment.platform == PlatformKind::Lambda)
+        .then(|| options.service.build.artifact.parse().ok())
+        .flatten()
+}
+
+/// Whether the artifact is a file, and the platform takes one.
+fn is_zip(options: &Options, artifact: &Path) -> bool {
+    options.environment.platform == PlatformKind::Lambda && artifact.is_file()
 }
 
 fn millis(clock: &dyn Clock, since: std::time::Duration) -> u64 {
@@ -137,6 +159,11 @@ async fn python_environment(
     let Some(lock) = &options.service.build.python_lock else {
         return Ok(None);
     };
+    // Lambda runs on the packages in the zip; this environment is only for a build on this machine.
+    let is_built = options.artifact.is_none() && !options.service.build.command.is_empty();
+    if options.environment.platform == PlatformKind::Lambda && !is_built {
+        return Ok(None);
+    }
     let lock = options.directory.join(lock);
     let function = options.service.kind == ServiceKind::Function;
     let cache = options.cache.clone();

@@ -5,6 +5,7 @@
 pub(crate) mod apply;
 pub(crate) mod build;
 pub(crate) mod fleet;
+pub(crate) mod package;
 pub(crate) mod port;
 mod sources;
 
@@ -14,7 +15,7 @@ use serde_json::json;
 
 use crate::clients::git::{self, Repository};
 use crate::clients::source::Files;
-use crate::domain::environment::Environment;
+use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::live::Live;
 use crate::domain::plan::{self, Allowed, Deploy, Refusal, Wanted};
 use crate::domain::release::{Provenance, RevisionNumber};
@@ -115,11 +116,14 @@ impl Plan {
 pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<Plan> {
     let name = &options.service.name;
     let asked = format!("cannot deploy `{name}`");
+    if options.environment.platform == PlatformKind::Lambda {
+        package::check_secrets(options)?;
+    }
     let gathered = {
         let options = options.clone();
         tokio::task::spawn_blocking(move || sources::gather(&options))
     };
-    let live = platform
+    let mut live = platform
         .observe(name)
         .await
         .map_err(|error| Error::from(error).context(&asked))?;
@@ -133,6 +137,9 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         files,
         repository,
     } = gathered;
+    complete(platform, options, &mut live, &digest)
+        .await
+        .map_err(|error| error.context(&asked))?;
     let live_commit = live
         .sole()
         .and_then(|revision| revision.provenance.commit.clone());
@@ -156,10 +163,51 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         files,
         repository,
     };
-    if matches!(plan.decision, Deploy::Change(_)) {
+    if let Deploy::Change(change) = &mut plan.decision {
+        // A version that never served may have failed its smoke test: the publish finds it, and calls it once more.
+        if options.environment.platform == PlatformKind::Lambda {
+            let live = &plan.live;
+            change.existing = change.existing.filter(|existing| {
+                live.revision(*existing)
+                    .is_some_and(|revision| revision.last_served_at.is_some())
+            });
+        }
+        // What the platform really has counts, not what the live revision was published with.
+        if change.existing.is_none()
+            && let Some(differences) = platform
+                .differences(&options.service)
+                .await
+                .map_err(|error| Error::from(error).context(&asked))?
+        {
+            change.configuration = differences;
+        }
         add_changes(&mut plan, options, live_commit.as_deref());
     }
     Ok(plan)
+}
+
+/// Adds the configuration of what is live, where it is to be compared with another one.
+async fn complete(
+    platform: &dyn Platform,
+    options: &Options,
+    live: &mut Live,
+    digest: &str,
+) -> Result<()> {
+    let Some(number) = live
+        .sole()
+        .filter(|revision| !plan::is_same(&revision.digest, digest))
+        .map(|revision| revision.number)
+    else {
+        return Ok(());
+    };
+    let configuration = platform
+        .configuration(&options.service.name, number)
+        .await?;
+    let known = live.revisions.iter_mut().find(|one| one.number == number);
+    if let (Some(revision), Some(configuration)) = (known, configuration) {
+        revision.service = Some(Box::new(configuration));
+    }
+    Ok(())
 }
 
 /// Whether the sources are an older state of what is live.

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::change::{self, Carried};
-use super::{Rollout, Tools, brake, read_some};
+use super::{Rollout, Tools, brake, read_some, read_some_on};
 use crate::domain::audit::event::RolloutStep;
 use crate::domain::counts;
 use crate::domain::live::Health;
@@ -20,8 +20,11 @@ use crate::ops::audit::{self, ResultWord};
 use crate::ops::{Cancel, live_state};
 use crate::platform;
 
-/// How often the traffic is looked at between two readings of the counters.
+/// How often the traffic is looked at between two readings of the counters; less often where those are far apart, because
+/// the platform answers only so many questions.
 const GLANCE: Duration = Duration::from_secs(1);
+/// Glances between two readings at most, where a glance is longer than [`GLANCE`].
+const MOST_GLANCES: u32 = 12;
 /// The longest that one reading of the counters may take.
 const COUNTS_LIMIT: Duration = Duration::from_secs(10);
 
@@ -106,6 +109,11 @@ pub(crate) fn newest_why(entries: &[Entry]) -> Option<Why> {
     })
 }
 
+/// The pause between two looks at the traffic.
+fn glance(interval: Duration) -> Duration {
+    interval.min(GLANCE.max(interval / MOST_GLANCES))
+}
+
 /// Seconds without a word from a driver after which it counts as gone.
 pub(crate) fn lease_seconds(plan: &Plan) -> u64 {
     plan.interval_seconds * 3 + 5
@@ -175,10 +183,11 @@ impl Driver<'_> {
     }
 
     async fn read_again(&mut self) -> Result<()> {
-        self.rollout = read_some(
+        self.rollout = read_some_on(
             self.tools.platform,
             &self.options.service,
             &self.options.flag,
+            Some(&self.rollout),
         )
         .await?;
         Ok(())
@@ -219,7 +228,7 @@ impl Driver<'_> {
             }
             let interval = Duration::from_secs(self.rollout.plan.interval_seconds);
             tokio::select! {
-                () = tokio::time::sleep(interval.min(GLANCE)) => {}
+                () = tokio::time::sleep(glance(interval)) => {}
                 () = cancel.cancelled() => return Ok(Ended::Left(Box::new(self.rollout.state.clone()))),
             }
         }

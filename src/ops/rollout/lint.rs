@@ -120,6 +120,13 @@ pub(crate) struct UnitForecast {
     pub(crate) proposal: Option<Vec<u8>>,
 }
 
+fn later(forecast: Forecast, seconds: f64) -> Forecast {
+    Forecast {
+        expected_seconds: forecast.expected_seconds.map(|expected| expected + seconds),
+        ..forecast
+    }
+}
+
 /// What each step will take at the present traffic.
 #[expect(
     clippy::cast_precision_loss,
@@ -139,7 +146,8 @@ pub(crate) fn forecasts(plan: &Plan) -> Vec<UnitForecast> {
                     hold: step.hold_seconds as f64,
                 })
                 .collect();
-            let longest = plan.max_hold_seconds as f64;
+            let late = plan.late_seconds as f64;
+            let longest = plan.max_hold_seconds as f64 + late;
             let steps: Vec<_> = analysis::forecast_steps(
                 &settings,
                 unit.requests_per_second,
@@ -148,6 +156,8 @@ pub(crate) fn forecasts(plan: &Plan) -> Vec<UnitForecast> {
             )
             .into_iter()
             .zip(&unit.steps)
+            // What is counted in a step can be read so much later.
+            .map(|(forecast, step)| (later(forecast, late), step))
             .map(|(forecast, step)| StepForecast {
                 weight: step.weight,
                 hold_seconds: step.hold_seconds,

@@ -74,10 +74,24 @@ pub(crate) async fn plan(
         })?;
     }
     let (stable, canary) = pair(&asked, &live, options, supersedes.as_ref())?;
-    let Some(after) = canary.service.as_deref() else {
+    check_kind(&asked, platform, live.kind, options, &live)?;
+    let refused = |error: platform::Error| {
+        Error::from(error)
+            .context(&asked)
+            .live(live_state(name, Some(&live)))
+    };
+    platform
+        .check_shared(name, stable.number, canary.number)
+        .await
+        .map_err(refused)?;
+    let after = platform
+        .configuration(name, canary.number)
+        .await
+        .map_err(refused)?;
+    let Some(after) = after else {
         return Err(Error::internal("a revision without its configuration"));
     };
-    let pair = (stable, canary.number, after);
+    let pair = (stable, canary.number, &after);
     planned(platform, options, &live, pair, supersedes, (actor, now)).await
 }
 
@@ -120,11 +134,18 @@ async fn planned(
 ) -> Result<Planned> {
     let name = &options.service;
     let asked = format!("cannot start a rollout of `{name}`");
-    let history = History::read(platform, name, stable.number).await?;
-    let Some(before) = stable.service.as_deref() else {
+    check_kind(&asked, platform, Some(after.kind), options, live)?;
+    let (history, before) = futures_util::future::join(
+        History::read(platform, name, stable.number),
+        platform.configuration(name, stable.number),
+    )
+    .await;
+    let history =
+        history.map_err(|error| error.context(&asked).live(live_state(name, Some(live))))?;
+    let Some(before) = before? else {
         return Err(Error::internal("a revision without its configuration"));
     };
-    check_kind(&asked, platform, after, options, live)?;
+    let (before, after) = (&movable(platform, &before), &movable(platform, after));
     let given = Given {
         id: ulid::Ulid::generate().to_string(),
         stable: (stable.number, before),
@@ -134,10 +155,15 @@ async fn planned(
         at: now,
         reason: options.reason.clone(),
     };
-    let plan = make(&given, &options.wish, |routes, is_rest| {
+    let mut plan = make(&given, &options.wish, |routes, is_rest| {
         history.known(routes, is_rest)
     })
     .map_err(|mistakes| wrong(&asked, &mistakes))?;
+    let numbers = [before, after].map(|service| platform.numbers(service));
+    for numbers in numbers {
+        plan.late_seconds = plan.late_seconds.max(numbers.late_seconds);
+        plan.interval_seconds = plan.interval_seconds.max(numbers.every_seconds);
+    }
     lint::check(&asked, &plan, live, options)?;
     Ok(Planned {
         forecasts: lint::forecasts(&plan),
@@ -147,16 +173,26 @@ async fn planned(
     })
 }
 
+/// A service without what the platform cannot move apart: where there is one weight for all requests, its routes are not
+/// looked at one by one.
+fn movable(platform: &dyn Platform, service: &Service) -> Service {
+    let mut service = service.clone();
+    if !platform.capabilities().routes {
+        service.routes.clear();
+    }
+    service
+}
+
 /// A platform without weights for each route takes none; what takes no requests cannot be rolled out gradually.
 fn check_kind(
     asked: &str,
     platform: &dyn Platform,
-    service: &Service,
+    kind: Option<ServiceKind>,
     options: &Options,
     live: &Live,
 ) -> Result<()> {
     let name = &options.service;
-    if service.kind == ServiceKind::Worker {
+    if kind == Some(ServiceKind::Worker) {
         return Err(Error::new(
             Kind::Refused,
             "rollout-unsupported",

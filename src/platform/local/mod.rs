@@ -168,6 +168,7 @@ impl Platform for Local {
             forced_header: true,
             gate: true,
             capacity: false,
+            counts_at_once: true,
         }
     }
 

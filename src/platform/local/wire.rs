@@ -73,7 +73,8 @@ impl From<Error> for Failure {
                 revision,
                 diagnosis,
             } => Self::DoesNotStart(revision, diagnosis),
-            Error::Invalid(text) => Self::Invalid(text),
+            // An alias's limits are not this platform's.
+            Error::Invalid(text) | Error::Unsplittable(text) => Self::Invalid(text),
             Error::PortTaken { port, owner } => Self::PortTaken(port, owner),
             Error::Timeout(time) => {
                 Self::Timeout(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
@@ -85,7 +86,7 @@ impl From<Error> for Failure {
             } => Self::CorruptJournal(path, offset, reason),
             Error::Unreachable(text) => Self::Unreachable(text),
             Error::ForeignOwner(path) => Self::ForeignOwner(path),
-            Error::Unsupported(text) => Self::Unsupported(text),
+            Error::Unsupported(text) | Error::Overtaken(text) => Self::Unsupported(text),
             // The supervisor asks AWS nothing.
             Error::Aws(error) => Self::Unsupported(error.to_string()),
             Error::File(error) => Self::File(

@@ -1,5 +1,12 @@
 //! The stand-in for AWS answers the real SDKs as `tests/aws/README.md` says.
 
+#![allow(
+    clippy::doc_markdown,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "names of AWS's operations; counts that CloudWatch has as floats"
+)]
+
 mod control;
 mod lambda;
 mod observed;

@@ -60,6 +60,10 @@ mod tests {
             architecture: "arm64".into(),
             alias: "live".into(),
             concurrency: 2,
+            layers: None,
+            env_remove: Vec::new(),
+            smoke: None,
+            provisioned_concurrency: None,
         }
     }
 

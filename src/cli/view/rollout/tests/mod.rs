@@ -91,6 +91,7 @@ fn plan() -> Plan {
         watch_seconds: 1800,
         interval_seconds: 30,
         warmup_seconds: 30,
+        late_seconds: 0,
         max_unattended_weight: 10,
         actor: actor("ana@acme.example", "laptop"),
         started_at: "2026-11-24T14:41:00Z".parse().unwrap(),

@@ -1,0 +1,96 @@
+//! What a deploy hands to Lambda: the package of the built artifact, and the refusal of what Lambda cannot be given.
+//!
+//! Nothing here talks to AWS.
+
+use std::path::PathBuf;
+
+use super::Options;
+use super::apply::millis;
+use super::build::interrupted;
+use crate::clients::package::{self, Wanted};
+use crate::clients::process;
+use crate::clients::zip::Package;
+use crate::clock::Clock;
+use crate::error::{Error, Kind, Result};
+use crate::ops::{Cancel, Event, Reporter};
+
+/// Packs the artifact on a thread of its own, so that Ctrl-C is heard meanwhile. The same artifact, lock file,
+/// runtime and architecture give the same bytes; a second time they come from the cache.
+pub(crate) async fn package(
+    options: &Options,
+    artifact: PathBuf,
+    clock: &dyn Clock,
+    reporter: &dyn Reporter,
+    cancel: &Cancel,
+) -> Result<Package> {
+    let Some(function) = options.service.function.clone() else {
+        return Err(Error::internal("a package of what is no function"));
+    };
+    let lock = options.service.build.python_lock.as_ref();
+    let lock = lock.map(|lock| options.directory.join(lock));
+    let cache = options.cache.clone();
+    let (sender, making) = tokio::sync::oneshot::channel();
+    // pip would go on when nobody waits for it any more: it ends with this call.
+    let children = process::Children::default();
+    let _end = children.end_on_drop();
+    let started = clock.monotonic();
+    let mut work = tokio::task::spawn_blocking(move || {
+        let sender = std::cell::Cell::new(Some(sender));
+        let wanted = Wanted {
+            artifact: &artifact,
+            python_lock: lock.as_deref(),
+            runtime: &function.runtime,
+            architecture: &function.architecture,
+            cache: &cache,
+            children: &children,
+        };
+        package::function(&wanted, &|| {
+            if let Some(sender) = sender.take() {
+                _ = sender.send(());
+            }
+        })
+    });
+    let stopped = || interrupted(options, "the packing was stopped");
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => return Err(stopped()),
+        Ok(()) = making => reporter.report(Event::Began {
+            what: "packages",
+            detail: "fetching the Python packages, once for each lock file".to_owned(),
+        }),
+        result = &mut work => return Ok(result.map_err(Error::internal)??),
+    }
+    let package = tokio::select! {
+        () = cancel.cancelled() => return Err(stopped()),
+        result = work => result.map_err(Error::internal)??,
+    };
+    reporter.report(Event::Done {
+        what: "packages",
+        detail: "Python packages fetched".to_owned(),
+        milliseconds: millis(clock, started),
+    });
+    Ok(package)
+}
+
+/// Refuses references to secrets in `[run.env]`: what is in the configuration of a function can be read by everyone
+/// who may see the function, so squad never puts a secret there.
+pub(crate) fn check_secrets(options: &Options) -> Result<()> {
+    let names = options.service.run.secret_names();
+    let Some(first) = names.first() else {
+        return Ok(());
+    };
+    let listed: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    Err(Error::new(
+        Kind::Config,
+        "secret-on-lambda",
+        format!(
+            "cannot deploy `{}`: {} under [run.env] would be readable by everyone who may see the function in AWS",
+            options.service.name,
+            listed.join(", ")
+        ),
+    )
+    .hint(format!(
+        "pass the name of the secret instead, such as `{first}_NAME = \"/payments/db\"`, and read it when the function starts"
+    ))
+    .hint("its role then needs `ssm:GetParameter` or `secretsmanager:GetSecretValue` on that one secret"))
+}

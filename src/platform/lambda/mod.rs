@@ -1,0 +1,444 @@
+//! AWS Lambda: a revision is a published version, and the traffic is an alias.
+//!
+//! Everything that must be true at once (weights, the state of a rollout, what a rollback needs) is written in one
+//! `UpdateAlias` with its `RevisionId`. Knows nothing of people, prompts or the audit log.
+//!
+//! - *Reading*: `target` (which function and alias a service is), `seen` (what AWS answers), `observe` (what that
+//!   means), `words`, `configuration` (what a version was published with).
+//! - *Writing*: `commit` (traffic), `settle` (provisioned concurrency), `prune` (old versions), `publish` (a release).
+//! - *Watching*: `metrics`, `logs`, `invoke`.
+
+mod commit;
+mod configuration;
+mod invoke;
+mod logs;
+mod metrics;
+mod observe;
+mod prune;
+mod publish;
+mod seen;
+mod settle;
+mod target;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "`squad doctor` and `--adopt-alias` call it")
+)]
+pub(crate) mod triggers;
+mod words;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{
+    Capabilities, Commit, Diagnosis, Error, Invocation, LogLine, LogQuery, Numbers, OnProgress,
+    Platform, Progress, Published, Result,
+};
+use crate::clients::aws::{Called, Session};
+use crate::clients::store::Objects;
+use crate::domain::counts::{Counts, MinuteCounts};
+use crate::domain::environment::Environment;
+use crate::domain::live::{Live, Token};
+use crate::domain::name::ServiceName;
+use crate::domain::plan::Difference;
+use crate::domain::release::{Release, RevisionNumber};
+use crate::domain::service::Service;
+
+use seen::Seen;
+pub(crate) use target::{Target, Targets};
+
+/// The tag that names the service of a function.
+pub(crate) const SERVICE_TAG: &str = "squad.dev/service";
+/// How often a version is looked at that is not ready yet.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Which environment, and what it takes to reach it.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// The way to its account and region.
+    pub(crate) session: Session,
+    /// Its store.
+    pub(crate) objects: Objects,
+    /// Which function and alias a service is, as far as files say so.
+    pub(crate) targets: Targets,
+}
+
+/// The functions of one environment.
+#[derive(Debug)]
+pub(crate) struct Lambda {
+    session: Session,
+    objects: Objects,
+    targets: target::Known,
+    /// What was last read of each service: a commit on that very state needs no second look.
+    seen: Mutex<BTreeMap<ServiceName, Seen>>,
+    /// What versions were published with, by the path of the object.
+    configurations: Mutex<BTreeMap<String, Service>>,
+}
+
+impl Lambda {
+    /// Reaches nothing yet.
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            targets: target::Known::new(settings.targets),
+            session: settings.session,
+            objects: settings.objects,
+            seen: Mutex::default(),
+            configurations: Mutex::default(),
+        }
+    }
+
+    /// The way to AWS.
+    fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Which function and alias a service is.
+    fn target(&self, service: &ServiceName) -> Target {
+        self.targets.of(service)
+    }
+
+    /// The ARN of a function of this environment.
+    fn function_arn(&self, function: &str) -> String {
+        let region = self.session.region().unwrap_or_default();
+        let account = self.session.account().unwrap_or_default();
+        format!(
+            "arn:{}:lambda:{region}:{account}:function:{function}",
+            partition(region)
+        )
+    }
+
+    fn remember(&self, service: &ServiceName, seen: &Seen) {
+        let mut known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(service.clone(), seen.clone());
+    }
+
+    /// Takes a newer state of an alias, so that a commit on it needs no look of its own.
+    fn remember_alias(&self, target: &Target, alias: &seen::Alias) {
+        let mut known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for seen in known.values_mut().filter(|seen| seen.target == *target) {
+            seen.alias = Some(alias.clone());
+        }
+    }
+
+    /// What was read of a service, if that is the state that a token names.
+    fn remembered(&self, service: &ServiceName, token: &Token) -> Option<Seen> {
+        let known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = known.get(service)?;
+        let alias = seen.alias.as_ref();
+        (alias.map_or("", |alias| alias.revision_id.as_str()) == token.0).then(|| seen.clone())
+    }
+
+    fn known_configuration(&self, path: &str) -> Option<Service> {
+        let known = self
+            .configurations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        known.get(path).cloned()
+    }
+
+    fn learn_configuration(&self, path: String, service: &Service) {
+        let mut known = self
+            .configurations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        known.insert(path, service.clone());
+    }
+
+    async fn store_object(&self, path: &str, bytes: &[u8]) -> Result<bool> {
+        self.objects.create(path, bytes).await.map_err(stored)
+    }
+
+    async fn read_object(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        self.objects.read(path).await.map_err(stored)
+    }
+
+    /// The function whose tag names a service.
+    async fn tagged(&self, service: &ServiceName) -> Result<Option<String>> {
+        Ok(self
+            .tagged_functions(Some(service.as_str()))
+            .await?
+            .into_iter()
+            .map(|(_, function)| function)
+            .next())
+    }
+
+    /// Services and functions, by the tag.
+    async fn tagged_functions(&self, service: Option<&str>) -> Result<Vec<(String, String)>> {
+        use aws_sdk_resourcegroupstagging::types::TagFilter;
+        let client = self.session.tagging().await;
+        let filter = TagFilter::builder()
+            .key(SERVICE_TAG)
+            .set_values(service.map(|name| vec![name.to_owned()]))
+            .build();
+        let mut functions = Vec::new();
+        let mut next = None;
+        loop {
+            let page = client
+                .get_resources()
+                .resource_type_filters("lambda:function")
+                .tag_filters(filter.clone())
+                .set_pagination_token(next)
+                .send()
+                .await
+                .called("tag:GetResources", SERVICE_TAG)?;
+            for found in page.resource_tag_mapping_list() {
+                let function = found.resource_arn().and_then(|arn| arn.split(':').nth(6));
+                let tag = found.tags().iter().find(|tag| tag.key() == SERVICE_TAG);
+                if let (Some(function), Some(tag)) = (function, tag) {
+                    functions.push((tag.value().to_owned(), function.to_owned()));
+                }
+            }
+            next = page.pagination_token.filter(|token| !token.is_empty());
+            if next.is_none() {
+                functions.sort_unstable();
+                return Ok(functions);
+            }
+        }
+    }
+
+    /// Waits until a version can be invoked.
+    async fn ready(
+        &self,
+        service: &ServiceName,
+        revision: RevisionNumber,
+        progress: OnProgress<'_>,
+    ) -> Result<()> {
+        let target = self.target(service);
+        loop {
+            let found = self
+                .read_function(&target.function, &revision.to_string())
+                .await?
+                .and_then(|found| found.configuration)
+                .ok_or(Error::NoRevision(revision))?;
+            match observe::health(&found).0 {
+                crate::domain::live::Health::Starting => {
+                    progress(Progress::Starting { ready: 0, of: 1 })
+                }
+                crate::domain::live::Health::Failed => {
+                    let diagnosis = words::diagnosis(&target.function, &found);
+                    return Err(match diagnosis {
+                        Some(diagnosis) => Error::DoesNotStart {
+                            revision,
+                            diagnosis: Box::new(diagnosis),
+                        },
+                        None => Error::NoRevision(revision),
+                    });
+                }
+                _ => return Ok(()),
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+/// The store of an environment, for its objects.
+pub(super) fn store(environment: &Environment, state: &Path, session: &Session) -> Result<Objects> {
+    Objects::open(environment, state, Some(session)).map_err(stored)
+}
+
+/// The store's failure, as the platform's.
+fn stored(error: crate::clients::store::Error) -> Error {
+    use crate::clients::store::Error as From;
+    match error {
+        From::File(error) => Error::File(error),
+        From::Aws(error) => Error::Aws(error),
+        From::Path(path) => Error::Invalid(format!(
+            "`{}` cannot be the path of an object",
+            path.escape_debug()
+        )),
+        From::Store(error) => Error::Invalid(format!("the store of objects failed: {error}")),
+        From::NoSession(url) => Error::Invalid(format!("there is no way to `{url}`")),
+    }
+}
+
+/// The partition of a region (AWS General Reference, "Amazon Resource Names").
+fn partition(region: &str) -> &'static str {
+    if region.starts_with("cn-") {
+        "aws-cn"
+    } else if region.starts_with("us-gov-") {
+        "aws-us-gov"
+    } else {
+        "aws"
+    }
+}
+
+#[async_trait]
+impl Platform for Lambda {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            routes: false,
+            forced_header: false,
+            gate: false,
+            capacity: false,
+            counts_at_once: false,
+        }
+    }
+
+    fn numbers(&self, service: &Service) -> Numbers {
+        let timeout = service
+            .function
+            .as_ref()
+            .map_or(0, |function| u64::from(function.timeout_seconds));
+        // Only whole minutes are read: up to one more.
+        Numbers {
+            late_seconds: timeout + metrics::DELAY_SECONDS + metrics::MINUTE_SECONDS,
+            every_seconds: metrics::MINUTE_SECONDS,
+        }
+    }
+
+    async fn observe(&self, service: &ServiceName) -> Result<Live> {
+        let seen = self.see(service).await?;
+        self.remember(service, &seen);
+        Ok(observe::live(service, &seen))
+    }
+
+    async fn services(&self) -> Result<Vec<ServiceName>> {
+        let mut services: Vec<_> = self
+            .tagged_functions(None)
+            .await?
+            .into_iter()
+            .filter_map(|(service, function)| {
+                let service = ServiceName::new(&service).ok()?;
+                if !self.targets.is_known(&service) {
+                    self.targets.learn_function(&service, &function);
+                }
+                Some(service)
+            })
+            .collect();
+        services.dedup();
+        Ok(services)
+    }
+
+    async fn differences(&self, service: &Service) -> Result<Option<Vec<Difference>>> {
+        self.targets.learn(service);
+        publish::differences(self, service).await
+    }
+
+    async fn publish(&self, release: &Release, progress: OnProgress<'_>) -> Result<Published> {
+        self.targets.learn(&release.service);
+        self.session.guard().await?;
+        // First: whoever finds the version has to find what it was published with.
+        self.keep_configuration(release).await?;
+        let published = publish::run(self, release, progress).await?;
+        let target = self.target(&release.service.name);
+        let arn = self.function_arn(&target.function);
+        Ok(Published {
+            address: Some(format!("{arn}:{}", target.alias)),
+            ..published
+        })
+    }
+
+    async fn prepare(
+        &self,
+        service: &ServiceName,
+        revision: RevisionNumber,
+        progress: OnProgress<'_>,
+    ) -> Result<()> {
+        self.ready(service, revision, progress).await
+    }
+
+    async fn commit(&self, service: &ServiceName, token: &Token, commit: &Commit) -> Result<Token> {
+        self.write(service, token, commit).await
+    }
+
+    async fn retire(&self, service: &ServiceName, revision: RevisionNumber) -> Result<()> {
+        self.session.guard().await?;
+        self.retire_version(service, revision).await
+    }
+
+    async fn prune(&self, service: &ServiceName) -> Result<Vec<RevisionNumber>> {
+        self.session.guard().await?;
+        self.prune_versions(service).await
+    }
+
+    async fn configuration(
+        &self,
+        service: &ServiceName,
+        revision: RevisionNumber,
+    ) -> Result<Option<Service>> {
+        let known = {
+            let known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            known.get(service).cloned()
+        };
+        let seen = match known.filter(|seen| seen.versions.contains_key(&revision)) {
+            Some(seen) => seen,
+            None => self.see(service).await?,
+        };
+        self.configured(service, &seen, revision).await
+    }
+
+    async fn check_shared(
+        &self,
+        service: &ServiceName,
+        stable: RevisionNumber,
+        canary: RevisionNumber,
+    ) -> Result<()> {
+        let seen = self.see(service).await?;
+        commit::check_sharing(&seen, stable, canary)
+    }
+
+    async fn diagnose(
+        &self,
+        service: &ServiceName,
+        revision: RevisionNumber,
+    ) -> Result<Option<Diagnosis>> {
+        let target = self.target(service);
+        let found = self
+            .read_function(&target.function, &revision.to_string())
+            .await?
+            .and_then(|found| found.configuration)
+            .ok_or(Error::NoRevision(revision))?;
+        Ok(words::diagnosis(&target.function, &found))
+    }
+
+    async fn logs(
+        &self,
+        service: &ServiceName,
+        query: &LogQuery,
+        on_line: &mut (dyn FnMut(LogLine) -> bool + Send),
+    ) -> Result<()> {
+        self.read_log(service, query, on_line).await
+    }
+
+    async fn invoke(
+        &self,
+        service: &ServiceName,
+        revision: Option<RevisionNumber>,
+        payload: &str,
+    ) -> Result<Invocation> {
+        self.call(service, revision, payload).await
+    }
+
+    async fn counts(&self, service: &ServiceName) -> Result<Counts> {
+        self.read_counts(service).await
+    }
+
+    async fn history(&self, service: &ServiceName, since: Duration) -> Result<Vec<MinuteCounts>> {
+        self.read_history(service, since).await
+    }
+
+    async fn create_object(&self, path: &str, bytes: &[u8]) -> Result<bool> {
+        self.session.guard().await?;
+        self.store_object(path, bytes).await
+    }
+
+    async fn object(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        self.read_object(path).await
+    }
+
+    async fn objects(&self, prefix: &str) -> Result<Vec<String>> {
+        self.objects.list(prefix).await.map_err(stored)
+    }
+
+    async fn set_port(&self, _service: &ServiceName, _port: u16) -> Result<()> {
+        Err(Error::Unsupported(
+            "a Lambda function has no port; only services on this machine have".to_owned(),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! Deleting old versions that nothing refers to.
+//!
+//! Only what squad published: a version of somebody else may be called by its number from places that nobody can list.
+
+use std::collections::BTreeSet;
+
+use super::Lambda;
+use super::seen::{Seen, number};
+use crate::clients::aws::{self, Called, Why};
+use crate::domain::alias::{self, Description};
+use crate::domain::name::ServiceName;
+use crate::domain::release::RevisionNumber;
+use crate::domain::rollout::State;
+use crate::domain::version::VersionNote;
+use crate::platform::{Error, Result};
+
+/// Versions of squad that are kept whatever refers to them, the newest.
+const KEPT: usize = 5;
+
+impl Lambda {
+    /// Deletes what is old and unused; which versions it was.
+    pub(super) async fn prune_versions(
+        &self,
+        service: &ServiceName,
+    ) -> Result<Vec<RevisionNumber>> {
+        let seen = self.see(service).await?;
+        let old = old(&seen);
+        if old.is_empty() {
+            return Ok(Vec::new());
+        }
+        let used = self.used(&seen).await?;
+        let mut pruned = Vec::new();
+        for number in old.into_iter().filter(|number| !used.contains(number)) {
+            match self.delete_version(&seen.target.function, number).await {
+                Ok(()) => pruned.push(number),
+                // It came into use a moment ago: kept.
+                Err(error)
+                    if matches!(&*error.why, Why::InProgress | Why::Exists | Why::NotFound) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(pruned)
+    }
+
+    /// Deletes one version that nothing refers to.
+    pub(super) async fn retire_version(
+        &self,
+        service: &ServiceName,
+        revision: RevisionNumber,
+    ) -> Result<()> {
+        let seen = self.see(service).await?;
+        if !seen.versions.contains_key(&revision) {
+            return Err(Error::NoRevision(revision));
+        }
+        if let Some(alias) = &seen.alias {
+            if State::kept(&alias.note().state).contains(&revision) {
+                return Err(Error::Invalid(format!(
+                    "a live rollout needs revision {revision}"
+                )));
+            }
+        }
+        if self.used(&seen).await?.contains(&revision) {
+            return Err(Error::HasTraffic(revision));
+        }
+        match self.delete_version(&seen.target.function, revision).await {
+            Ok(()) => Ok(()),
+            Err(error) if matches!(&*error.why, Why::InProgress | Why::Exists) => {
+                Err(Error::HasTraffic(revision))
+            }
+            Err(error) if matches!(&*error.why, Why::NotFound) => Err(Error::NoRevision(revision)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn delete_version(&self, function: &str, revision: RevisionNumber) -> aws::Result<()> {
+        let client = self.session().lambda().await;
+        client
+            .delete_function()
+            .function_name(function)
+            .qualifier(revision.to_string())
+            .send()
+            .await
+            .called("lambda:DeleteFunction", function)
+            .map(drop)
+    }
+
+    /// The versions that any alias, any weight, any live rollout or any provisioned concurrency refers to.
+    async fn used(&self, seen: &Seen) -> Result<BTreeSet<RevisionNumber>> {
+        let function = &seen.target.function;
+        let (aliases, provisioned) =
+            tokio::try_join!(self.aliases(function), self.provisioned_versions(function))?;
+        let mut used = provisioned;
+        used.extend(aliases);
+        Ok(used)
+    }
+
+    async fn aliases(&self, function: &str) -> aws::Result<BTreeSet<RevisionNumber>> {
+        let client = self.session().lambda().await;
+        let mut used = BTreeSet::new();
+        let mut marker = None;
+        loop {
+            let page = client
+                .list_aliases()
+                .function_name(function)
+                .set_marker(marker)
+                .send()
+                .await
+                .called("lambda:ListAliases", function)?;
+            for found in page.aliases() {
+                used.extend(found.function_version().and_then(number));
+                used.extend(
+                    found
+                        .routing_config()
+                        .and_then(|routing| routing.additional_version_weights())
+                        .into_iter()
+                        .flat_map(|weights| weights.keys())
+                        .filter_map(|version| number(version)),
+                );
+                if let Description::Ours(note) =
+                    alias::parse(found.description().unwrap_or_default())
+                {
+                    used.extend(State::kept(&note.state));
+                }
+            }
+            marker = page.next_marker.filter(|marker| !marker.is_empty());
+            if marker.is_none() {
+                return Ok(used);
+            }
+        }
+    }
+
+    async fn provisioned_versions(&self, function: &str) -> aws::Result<BTreeSet<RevisionNumber>> {
+        let client = self.session().lambda().await;
+        let mut used = BTreeSet::new();
+        let mut marker = None;
+        loop {
+            let page = client
+                .list_provisioned_concurrency_configs()
+                .function_name(function)
+                .set_marker(marker)
+                .send()
+                .await
+                .called("lambda:ListProvisionedConcurrencyConfigs", function)?;
+            used.extend(
+                page.provisioned_concurrency_configs()
+                    .iter()
+                    .filter_map(|config| config.function_arn()?.rsplit(':').next())
+                    .filter_map(number),
+            );
+            marker = page.next_marker.filter(|marker| !marker.is_empty());
+            if marker.is_none() {
+                return Ok(used);
+            }
+        }
+    }
+}
+
+/// What squad published, is not among the newest, and is no target of a rollback; oldest first.
+fn old(seen: &Seen) -> Vec<RevisionNumber> {
+    let served = seen
+        .alias
+        .as_ref()
+        .map(|alias| alias.note().served)
+        .unwrap_or_default();
+    let ours: Vec<_> = seen
+        .versions
+        .iter()
+        .filter(|(_, version)| version.description().and_then(VersionNote::parse).is_some())
+        .map(|(number, _)| *number)
+        .collect();
+    let count = ours.len().saturating_sub(KEPT);
+    ours.into_iter()
+        .take(count)
+        .filter(|number| !served.contains(number))
+        .collect()
+}

@@ -1,0 +1,374 @@
+//! `$LATEST`, brought to what is wanted: created, settings, code. One write at a time, each with the `RevisionId` of
+//! a state that was looked at, and each verified by its content before the next.
+//!
+//! What a failed or lost call did is never guessed: the function is read again and compared. Once a part was as
+//! wanted, anything else in it is somebody else's work, and this deploy gives way.
+
+use std::time::Duration;
+
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::{Architecture, Environment, FunctionCode, PackageType, Runtime};
+
+use super::super::SERVICE_TAG;
+use super::observed::{Condition, Observed, Package};
+use super::race;
+use super::settle::{self, Pause};
+use super::wanted::{Code, Update};
+use super::work::Work;
+use crate::clients::aws::{self, Called, Why};
+use crate::domain::plan::Difference;
+use crate::platform::{Error, Result};
+
+/// How long AWS may take until a new role can be assumed.
+const ROLE: Duration = Duration::from_secs(60);
+/// How often a write is sent again after a refusal or a lost answer, when the function is still as it was.
+const TRIES: u32 = 6;
+
+/// What this run knows of `$LATEST`.
+#[derive(Debug, Default)]
+pub(super) struct Run {
+    /// How it was at the first look.
+    base: Option<Base>,
+    /// The settings were as wanted once.
+    settings: bool,
+    /// The code was as wanted once.
+    code: bool,
+    /// What an image's tag was resolved to by this run.
+    resolved: Option<String>,
+    /// The last change before this run failed: writing anything clears that.
+    repair: bool,
+    /// The newest version that was there before; 0 for none.
+    pub(super) newest: u64,
+    /// Writes that were sent again.
+    tries: u32,
+    /// Somebody else was about, or an answer got lost.
+    pub(super) contended: bool,
+}
+
+#[derive(Debug)]
+struct Base {
+    differences: Vec<Difference>,
+    code_sha256: String,
+}
+
+/// What is to be done next.
+#[derive(Debug, PartialEq)]
+enum Next {
+    Nothing,
+    Settings(Box<Update>),
+    Code,
+    /// Somebody else changed what was settled.
+    GiveWay,
+}
+
+impl Run {
+    /// Nothing looked at yet; `newest` is the newest version that is there.
+    pub(super) fn new(newest: u64) -> Self {
+        Self {
+            newest,
+            ..Self::default()
+        }
+    }
+
+    /// Looks at a settled `$LATEST`.
+    fn next(&mut self, work: &Work<'_>, found: &Observed) -> Result<Next> {
+        let update = work.wanted.update(&found.configuration)?;
+        let differences = work.wanted.differences(&found.configuration)?;
+        let settings = update.is_empty();
+        let code = self.has_code(work, found);
+        let base = self.base.get_or_insert_with(|| Base {
+            differences: differences.clone(),
+            code_sha256: found.code_sha256.clone(),
+        });
+        let settings_untouched = !self.settings && base.differences == differences;
+        let code_untouched = !self.code && base.code_sha256 == found.code_sha256;
+        if !(settings || settings_untouched) || !(code || code_untouched) {
+            return Ok(Next::GiveWay);
+        }
+        self.settings |= settings;
+        self.code |= code;
+        Ok(if !settings {
+            Next::Settings(Box::new(update))
+        } else if self.repair {
+            Next::Settings(Box::new(Update {
+                memory: Some(work.wanted.memory),
+                ..update
+            }))
+        } else if !code {
+            Next::Code
+        } else {
+            Next::Nothing
+        })
+    }
+
+    /// Whether the code, for this architecture, is the one wanted.
+    fn has_code(&self, work: &Work<'_>, found: &Observed) -> bool {
+        let same = match work.code.is_in(found) {
+            Some(same) => same,
+            None => self.resolved.as_ref() == Some(&found.code_sha256),
+        };
+        same && found.configuration.architecture == work.wanted.architecture
+    }
+
+    /// Whether a settled `$LATEST` is all that is wanted.
+    pub(super) fn is_ours(&self, work: &Work<'_>, found: &Observed) -> Result<bool> {
+        Ok(work.wanted.update(&found.configuration)?.is_empty() && self.has_code(work, found))
+    }
+
+    /// What became of a write. An error when it is final.
+    fn sent(&mut self, work: &Work<'_>, answer: Result<(), aws::Error>) -> Result<()> {
+        let Err(error) = answer else { return Ok(()) };
+        self.contended = true;
+        match &*error.why {
+            // Somebody's change is being applied: it is waited for, and then looked at.
+            Why::InProgress | Why::Exists => Ok(()),
+            Why::NotFound => Err(race::deleted(work)),
+            why if *why == Why::Lost || why.is_ambiguous() => {
+                self.tries += 1;
+                if self.tries < TRIES {
+                    Ok(())
+                } else {
+                    Err(work.failed(error))
+                }
+            }
+            _ => Err(work.failed(error)),
+        }
+    }
+}
+
+/// Brings `$LATEST` to what is wanted and returns it, settled and verified. `published` = there is a version already.
+pub(super) async fn bring(
+    work: &Work<'_>,
+    run: &mut Run,
+    first: Option<Observed>,
+    published: bool,
+) -> Result<Observed> {
+    let mut pause = Pause::within(settle::CHANGE);
+    let mut found = match first {
+        Some(found) => settle::from(work, found).await?,
+        None => created(work, run).await?,
+    };
+    if let Condition::Failed(why) = &found.condition {
+        may_replace(work, &found, published, why)?;
+        delete(work).await?;
+        found = created(work, run).await?;
+    }
+    if found.package != work.code.package() {
+        return Err(Error::Unsupported(format!(
+            "the function `{}` has {}, and this release is {}; Lambda never changes one into the other: make a new \
+             function (`name` under [function])",
+            work.function,
+            found.package.as_str(),
+            work.code.package().as_str()
+        )));
+    }
+    run.repair = run.base.is_none() && matches!(found.condition, Condition::UpdateFailed(_));
+    loop {
+        let next = run.next(work, &found)?;
+        let answer = match next {
+            Next::Nothing => return Ok(found),
+            Next::GiveWay => return Err(race::lost(work, run.newest, &found).await),
+            Next::Settings(update) => {
+                work.tell("changing the settings");
+                let answer = settings(work, &found, *update).await;
+                run.repair &= answer.is_err();
+                answer
+            }
+            Next::Code => {
+                work.tell("sending the code");
+                code(work, run, &found).await
+            }
+        };
+        let busy = answer
+            .as_ref()
+            .is_err_and(|error| *error.why == Why::InProgress);
+        run.sent(work, answer)?;
+        if busy {
+            pause.wait().await?;
+        }
+        found = settle::latest(work).await?;
+        if let Condition::UpdateFailed(why) = &found.condition
+            && !run.repair
+        {
+            return Err(Error::Invalid(format!(
+                "AWS could not apply the change to `{}`: {why}; what served before still serves",
+                work.function
+            )));
+        }
+    }
+}
+
+/// `UpdateFunctionConfiguration` with what differs, and nothing else.
+async fn settings(work: &Work<'_>, found: &Observed, update: Update) -> Result<(), aws::Error> {
+    let environment = update.environment.map(|values| {
+        Environment::builder()
+            .set_variables(Some(values.to_map()))
+            .build()
+    });
+    work.client
+        .update_function_configuration()
+        .function_name(work.function)
+        .set_revision_id(found.revision_id.clone())
+        .set_runtime(update.runtime.as_deref().map(Runtime::from))
+        .set_handler(update.handler)
+        .set_role(update.role)
+        .set_memory_size(update.memory)
+        .set_timeout(update.timeout)
+        .set_layers(update.layers)
+        .set_environment(environment)
+        .send()
+        .await
+        .called("lambda:UpdateFunctionConfiguration", work.function)
+        .map(drop)
+}
+
+/// `UpdateFunctionCode`, without publishing: the version has a description, which this call cannot give it.
+async fn code(work: &Work<'_>, run: &mut Run, found: &Observed) -> Result<(), aws::Error> {
+    let mut call = work
+        .client
+        .update_function_code()
+        .function_name(work.function)
+        .set_revision_id(found.revision_id.clone())
+        .publish(false)
+        .architectures(Architecture::from(work.wanted.architecture.as_str()));
+    call = match (&work.code, &work.uploaded) {
+        (Code::Zip { .. }, Some(object)) => call
+            .s3_bucket(&object.bucket)
+            .s3_key(&object.key)
+            .set_s3_object_version(object.version.clone()),
+        (Code::Zip { bytes, .. }, None) => call.zip_file(Blob::new(bytes.clone())),
+        (Code::Image { reference }, _) => call.image_uri(reference),
+    };
+    let answer = call
+        .send()
+        .await
+        .called("lambda:UpdateFunctionCode", work.function)?;
+    run.resolved = answer.code_sha256().map(str::to_owned);
+    Ok(())
+}
+
+/// A function that was not there, once it can be invoked.
+async fn created(work: &Work<'_>, run: &mut Run) -> Result<Observed> {
+    let (mut role, mut unknown) = (Pause::within(ROLE), Pause::within(settle::CHANGE));
+    loop {
+        work.tell(format!("creating the function `{}`", work.function));
+        match create(work, run).await? {
+            Ok(()) => {}
+            Err(error) if *error.why == Why::RoleNotReady => {
+                run.contended = true;
+                work.tell("AWS makes the new role known");
+                if role.wait().await.is_err() {
+                    return Err(work.failed(error));
+                }
+                continue;
+            }
+            answer => run.sent(work, answer)?,
+        }
+        // Whoever created it: anything but what is wanted is somebody else's.
+        let Some(found) = work.read().await? else {
+            run.tries += 1;
+            if run.tries >= TRIES {
+                return Err(race::deleted(work));
+            }
+            // What was just made may not be known everywhere yet.
+            unknown.wait().await?;
+            continue;
+        };
+        (run.settings, run.code) = (true, true);
+        let found = settle::from(work, found).await?;
+        return match &found.condition {
+            Condition::Failed(why) => Err(Error::Invalid(format!(
+                "AWS could not create the function `{}`: {why}",
+                work.function
+            ))),
+            _ => Ok(found),
+        };
+    }
+}
+
+/// `CreateFunction`; the outer error is one that AWS was not asked about.
+async fn create(work: &Work<'_>, run: &mut Run) -> Result<Result<(), aws::Error>> {
+    let role = work.wanted.role.clone().ok_or_else(|| {
+        Error::Unsupported(format!(
+            "there is no function `{}` yet, and to make it AWS needs a role: set `role` under [function] in squad.toml",
+            work.function
+        ))
+    })?;
+    let values = &work.wanted.set;
+    let code = match (&work.code, &work.uploaded) {
+        (Code::Zip { .. }, Some(object)) => FunctionCode::builder()
+            .s3_bucket(&object.bucket)
+            .s3_key(&object.key)
+            .set_s3_object_version(object.version.clone()),
+        (Code::Zip { bytes, .. }, None) => {
+            FunctionCode::builder().zip_file(Blob::new(bytes.clone()))
+        }
+        (Code::Image { reference }, _) => FunctionCode::builder().image_uri(reference),
+    };
+    let environment = (!values.is_empty()).then(|| {
+        Environment::builder()
+            .set_variables(Some(values.to_map()))
+            .build()
+    });
+    let answer = work
+        .client
+        .create_function()
+        .function_name(work.function)
+        .role(role)
+        .code(code.build())
+        .publish(false)
+        .package_type(match work.code.package() {
+            Package::Zip => PackageType::Zip,
+            Package::Image => PackageType::Image,
+        })
+        .architectures(Architecture::from(work.wanted.architecture.as_str()))
+        .set_runtime(work.wanted.runtime.as_deref().map(Runtime::from))
+        .set_handler(work.wanted.handler.clone())
+        .memory_size(work.wanted.memory)
+        .timeout(work.wanted.timeout)
+        .set_layers(work.wanted.layers.clone())
+        .set_environment(environment)
+        .set_tags(Some(work.tags.clone().into_iter().collect()))
+        .send()
+        .await
+        .called("lambda:CreateFunction", work.function);
+    Ok(answer.map(|created| run.resolved = created.code_sha256().map(str::to_owned)))
+}
+
+/// A function that could not be created never runs; it may be replaced when it is this service's and nobody can
+/// refer to a version of it.
+fn may_replace(work: &Work<'_>, found: &Observed, published: bool, why: &str) -> Result<()> {
+    let ours = work.tags.get(SERVICE_TAG).is_some_and(|service| {
+        let tags = found.tags.as_ref();
+        tags.and_then(|tags| tags.get(SERVICE_TAG)) == Some(service)
+    });
+    if ours && !published {
+        return Ok(());
+    }
+    Err(Error::Unsupported(format!(
+        "the function `{}` could not be created and never runs ({why}); squad does not replace it, because {}",
+        work.function,
+        if published {
+            "it has versions"
+        } else {
+            "squad did not make it"
+        }
+    )))
+}
+
+/// `DeleteFunction` of one that could not be created.
+async fn delete(work: &Work<'_>) -> Result<()> {
+    work.tell("removing the function that could not be created");
+    let answer = work
+        .client
+        .delete_function()
+        .function_name(work.function)
+        .send()
+        .await
+        .called("lambda:DeleteFunction", work.function);
+    match answer {
+        Ok(_) => Ok(()),
+        Err(error) if *error.why == Why::NotFound => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

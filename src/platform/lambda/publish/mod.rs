@@ -1,0 +1,69 @@
+//! Publishing: from a release to a version of its function that is ready to take traffic (research: the deploy
+//! sequence, steps 1 to 7). Which version takes traffic is never changed here.
+//!
+//! Every step looks before it writes, and looks again after: killed anywhere and run again, it goes on where it was
+//! and makes no second version of the same release. Two deployers at once: whoever wrote last goes on, the other one
+//! finds what it had settled changed, and gives way by naming who won.
+//!
+//! - `observed`: what AWS says, in our words; `wanted`: what is to be, and what differs; `values`: variables.
+//! - `release`: what a release comes to at AWS; the differences that a plan shows.
+//! - `latest`: brings `$LATEST` there; `version`: publishes it; `smoke`: calls it once.
+//! - `hint`: tags; `settle`: waits; `race`: names who won; `reason`: AWS's reasons in sentences.
+
+mod hint;
+mod latest;
+mod observed;
+mod race;
+pub(super) mod reason;
+mod release;
+mod settle;
+mod smoke;
+mod values;
+mod version;
+mod wanted;
+mod work;
+
+use crate::domain::live::Token;
+use crate::platform::{Published, Result};
+
+use latest::Run;
+pub(super) use release::{differences, run};
+pub(super) use settle::Pause;
+use work::Work;
+
+/// Makes the version, or finds it. The token of the answer is empty: the alias is not looked at here.
+pub(crate) async fn publish(work: &Work<'_>) -> Result<Published> {
+    let (first, versions) = tokio::try_join!(work.read(), work.versions())?;
+    if first.is_some()
+        && let Some((revision, found)) = version::existing(work, &versions).await?
+    {
+        version::active(work, revision, Some(found)).await?;
+        smoke::test(work, revision).await?;
+        return Ok(published(revision, true));
+    }
+    let mut run = Run::new(versions.last().map_or(0, |version| version.number));
+    let latest = latest::bring(work, &mut run, first, !versions.is_empty()).await?;
+    let tagged = latest.clone();
+    let (revision, existed) = version::publish(work, &mut run, latest).await?;
+    let (found, ()) = tokio::join!(
+        version::active(work, revision, None),
+        hint::tag(work, &tagged)
+    );
+    let found = found?;
+    // The guards made sure of it; this looks whether they did.
+    race::check(work, run.newest, &found, run.is_ours(work, &found)?).await?;
+    smoke::test(work, revision).await?;
+    Ok(published(revision, existed))
+}
+
+fn published(revision: crate::domain::release::RevisionNumber, existed: bool) -> Published {
+    Published {
+        revision,
+        existed,
+        address: None,
+        token: Token(String::new()),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

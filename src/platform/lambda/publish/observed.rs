@@ -1,0 +1,232 @@
+//! A function or a version as AWS describes it, in our words.
+//!
+//! Reads only: nothing here calls AWS or decides anything.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
+use aws_sdk_lambda::types::{
+    FunctionConfiguration, LastUpdateStatus, PackageType, SnapStartApplyOn, State,
+};
+
+use super::reason;
+use super::values::Values;
+
+/// A function (`$LATEST`) or one of its versions.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Observed {
+    /// Its ARN; that of a version ends with its number.
+    pub(super) arn: String,
+    /// Names this very state: a write that names another one is refused.
+    pub(super) revision_id: Option<String>,
+    /// What kind of code it has.
+    pub(super) package: Package,
+    /// AWS's digest of the code: base64 for zips, hexadecimal for images.
+    pub(super) code_sha256: String,
+    /// The image with its digest, `repository@sha256:…`.
+    pub(super) image: Option<String>,
+    /// What squad manages, and what it only keeps.
+    pub(super) configuration: Configuration,
+    /// Free text.
+    pub(super) description: String,
+    /// When `$LATEST` was last changed, as AWS writes it.
+    pub(super) last_modified: Option<String>,
+    /// Whether it can be changed, published or invoked now.
+    pub(super) condition: Condition,
+    /// The function's tags; none when they could not be read.
+    pub(super) tags: Option<BTreeMap<String, String>>,
+    /// A snapshot is taken of every published version, which takes minutes.
+    pub(super) takes_snapshots: bool,
+}
+
+/// Zip or image; a function never changes from one to the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Package {
+    /// A zip archive.
+    Zip,
+    /// A container image.
+    Image,
+}
+
+impl Package {
+    /// In words.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Zip => "a zip archive",
+            Self::Image => "a container image",
+        }
+    }
+}
+
+/// The parts of a configuration that squad can manage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Configuration {
+    /// Such as `python3.13`; none for an image.
+    pub(super) runtime: Option<String>,
+    /// Such as `app.handler`; none for an image.
+    pub(super) handler: Option<String>,
+    /// The execution role's ARN.
+    pub(super) role: String,
+    /// MiB.
+    pub(super) memory: i32,
+    /// Seconds.
+    pub(super) timeout: i32,
+    /// `arm64` or `x86_64`; it changes with the code.
+    pub(super) architecture: String,
+    /// ARNs of layer versions, in order.
+    pub(super) layers: Vec<String>,
+    /// The variables; an error when AWS cannot decrypt them for us, in its words.
+    pub(super) environment: Result<Values, String>,
+}
+
+/// How far along a function or a version is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Condition {
+    /// It can be invoked and changed.
+    Ready,
+    /// AWS took its resources away because nobody called it; the next call brings them back.
+    Inactive,
+    /// It is being created or brought back: nothing can be done with it. Why, in words.
+    Pending(String),
+    /// A change is being applied; the state before serves. Why it takes time, in words.
+    Updating(String),
+    /// The last change was not applied; the state before serves.
+    UpdateFailed(String),
+    /// It could not be created: it never runs.
+    Failed(String),
+}
+
+impl Observed {
+    /// From the answer of `GetFunction`.
+    pub(super) fn of_function(output: &GetFunctionOutput) -> Option<Self> {
+        let configuration = output.configuration()?;
+        let image = output.code().and_then(|code| code.resolved_image_uri());
+        Some(Self {
+            image: image.map(str::to_owned),
+            tags: output.tags_error().is_none().then(|| {
+                output
+                    .tags()
+                    .cloned()
+                    .unwrap_or_default()
+                    .into_iter()
+                    .collect()
+            }),
+            ..Self::of_configuration(configuration)
+        })
+    }
+
+    /// From a configuration, as a list has it: without tags and image.
+    fn of_configuration(found: &FunctionConfiguration) -> Self {
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        Self {
+            arn: text(found.function_arn()),
+            revision_id: found.revision_id().map(str::to_owned),
+            package: match found.package_type() {
+                Some(PackageType::Image) => Package::Image,
+                _ => Package::Zip,
+            },
+            code_sha256: text(found.code_sha256()),
+            image: None,
+            configuration: configuration(found),
+            description: text(found.description()),
+            last_modified: found.last_modified().map(str::to_owned),
+            condition: condition(found),
+            tags: None,
+            takes_snapshots: found
+                .snap_start()
+                .is_some_and(|snap| snap.apply_on() == Some(&SnapStartApplyOn::PublishedVersions)),
+        }
+    }
+}
+
+fn configuration(found: &FunctionConfiguration) -> Configuration {
+    let environment = match found.environment() {
+        None => Ok(Values::default()),
+        Some(environment) => match environment.error() {
+            Some(error) => Err(error
+                .message()
+                .or(error.error_code())
+                .unwrap_or("AWS does not say why")
+                .to_owned()),
+            None => Ok(environment
+                .variables()
+                .cloned()
+                .unwrap_or_default()
+                .into_iter()
+                .collect()),
+        },
+    };
+    Configuration {
+        runtime: found.runtime().map(|runtime| runtime.as_str().to_owned()),
+        handler: found.handler().map(str::to_owned),
+        role: found.role().unwrap_or_default().to_owned(),
+        // Lambda API, `FunctionConfiguration`: 128 MB and 3 s when nothing else was said.
+        memory: found.memory_size().unwrap_or(128),
+        timeout: found.timeout().unwrap_or(3),
+        architecture: found
+            .architectures()
+            .first()
+            .map_or("x86_64", |architecture| architecture.as_str())
+            .to_owned(),
+        layers: found
+            .layers()
+            .iter()
+            .filter_map(|layer| layer.arn().map(str::to_owned))
+            .collect(),
+        environment,
+    }
+}
+
+/// Lambda guide, "Lambda function states": `State` for the function, `LastUpdateStatus` for the last change.
+fn condition(found: &FunctionConfiguration) -> Condition {
+    let why = || {
+        reason::of(
+            found.state_reason_code().map(|code| code.as_str()),
+            found.state_reason(),
+        )
+    };
+    match found.state() {
+        Some(State::Pending) => return Condition::Pending(why()),
+        Some(State::Failed) => return Condition::Failed(why()),
+        _ => {}
+    }
+    let update = || {
+        reason::of(
+            found
+                .last_update_status_reason_code()
+                .map(|code| code.as_str()),
+            found.last_update_status_reason(),
+        )
+    };
+    match found.last_update_status() {
+        Some(LastUpdateStatus::InProgress) => Condition::Updating(update()),
+        Some(LastUpdateStatus::Failed) => Condition::UpdateFailed(update()),
+        _ if found.state() == Some(&State::Inactive) => Condition::Inactive,
+        _ => Condition::Ready,
+    }
+}
+
+/// A published version, as the list of versions has it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Version {
+    /// Its number.
+    pub(crate) number: u64,
+    /// Free text; [`super::description::Description`] when squad wrote it.
+    pub(crate) description: String,
+    /// AWS's digest of its code.
+    pub(crate) code_sha256: String,
+    /// When it was made, as AWS writes it.
+    pub(crate) last_modified: Option<String>,
+}
+
+impl Version {
+    /// None for `$LATEST`.
+    pub(super) fn of(found: &FunctionConfiguration) -> Option<Self> {
+        Some(Self {
+            number: found.version()?.parse().ok()?,
+            description: found.description().unwrap_or_default().to_owned(),
+            code_sha256: found.code_sha256().unwrap_or_default().to_owned(),
+            last_modified: found.last_modified().map(str::to_owned),
+        })
+    }
+}

@@ -1,0 +1,158 @@
+//! What a release comes to at AWS: its code, its settings, its tags; and the differences that a plan shows.
+//!
+//! Packs, and writes nothing at AWS.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use super::super::{Lambda, SERVICE_TAG, stored};
+use super::wanted::{Code, Wanted};
+use super::work::{self, Work};
+use crate::clients::aws::Kept;
+use crate::clients::zip::{self, Tree};
+use crate::domain::live::Token;
+use crate::domain::plan::Difference;
+use crate::domain::release::{Package, Release};
+use crate::domain::service::Service;
+use crate::domain::version::VersionNote;
+use crate::platform::{Error, OnProgress, Progress, Published, Result};
+
+/// The tag that says which squad owns a function.
+const SQUAD_TAG: &str = "squad.dev/squad";
+/// The largest zip that a call takes (Lambda quotas: "50 MB (zipped, for direct upload)").
+const LARGEST_DIRECT: usize = 50 * 1024 * 1024;
+/// What a smoke test may take beside the function's own time: its start.
+const START: Duration = Duration::from_secs(20);
+
+/// Makes a version of this release that takes no traffic yet; the same digest yields the same version.
+pub(in crate::platform::lambda) async fn run(
+    platform: &Lambda,
+    release: &Release,
+    progress: OnProgress<'_>,
+) -> Result<Published> {
+    progress(Progress::Storing);
+    let code = code(release).await?;
+    let target = platform.target(&release.service.name);
+    let wanted = Wanted::of(&release.service, code.package())?;
+    let limit = Duration::from_secs(u64::try_from(wanted.timeout).unwrap_or_default()) + START;
+    let session = platform.session();
+    let (client, invoker) = tokio::join!(session.lambda(), session.lambda_to_invoke(limit));
+    let work = Work {
+        client: &client,
+        invoker: &invoker,
+        function: &target.function,
+        wanted,
+        note: VersionNote::of(release, code.tree()),
+        uploaded: uploaded(platform, &target.function, &code, progress).await?,
+        code,
+        tags: tags(&release.service),
+        smoke: release.smoke.clone(),
+        progress,
+    };
+    // The alias is read first: whoever moves it from now on has won, and the commit says so.
+    let alias = async { Ok(platform.read_alias(&target).await?) };
+    let (published, alias) = tokio::try_join!(super::publish(&work), alias)?;
+    Ok(Published {
+        token: Token(alias.map_or_else(String::new, |alias| alias.revision_id)),
+        ..published
+    })
+}
+
+/// The code as it is sent.
+async fn code(release: &Release) -> Result<Code> {
+    match release.package.clone() {
+        Some(Package::Zip {
+            bytes,
+            sha256,
+            tree,
+        }) => Ok(Code::Zip {
+            bytes,
+            sha256,
+            tree,
+        }),
+        Some(Package::Image { reference }) => Ok(Code::Image { reference }),
+        None => {
+            let artifact = release.artifact.clone();
+            let packing = tokio::task::spawn_blocking(move || packed(&artifact));
+            match packing.await {
+                Ok(packed) => packed,
+                Err(error) => Err(Error::Invalid(format!("the package was not made: {error}"))),
+            }
+        }
+    }
+}
+
+/// Sends a zip that is too large for a call to the environment's bucket.
+async fn uploaded(
+    platform: &Lambda,
+    function: &str,
+    code: &Code,
+    progress: OnProgress<'_>,
+) -> Result<Option<Kept>> {
+    let Code::Zip { bytes, sha256, .. } = code else {
+        return Ok(None);
+    };
+    if bytes.len() <= LARGEST_DIRECT {
+        return Ok(None);
+    }
+    progress(Progress::Waiting {
+        what: format!(
+            "sending {} MB to the environment's bucket",
+            bytes.len() / 1_000_000
+        ),
+    });
+    // Base64 for URLs: the digest becomes a part of a path.
+    let name = sha256.replace('+', "-").replace('/', "_").replace('=', "");
+    let kept = platform
+        .objects
+        .keep(&format!("lambda/{function}/{name}.zip"), bytes.clone())
+        .await
+        .map_err(stored)?;
+    kept.map(Some).ok_or_else(|| {
+        Error::Unsupported(format!(
+            "the package has {} MB, and Lambda takes {} MB directly; more goes through a bucket, and the \
+             environment's store is a directory: set `audit = \"s3://…\"` of the environment in org.toml",
+            bytes.len() / 1_000_000,
+            LARGEST_DIRECT / 1_000_000
+        ))
+    })
+}
+
+/// An artifact as it is.
+fn packed(artifact: &Path) -> Result<Code> {
+    let cache = tempfile::tempdir().map_err(crate::fs::at("create a directory in", artifact))?;
+    let package = Tree::read(artifact, &[])
+        .and_then(|tree| zip::Package::of(&tree, cache.path()))
+        .and_then(|package| Ok((package.bytes()?, package)));
+    let (bytes, package) = package.map_err(|error| Error::Invalid(error.to_string()))?;
+    Ok(Code::Zip {
+        bytes,
+        sha256: package.code_sha256(),
+        tree: package.tree().base64url(),
+    })
+}
+
+/// Hints for discovery; nothing depends on them.
+fn tags(service: &Service) -> BTreeMap<String, String> {
+    let mut tags = BTreeMap::from([(SERVICE_TAG.to_owned(), service.name.to_string())]);
+    if let Some(squad) = &service.squad {
+        tags.insert(SQUAD_TAG.to_owned(), squad.to_string());
+    }
+    tags
+}
+
+/// What a deploy would change in the settings that the function has at AWS now, whoever set them: keys, and for
+/// variables short hashes. None where there is no function yet.
+pub(in crate::platform::lambda) async fn differences(
+    platform: &Lambda,
+    service: &Service,
+) -> Result<Option<Vec<Difference>>> {
+    let target = platform.target(&service.name);
+    let client = platform.session().lambda().await;
+    let Some(found) = work::read(&client, &target.function, None).await? else {
+        return Ok(None);
+    };
+    let wanted = Wanted::of(service, found.package)?;
+    wanted.differences(&found.configuration).map(Some)
+}

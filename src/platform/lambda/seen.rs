@@ -1,0 +1,360 @@
+//! Reading a function: its alias, its versions, and how the one that serves is.
+//!
+//! Reads only. What is independent is asked at once; a look at a service costs three calls and the guard's one.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_lambda::operation::get_alias::GetAliasOutput;
+use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
+use aws_sdk_lambda::types::{FunctionConfiguration, ProvisionedConcurrencyStatusEnum};
+
+use super::{Lambda, Target};
+use crate::clients::aws::{self, Called, Why};
+use crate::domain::alias::{self, Description, Note, Traffic};
+use crate::domain::name::ServiceName;
+use crate::domain::release::RevisionNumber;
+use crate::platform::Result;
+
+/// The version that is still being worked on.
+pub(super) const LATEST: &str = "$LATEST";
+
+/// An alias, as it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Alias {
+    /// Names this very state.
+    pub(super) revision_id: String,
+    /// Its ARN.
+    pub(super) arn: String,
+    /// What it says about itself.
+    pub(super) description: Description,
+    /// Who takes what; none where it points at `$LATEST`, or says what cannot be.
+    pub(super) traffic: Option<Traffic>,
+}
+
+impl Alias {
+    /// Our note; an empty one where the description is none or somebody else's.
+    pub(super) fn note(&self) -> Note {
+        match &self.description {
+            Description::Ours(note) => note.clone(),
+            Description::Empty | Description::Foreign(_) => Note::default(),
+        }
+    }
+
+    /// Whether its description is squad's.
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(self.description, Description::Ours(_))
+    }
+
+    /// Whether the traffic is what our note says was written with it.
+    pub(super) fn is_as_noted(&self) -> bool {
+        let noted = self.note().traffic();
+        noted.is_some() && noted == self.traffic
+    }
+
+    /// From an answer of `GetAlias`.
+    pub(super) fn of(found: &GetAliasOutput) -> Self {
+        Self::made(
+            found.alias_arn(),
+            found.revision_id(),
+            found.description(),
+            found.function_version(),
+            found
+                .routing_config()
+                .and_then(|routing| routing.additional_version_weights()),
+        )
+    }
+
+    /// From the parts of any answer that holds an alias.
+    pub(super) fn made(
+        arn: Option<&str>,
+        revision_id: Option<&str>,
+        description: Option<&str>,
+        version: Option<&str>,
+        weights: Option<&std::collections::HashMap<String, f64>>,
+    ) -> Self {
+        Self {
+            revision_id: revision_id.unwrap_or_default().to_owned(),
+            arn: arn.unwrap_or_default().to_owned(),
+            description: alias::parse(description.unwrap_or_default()),
+            traffic: traffic(version, weights),
+        }
+    }
+}
+
+/// The traffic of an alias. Weights are fractions at AWS; whatever is not a whole percentage was not written by squad,
+/// and is never rounded to all or nothing.
+fn traffic(
+    version: Option<&str>,
+    weights: Option<&std::collections::HashMap<String, f64>>,
+) -> Option<Traffic> {
+    let primary = number(version?)?;
+    let mut others = weights
+        .into_iter()
+        .flatten()
+        .filter(|(_, weight)| **weight > 0.0);
+    let Some((other, weight)) = others.next() else {
+        return Some(Traffic::All(primary));
+    };
+    let other = number(other)?;
+    if *weight >= 1.0 {
+        return Some(Traffic::All(other));
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 1 and 99 by the line before"
+    )]
+    let weight = (weight * 100.0).round().clamp(1.0, 99.0) as u8;
+    Some(Traffic::Shared {
+        primary,
+        other,
+        weight,
+    })
+}
+
+/// The number of a published version.
+pub(super) fn number(version: &str) -> Option<RevisionNumber> {
+    version.parse().ok().map(RevisionNumber)
+}
+
+/// A function, as it was read.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    /// Which one.
+    pub(super) target: Target,
+    /// None where there is no alias of that name.
+    pub(super) alias: Option<Alias>,
+    /// The published versions. Empty where there is no function.
+    pub(super) versions: BTreeMap<RevisionNumber, FunctionConfiguration>,
+    /// How those are that take traffic, by `GetFunction`, which alone tells.
+    pub(super) states: BTreeMap<RevisionNumber, FunctionConfiguration>,
+}
+
+impl Seen {
+    /// The traffic: while AWS moves provisioned concurrency it sets weights of its own, and the traffic is what was
+    /// written.
+    pub(super) fn traffic(&self) -> Option<Traffic> {
+        self.alias.as_ref()?.traffic
+    }
+}
+
+/// Nothing there is an answer too.
+pub(super) fn found<T>(result: aws::Result<T>) -> aws::Result<Option<T>> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if matches!(&*error.why, Why::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+impl Lambda {
+    /// Reads a service's function. Where none has its name, its tag is asked for once.
+    pub(super) async fn see(&self, service: &ServiceName) -> Result<Seen> {
+        let seen = self.see_target(self.target(service)).await?;
+        if !seen.versions.is_empty() || self.targets.is_known(service) {
+            return Ok(seen);
+        }
+        match self.tagged(service).await? {
+            Some(function) if function != seen.target.function => {
+                self.targets.learn_function(service, &function);
+                self.see_target(self.target(service)).await
+            }
+            _ => Ok(seen),
+        }
+    }
+
+    async fn see_target(&self, target: Target) -> Result<Seen> {
+        let guard = async { self.session().guard().await.map(drop) };
+        let (alias, serving, versions, ()) = tokio::try_join!(
+            self.read_alias(&target),
+            self.read_function(&target.function, &target.alias),
+            self.read_versions(&target.function),
+            guard,
+        )?;
+        let mut seen = Seen {
+            target,
+            alias,
+            versions,
+            states: BTreeMap::new(),
+        };
+        if let Some(configuration) = serving.and_then(|found| found.configuration)
+            && let Some(number) = configuration.version().and_then(number)
+        {
+            // A version that was published after the list was made.
+            seen.versions
+                .entry(number)
+                .or_insert_with(|| configuration.clone());
+            seen.states.insert(number, configuration);
+        }
+        self.settle_weights(&mut seen).await?;
+        self.see_others(&mut seen).await?;
+        Ok(seen)
+    }
+
+    /// The alias; none where there is none, or no function.
+    pub(super) async fn read_alias(&self, target: &Target) -> aws::Result<Option<Alias>> {
+        let client = self.session().lambda().await;
+        let answer = client
+            .get_alias()
+            .function_name(&target.function)
+            .name(&target.alias)
+            .send()
+            .await
+            .called("lambda:GetAlias", &target.function);
+        Ok(found(answer)?.as_ref().map(Alias::of))
+    }
+
+    /// What a qualifier (a version, an alias) leads to; none where there is no such thing.
+    pub(super) async fn read_function(
+        &self,
+        function: &str,
+        qualifier: &str,
+    ) -> aws::Result<Option<GetFunctionOutput>> {
+        let client = self.session().lambda().await;
+        let answer = client
+            .get_function()
+            .function_name(function)
+            .qualifier(qualifier)
+            .send()
+            .await
+            .called("lambda:GetFunction", function);
+        found(answer)
+    }
+
+    async fn read_versions(
+        &self,
+        function: &str,
+    ) -> aws::Result<BTreeMap<RevisionNumber, FunctionConfiguration>> {
+        let client = self.session().lambda().await;
+        let mut versions = BTreeMap::new();
+        let mut marker = None;
+        loop {
+            let page = client
+                .list_versions_by_function()
+                .function_name(function)
+                .set_marker(marker)
+                .send()
+                .await
+                .called("lambda:ListVersionsByFunction", function);
+            let Some(page) = found(page)? else {
+                return Ok(versions);
+            };
+            for version in page.versions.unwrap_or_default() {
+                if let Some(number) = version.version().and_then(number) {
+                    versions.insert(number, version);
+                }
+            }
+            marker = page.next_marker.filter(|marker| !marker.is_empty());
+            if marker.is_none() {
+                return Ok(versions);
+            }
+        }
+    }
+
+    /// While provisioned concurrency is being moved, AWS itself sets weights on the alias: then what we wrote is what is
+    /// meant, and no drift.
+    async fn settle_weights(&self, seen: &mut Seen) -> Result<()> {
+        let Some(alias) = &mut seen.alias else {
+            return Ok(());
+        };
+        let noted = alias.note().traffic();
+        if noted.is_none() || noted == alias.traffic {
+            return Ok(());
+        }
+        let moving = self.provisioned(&seen.target).await?;
+        if moving.is_some_and(|moving| moving.is_moving) {
+            alias.traffic = noted;
+        }
+        Ok(())
+    }
+
+    /// How the other revisions are that traffic goes to, or that a live rollout waits for.
+    async fn see_others(&self, seen: &mut Seen) -> Result<()> {
+        let mut wanted = match seen.traffic() {
+            Some(Traffic::Shared { primary, other, .. }) => vec![primary, other],
+            Some(Traffic::All(sole)) => vec![sole],
+            None => Vec::new(),
+        };
+        if let Some(alias) = &seen.alias {
+            wanted.extend(crate::domain::rollout::State::kept(&alias.note().state));
+        }
+        wanted.sort_unstable();
+        wanted.dedup();
+        wanted.retain(|number| {
+            !seen.states.contains_key(number) && seen.versions.contains_key(number)
+        });
+        let function = &seen.target.function;
+        let reads = wanted.iter().map(|number| async move {
+            let found = self.read_function(function, &number.to_string()).await?;
+            Ok::<_, aws::Error>((*number, found))
+        });
+        for read in futures_util::future::join_all(reads).await {
+            let (number, found) = read?;
+            match found.and_then(|found| found.configuration) {
+                Some(configuration) => drop(seen.states.insert(number, configuration)),
+                None => drop(seen.versions.remove(&number)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The provisioned concurrency of the alias; none where none is configured.
+    pub(super) async fn provisioned(&self, target: &Target) -> aws::Result<Option<Provisioned>> {
+        let client = self.session().lambda().await;
+        let answer = client
+            .get_provisioned_concurrency_config()
+            .function_name(&target.function)
+            .qualifier(&target.alias)
+            .send()
+            .await
+            .called("lambda:GetProvisionedConcurrencyConfig", &target.function);
+        Ok(found(answer)?.map(|found| Provisioned {
+            is_moving: found.status == Some(ProvisionedConcurrencyStatusEnum::InProgress),
+            failed: (found.status == Some(ProvisionedConcurrencyStatusEnum::Failed))
+                .then(|| found.status_reason.unwrap_or_default()),
+        }))
+    }
+}
+
+/// How provisioned concurrency is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Provisioned {
+    /// It is being allocated.
+    pub(super) is_moving: bool,
+    /// Why it could not be allocated.
+    pub(super) failed: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn weights_are_never_rounded_to_all_or_nothing() {
+        let all = |n| Some(Traffic::All(RevisionNumber(n)));
+        let shared = |weight| {
+            Some(Traffic::Shared {
+                primary: RevisionNumber(41),
+                other: RevisionNumber(42),
+                weight,
+            })
+        };
+        for (version, weights, wanted) in [
+            ("41", None, all(41)),
+            ("41", Some(0.05), shared(5)),
+            ("41", Some(0.07), shared(7)),
+            ("41", Some(0.29), shared(29)),
+            ("41", Some(0.001), shared(1)),
+            ("41", Some(0.999), shared(99)),
+            ("41", Some(1.0), all(42)),
+            ("41", Some(0.0), all(41)),
+            (LATEST, None, None),
+        ] {
+            let weights = weights.map(|weight| HashMap::from([("42".to_owned(), weight)]));
+            assert_eq!(traffic(Some(version), weights.as_ref()), wanted);
+        }
+        assert_eq!(traffic(Some("41"), Some(&HashMap::new())), all(41));
+    }
+}

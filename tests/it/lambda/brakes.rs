@@ -1,0 +1,155 @@
+//! Rollback on Lambda: one write, whatever happens to it.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::json;
+use snapbox::str;
+
+use super::Cloud;
+use crate::support::aws::Release;
+
+#[test]
+fn a_rollback_is_one_write_and_goes_back_to_what_served_before() {
+    let cloud = Cloud::with_function(3);
+    cloud
+        .squad(&["rollback", "receipts", "--to", "2", "--reason", "first"])
+        .success()
+        .assert(str![[r#"
+› receipts → cloud: revision 3 → 2 (somebody outside squad, [AGO])
+› ✔ live             all traffic on revision 2
+›   done in [DURATION]
+2
+[exit 0]
+
+"#]]);
+    assert_eq!(cloud.sole(), "2");
+    let writes: Vec<_> = cloud
+        .calls()
+        .into_iter()
+        .filter(|call| call == "lambda.UpdateAlias")
+        .collect();
+    assert_eq!(writes.len(), 1);
+    cloud
+        .squad(&["status", "receipts"])
+        .success()
+        .assert(str![[r#"
+SERVICE   ENV    LIVE  SINCE     HEALTH  ADDRESS
+receipts  cloud  2     [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live
+[exit 0]
+
+"#]]);
+    cloud
+        .squad(&["rollback", "receipts", "--to", "1"])
+        .success()
+        .assert(str![[r#"
+› receipts → cloud: revision 2 → 1 (somebody outside squad, [AGO])
+› ✔ live             all traffic on revision 1
+›   done in [DURATION]
+1
+[exit 0]
+
+"#]]);
+    // The last one that served and was not left: none any more.
+    cloud
+        .squad(&["rollback", "receipts"])
+        .failure(7)
+        .assert(str![[r#"
+› error: cannot roll back `receipts`: no other revision served healthily without being left
+›   2  left by a rollback
+› live: revision 1 serves all traffic
+› hint: choose one: `squad rollback receipts --env cloud --to 2`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-rollback-target.md
+[exit 7]
+
+"#]]);
+    cloud.is_quiet();
+}
+
+#[test]
+fn a_wrong_account_is_refused_before_anything_is_written() {
+    let cloud = Cloud::with_function(2);
+    cloud
+        .aws
+        .keys(json!({ (crate::support::aws::KEY): { "account": "999999999999" } }));
+    cloud
+        .squad(&["rollback", "receipts", "--to", "1"])
+        .failure(7)
+        .assert(str![[r#"
+› error: cannot roll back `receipts`: the environment `cloud` is the AWS account [HASH], and the credentials are of [HASH]
+›   caused by: they are `arn:aws:iam::[HASH]:user/stand-in`, from the environment variables
+› hint: choose the profile of that account: `AWS_PROFILE=<profile> squad whoami --env cloud`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/wrong-account.md
+[exit 7]
+
+"#]]);
+    assert!(cloud.aws.calls().iter().all(|call| {
+        ["Get", "List", "Describe"]
+            .iter()
+            .any(|read| call.operation.starts_with(read))
+    }));
+}
+
+#[test]
+fn a_deployer_who_was_first_is_named() {
+    let cloud = Cloud::with_function(3);
+    cloud.aws.rule(json!({
+        "operation": "UpdateAlias",
+        "do": "change",
+        "change": { "kind": "alias", "function": "receipts", "alias": "live", "version": "1",
+            "description": "|o=01KB0C5YZ8XJ3V5R8M2T6W9Y0A h=1.3 by=bob@acme.example on ci" },
+    }));
+    cloud
+        .squad(&["rollback", "receipts", "--to", "2"])
+        .failure(6)
+        .assert(str![[r#"
+› receipts → cloud: revision 3 → 2 (somebody outside squad, [AGO])
+› error: cannot roll back `receipts`: bob@acme.example on ci changed the traffic first, at [TIME] UTC (operation [ID])
+› live: revision 1 serves all traffic
+› hint: look at what is live now with `squad status`, then run the same command again
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/conflict.md
+[exit 6]
+
+"#]]);
+    assert_eq!(cloud.sole(), "1");
+}
+
+/// Killed at every call of a rollback, before and after AWS applied it: run again, it ends where it should.
+#[test]
+fn a_rollback_that_is_killed_at_any_call_is_done_by_the_next_one() {
+    // How many calls it makes.
+    let cloud = Cloud::with_function(3);
+    cloud
+        .squad(&["rollback", "receipts", "--to", "2"])
+        .success();
+    let count = cloud.calls().len();
+    assert!(count >= 4, "{count}");
+    for point in ["hold-before", "hold-after"] {
+        for nth in 1..=count {
+            let cloud = Cloud::with_function(3);
+            cloud.aws.rule(json!({ "nth": nth, "do": point }));
+            let mut command = cloud
+                .aws
+                .squad(&cloud.home, &["rollback", "receipts", "--to", "2", "--yes"]);
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            let mut child = command.spawn().unwrap();
+            let held = cloud.aws.wait_held(Duration::from_secs(20));
+            if held.is_empty() {
+                // Calls that go out at once may be fewer on this run.
+                assert!(child.wait().unwrap().success());
+                continue;
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+            // A request on its way arrives nevertheless.
+            cloud.aws.release(Release::Apply);
+            cloud.aws.forget_rules();
+            cloud
+                .squad(&["rollback", "receipts", "--to", "2"])
+                .success();
+            assert_eq!(cloud.sole(), "2", "{point} {nth}: {held:?}");
+            cloud.squad(&["audit", "verify"]).success();
+            cloud.is_quiet();
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Rollouts on Lambda, by weights of the alias.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use snapbox::str;
+
+use super::Cloud;
+
+/// The beginning of a minute that lies so many minutes back.
+fn minute(back: u64) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    (now.as_secs() / 60 - back) * 60
+}
+
+/// So many invocations of the alias in a minute, with so many errors; of one version where it is told.
+fn counted(back: u64, version: Option<&str>, invocations: u64, errors: u64) -> Value {
+    let mut point = json!({
+        "function": "receipts",
+        "alias": "live",
+        "minute": minute(back),
+        "invocations": invocations,
+        "errors": errors,
+        "delay_seconds": 0,
+    });
+    if let Some(version) = version {
+        point["version"] = json!(version);
+    }
+    point
+}
+
+#[test]
+fn a_plan_with_routes_is_refused_before_anything_is_written() {
+    let cloud = Cloud::with_function(3);
+    cloud
+        .squad(&["rollback", "receipts", "--to", "2"])
+        .success();
+    cloud.aws.forget_calls();
+    cloud
+        .squad(&[
+            "rollout",
+            "start",
+            "receipts",
+            "--revision",
+            "3",
+            "--route",
+            "GET /items/{id}=5",
+        ])
+        .failure(7)
+        .assert(str![[r#"
+› error: cannot start a rollout of `receipts`: this platform has one weight for all requests, so `--route` cannot be kept
+› live: revision 2 serves all traffic
+› hint: leave `--route` out: the whole service moves together
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/rollout-unsupported.md
+[exit 7]
+
+"#]]);
+    assert!(cloud.calls().iter().all(|call| !call.contains("Update")));
+}
+
+#[test]
+fn callers_that_do_not_use_the_alias_are_found_before_the_start() {
+    let cloud = Cloud::with_function(3);
+    cloud
+        .squad(&["rollback", "receipts", "--to", "2"])
+        .success();
+    cloud.aws.metrics(json!({
+        "function": "receipts", "minute": minute(10), "invocations": 500, "delay_seconds": 0,
+    }));
+    cloud
+        .squad(&["rollout", "start", "receipts", "--revision", "3"])
+        .failure(7)
+        .assert(str![[r#"
+› error: cannot start a rollout of `receipts`: `receipts` was called 500 times, and never through its alias `live`: its callers name the function or a version, so that nothing here would reach them
+› live: revision 2 serves all traffic
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/unsupported.md
+[exit 7]
+
+"#]]);
+}
+
+/// The weights of the first step in the alias, and all traffic back by the stop.
+#[test]
+fn weights_are_written_and_the_stop_takes_all_of_them_back() {
+    let cloud = Cloud::with_function(3);
+    cloud
+        .squad(&["rollback", "receipts", "--to", "2"])
+        .success();
+    let history: Vec<_> = (3..60).map(|back| counted(back, None, 600, 1)).collect();
+    cloud.aws.metrics(Value::Array(history));
+    let started = cloud.squad(&[
+        "rollout",
+        "start",
+        "receipts",
+        "--revision",
+        "3",
+        "--steps",
+        "10,50",
+        "--hold",
+        "1m",
+        "--no-wait",
+    ]);
+    drop(started.success());
+    crate::support::wait_for("weights", Duration::from_secs(60), || {
+        let alias = cloud.alias();
+        alias["RoutingConfig"]["AdditionalVersionWeights"]["3"]
+            .as_f64()
+            .filter(|weight| (weight - 0.1).abs() < 1e-9)
+    });
+    cloud.squad(&["stop", "receipts"]).success();
+    assert_eq!(cloud.sole(), "2");
+    cloud.squad(&["rollout", "status", "receipts"]).failure(1);
+    cloud.is_quiet();
+}

@@ -1,0 +1,104 @@
+//! Lambda: the real binary against the stand-in for AWS.
+
+mod brakes;
+mod deploy;
+mod gradual;
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::support::aws::{ACCOUNT, Aws, REGION};
+use crate::support::{Home, Output};
+
+/// The value of a variable that must never be seen anywhere but at AWS.
+const QUIET: &str = "5up3r-qu13t-value";
+
+/// A home with an org whose environment `cloud` lies at the stand-in.
+struct Cloud {
+    home: Home,
+    aws: Aws,
+}
+
+impl Cloud {
+    fn new() -> Self {
+        let mut home = Home::new();
+        home.write(
+            "org/org.toml",
+            &format!(
+                "schema = 1\n[org]\nname = \"acme\"\n[env.cloud]\nplatform = \"lambda\"\naccount = \"{ACCOUNT}\"\nregion = \"{REGION}\"\naudit = \"../../store\"\n"
+            ),
+        );
+        let org = home.work().join("org");
+        home.set("SQUAD_ORG", &org.display().to_string());
+        home.set("SQUAD_ENV", "cloud");
+        Self {
+            home,
+            aws: Aws::start(),
+        }
+    }
+
+    /// A function that others made: versions 1 to `versions`, the alias `live` on the last one.
+    fn with_function(versions: u64) -> Self {
+        let cloud = Self::new();
+        cloud.aws.functions(json!({
+            "name": "receipts",
+            "versions": versions,
+            "alias": "live",
+            "configuration": { "Environment": { "Variables": { "TOKEN": QUIET } } },
+        }));
+        cloud.aws.forget_calls();
+        cloud
+    }
+
+    #[must_use = "assert the whole output, or its exit code with `success` or `failure`"]
+    fn squad(&self, arguments: &[&str]) -> Output {
+        // It is a remote environment, and nobody is there to be asked.
+        let mut command = self.aws.squad(&self.home, arguments);
+        let output = self.home.run(command.arg("--yes"));
+        assert!(!output.stdout.contains(QUIET) && !output.stderr.contains(QUIET));
+        output
+    }
+
+    #[must_use = "assert the whole output, or its exit code with `success` or `failure`"]
+    fn squad_in(&self, directory: &PathBuf, arguments: &[&str]) -> Output {
+        let mut command = self.aws.squad(&self.home, arguments);
+        let output = self.home.run(command.arg("--yes").current_dir(directory));
+        assert!(!output.stdout.contains(QUIET) && !output.stderr.contains(QUIET));
+        output
+    }
+
+    /// The alias as AWS has it.
+    fn alias(&self) -> Value {
+        self.aws.function("receipts")["aliases"]["live"].clone()
+    }
+
+    /// The version that takes all the traffic.
+    fn sole(&self) -> String {
+        let alias = self.alias();
+        let weights = alias["RoutingConfig"]["AdditionalVersionWeights"].clone();
+        assert!(
+            weights.as_object().is_none_or(serde_json::Map::is_empty),
+            "{alias}"
+        );
+        alias["FunctionVersion"].as_str().unwrap().to_owned()
+    }
+
+    /// The names of all calls since they were forgotten, those of one moment in order of their names.
+    fn calls(&self) -> Vec<String> {
+        let names = self.aws.names();
+        self.aws.forget_calls();
+        names
+    }
+
+    /// Nothing that squad keeps holds the value of a variable.
+    fn is_quiet(&self) {
+        for directory in [self.home.state(), self.home.path().join("store")] {
+            for file in crate::support::files_below(&directory, "") {
+                let bytes = std::fs::read(&file).unwrap();
+                let text = String::from_utf8_lossy(&bytes);
+                assert!(!text.contains(QUIET), "{}", file.display());
+            }
+        }
+    }
+}
