@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use aws_sdk_lambda::types::{AliasRoutingConfiguration, FunctionConfiguration};
 
 use super::seen::{Alias, Seen};
-use super::{Lambda, Target, observe};
+use super::{Lambda, ROLLOUT_TAG, Target, observe};
 use crate::clients::aws::{self, Called, Why};
 use crate::domain::alias::{Description, Note, Traffic, Written};
 use crate::domain::live::Token;
@@ -235,7 +235,7 @@ impl Lambda {
             client
                 .tag_resource()
                 .resource(self.function_arn(&seen.target.function))
-                .tags("squad.dev/rollout", "live")
+                .tags(ROLLOUT_TAG, "live")
                 .send()
                 .await,
         );
@@ -252,7 +252,7 @@ impl Lambda {
             client
                 .untag_resource()
                 .resource(self.function_arn(&seen.target.function))
-                .tag_keys("squad.dev/rollout")
+                .tag_keys(ROLLOUT_TAG)
                 .send()
                 .await,
         );

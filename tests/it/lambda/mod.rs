@@ -2,6 +2,7 @@
 
 mod brakes;
 mod deploy;
+mod fleet;
 mod gradual;
 
 use std::path::PathBuf;
