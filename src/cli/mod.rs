@@ -32,6 +32,7 @@ mod whoami;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
@@ -178,6 +179,7 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         org: cli.global.org,
         environment: cli.global.env,
         yes: cli.global.yes,
+        sessions: Mutex::default(),
     };
     let result = dispatch(&context, cli.command).and_then(|code| match context.output.lost() {
         None => Ok(code),

@@ -21,7 +21,6 @@ pub(crate) mod org;
 pub(crate) mod plan;
 pub(crate) mod release;
 pub(crate) mod rollout;
-pub(crate) mod rollout_state;
 pub(crate) mod route;
 pub(crate) mod service;
 pub(crate) mod traffic;

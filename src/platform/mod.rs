@@ -340,7 +340,7 @@ pub(crate) trait Platform: Send + Sync {
 
     /// Changes traffic and rollout state in one compare-and-swap; [`Error::Conflict`] names who won. Requests
     /// that are under way finish where they are. The revisions that the state of a live rollout names stay up, with
-    /// traffic and without ([`crate::domain::rollout_state`]), so that going back is one commit and nothing else.
+    /// traffic and without ([`crate::domain::rollout::State::kept`]), so that going back is one commit and nothing else.
     async fn commit(&self, service: &ServiceName, token: &Token, commit: &Commit) -> Result<Token>;
 
     /// How the numbers of a service arrive.

@@ -16,7 +16,6 @@ use crate::ops::{Cancel, Event, Reporter};
 
 /// Packs the artifact on a thread of its own, so that Ctrl-C is heard meanwhile. The same artifact, lock file,
 /// runtime and architecture give the same bytes; a second time they come from the cache.
-#[expect(dead_code, reason = "the platform lambda is what uploads packages")]
 pub(crate) async fn package(
     options: &Options,
     artifact: PathBuf,
@@ -75,7 +74,6 @@ pub(crate) async fn package(
 
 /// Refuses references to secrets in `[run.env]`: what is in the configuration of a function can be read by everyone
 /// who may see the function, so squad never puts a secret there.
-#[expect(dead_code, reason = "the platform lambda is what uploads packages")]
 pub(crate) fn check_secrets(options: &Options) -> Result<()> {
     let names = options.service.run.secret_names();
     let Some(first) = names.first() else {

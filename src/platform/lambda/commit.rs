@@ -14,8 +14,8 @@ use crate::domain::alias::{Description, Note, Traffic, Written};
 use crate::domain::live::Token;
 use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
+use crate::domain::rollout::State;
 use crate::domain::rollout::state::LONGEST;
-use crate::domain::rollout_state;
 use crate::domain::traffic::{Split, Weights};
 use crate::platform::{Commit, Error, Result};
 
@@ -75,7 +75,7 @@ impl Lambda {
                 ..seen.clone()
             },
         );
-        if !rollout_state::kept(&before.state).is_empty() {
+        if !State::kept(&before.state).is_empty() {
             self.unmark_rollout(&seen, &before, &note).await;
         }
         if commit.leaves.is_none() {
@@ -226,7 +226,7 @@ impl Lambda {
     /// Says in a tag that a rollout is live, before it is: a hint for those who look at many functions at once, never
     /// what anything is decided by.
     async fn mark_rollout(&self, seen: &Seen, before: &Note, after: &Note) {
-        let live = |note: &Note| !rollout_state::kept(&note.state).is_empty();
+        let live = |note: &Note| !State::kept(&note.state).is_empty();
         if live(before) || !live(after) {
             return;
         }
@@ -243,7 +243,7 @@ impl Lambda {
 
     /// Takes the hint away once no rollout is live any more.
     async fn unmark_rollout(&self, seen: &Seen, before: &Note, after: &Note) {
-        let live = |note: &Note| !rollout_state::kept(&note.state).is_empty();
+        let live = |note: &Note| !State::kept(&note.state).is_empty();
         if !live(before) || live(after) {
             return;
         }

@@ -19,7 +19,7 @@ use crate::domain::alias::Traffic;
 use crate::domain::counts::{Counts, MinuteCounts};
 use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
-use crate::domain::rollout_state;
+use crate::domain::rollout::State;
 use crate::platform::{Error, Result};
 use query::{Ask, Of, Points};
 
@@ -61,7 +61,7 @@ fn horizon(now: Timestamp, timeout: u64) -> Timestamp {
 /// When counting began: with the live rollout, else with the last operation.
 fn anchor(alias: &Alias) -> Option<Timestamp> {
     let note = alias.note();
-    let rollout = rollout_state::id(&note.state).and_then(observe::time_of);
+    let rollout = State::live_id(&note.state).and_then(observe::time_of);
     rollout
         .or_else(|| observe::time_of(&note.operation))
         .map(minute)
@@ -170,7 +170,7 @@ impl Lambda {
         let state = seen.alias.as_ref().map(|alias| alias.note().state);
         let judged = state
             .as_deref()
-            .and_then(|state| rollout_state::forced(state))
+            .and_then(|state| State::forced(state))
             .map(|(_, canary)| canary)
             .or_else(|| versions.iter().max().copied());
         let Some(judged) = judged else {
@@ -200,7 +200,7 @@ fn versions(alias: &Alias) -> Vec<RevisionNumber> {
         Some(Traffic::Shared { primary, other, .. }) => vec![primary, other],
         None => Vec::new(),
     };
-    versions.extend(rollout_state::named(&note.state));
+    versions.extend(State::named(&note.state));
     versions.extend(note.served.iter().take(2));
     versions.sort_unstable();
     versions.dedup();
@@ -226,10 +226,10 @@ fn sole(
     };
     let told = after_told(points, versions);
     let note = alias.note();
-    let is_stable = rollout_state::stable(&note.state) == Some(sole);
+    let is_stable = State::live_stable(&note.state) == Some(sole);
     let since = match (told, alias.is_ours()) {
         // Every write of a rollout that leaves stable alone has another operation; stable had it all before them.
-        (None, true) if is_stable => rollout_state::id(&note.state).and_then(observe::time_of)?,
+        (None, true) if is_stable => State::live_id(&note.state).and_then(observe::time_of)?,
         (None, true) => observe::time_of(&note.operation)?,
         // Nobody says since when: it always was.
         (None, false) => otherwise,

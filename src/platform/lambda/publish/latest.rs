@@ -62,6 +62,14 @@ enum Next {
 }
 
 impl Run {
+    /// Nothing looked at yet; `newest` is the newest version that is there.
+    pub(super) fn new(newest: u64) -> Self {
+        Self {
+            newest,
+            ..Self::default()
+        }
+    }
+
     /// Looks at a settled `$LATEST`.
     fn next(&mut self, work: &Work<'_>, found: &Observed) -> Result<Next> {
         let update = work.wanted.update(&found.configuration)?;

@@ -41,10 +41,7 @@ pub(crate) async fn publish(work: &Work<'_>) -> Result<Published> {
         smoke::test(work, revision).await?;
         return Ok(published(revision, true));
     }
-    let mut run = Run {
-        newest: versions.last().map_or(0, |version| version.number),
-        ..Run::default()
-    };
+    let mut run = Run::new(versions.last().map_or(0, |version| version.number));
     let latest = latest::bring(work, &mut run, first, !versions.is_empty()).await?;
     let tagged = latest.clone();
     let (revision, existed) = version::publish(work, &mut run, latest).await?;
