@@ -73,6 +73,9 @@ _squad() {
             squad,template)
                 cmd="squad__subcmd__template"
                 ;;
+            squad,whoami)
+                cmd="squad__subcmd__whoami"
+                ;;
             squad__subcmd__audit,key)
                 cmd="squad__subcmd__audit__subcmd__key"
                 ;;
@@ -176,7 +179,7 @@ _squad() {
 
     case "${cmd}" in
         squad)
-            opts="-o -y -q -v -h -V --org --env --output --color --yes --no-input --quiet --verbose --help --version audit completions config demo deploy env help history invoke local logs man new org rollback rollout status stop template"
+            opts="-o -y -q -v -h -V --org --env --output --color --yes --no-input --quiet --verbose --help --version audit completions config demo deploy env help history invoke local logs man new org rollback rollout status stop template whoami"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2116,6 +2119,40 @@ _squad() {
         squad__subcmd__template__subcmd__show)
             opts="-o -y -q -v -h -V --org --env --output --color --yes --no-input --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --org)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        squad__subcmd__whoami)
+            opts="-o -y -q -v -h -V --org --env --output --color --yes --no-input --quiet --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -56,6 +56,7 @@ complete -c squad -n "__fish_squad_needs_command" -f -a "rollout" -d 'Roll a rev
 complete -c squad -n "__fish_squad_needs_command" -f -a "status" -d 'Show what is live, and how it is'
 complete -c squad -n "__fish_squad_needs_command" -f -a "stop" -d 'Stop what is going on: abort the live rollout, else roll back'
 complete -c squad -n "__fish_squad_needs_command" -f -a "template" -d 'Show and check the templates that `squad new` makes services from'
+complete -c squad -n "__fish_squad_needs_command" -f -a "whoami" -d 'Show who you are in an environment, and what you may do there'
 complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -l org -d 'Org: a name, a directory or a git URL' -r
 complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -l env -d 'Environment' -r
 complete -c squad -n "__fish_squad_using_subcommand audit; and not __fish_seen_subcommand_from key list show verify" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
@@ -836,3 +837,16 @@ complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_su
 complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say more (can be repeated)'
 complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c squad -n "__fish_squad_using_subcommand template; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand whoami" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand whoami" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand whoami" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand whoami" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand whoami" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand whoami" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand whoami" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand whoami" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand whoami" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand whoami" -s V -l version -d 'Print version'

@@ -51,6 +51,12 @@ pub(crate) const AWS_PROFILE: &str = "AWS_PROFILE";
 pub(crate) const AWS_CONFIG_FILE: &str = "AWS_CONFIG_FILE";
 /// The AWS credentials file.
 pub(crate) const AWS_SHARED_CREDENTIALS_FILE: &str = "AWS_SHARED_CREDENTIALS_FILE";
+/// AWS credentials: the id of the key.
+pub(crate) const AWS_ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
+/// AWS credentials: the secret of the key.
+pub(crate) const AWS_SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
+/// AWS credentials: what belongs to a key that ends.
+pub(crate) const AWS_SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
 /// Another address for every AWS service.
 pub(crate) const AWS_ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
 /// Another address for S3.
@@ -128,6 +134,44 @@ pub(crate) const ALL: &[(&str, &str)] = &[
     (
         "XDG_RUNTIME_DIR",
         "sockets are in `squad` below it; default `/tmp/squad-<uid>`",
+    ),
+    (
+        AWS_PROFILE,
+        "the profile to take AWS credentials from; the region is always that of org.toml",
+    ),
+    (
+        AWS_CONFIG_FILE,
+        "the AWS configuration file; default `~/.aws/config`",
+    ),
+    (
+        AWS_SHARED_CREDENTIALS_FILE,
+        "the AWS credentials file; default `~/.aws/credentials`",
+    ),
+    (
+        AWS_ACCESS_KEY_ID,
+        "credentials of AWS, before any profile: the id of the key",
+    ),
+    (AWS_SECRET_ACCESS_KEY, "the secret of that key"),
+    (AWS_SESSION_TOKEN, "what belongs to a key that ends"),
+    (
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "with AWS_ROLE_ARN: credentials from a pipeline's token",
+    ),
+    (
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "credentials of a container, with its companions; set by AWS",
+    ),
+    (
+        "AWS_EC2_METADATA_DISABLED",
+        "`true`: an instance's role is not looked for",
+    ),
+    (
+        AWS_ENDPOINT_URL,
+        "another address for every AWS service; `AWS_ENDPOINT_URL_<SERVICE>` for one",
+    ),
+    (
+        AWS_ENDPOINT_URL_S3,
+        "another address for S3; buckets are then named in the path",
     ),
     (
         "LC_ALL",

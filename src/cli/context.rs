@@ -1,10 +1,11 @@
 //! What a command gets: the environment, the terminal, the clock, and lazily everything else.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dialoguer::console::Term;
 
@@ -44,6 +45,9 @@ pub(crate) struct Context {
     pub(crate) environment: Option<String>,
     /// `--yes`.
     pub(crate) yes: bool,
+    /// The ways to AWS that were asked for, by the name of the environment's log: credentials and identity are looked
+    /// for once.
+    pub(crate) sessions: Mutex<BTreeMap<String, Session>>,
 }
 
 impl Context {
@@ -377,11 +381,11 @@ impl Context {
             return Ok(None);
         }
         let pace = self.directories()?.cache.join("aws");
-        Ok(Some(Session::new(Settings::of(
-            environment,
-            &self.env,
-            Some(pace),
-        ))))
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = sessions
+            .entry(environment.log_name())
+            .or_insert_with(|| Session::new(Settings::of(environment, &self.env, Some(pace))));
+        Ok(Some(session.clone()))
     }
 
     /// The audit log of an environment.

@@ -381,6 +381,16 @@ fn summary(context: &Context, options: &Options, outcome: &Outcome) {
     pending(context, outcome.pending_events);
 }
 
+/// Says that a brake found an outbox that it could not read, and where that is now.
+pub(crate) fn put_aside(context: &Context, journal: &audit::Journal) {
+    if let Some(aside) = journal.put_aside() {
+        context.output.warn(&format!(
+            "the audit outbox could not be read and is kept as `{}`: what was readable goes into the log, the rest is only there",
+            aside.display()
+        ));
+    }
+}
+
 /// Says that events wait on this machine.
 pub(crate) fn pending(context: &Context, events: usize) {
     if events > 0 {

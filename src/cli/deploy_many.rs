@@ -75,19 +75,16 @@ pub(crate) async fn run(
             members.len()
         ));
     }
-    let mut items = Vec::with_capacity(members.len());
+    let mut options_of = Vec::with_capacity(members.len());
     for member in members {
         let located = crate::config::Located {
             service: member.service,
             directory: member.directory,
         };
         context.check_name(config, &located)?;
-        let options = args.options(context, config, environment, located)?;
-        let plan = deploy::plan(&*platform, &options)
-            .await
-            .and_then(|plan| all_at_once(&options, plan));
-        items.push(Item { options, plan });
+        options_of.push(args.options(context, config, environment, located)?);
     }
+    let items = planned(&*platform, options_of).await;
     let changing = show(context, &items);
     if changing == 0 || args.is_dry_run() {
         let failed = items.iter().any(|item| item.plan.is_err());
@@ -157,6 +154,19 @@ pub(crate) async fn run(
         })
         .max_by_key(|code| u8::from(*code == Kind::Interrupted.exit_code()));
     Ok(worst.unwrap_or(0))
+}
+
+/// The plans, in order of the names. They are made beside each other: each is a few reads of the platform, which has its
+/// own pace, and the sources.
+async fn planned(platform: &dyn Platform, options_of: Vec<Options>) -> Vec<Item> {
+    let work = options_of.into_iter().map(|options| async move {
+        let plan = deploy::plan(platform, &options)
+            .await
+            .and_then(|plan| all_at_once(&options, plan));
+        Item { options, plan }
+    });
+    let plans = futures_util::stream::iter(work).buffered(fleet::AT_ONCE);
+    plans.collect().await
 }
 
 /// A service that goes out gradually takes a driver of its own.

@@ -1,15 +1,20 @@
 //! `squad local`: the supervisor of the local platform.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::cli::context::Context;
 use crate::cli::view::local as view;
+use crate::domain::name::ServiceName;
 use crate::error::{Error, Kind, Result};
 use crate::ops::going_on;
 use crate::ops::rollout::snapshot::DRIVING;
 use crate::platform::local::{self, Local};
 use crate::platform::{self, Places};
+
+/// How long a driver may take to see that its rollout was ended or paused, and to leave.
+const LEAVES_WITHIN: Duration = Duration::from_secs(3);
 
 /// Look after the services that run on this machine
 #[derive(Debug, clap::Args)]
@@ -44,6 +49,8 @@ struct StartArgs {
 }
 
 /// Let requests end, then stop the local platform and all services on it
+///
+/// Refused while a rollout is being driven on this machine: its driver would start the platform again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   $ squad local stop
@@ -219,8 +226,8 @@ fn stop(context: &Context, all: bool) -> Result<u8> {
     } else {
         vec![settings(context)?]
     };
-    warn_of_drivers(context);
     let ran = context.block_on(async {
+        refuse_driven(context, &environments).await?;
         let mut ran = false;
         for settings in environments {
             ran |= Local::new(settings).stop().await?;
@@ -240,22 +247,49 @@ fn stop(context: &Context, all: bool) -> Result<u8> {
     Ok(0)
 }
 
-/// Whoever drives a rollout starts the platform again within a second: that is said before it surprises.
-fn warn_of_drivers(context: &Context) {
-    // What cannot be found out holds nobody up.
-    let found = context
-        .config_of_live(true, "local")
-        .and_then(|config| context.environment(&config))
-        .and_then(|environment| Ok(going_on::list(&context.directories()?.state, &environment)));
-    for one in found.unwrap_or_default() {
-        if one.kind == DRIVING {
-            for service in &one.services {
-                context.output.warn(&format!(
-                    "a rollout of `{service}` is being driven on this machine; its driver starts the platform again"
-                ));
-            }
+/// Refuses while a rollout is driven: its driver starts the platform again within a second, and the canary with it. One that
+/// was stopped or paused a moment ago is waited for.
+async fn refuse_driven(context: &Context, environments: &[local::Settings]) -> Result<()> {
+    let state = context.directories()?.state;
+    let until = context.clock().monotonic() + LEAVES_WITHIN;
+    loop {
+        let Some((service, flag)) = driven(&state, environments) else {
+            return Ok(());
+        };
+        if context.clock().monotonic() >= until {
+            return Err(Error::new(
+                Kind::Refused,
+                "local-driven",
+                format!(
+                    "cannot stop the local platform: a rollout of `{service}` is being driven on this machine, and its driver would start the platform again"
+                ),
+            )
+            .hint(format!("end the rollout: `squad stop {service}{flag}`"))
+            .hint(format!(
+                "or leave it where it is, for later: `squad rollout pause {service}{flag}`"
+            )));
         }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// The first service with a driver on this machine, and what a command needs behind it.
+fn driven(state: &Path, environments: &[local::Settings]) -> Option<(ServiceName, String)> {
+    environments.iter().find_map(|settings| {
+        // The state directory of an environment is named as its log: `local/acme/prod`.
+        let log_name = settings.state.strip_prefix(state.join("local")).ok()?;
+        let service = going_on::list_of(state, log_name.to_str()?)
+            .into_iter()
+            .filter(|one| one.kind == DRIVING)
+            .find_map(|one| one.services.into_iter().next())?;
+        let mut parts = log_name.iter().filter_map(|part| part.to_str());
+        let flag = match (parts.next()?, parts.next()?) {
+            ("local", "local") => String::new(),
+            ("local", name) => format!(" --env {name}"),
+            (org, name) => format!(" --org {org} --env {name}"),
+        };
+        Some((service, flag))
+    })
 }
 
 fn status(context: &Context) -> Result<u8> {

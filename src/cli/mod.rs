@@ -7,6 +7,7 @@ mod context;
 mod demo;
 mod deploy;
 mod deploy_many;
+mod doctor;
 mod env;
 mod help;
 mod history;
@@ -30,6 +31,7 @@ mod whoami;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
@@ -119,6 +121,7 @@ enum Command {
     Config(config::Args),
     Demo(demo::Args),
     Deploy(deploy::Args),
+    Doctor(doctor::Args),
     Env(env::Args),
     Help(help::Args),
     History(history::Args),
@@ -175,6 +178,7 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         org: cli.global.org,
         environment: cli.global.env,
         yes: cli.global.yes,
+        sessions: Mutex::default(),
     };
     let result = dispatch(&context, cli.command).and_then(|code| match context.output.lost() {
         None => Ok(code),
@@ -213,6 +217,7 @@ fn dispatch(context: &Context, command: Command) -> Result<u8> {
         Command::Audit(args) => audit::run(context, &args),
         Command::Demo(args) => demo::run(context, &args),
         Command::Deploy(args) => deploy::run(context, &args),
+        Command::Doctor(args) => doctor::run(context, &args),
         Command::Help(args) => help::run(context, &args),
         Command::History(args) => history::run(context, &args),
         Command::Invoke(args) => invoke::run(context, &args),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::cli::context::Context;
-use crate::cli::deploy::{consent, declined, pending, under_interrupts};
+use crate::cli::deploy::{consent, declined, pending, put_aside, under_interrupts};
 use crate::cli::progress::{Progress, seconds};
 use crate::cli::prompt::{self, Consent};
 use crate::cli::rollout::brake;
@@ -145,7 +145,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             };
             rollback::apply(&tools, &options, &plan).await
         };
-        let outcome = under_interrupts(context, work).await?;
+        let outcome = under_interrupts(context, work).await;
+        put_aside(context, &journal);
+        let outcome = outcome?;
         context
             .output
             .status(&format!("  done in {}", seconds(outcome.milliseconds)));

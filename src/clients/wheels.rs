@@ -157,7 +157,10 @@ fn remove_tries(parent: &Path, name: &str) {
     let prefix = format!("{name}.");
     for entry in entries.flatten() {
         let file = entry.file_name().to_string_lossy().into_owned();
-        if file.starts_with(&prefix) && !file.ends_with(".lock") {
+        if file
+            .strip_prefix(&prefix)
+            .is_some_and(|rest| rest != "lock")
+        {
             drop(std::fs::remove_dir_all(entry.path()));
         }
     }

@@ -194,7 +194,15 @@ pub(crate) fn parse(file: &Arc<SourceFile>) -> (Node, Vec<Mistake>) {
     let mut mistakes: Vec<Mistake> = Vec::new();
     let mut text = Cow::Borrowed(file.text.as_str());
     for _ in 0..MOST {
-        let (_, errors) = DeTable::parse_recoverable(&text);
+        let (_, mut errors) = DeTable::parse_recoverable(&text);
+        // Nobody can say which table the keys below a broken header belong to: nothing is said about them.
+        if let Some(below) = below_broken_header(&text, &errors) {
+            errors.retain(|error| error.span().is_none_or(|span| !below.contains(&span.start)));
+            note(file, &errors, &mut mistakes);
+            let header = line_at(&text, below.start.saturating_sub(1));
+            text = Cow::Owned(spaces_in(&text, header.start..below.end));
+            continue;
+        }
         let stopped = errors
             .iter()
             .filter(|error| error.message().starts_with("key with no value"))
@@ -233,15 +241,59 @@ fn note(file: &Arc<SourceFile>, errors: &[toml::de::Error], mistakes: &mut Vec<M
 
 /// The text with the line around a byte made of spaces; none when there is nothing on it.
 fn blanked(text: &str, at: usize) -> Option<String> {
-    let before = text.get(..at)?;
-    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let length = text.get(start..)?.find('\n').unwrap_or(text.len() - start);
-    let line = text.get(start..start + length)?;
-    if line.trim().is_empty() {
+    let line = line_at(text, at);
+    if text.get(line.clone())?.trim().is_empty() {
         return None;
     }
-    let after = text.get(start + length..)?;
-    Some([text.get(..start)?, &" ".repeat(length), after].concat())
+    Some(spaces_in(text, line))
+}
+
+/// The line around a byte, without its newline.
+fn line_at(text: &str, at: usize) -> Range<usize> {
+    let bytes = text.as_bytes();
+    let is_newline = |byte: &u8| *byte == b'\n';
+    let before = bytes.get(..at).unwrap_or(bytes);
+    let start = before.iter().rposition(is_newline).map_or(0, |at| at + 1);
+    let rest = bytes.get(start..).unwrap_or_default();
+    let length = rest.iter().position(is_newline).unwrap_or(rest.len());
+    start..start + length
+}
+
+/// The text with a part of it made of spaces, byte for byte; lines stay lines.
+fn spaces_in(text: &str, part: Range<usize>) -> String {
+    let (Some(before), Some(blank), Some(after)) = (
+        text.get(..part.start),
+        text.get(part.clone()),
+        text.get(part.end..),
+    ) else {
+        return text.to_owned();
+    };
+    let blank: String = blank
+        .bytes()
+        .map(|byte| if byte == b'\n' { '\n' } else { ' ' })
+        .collect();
+    [before, &blank, after].concat()
+}
+
+/// What is below the first table header that the parser could not read, up to the next header.
+fn below_broken_header(text: &str, errors: &[toml::de::Error]) -> Option<Range<usize>> {
+    let headers = errors
+        .iter()
+        .filter_map(toml::de::Error::span)
+        .map(|span| line_at(text, span.start))
+        .filter(|line| {
+            text.get(line.clone())
+                .is_some_and(|line| line.starts_with('['))
+        });
+    let header = headers.min_by_key(|line| line.start)?;
+    let start = (header.end + 1).min(text.len());
+    let below = text.get(start..)?;
+    let length = if below.starts_with('[') {
+        0
+    } else {
+        below.find("\n[").map_or(below.len(), |at| at + 1)
+    };
+    Some(start..start + length)
 }
 
 /// The parser's words as one line that starts with a small letter and names TOML where it would be unclear.
@@ -352,6 +404,23 @@ mod tests {
         );
         assert!(mistakes[1].starts_with("squad.toml:3:"), "{mistakes:?}");
         assert_eq!(node.at(&["d"]).unwrap().value.shown(), "4");
+    }
+
+    #[test]
+    fn a_broken_header_is_one_mistake_and_its_keys_are_nobodys() {
+        for header in ["[run", "[[run]", "[run]]", "[ru n]", "[]"] {
+            let text = format!("a = 1\n{header}\na = 2\nb = \n\n[t]\nc = = 3\nd = 4");
+            let (node, mistakes) = read(&text);
+            let mut lines: Vec<&str> = mistakes
+                .iter()
+                .map(|line| line.get(..13).unwrap())
+                .collect();
+            lines.sort_unstable();
+            assert_eq!(lines, ["squad.toml:2:", "squad.toml:7:"], "{mistakes:?}");
+            assert_eq!(node.at(&["a"]).unwrap().value.shown(), "1");
+            assert_eq!(node.at(&["t", "d"]).unwrap().value.shown(), "4");
+            assert!(node.at(&["b"]).is_none(), "{header}");
+        }
     }
 
     #[test]

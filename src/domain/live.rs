@@ -106,6 +106,19 @@ pub(crate) struct Live {
 }
 
 impl Live {
+    /// A service that was never published.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            token: Token(String::new()),
+            kind: None,
+            revisions: Vec::new(),
+            split: None,
+            state: String::new(),
+            last_commit: None,
+            address: None,
+        }
+    }
+
     /// The revision that takes all traffic, if one does.
     pub(crate) fn sole(&self) -> Option<&Revision> {
         let number = self.split.as_ref()?.sole()?;

@@ -7,7 +7,9 @@ pub(crate) mod alias;
 pub(crate) mod analysis;
 pub(crate) mod audit;
 pub(crate) mod counts;
+pub(crate) mod doctor;
 pub(crate) mod environment;
+pub(crate) mod fleet;
 #[cfg_attr(
     not(test),
     expect(dead_code, reason = "the platform lambda is what resolves images")
@@ -19,7 +21,6 @@ pub(crate) mod org;
 pub(crate) mod plan;
 pub(crate) mod release;
 pub(crate) mod rollout;
-pub(crate) mod rollout_state;
 pub(crate) mod route;
 pub(crate) mod service;
 pub(crate) mod traffic;

@@ -36,7 +36,7 @@ pub(crate) struct Mark {
 impl Mark {
     /// Says that a command is at work. None when that cannot be written: then it is not shown, and goes on.
     pub(crate) fn set(state: &Path, environment: &Environment, going_on: &GoingOn) -> Option<Self> {
-        let directory = directory(state, environment);
+        let directory = directory(state, &environment.log_name());
         fs::create_private_dir(&directory).ok()?;
         let name = ulid::Ulid::generate();
         // Locked under a name that nobody reads before it can be seen.
@@ -70,13 +70,18 @@ impl Drop for Mark {
     }
 }
 
-fn directory(state: &Path, environment: &Environment) -> PathBuf {
-    state.join("going-on").join(environment.log_name())
+fn directory(state: &Path, log_name: &str) -> PathBuf {
+    state.join("going-on").join(log_name)
 }
 
 /// The commands at work in an environment on this machine, oldest first.
 pub(crate) fn list(state: &Path, environment: &Environment) -> Vec<GoingOn> {
-    let Ok(entries) = std::fs::read_dir(directory(state, environment)) else {
+    list_of(state, &environment.log_name())
+}
+
+/// The same of the environment of this [`Environment::log_name`], which need not be configured any more.
+pub(crate) fn list_of(state: &Path, log_name: &str) -> Vec<GoingOn> {
+    let Ok(entries) = std::fs::read_dir(directory(state, log_name)) else {
         return Vec::new();
     };
     let mut found: Vec<_> = entries
@@ -137,7 +142,7 @@ mod tests {
         drop(file);
         assert_eq!(list(home.path(), &environment), []);
         assert_eq!(
-            std::fs::read_dir(directory(home.path(), &environment))
+            std::fs::read_dir(directory(home.path(), &environment.log_name()))
                 .unwrap()
                 .count(),
             0,

@@ -2,6 +2,8 @@
 
 pub(crate) mod audit;
 pub(crate) mod deploy;
+pub(crate) mod doctor;
+pub(crate) mod fleet;
 pub(crate) mod going_on;
 pub(crate) mod history;
 pub(crate) mod invoke;

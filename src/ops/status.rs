@@ -1,11 +1,14 @@
 //! `squad status`: what is live, where, since when, and how it is.
 
+use std::sync::{Mutex, PoisonError};
+
 use crate::domain::environment::Environment;
+use crate::domain::fleet::{Found, Seen, Unreadable};
 use crate::domain::live::{Health, Live};
 use crate::domain::name::ServiceName;
 use crate::error::Result;
 use crate::ops::going_on::GoingOn;
-use crate::platform::Platform;
+use crate::platform::{Look, Platform, Sight};
 
 /// One service in one environment.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +19,8 @@ pub(crate) struct Row {
     pub(crate) environment: Environment,
     /// What the platform observed.
     pub(crate) live: Live,
+    /// Why nothing could be observed; what is in `live` then means nothing.
+    pub(crate) unreadable: Option<Unreadable>,
     /// The command that changes it right now, if one does.
     pub(crate) going_on: Option<GoingOn>,
 }
@@ -44,6 +49,9 @@ impl Row {
 
     /// What is wrong with what serves, in a few words.
     pub(crate) fn problem(&self) -> Option<&str> {
+        if let Some(unreadable) = &self.unreadable {
+            return Some(&unreadable.why);
+        }
         let split = self.live.split.as_ref()?;
         split
             .revisions()
@@ -53,42 +61,75 @@ impl Row {
     }
 }
 
-/// Observes the named services, or every service that was ever published there; `going_on` are the commands at work.
-/// A service whose first deploy is under way has a row as well.
-pub(crate) async fn status(
+/// How far a look is: what was read so far, of how many services; none while that is not known.
+pub(crate) type OnProgress<'a> = &'a (dyn Fn(&[Seen], Option<usize>) + Send + Sync);
+
+/// Looks at the services that are asked for, in any order.
+pub(crate) async fn look(
     platform: &dyn Platform,
+    look: &Look<'_>,
+    on_progress: OnProgress<'_>,
+) -> Result<Vec<Seen>> {
+    let seen = Mutex::new((Vec::new(), None));
+    on_progress(&[], None);
+    platform
+        .look(look, &|sight| {
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            match sight {
+                Sight::Total(total) => seen.1 = Some(total),
+                Sight::Seen(one) => seen.0.push(*one),
+            }
+            on_progress(&seen.0, seen.1);
+        })
+        .await?;
+    let (seen, _) = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(seen)
+}
+
+/// The rows of what was seen, sorted; `going_on` are the commands at work. A service whose first deploy is under way
+/// has a row as well.
+pub(crate) fn rows(
+    seen: Vec<Seen>,
     environment: &Environment,
     only: Option<&[ServiceName]>,
     going_on: &[GoingOn],
-) -> Result<Vec<Row>> {
-    let at_work = |service: &ServiceName| going_on.iter().any(|one| one.services.contains(service));
-    let names = match only {
-        // Those that were named are looked at and not looked for: that costs nothing where there are many.
-        Some(only) => only.to_vec(),
-        None => {
-            let mut names = platform.services().await?;
-            names.extend(going_on.iter().flat_map(|one| one.services.clone()));
-            names.sort_unstable();
-            names.dedup();
-            names
-        }
-    };
-    let mut rows = Vec::with_capacity(names.len());
-    for service in names {
-        let live = platform.observe(&service).await?;
-        if only.is_some() && live.revisions.is_empty() && !at_work(&service) {
-            continue;
-        }
-        let going_on = going_on
+) -> Vec<Row> {
+    let at_work = |service: &ServiceName| {
+        going_on
             .iter()
-            .find(|one| one.services.contains(&service))
-            .cloned();
-        rows.push(Row {
-            going_on,
-            service,
-            environment: environment.clone(),
-            live,
-        });
+            .find(|one| one.services.contains(service))
+            .cloned()
+    };
+    let mut rows: Vec<_> = seen
+        .into_iter()
+        .map(|one| row(one, environment, &at_work))
+        .collect();
+    for service in going_on.iter().flat_map(|one| &one.services) {
+        let is_asked_for = only.is_none_or(|only| only.contains(service));
+        if is_asked_for && rows.iter().all(|row| row.service != *service) {
+            let found = Found::Live(Box::new(Live::nothing()));
+            let service = service.clone();
+            rows.push(row(Seen { service, found }, environment, &at_work));
+        }
     }
-    Ok(rows)
+    rows.sort_by(|one, other| one.service.cmp(&other.service));
+    rows
+}
+
+fn row(
+    seen: Seen,
+    environment: &Environment,
+    at_work: &dyn Fn(&ServiceName) -> Option<GoingOn>,
+) -> Row {
+    let (live, unreadable) = match seen.found {
+        Found::Live(live) => (*live, None),
+        Found::Unreadable(unreadable) => (Live::nothing(), Some(unreadable)),
+    };
+    Row {
+        going_on: at_work(&seen.service),
+        service: seen.service,
+        environment: environment.clone(),
+        live,
+        unreadable,
+    }
 }

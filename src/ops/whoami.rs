@@ -3,12 +3,17 @@
 //! Asks only what changes nothing. A permission to write is probed on a function that cannot exist: IAM answers whether
 //! it is allowed before Lambda looks for the function.
 
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::DateTime;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
 
 use crate::clients::aws::{self, Called, Identity, Session, Source, Why};
-use crate::clients::store::Objects;
+use crate::clients::store::{self, Objects};
 use crate::clock::Clock;
-use crate::error::{Error, Result};
+use crate::error::{self, Error};
 
 /// What was found out.
 #[derive(Debug, Clone)]
@@ -52,7 +57,7 @@ pub(crate) async fn run(
     session: &Session,
     objects: Option<&Objects>,
     clock: &dyn Clock,
-) -> Result<Outcome> {
+) -> error::Result<Outcome> {
     let identity = session.identity().await?;
     let mut outcome = Outcome {
         identity,
@@ -72,6 +77,9 @@ pub(crate) async fn refusal(session: &Session) -> Option<Error> {
     session.guard().await.err().map(Error::from)
 }
 
+/// A call that changes nothing: the IAM action, what squad needs it for, and the call.
+type Probe<'a> = (&'static str, &'static str, BoxFuture<'a, aws::Result<()>>);
+
 async fn permissions(
     session: &Session,
     objects: Option<&Objects>,
@@ -79,144 +87,147 @@ async fn permissions(
 ) -> Vec<Permission> {
     let lambda = session.lambda().await;
     let nobody = format!("squad-whoami-{}", ulid::Ulid::generate());
-    let settings = lambda.get_account_settings().send();
-    let list = lambda.list_functions().max_items(1).send();
-    let function = lambda.get_function().function_name(&nobody).send();
-    let alias = lambda
-        .get_alias()
-        .function_name(&nobody)
-        .name("live")
-        .send();
-    let code = lambda
-        .update_function_code()
-        .function_name(&nobody)
-        .image_uri("123456789012.dkr.ecr.eu-west-1.amazonaws.com/none:none")
-        .dry_run(true)
-        .send();
-    let publish = lambda.publish_version().function_name(&nobody).send();
-    let shift = lambda
-        .update_alias()
-        .function_name(&nobody)
-        .name("live")
-        .function_version("1")
-        .send();
-    let now = clock.now().as_second();
-    let metrics = metrics(session, now);
-    let logs = session.logs().await;
-    let logs = logs
-        .filter_log_events()
-        .log_group_name(format!("/aws/lambda/{nobody}"))
-        .limit(1)
-        .send();
-    let tags = session.tagging().await;
-    let tags = tags
-        .get_resources()
-        .resource_type_filters("lambda:function")
-        .resources_per_page(1)
-        .send();
-    let (settings, list, function, alias, code, publish, shift, metrics, logs, tags, store) = tokio::join!(
-        settings,
-        list,
-        function,
-        alias,
-        code,
-        publish,
-        shift,
-        metrics,
-        logs,
-        tags,
-        store(objects),
-    );
-    let name = nobody.as_str();
-    let answers = [
-        (
-            "lambda:GetAccountSettings",
-            "see the account's limits",
-            settings.called("lambda:GetAccountSettings", "").map(drop),
-        ),
-        (
-            "lambda:ListFunctions",
-            "list functions",
-            list.called("lambda:ListFunctions", "").map(drop),
-        ),
-        (
-            "lambda:GetFunction",
-            "read a function",
-            function.called("lambda:GetFunction", name).map(drop),
-        ),
-        (
-            "lambda:GetAlias",
-            "read who takes the traffic",
-            alias.called("lambda:GetAlias", name).map(drop),
-        ),
-        (
-            "tag:GetResources",
-            "find functions by their tags",
-            tags.called("tag:GetResources", "").map(drop),
-        ),
-        ("cloudwatch:GetMetricData", "judge a rollout", metrics),
-        (
-            "logs:FilterLogEvents",
-            "read logs",
-            logs.called("logs:FilterLogEvents", name).map(drop),
-        ),
-        (
-            "lambda:UpdateFunctionCode",
-            "deploy code",
-            code.called("lambda:UpdateFunctionCode", name).map(drop),
-        ),
-        (
-            "lambda:PublishVersion",
-            "publish a revision",
-            publish.called("lambda:PublishVersion", name).map(drop),
-        ),
-        (
-            "lambda:UpdateAlias",
-            "shift traffic, roll back",
-            shift.called("lambda:UpdateAlias", name).map(drop),
-        ),
-    ];
-    let mut found: Vec<Permission> = answers
-        .into_iter()
-        .map(|(action, why, answer)| probed(action, why, answer))
-        .collect();
-    found.extend(store);
-    found
+    let mut probes = reads(&lambda, &nobody);
+    probes.extend(evidence(session, &nobody, clock.now().as_second()).await);
+    probes.extend(writes(&lambda, &nobody));
+    probes.extend(record(objects));
+    join_all(
+        probes
+            .into_iter()
+            .map(|(action, why, call)| async move { probed(action, why, call.await) }),
+    )
+    .await
 }
 
-async fn metrics(session: &Session, now: i64) -> aws::Result<()> {
+/// A call as a probe.
+fn probe<'a, T, E>(
+    action: &'static str,
+    why: &'static str,
+    resource: &'a str,
+    call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send + 'a,
+) -> Probe<'a>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let call = async move { call.await.called(action, resource).map(drop) };
+    (action, why, call.boxed())
+}
+
+fn reads<'a>(lambda: &aws_sdk_lambda::Client, nobody: &'a str) -> Vec<Probe<'a>> {
+    let alias = lambda.get_alias().function_name(nobody).name("live");
+    vec![
+        probe(
+            "lambda:GetAccountSettings",
+            "see the account's limits",
+            "",
+            lambda.get_account_settings().send(),
+        ),
+        probe(
+            "lambda:ListFunctions",
+            "list functions",
+            "",
+            lambda.list_functions().max_items(1).send(),
+        ),
+        probe(
+            "lambda:GetFunction",
+            "read a function",
+            nobody,
+            lambda.get_function().function_name(nobody).send(),
+        ),
+        probe(
+            "lambda:GetAlias",
+            "read who takes the traffic",
+            nobody,
+            alias.send(),
+        ),
+    ]
+}
+
+fn writes<'a>(lambda: &aws_sdk_lambda::Client, nobody: &'a str) -> Vec<Probe<'a>> {
+    let code = lambda
+        .update_function_code()
+        .function_name(nobody)
+        .image_uri("123456789012.dkr.ecr.eu-west-1.amazonaws.com/none:none")
+        .dry_run(true);
+    let alias = lambda
+        .update_alias()
+        .function_name(nobody)
+        .name("live")
+        .function_version("1");
+    vec![
+        probe(
+            "lambda:UpdateFunctionCode",
+            "deploy code",
+            nobody,
+            code.send(),
+        ),
+        probe(
+            "lambda:PublishVersion",
+            "publish a revision",
+            nobody,
+            lambda.publish_version().function_name(nobody).send(),
+        ),
+        probe(
+            "lambda:UpdateAlias",
+            "shift traffic, roll back",
+            nobody,
+            alias.send(),
+        ),
+    ]
+}
+
+/// What status, rollouts and logs are read from.
+async fn evidence<'a>(session: &Session, nobody: &'a str, now: i64) -> Vec<Probe<'a>> {
     use aws_sdk_cloudwatch::types::{Metric, MetricDataQuery, MetricStat};
     let metric = Metric::builder()
         .namespace("AWS/Lambda")
-        .metric_name("Invocations")
-        .build();
+        .metric_name("Invocations");
     let stat = MetricStat::builder()
-        .metric(metric)
+        .metric(metric.build())
         .period(60)
-        .stat("Sum")
-        .build();
-    let query = MetricDataQuery::builder().id("m").metric_stat(stat).build();
-    let sent = session
-        .cloudwatch()
-        .await
-        .get_metric_data()
-        .metric_data_queries(query)
+        .stat("Sum");
+    let query = MetricDataQuery::builder().id("m").metric_stat(stat.build());
+    let metrics = session.cloudwatch().await.get_metric_data();
+    let metrics = metrics
+        .metric_data_queries(query.build())
         .start_time(DateTime::from_secs(now - 120))
-        .end_time(DateTime::from_secs(now))
-        .send()
-        .await;
-    sent.called("cloudwatch:GetMetricData", "").map(|_| ())
+        .end_time(DateTime::from_secs(now));
+    let logs = session.logs().await.filter_log_events();
+    let logs = logs
+        .log_group_name(format!("/aws/lambda/{nobody}"))
+        .limit(1);
+    let tags = session.tagging().await.get_resources();
+    let tags = tags
+        .resource_type_filters("lambda:function")
+        .resources_per_page(1);
+    vec![
+        probe(
+            "tag:GetResources",
+            "find functions by their tags",
+            "",
+            tags.send(),
+        ),
+        probe(
+            "cloudwatch:GetMetricData",
+            "judge a rollout",
+            "",
+            metrics.send(),
+        ),
+        probe("logs:FilterLogEvents", "read logs", nobody, logs.send()),
+    ]
 }
 
-/// Looks for the rollouts of a service that cannot exist.
-async fn store(objects: Option<&Objects>) -> Option<Permission> {
+/// Looks for the rollouts of a service that does not exist, where the store is a bucket.
+fn record(objects: Option<&Objects>) -> Option<Probe<'_>> {
     let objects = objects.filter(|objects| objects.is_bucket())?;
-    let listed = match objects.list("rollout/squad-whoami/").await {
-        Ok(_) => Ok(()),
-        Err(crate::clients::store::Error::Aws(error)) => Err(error),
-        Err(_) => return None,
+    let call = async move {
+        match objects.list("rollout/squad-whoami/").await {
+            Err(store::Error::Aws(error)) => Err(error),
+            // Nothing else goes wrong with a bucket.
+            _ => Ok(()),
+        }
     };
-    Some(probed("s3:ListBucket", "keep the record", listed))
+    Some(("s3:ListBucket", "read the record", call.boxed()))
 }
 
 /// What an answer says about a permission. That there is no such thing, or that the request is no good, is said only to
@@ -230,7 +241,12 @@ fn probed(action: &'static str, why: &'static str, answer: aws::Result<()>) -> P
                 Why::Denied { .. } => Some(false),
                 _ => None,
             };
-            let said = (allowed != Some(true)).then(|| Error::from(error.clone()).message);
+            let said = (allowed != Some(true)).then(|| {
+                let error = Error::from(error);
+                let mut texts = vec![error.message];
+                texts.extend(error.causes);
+                texts.join(": ")
+            });
             (allowed, said)
         }
     };

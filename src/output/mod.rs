@@ -3,6 +3,7 @@
 //! Standard output carries the answer, standard error everything else. A closed pipe is no error: what comes
 //! after it is dropped.
 
+pub(crate) mod canvas;
 pub(crate) mod table;
 
 use std::io::{self, IsTerminal, Write};
@@ -146,6 +147,21 @@ impl Output {
     /// Columns.
     pub(crate) fn width(&self) -> usize {
         self.width
+    }
+
+    /// Columns and rows of standard output; a terminal that is asked anew knows whether it was resized.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let asked = rustix::termios::tcgetwinsize(io::stdout()).ok();
+        let (columns, rows) = asked.map_or((0, 0), |size| {
+            (usize::from(size.ws_col), usize::from(size.ws_row))
+        });
+        let columns = if columns == 0 {
+            self.width()
+        } else {
+            // `COLUMNS` may ask for less.
+            columns.min(self.width()).max(20)
+        };
+        (columns, if rows == 0 { usize::MAX } else { rows })
     }
 
     /// Whether glyphs beyond ASCII may be used.

@@ -15,7 +15,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::domain::counts::{Counts, MinuteCounts};
+use crate::domain::doctor::{Callers, Check, Moved};
 use crate::domain::environment::{Environment, PlatformKind};
+use crate::domain::fleet::{Found, Seen};
 use crate::domain::live::{LastCommit, Live, Token};
 use crate::domain::name::ServiceName;
 use crate::domain::plan::Difference;
@@ -241,6 +243,27 @@ pub(crate) struct Invocation {
     pub(crate) log_tail: Vec<String>,
 }
 
+/// A look at many services at once.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Look<'a> {
+    /// Only these; none = every service of the environment.
+    pub(crate) only: Option<&'a [ServiceName]>,
+    /// Reads each second at most, where the platform has a limit to share with others; none = its own habit.
+    pub(crate) rate: Option<u32>,
+}
+
+/// What a look tells while it goes on.
+#[derive(Debug, Clone)]
+pub(crate) enum Sight {
+    /// So many services are there to be read.
+    Total(usize),
+    /// One was read; in any order, each of them once.
+    Seen(Box<Seen>),
+}
+
+/// Takes what a look tells.
+pub(crate) type OnSight<'a> = &'a (dyn Fn(Sight) + Send + Sync);
+
 /// The contract that every platform keeps; `contract.rs` is its test. Each method is idempotent.
 #[async_trait]
 pub(crate) trait Platform: Send + Sync {
@@ -253,6 +276,49 @@ pub(crate) trait Platform: Send + Sync {
 
     /// All services that were ever published here.
     async fn services(&self) -> Result<Vec<ServiceName>>;
+
+    /// Looks at many services, as cheaply as it can: what a service's revisions besides those with traffic are may be
+    /// missing. A single service that is named is observed. One that cannot be read is told with its reason; an error
+    /// means that nothing could be read at all.
+    async fn look(&self, look: &Look<'_>, on_sight: OnSight<'_>) -> Result<()> {
+        let mut services = self.services().await?;
+        if let Some(only) = look.only {
+            services.retain(|service| only.contains(service));
+        }
+        on_sight(Sight::Total(services.len()));
+        for service in services {
+            let found = Found::Live(Box::new(self.observe(&service).await?));
+            on_sight(Sight::Seen(Box::new(Seen { service, found })));
+        }
+        Ok(())
+    }
+
+    /// Looks for trouble that concerns no single service. An error means that nothing could be looked at.
+    async fn examine(&self) -> Result<Vec<Check>> {
+        Ok(Vec::new())
+    }
+
+    /// Who calls a service; none where it is not there, or nobody can call past its traffic on this platform.
+    async fn callers(&self, _service: &ServiceName) -> Result<Option<Callers>> {
+        Ok(None)
+    }
+
+    /// Moves one caller to the address whose traffic squad moves, and looks that it is done; none when there is nothing
+    /// to move. Takes nothing away from a caller that works.
+    async fn adopt(&self, _service: &ServiceName, _caller: &str) -> Result<Option<Moved>> {
+        Ok(None)
+    }
+
+    /// Takes one move back. What is not there any more is no error.
+    async fn unadopt(&self, _service: &ServiceName, _moved: &Moved) -> Result<()> {
+        Ok(())
+    }
+
+    /// Under which name this machine may keep what a look found, to show it at once next time; none where a look is
+    /// quick enough.
+    fn remembered_as(&self) -> Option<String> {
+        None
+    }
 
     /// What a publish would change in the settings that this platform has for the service now, whoever set them; none
     /// where it has no settings of its own, so that those of the live revision count.
@@ -274,7 +340,7 @@ pub(crate) trait Platform: Send + Sync {
 
     /// Changes traffic and rollout state in one compare-and-swap; [`Error::Conflict`] names who won. Requests
     /// that are under way finish where they are. The revisions that the state of a live rollout names stay up, with
-    /// traffic and without ([`crate::domain::rollout_state`]), so that going back is one commit and nothing else.
+    /// traffic and without ([`crate::domain::rollout::State::kept`]), so that going back is one commit and nothing else.
     async fn commit(&self, service: &ServiceName, token: &Token, commit: &Commit) -> Result<Token>;
 
     /// How the numbers of a service arrive.

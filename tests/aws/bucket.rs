@@ -13,6 +13,8 @@ pub(crate) struct Object {
     pub(crate) data: Option<Bytes>,
     pub(crate) modified: u64,
     pub(crate) kind: String,
+    /// `x-amz-meta-…`.
+    pub(crate) metadata: Vec<(String, String)>,
 }
 
 /// One bucket.

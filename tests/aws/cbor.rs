@@ -9,17 +9,17 @@ fn head(major: u8, value: u64, out: &mut Vec<u8>) {
     let major = major << 5;
     match value {
         0..=23 => out.push(major | value as u8),
-        24..=0xff => out.extend([major | 24, value as u8]),
+        24..=0xff => out.extend([major | 0x18, value as u8]),
         0x100..=0xffff => {
-            out.push(major | 25);
+            out.push(major | 0x19);
             out.extend((value as u16).to_be_bytes());
         }
         0x1_0000..=0xffff_ffff => {
-            out.push(major | 26);
+            out.push(major | 0x1a);
             out.extend((value as u32).to_be_bytes());
         }
         _ => {
-            out.push(major | 27);
+            out.push(major | 0x1b);
             out.extend(value.to_be_bytes());
         }
     }
@@ -49,7 +49,9 @@ fn write(value: &Value, out: &mut Vec<u8>) {
         }
         Value::Array(items) => {
             head(4, items.len() as u64, out);
-            items.iter().for_each(|item| write(item, out));
+            for item in items {
+                write(item, out);
+            }
         }
         Value::Object(members) => {
             if let Some(seconds) = members.get("$time").and_then(Value::as_f64) {

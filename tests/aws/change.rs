@@ -188,7 +188,7 @@ pub(crate) fn apply(world: &mut World, body: &Value) -> Result<Value, Refusal> {
         "publish" => {
             function.last_version += 1;
             let mut version = function.latest.clone();
-            version.source = version.configuration.clone();
+            version.source.clone_from(&version.configuration);
             version.revision = revision;
             if let Some(description) = body["description"].as_str() {
                 version

@@ -89,8 +89,8 @@ fn values(
         ));
     }
     let period = wanted["Period"].as_u64().unwrap_or(0);
-    // API reference, MetricStat, Period: 1, 5, 10, 30 or any multiple of 60.
-    if !(matches!(period, 1 | 5 | 10 | 30) || (period > 0 && period % 60 == 0)) {
+    // API reference, MetricStat, Period: 1, 5, 10, 20, 30 or any multiple of 60.
+    if !(matches!(period, 1 | 5 | 10 | 20 | 30) || (period > 0 && period.is_multiple_of(60))) {
         return Err(invalid(format!(
             "The parameter MetricDataQueries.member.1.MetricStat.Period has an invalid value: {period}"
         )));
@@ -114,12 +114,12 @@ fn values(
                 .push(point);
         }
     }
-    let stat = wanted["Stat"].as_str().unwrap_or("");
+    let name = wanted["Stat"].as_str().unwrap_or("");
     periods
         .into_iter()
         .map(|(at, points)| {
-            let value = statistic(stat, &points)
-                .ok_or_else(|| invalid(format!("The value {stat} for parameter MetricDataQueries.member.1.MetricStat.Stat is not supported.")))?;
+            let value = statistic(name, &points)
+                .ok_or_else(|| invalid(format!("The value {name} for parameter MetricDataQueries.member.1.MetricStat.Stat is not supported.")))?;
             Ok((at, value))
         })
         .collect()

@@ -18,6 +18,8 @@
     clippy::disallowed_methods,
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::doc_markdown,
     clippy::cast_sign_loss,
     clippy::float_cmp,
     clippy::allow_attributes,

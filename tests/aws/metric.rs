@@ -47,10 +47,11 @@ impl Metrics {
     }
 
     /// "Types of metrics for Lambda functions" (monitoring-metrics-types.html): Invocations, Errors, Throttles and
-    /// Duration; Lambda publishes Errors and Throttles of 0 too, and "throttled requests … don't count as either
-    /// Invocations or Errors". "View metrics for Lambda functions" (monitoring-metrics-view.html), dimensions:
-    /// FunctionName; Resource (version or alias); ExecutedVersion, "both targets of a weighted alias". Metrics are
-    /// stamped with the time of the invocation ("The timestamp on a metric reflects when the function was invoked").
+    /// Duration; throttled requests count neither as Invocations nor as Errors. Errors and Throttles of 0 are
+    /// published too, as is seen on AWS; the page says only that they are binary indicators. "Viewing metrics"
+    /// (monitoring-metrics-view.html), dimensions: FunctionName; Resource (a version or an alias); ExecutedVersion
+    /// ("to compare error rates for two versions of a function that are both targets of a weighted alias"); none.
+    /// "The timestamp on a metric reflects when the function was invoked."
     pub(crate) fn count(&mut self, counted: &Counted) {
         let name = ("FunctionName".to_owned(), counted.function.clone());
         let resource = match &counted.qualifier {
@@ -182,8 +183,9 @@ pub(crate) fn statistic(name: &str, points: &[&Point]) -> Option<f64> {
     }
 }
 
-/// "Trimmed count (TC) is the number of data points in the chosen range": `TC(a:b)`, "the lower bound is exclusive,
-/// the upper inclusive"; a missing bound is open. Percentages are not known here.
+/// Statistics-definitions.html: the trimmed count is the number of data points in the chosen range; the lower bound
+/// is exclusive and the upper inclusive, as for the percentile rank there; a missing bound is open. Percentages are
+/// not known here.
 fn trimmed_count(range: &str, points: &[&Point]) -> Option<f64> {
     let (low, high) = range.split_once(':')?;
     let bound = |text: &str, open: f64| {

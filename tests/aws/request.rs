@@ -75,8 +75,7 @@ impl Request {
             .unwrap_or("");
         let scope: Vec<&str> = authorization
             .split_once("Credential=")
-            .map(|(_, rest)| rest.split([',', ' ']).next().unwrap_or(""))
-            .unwrap_or("")
+            .map_or("", |(_, rest)| rest.split([',', ' ']).next().unwrap_or(""))
             .split('/')
             .collect();
         let of = |index: usize| scope.get(index).copied().unwrap_or("").to_owned();

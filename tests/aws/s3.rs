@@ -29,6 +29,7 @@ pub(crate) fn operation(request: &Request) -> Option<Operation> {
         (&Method::PUT, true) => "CreateBucket",
         (&Method::HEAD, true) => "HeadBucket",
         (&Method::GET, true) => "ListObjectsV2",
+        (&Method::POST, true) if has("delete") => "DeleteObjects",
         (&Method::PUT, false) if has("uploadId") => "UploadPart",
         (&Method::PUT, false) => "PutObject",
         (&Method::GET, false) => "GetObject",
@@ -103,7 +104,11 @@ pub(crate) fn handle(
         "ListObjectsV2" => Ok(list(request, &name, bucket)),
         "PutObject" => put(request, bucket, &key, request.body.clone(), random),
         "GetObject" | "HeadObject" => get(request, bucket, &key),
-        "DeleteObject" => Ok(delete(request, bucket, &key, random)),
+        "DeleteObject" => {
+            let version = request.query.get("versionId").map(String::as_str);
+            Ok(delete(bucket, &key, version, random))
+        }
+        "DeleteObjects" => Ok(delete_many(&request.text(), bucket, random)),
         _ => multipart(request, operation, (name.as_str(), &key), bucket, random),
     }
 }
@@ -136,9 +141,19 @@ fn put(
             .header("content-type")
             .unwrap_or("binary/octet-stream")
             .to_owned(),
+        metadata: metadata(request),
     };
     let reply = Reply::empty(200).with("ETag", object.etag.clone());
     Ok(stored(bucket, key, object, reply))
+}
+
+/// "Working with object metadata" (`UsingMetadata.html`): what a PUT gives as `x-amz-meta-…` each GET and HEAD returns.
+fn metadata(request: &Request) -> Vec<(String, String)> {
+    let own = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+        let is_own = name.as_str().starts_with("x-amz-meta-");
+        is_own.then(|| Some((name.to_string(), value.to_str().ok()?.to_owned())))?
+    };
+    request.headers.iter().filter_map(own).collect()
 }
 
 fn version_id(bucket: &Bucket, random: &mut Random) -> String {
@@ -220,6 +235,9 @@ fn get(request: &Request, bucket: &Bucket, key: &str) -> Result<Reply, Failure> 
         .with("Last-Modified", clock::http_time(object.modified))
         .with("Content-Length", slice.len().to_string())
         .with("Accept-Ranges", "bytes");
+    for (name, value) in &object.metadata {
+        reply = reply.with(name, value.clone());
+    }
     if let Some(content_range) = content_range {
         reply = reply.with("Content-Range", content_range);
     }
@@ -247,8 +265,8 @@ fn range_of(range: &str, length: usize) -> Option<(usize, usize)> {
 }
 
 /// With versioning a delete adds a marker; deleting what is not there is no error.
-fn delete(request: &Request, bucket: &mut Bucket, key: &str, random: &mut Random) -> Reply {
-    if let Some(version) = request.query.get("versionId") {
+fn delete(bucket: &mut Bucket, key: &str, version: Option<&str>, random: &mut Random) -> Reply {
+    if let Some(version) = version {
         if let Some(versions) = bucket.objects.get_mut(key) {
             versions.retain(|object| object.version != *version);
         }
@@ -259,17 +277,47 @@ fn delete(request: &Request, bucket: &mut Bucket, key: &str, random: &mut Random
             data: None,
             modified: clock::now(),
             kind: String::new(),
+            metadata: Vec::new(),
         };
-        return stored(
-            bucket,
-            key,
-            marker,
-            Reply::empty(204).with("x-amz-delete-marker", "true"),
-        );
+        let reply = Reply::empty(204).with("x-amz-delete-marker", "true");
+        return stored(bucket, key, marker, reply);
     } else {
         bucket.objects.remove(key);
     }
     Reply::empty(204)
+}
+
+/// API reference, DeleteObjects: each key is deleted as on its own.
+fn delete_many(body: &str, bucket: &mut Bucket, random: &mut Random) -> Reply {
+    let mut deleted = String::new();
+    for object in body.split("<Object>").skip(1) {
+        let within = |name: &str| {
+            let (_, rest) = object.split_once(&format!("<{name}>"))?;
+            rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
+        };
+        let key = within("Key").unwrap_or("");
+        delete(bucket, &unescaped(key), within("VersionId"), random);
+        deleted += &format!("<Deleted><Key>{key}</Key></Deleted>");
+    }
+    Reply::empty(200).with_body(
+        "application/xml",
+        format!("<DeleteResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{deleted}</DeleteResult>"),
+    )
+}
+
+fn unescaped(text: &str) -> String {
+    let names = [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&apos;", "'"),
+        ("&amp;", "&"),
+    ];
+    names
+        .into_iter()
+        .fold(text.to_owned(), |text, (name, letter)| {
+            text.replace(name, letter)
+        })
 }
 
 /// API reference, ListObjectsV2: keys in binary order, up to 1,000, `CommonPrefixes` with a delimiter.

@@ -8,8 +8,8 @@
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::process::Child;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use regex_lite::Regex;
@@ -293,14 +293,53 @@ fn seed() -> u64 {
 
 /// The whole test of one operation and one victim.
 fn converges(name: &str, operation: Operation, victim: Victim) {
-    converge(&format!("kill::{name}"), |kill_at| {
+    converge(&format!("kill::{name}"), &ROOM, |kill_at| {
         run(operation, victim, kill_at)
     });
 }
 
-/// A whole kill test: one undisturbed run, then one for each point, two beside each other. `run` kills at a point
-/// (or not at all), runs what has to be run again, and returns the end state and how many points there were.
-pub(crate) fn converge<E>(name: &str, run: impl Fn(Option<u64>) -> (E, u64) + Sync)
+/// For the tests of this file together, however many threads the harness has.
+static ROOM: Room = Room::new(4);
+
+/// How many runs there may be beside each other.
+pub(crate) struct Room {
+    /// How many there are, and how many there may be.
+    runs: Mutex<usize>,
+    most: usize,
+    left: Condvar,
+}
+
+impl Room {
+    /// For so many.
+    pub(crate) const fn new(most: usize) -> Self {
+        Self {
+            runs: Mutex::new(0),
+            most,
+            left: Condvar::new(),
+        }
+    }
+
+    /// Runs as soon as there is room.
+    fn within<T>(&self, run: impl FnOnce() -> T) -> T {
+        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = |runs: &mut usize| *runs >= self.most;
+        let mut runs = self
+            .left
+            .wait_while(runs, full)
+            .unwrap_or_else(PoisonError::into_inner);
+        *runs += 1;
+        drop(runs);
+        let result = std::panic::catch_unwind(AssertUnwindSafe(run));
+        *self.runs.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.left.notify_one();
+        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+/// A whole kill test: one undisturbed run, then one for each point, as many beside each other as there is room for.
+/// `run` kills at a point (or not at all), runs what has to be run again, and returns the end state and how many points
+/// there were.
+pub(crate) fn converge<E>(name: &str, room: &Room, run: impl Fn(Option<u64>) -> (E, u64) + Sync)
 where
     E: PartialEq + std::fmt::Display + Sync,
 {
@@ -308,6 +347,7 @@ where
         skip(name, reason);
         return;
     }
+    let run = |kill_at| room.within(|| run(kill_at));
     let (wanted, counted) = run(None);
     assert!(counted > 3, "{counted} writes: the tracer sees nothing");
     let full = std::env::var("SQUAD_TEST_FULL").is_ok_and(|value| value == "1");
@@ -322,7 +362,7 @@ where
     let next = AtomicUsize::new(0);
     let wrong = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for _ in 0..2 {
+        for _ in 0..room.most {
             scope.spawn(|| {
                 while let Some(point) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let result = std::panic::catch_unwind(AssertUnwindSafe(|| run(Some(*point)).0));

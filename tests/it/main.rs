@@ -18,6 +18,8 @@
 
 mod audit;
 mod audit_trust;
+mod aws_credentials;
+mod aws_stand_in;
 mod config;
 mod deploy;
 mod docs;
@@ -48,4 +50,5 @@ mod sync_order;
 mod template;
 mod terminal;
 mod tour;
+mod whoami;
 mod workspace;

@@ -28,13 +28,33 @@ fn a_line_that_was_cut_off_is_repaired_and_anything_else_is_refused_with_its_pla
     ] {
         assert!(error.stderr.contains(said), "{}", error.transcript());
     }
-    // the brake is not,
-    home.squad_in(&service.directory, ["rollback"]).success();
     // whoever looks hears of it,
     let status = home.squad(["status"]).success();
     assert!(status.stderr.contains(&place), "{}", status.transcript());
-    // and the way out works.
-    std::fs::rename(&outbox, outbox.with_extension("jsonl.corrupt")).expect("it is there");
+    // and the brake is not held up: it puts the file aside, whole, and says so.
+    let rollback = home.squad_in(&service.directory, ["rollback"]).success();
+    let kept = outbox.with_extension("jsonl.corrupt");
+    let said = format!("could not be read and is kept as `{}`", kept.display());
+    assert!(
+        rollback.stderr.contains(&said) && !rollback.stderr.contains("does not answer"),
+        "{}",
+        rollback.transcript()
+    );
+    // Behind it is the intent that was refused above.
+    let whole = std::fs::read_to_string(&kept).expect("it is there");
+    assert!(whole.starts_with("not squad's\n"), "{whole}");
     home.squad_in(&service.directory, ["deploy"]).success();
     home.squad(["audit", "verify"]).success();
+    // What could be read of it is in the log too.
+    let results = crate::support::journey::results(&home);
+    assert_eq!(
+        results,
+        [
+            "succeeded",
+            "succeeded",
+            "refused",
+            "succeeded",
+            "succeeded"
+        ]
+    );
 }

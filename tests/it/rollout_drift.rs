@@ -3,7 +3,7 @@
 use std::process::Child;
 
 use crate::rollout::{ROLLOUT, Traffic, live, recorded, serves, status, wait_for_phase, weight};
-use crate::support::control::shift_by_somebody_else;
+use crate::support::control::{shift_by_somebody_else, wipe_by_somebody_else};
 use crate::support::journey::{begin, end};
 use crate::support::{Home, wait_for};
 
@@ -101,4 +101,31 @@ fn a_stop_works_before_anybody_has_seen_it() {
         (status(&home)["phase"] == "aborted").then_some(())
     });
     traffic.stop_without_failures();
+}
+
+#[test]
+fn a_rollout_whose_state_is_gone_is_over_and_told_so() {
+    let home = Home::new();
+    let (driver, traffic) = holding(&home, "10m");
+    wipe_by_somebody_else(&home, "payments", ("2", 90), "1");
+    let output = end(&home, driver);
+    assert_eq!(output.code, 6, "{}", output.transcript());
+    assert!(
+        output.stderr.contains("mallory@example.com"),
+        "{}",
+        output.transcript()
+    );
+    assert_eq!(serves_canary(&home), 90, "it is not fought over");
+    let list = home.squad(["rollout", "list", "payments"]).success();
+    assert!(
+        list.stdout.contains("changed outside squad"),
+        "{}",
+        list.transcript()
+    );
+    home.squad(["rollout", "drive", "payments"]).failure(7);
+    let stop = home.squad(["stop", "payments"]);
+    assert_eq!(stop.code, 0, "{}", stop.transcript());
+    assert_eq!(serves(&home).as_deref(), Some("1"));
+    traffic.stop_without_failures();
+    home.squad(["audit", "verify"]).success();
 }

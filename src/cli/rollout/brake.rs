@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::cli::context::Context;
-use crate::cli::deploy::pending;
+use crate::cli::deploy::{pending, put_aside};
 use crate::cli::progress::{Progress, seconds};
 use crate::domain::environment::Environment;
 use crate::domain::live::Live;
@@ -90,9 +90,10 @@ pub(crate) async fn run(
         reporter: &reporter,
     };
     let reason = reason.map(str::to_owned);
-    let aborted = brake::abort(&tools, name, Command::Abort, None, reason).await?;
+    let aborted = brake::abort(&tools, name, Command::Abort, None, reason).await;
     drop(reporter);
-    let Some(aborted) = aborted else {
+    put_aside(context, &journal);
+    let Some(aborted) = aborted? else {
         nothing(context, environment, name, &platform.observe(name).await?);
         return Ok(0);
     };
@@ -114,7 +115,10 @@ fn tell(context: &Context, environment: &Environment, name: &ServiceName, aborte
                 let ago = seconds(u64::try_from(ago).unwrap_or(u64::MAX));
                 format!("the last request to {left} was {ago} ago")
             }
-            None => format!("{left} gets no request"),
+            None if aborted.was_watched => format!("{left} gets no request"),
+            None => {
+                format!("nothing is sent to {left} any more; its numbers follow in some minutes")
+            }
         };
         context.output.status(&format!("  verified: {when}"));
     } else {

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::cli::context::Context;
-use crate::cli::deploy::under_interrupts;
+use crate::cli::deploy::{put_aside, under_interrupts};
 use crate::cli::progress::Progress;
 use crate::cli::view::rollout as view;
 use crate::domain::environment::Environment;
@@ -177,8 +177,9 @@ pub(super) async fn drive_to_end(
         };
         drive::drive(&tools, options, &cancel, &mut on_round).await
     })
-    .await?;
-    end(context, environment, &service, platform, ended).await
+    .await;
+    put_aside(context, &journal);
+    end(context, environment, &service, platform, ended?).await
 }
 
 /// One line about how it goes; as JSON one document for each look.

@@ -9,8 +9,8 @@ use crate::cli::view::rollout as view;
 use crate::domain::name::ServiceName;
 use crate::domain::rollout::Phase;
 use crate::error::{Kind, Result};
-use crate::ops::rollout::read_some;
 use crate::ops::rollout::snapshot::Snapshot;
+use crate::ops::rollout::{Rollout, read_some_on};
 
 /// Show a rollout: phase, weights, what was counted, the verdict of each route
 ///
@@ -45,19 +45,20 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             .timeout
             .map(|timeout| context.clock().monotonic() + timeout);
         let mut last: Option<Snapshot> = None;
+        let mut read: Option<Rollout> = None;
         let mut screen = view::Screen::default();
         // Listened for once: Ctrl-C while the rollout is read counts as well.
         let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
         loop {
             let flag = environment.flag();
             let rollout = tokio::select! {
-                rollout = read_some(&*platform, &name, &flag) => rollout?,
+                rollout = read_some_on(&*platform, &name, &flag, read.as_ref()) => rollout?,
                 _ = &mut interrupted, if args.watch => {
                     screen.leave(context);
                     return Ok(last.as_ref().map_or(Kind::Interrupted.exit_code(), exit_code));
                 }
             };
-            let now = snapshot(context, &environment, &rollout)?;
+            let now = snapshot(context, &environment, read.insert(rollout))?;
             if last.as_ref() != Some(&now) {
                 screen.show(context, &now, args.watch);
             }

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod config;
 pub(crate) mod deploy;
+pub(crate) mod doctor;
 pub(crate) mod env;
 pub(crate) mod help;
 pub(crate) mod history;

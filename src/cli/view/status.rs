@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::cli::status::Age;
 use crate::cli::time::relative;
 use crate::domain::live::Health;
 use crate::domain::rollout::State;
@@ -15,6 +16,12 @@ use crate::output::table::{Align, render};
 #[derive(Debug, Serialize)]
 pub(crate) struct Wire {
     schema: &'static str,
+    /// Whether it is what this machine found the last time; absent where nothing is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from_cache: Option<bool>,
+    /// Seconds since the look began; absent where nothing is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    age_seconds: Option<u64>,
     services: Vec<WireRow>,
 }
 
@@ -30,6 +37,7 @@ struct WireRow {
     since: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<String>,
+    /// `unknown` where it could not be read.
     health: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
@@ -79,8 +87,20 @@ impl Wire {
     pub(crate) fn new(rows: &[Row]) -> Self {
         Self {
             schema: "squad.status/v1",
+            from_cache: None,
+            age_seconds: None,
             services: rows.iter().map(wire_row).collect(),
         }
+    }
+}
+
+impl Wire {
+    /// With its age.
+    pub(crate) fn aged(mut self, age: Age, now: Timestamp) -> Self {
+        let seconds = now.duration_since(age.at).as_secs();
+        self.from_cache = Some(age.from_cache);
+        self.age_seconds = Some(u64::try_from(seconds).unwrap_or(0));
+        self
     }
 }
 
@@ -107,7 +127,11 @@ fn wire_row(row: &Row) -> WireRow {
             .last_commit
             .as_ref()
             .map(|commit| commit.actor.to_string()),
-        health: row.health().as_str(),
+        health: if row.unreadable.is_some() {
+            "unknown"
+        } else {
+            row.health().as_str()
+        },
         problem: row.problem().map(str::to_owned),
         address: row.live.address.clone(),
         commit: live.and_then(|revision| revision.provenance.commit.clone()),
@@ -224,12 +248,16 @@ fn cells(row: &Row, now: Timestamp) -> Vec<String> {
             .join(", "),
         (None, None) => "-".to_owned(),
     };
-    let since = row
-        .live
-        .last_commit
-        .as_ref()
-        .map_or_else(|| "-".to_owned(), |commit| relative(commit.at, now));
+    // A look at a fleet knows when a revision was published, and not when it got its traffic.
+    let since = match (&row.live.last_commit, row.live.sole()) {
+        (Some(commit), _) => relative(commit.at, now),
+        (None, Some(revision)) => format!("made {}", relative(revision.published_at, now)),
+        (None, None) => "-".to_owned(),
+    };
     let health = match (row.health(), row.problem()) {
+        (_, Some(problem)) if row.unreadable.is_some() => {
+            format!("cannot be read  {}", sanitize(problem))
+        }
         _ if row.live.revisions.is_empty() => "-".to_owned(),
         (Health::Ok, _) => "ok".to_owned(),
         (health, Some(problem)) => format!("{}  {}", health.as_str(), sanitize(problem)),

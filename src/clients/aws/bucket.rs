@@ -80,13 +80,17 @@ impl Bucket {
     }
 
     async fn store(&self) -> Result<&AmazonS3> {
-        self.0.store.get_or_try_init(|| self.connect()).await
+        self.0
+            .store
+            .get_or_try_init(|| Box::pin(self.connect()))
+            .await
     }
 
     async fn connect(&self) -> Result<AmazonS3> {
         let session = &self.0.session;
         let endpoint = session.endpoint_of_s3();
         let mut options = ClientOptions::new()
+            .with_allow_http(endpoint.is_some_and(|url| url.starts_with("http://")))
             .with_timeout(REQUEST)
             .with_connect_timeout(CONNECT);
         if let Ok(agent) = HeaderValue::from_str(concat!("squad/", env!("CARGO_PKG_VERSION"))) {
@@ -97,7 +101,6 @@ impl Bucket {
             .with_region(session.region_in_use().await.unwrap_or_default())
             .with_credentials(Arc::new(Bridge(session.chain().await)))
             .with_virtual_hosted_style_request(endpoint.is_none())
-            .with_allow_http(endpoint.is_some_and(|url| url.starts_with("http://")))
             .with_client_options(options)
             .with_retry(RetryConfig {
                 backoff: BackoffConfig {
@@ -118,6 +121,10 @@ impl Bucket {
 
     /// Creates an object; false when somebody else has one of this path, whatever it holds.
     pub(crate) async fn create(&self, path: &str, bytes: &[u8]) -> Result<bool> {
+        // Nothing is written with credentials of another account, wherever they may write.
+        if self.0.session.account().is_some() {
+            self.0.session.guard().await?;
+        }
         let location = Path::from(self.key(path));
         let mark = ulid::Ulid::generate().to_string();
         let options = || PutOptions {
@@ -125,7 +132,7 @@ impl Bucket {
             attributes: Attributes::from_iter([(Attribute::Metadata(MARK.into()), mark.clone())]),
             ..PutOptions::default()
         };
-        let mut tries = 0;
+        let (mut tries, mut unsure) = (0, false);
         loop {
             tries += 1;
             let put = self
@@ -142,13 +149,33 @@ impl Bucket {
             if !exists && !error.why.is_ambiguous() {
                 return Err(error);
             }
+            unsure |= !exists;
             // Somebody else's, or this one's whose answer was lost; or (409) somebody is writing it just now.
-            match self.mark(&location, path).await? {
-                Some(found) => return Ok(found == mark),
+            match self.found(&location, path).await? {
+                // A store that keeps no marks is asked for the bytes, where an answer was lost.
+                Some((found, held)) if found.is_empty() => return Ok(unsure && held == bytes),
+                Some((found, _)) => return Ok(found == mark),
                 None if tries == TRIES => return Err(error),
                 None => tokio::time::sleep(Duration::from_millis(20 << tries)).await,
             }
         }
+    }
+
+    /// The mark and the bytes of the object that is there; none when there is none.
+    async fn found(&self, location: &Path, path: &str) -> Result<Option<(String, Vec<u8>)>> {
+        let failed = |error| self.failed("s3:GetObject", path, error);
+        let found = match self.store().await?.get(location).await {
+            Ok(found) => found,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let mark = found
+            .attributes
+            .get(&Attribute::Metadata(MARK.into()))
+            .map(|mark| mark.as_ref().to_owned())
+            .unwrap_or_default();
+        let bytes = found.bytes().await.map_err(failed)?.to_vec();
+        Ok(Some((mark, bytes)))
     }
 
     /// Keeps an object whose path names its content, so that one of the same size is it: sent in parts, and only when
@@ -173,21 +200,6 @@ impl Bucket {
         writer.put(bytes.into());
         let put = writer.finish().await.map_err(failed)?;
         Ok(kept(put.version))
-    }
-
-    /// The mark of the object that is there, empty when it has none; none when there is no object.
-    async fn mark(&self, location: &Path, path: &str) -> Result<Option<String>> {
-        match self.store().await?.get(location).await {
-            Ok(found) => Ok(Some(
-                found
-                    .attributes
-                    .get(&Attribute::Metadata(MARK.into()))
-                    .map(|mark| mark.as_ref().to_owned())
-                    .unwrap_or_default(),
-            )),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(self.failed("s3:GetObject", path, error)),
-        }
     }
 
     /// What an object holds; none when there is none.

@@ -12,7 +12,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
@@ -145,6 +144,8 @@ pub(super) struct Origin {
 /// The variables that decide where credentials come from.
 #[derive(Debug, Clone)]
 pub(super) struct Surroundings {
+    /// The credentials of the variables.
+    given: Option<Credentials>,
     profile: Option<String>,
     files: Vec<PathBuf>,
     ci: bool,
@@ -158,7 +159,15 @@ impl Surroundings {
                 .map(PathBuf::from)
                 .or_else(|| Some(home.as_ref()?.join(".aws").join(name)))
         };
+        let get = |name: &str| env.get(name).map(str::to_owned);
+        let given = get(env::AWS_ACCESS_KEY_ID)
+            .zip(get(env::AWS_SECRET_ACCESS_KEY))
+            .map(|(id, secret)| {
+                let token = get(env::AWS_SESSION_TOKEN);
+                Credentials::new(id, secret, token, None, "Environment")
+            });
         Self {
+            given,
             profile: env.get(env::AWS_PROFILE).map(str::to_owned),
             files: [
                 file(env::AWS_CONFIG_FILE, "config"),
@@ -272,6 +281,15 @@ impl Inner {
             }
         }
         let mut trouble = Trouble::new(Wrong::Missing);
+        if let Some(name) = &self.surroundings.profile {
+            trouble.source = Some(Source::Profile(name.clone()));
+            trouble.wrong = Wrong::Broken;
+            trouble.said = if profile::exists(&self.surroundings.files, name) {
+                format!("the profile `{name}` names no credentials")
+            } else {
+                format!("there is no profile `{name}`")
+            };
+        }
         trouble.ci = self.surroundings.ci;
         trouble.files.clone_from(&self.surroundings.files);
         trouble.sso = self.sso(self.surroundings.profile_name());
@@ -301,11 +319,9 @@ impl Inner {
         }
         let web = WebIdentityTokenCredentialsProvider::builder().configure(config);
         let container = ecs::EcsCredentialsProvider::builder().configure(config);
-        vec![
-            (
-                Source::Environment,
-                SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()),
-            ),
+        let given = self.surroundings.given.clone();
+        let given = given.map(|given| (Source::Environment, SharedCredentialsProvider::new(given)));
+        let others = [
             (
                 Source::Profile(self.surroundings.profile_name().to_owned()),
                 SharedCredentialsProvider::new(profile.build()),
@@ -319,7 +335,8 @@ impl Inner {
                 SharedCredentialsProvider::new(container.build()),
             ),
             (Source::Instance, instance),
-        ]
+        ];
+        given.into_iter().chain(others).collect()
     }
 
     fn sso(&self, name: &str) -> Option<String> {
@@ -339,7 +356,7 @@ impl Inner {
         }
         let all = texts.join(" ").to_lowercase();
         // IAM Identity Center answers 401 for a token that was ended elsewhere, and a login that never was has no file.
-        let ended = ["expired", "unauthorizedexception", "sso/cache"];
+        let ended = ["expired", "unauthorizedexception", "cached sso token"];
         let wrong = if ended.iter().any(|word| all.contains(word)) {
             Wrong::Expired
         } else {

@@ -454,3 +454,6 @@ fn said(text: &str) -> String {
         .take(LONGEST)
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

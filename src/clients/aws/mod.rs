@@ -17,3 +17,6 @@ pub(crate) use credentials::{Source, Trouble, Wrong};
 pub(crate) use error::{Called, Error, Result, Why};
 pub(crate) use identity::Identity;
 pub(crate) use session::{Session, Settings};
+
+#[cfg(test)]
+mod tests;

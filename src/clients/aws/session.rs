@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::environment::region::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::region::ProfileFileRegionProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -28,6 +31,8 @@ const CONNECT: Duration = Duration::from_secs(4);
 const ATTEMPT: Duration = Duration::from_secs(60);
 /// How long a call may take with all its attempts.
 const OPERATION: Duration = Duration::from_secs(150);
+/// Where a bucket is looked for when nothing says so, as by the AWS command line.
+const DEFAULT_REGION: &str = "us-east-1";
 /// The behaviour of the SDK that squad was tested with.
 fn behavior() -> BehaviorVersion {
     BehaviorVersion::v2026_01_12()
@@ -42,6 +47,8 @@ pub(crate) struct Settings {
     surroundings: Surroundings,
     endpoint: Option<String>,
     endpoint_s3: Option<String>,
+    /// One service at least has an address of its own, which goes before the one for all.
+    is_split: bool,
     pace: Option<PathBuf>,
 }
 
@@ -57,6 +64,9 @@ impl Settings {
             surroundings: Surroundings::of(env),
             endpoint: get(env::AWS_ENDPOINT_URL),
             endpoint_s3: get(env::AWS_ENDPOINT_URL_S3),
+            is_split: env
+                .all()
+                .any(|(name, _)| name.starts_with("AWS_ENDPOINT_URL_")),
             pace,
         }
     }
@@ -70,6 +80,7 @@ pub(crate) struct Session(Arc<Inner>);
 struct Inner {
     settings: Settings,
     loaded: OnceCell<Loaded>,
+    lambda: OnceCell<aws_sdk_lambda::Client>,
     identity: OnceCell<Identity>,
 }
 
@@ -87,6 +98,7 @@ impl Session {
         Self(Arc::new(Inner {
             settings,
             loaded: OnceCell::new(),
+            lambda: OnceCell::new(),
             identity: OnceCell::new(),
         }))
     }
@@ -126,7 +138,10 @@ impl Session {
     }
 
     async fn loaded(&self) -> &Loaded {
-        self.0.loaded.get_or_init(|| load(&self.0.settings)).await
+        self.0
+            .loaded
+            .get_or_init(|| Box::pin(load(&self.0.settings)))
+            .await
     }
 
     /// Where the credentials in use came from; none before the first call.
@@ -136,7 +151,11 @@ impl Session {
 
     /// Lambda's control plane, with the priority of a deploy.
     pub(crate) async fn lambda(&self) -> aws_sdk_lambda::Client {
-        self.paced(Priority::Deploy).await
+        self.0
+            .lambda
+            .get_or_init(|| self.paced(Priority::Deploy))
+            .await
+            .clone()
     }
 
     /// Lambda's control plane for looking at many functions: at most so many `GetFunction` each second (1 to 80), and
@@ -193,17 +212,19 @@ impl Session {
     pub(crate) async fn identity(&self) -> Result<Identity> {
         self.0
             .identity
-            .get_or_try_init(|| async {
-                let found = self.sts().await.get_caller_identity().send().await;
-                let found = found.called("sts:GetCallerIdentity", "")?;
-                Ok(Identity {
-                    account: found.account.unwrap_or_default(),
-                    arn: found.arn.unwrap_or_default(),
-                    user_id: found.user_id.unwrap_or_default(),
-                })
-            })
+            .get_or_try_init(|| Box::pin(self.ask_identity()))
             .await
             .cloned()
+    }
+
+    async fn ask_identity(&self) -> Result<Identity> {
+        let found = self.sts().await.get_caller_identity().send().await;
+        let found = found.called("sts:GetCallerIdentity", "")?;
+        Ok(Identity {
+            account: found.account.unwrap_or_default(),
+            arn: found.arn.unwrap_or_default(),
+            user_id: found.user_id.unwrap_or_default(),
+        })
     }
 
     /// Refuses to go on in another account than the one that the org file pins: before every change. The region is
@@ -229,6 +250,21 @@ impl Session {
     }
 }
 
+#[cfg(test)]
+impl Session {
+    /// One that finds AWS by these variables alone: for tests behind the stand-in.
+    pub(crate) fn with_variables(
+        environment: &Environment,
+        variables: &[(String, String)],
+    ) -> Self {
+        let pairs: Vec<(&str, &str)> = variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        Self::new(Settings::of(environment, &Env::of(&pairs), None))
+    }
+}
+
 async fn load(settings: &Settings) -> Loaded {
     let region = settings.region.clone().map(Region::new);
     let http = connector::http();
@@ -239,8 +275,10 @@ async fn load(settings: &Settings) -> Loaded {
     let mut loader = aws_config::defaults(behavior())
         .http_client(Paced::unpaced(&http, chain.clone()))
         .credentials_provider(chain.clone())
+        // Not the SDK's adaptive mode: after one throttle it holds up every later call of the process for seconds (10 s
+        // measured), a deploy's too. What has a small quota is paced, and the fleet adapts ([`super::pace`]).
         .retry_config(
-            RetryConfig::adaptive()
+            RetryConfig::standard()
                 .with_max_attempts(ATTEMPTS)
                 .with_initial_backoff(Duration::from_millis(250))
                 .with_max_backoff(Duration::from_secs(10)),
@@ -252,8 +290,18 @@ async fn load(settings: &Settings) -> Loaded {
                 .operation_timeout(OPERATION)
                 .build(),
         );
-    if let Some(region) = region {
-        loader = loader.region(region);
+    // Without a pinned region (a record in a bucket, of an environment that is not at AWS): never the instance's, which
+    // would have to be asked for it.
+    loader = match region {
+        Some(region) => loader.region(region),
+        None => loader.region(
+            RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+                .or_else(ProfileFileRegionProvider::new())
+                .or_else(DEFAULT_REGION),
+        ),
+    };
+    if let Some(endpoint) = settings.endpoint.as_ref().filter(|_| !settings.is_split) {
+        loader = loader.endpoint_url(endpoint);
     }
     if let Ok(name) = AppName::new(concat!("squad-", env!("CARGO_PKG_VERSION"))) {
         loader = loader.app_name(name);

@@ -15,7 +15,6 @@ pub(crate) struct Reason {
 
 /// The sentence for a `StateReasonCode` or `LastUpdateStatusReasonCode` (AWS Lambda API Reference,
 /// `FunctionConfiguration`); none for a code that is newer than this table: show AWS's own text then.
-#[expect(clippy::too_many_lines, reason = "one table, one line for each code")]
 pub(crate) fn reason(code: &str) -> Option<Reason> {
     let (summary, hint) = match code {
         "Idle" => (
@@ -213,7 +212,7 @@ pub(crate) fn asked(error: &Error) -> String {
         _ => return format!("the call {} of `{}` failed", call.action, call.resource),
     };
     if call.resource.is_empty() {
-        format!("cannot {what}")
+        format!("cannot {}", what.trim_end_matches(" of"))
     } else {
         format!("cannot {what} `{}`", call.resource)
     }

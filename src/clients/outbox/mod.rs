@@ -118,6 +118,32 @@ impl Outbox {
         self.directory.join("outbox.jsonl")
     }
 
+    /// Puts a file that cannot be read aside, whole and under a name that says so, and goes on with the lines of it that can
+    /// be read; where it is then. None when there is nothing wrong with it.
+    pub(crate) fn put_aside(&self) -> Result<Option<PathBuf>, Error> {
+        let _guard = self.guard()?;
+        match self.lines() {
+            Ok(_) => return Ok(None),
+            Err(Error::Corrupt { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let path = self.path();
+        let aside = linked_aside(&path)?;
+        let bytes = fs::read(&path)?;
+        let readable: Vec<u8> = bytes
+            .split_inclusive(|byte| *byte == b'\n')
+            .filter(|line| {
+                line.strip_suffix(b"\n")
+                    .is_some_and(|text| serde_json::from_slice::<Line>(text).is_ok())
+            })
+            .flatten()
+            .copied()
+            .collect();
+        // In the place of the damaged file, which has its second name by now.
+        fs::write_durably(&path, &readable, 0o600)?;
+        Ok(Some(aside))
+    }
+
     fn guard(&self) -> Result<File, Error> {
         Ok(lock::wait(&self.directory.join("outbox.lock"))?)
     }
@@ -287,6 +313,23 @@ impl Outbox {
     }
 }
 
+/// Gives a file a second name that nothing has yet: `outbox.jsonl.corrupt`, `outbox.jsonl.corrupt.2`, …
+fn linked_aside(path: &Path) -> Result<PathBuf, Error> {
+    let mut number = 1;
+    loop {
+        let ending = match number {
+            1 => "jsonl.corrupt".to_owned(),
+            more => format!("jsonl.corrupt.{more}"),
+        };
+        let aside = path.with_extension(ending);
+        match std::fs::hard_link(path, &aside) {
+            Ok(()) => return Ok(aside),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(fs::at("create", &aside)(error).into()),
+        }
+    }
+}
+
 fn text(line: &Line) -> String {
     serde_json::to_string(line).unwrap_or_default() + "\n"
 }
@@ -411,6 +454,25 @@ mod tests {
         let error = outbox.contents().unwrap_err().to_string();
         let place = format!("at byte {}: expected value", whole.len());
         assert!(error.contains(&place), "{error}");
+    }
+
+    #[test]
+    fn a_damaged_file_is_put_aside_whole_and_what_can_be_read_stays() {
+        let home = tempfile::tempdir().unwrap();
+        let outbox = Outbox::new(home.path());
+        let (one, two) = (planned(1), planned(2));
+        outbox.add(&one, None).unwrap();
+        assert_eq!(outbox.put_aside().unwrap(), None);
+        let mut damaged = fs::read(&outbox.path()).unwrap();
+        damaged.extend_from_slice(b"not squad's\n");
+        damaged.extend_from_slice(event_line(&two, None).as_bytes());
+        for name in ["outbox.jsonl.corrupt", "outbox.jsonl.corrupt.2"] {
+            std::fs::write(outbox.path(), &damaged).unwrap();
+            let aside = outbox.put_aside().unwrap().unwrap();
+            assert_eq!(aside, home.path().join(name));
+            assert_eq!(fs::read(&aside).unwrap(), damaged);
+            assert_eq!(ids(&outbox.contents().unwrap().pending), [&one.id, &two.id]);
+        }
     }
 
     #[test]

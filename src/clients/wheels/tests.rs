@@ -73,6 +73,11 @@ impl Place {
         lines: &[&str],
         on_make: &dyn Fn(),
     ) -> Result<Option<PathBuf>, Error> {
+        let lock = self.lock(lines);
+        self.made_of(&lock, runtime, architecture, on_make)
+    }
+
+    fn lock(&self, lines: &[&str]) -> PathBuf {
         let lock = self.home.path().join("requirements.lock");
         let head = "--no-index\n--find-links ./index\n";
         let head = if lines.is_empty() {
@@ -81,10 +86,20 @@ impl Place {
             head
         };
         std::fs::write(&lock, format!("{head}{}\n", lines.join("\n"))).unwrap();
+        lock
+    }
+
+    fn made_of(
+        &self,
+        lock: &Path,
+        runtime: &str,
+        architecture: &str,
+        on_make: &dyn Fn(),
+    ) -> Result<Option<PathBuf>, Error> {
         directory(
             &self.home.path().join("cache"),
             &Wanted {
-                lock: &lock,
+                lock,
                 runtime,
                 architecture,
                 children: &process::Children::default(),
@@ -188,7 +203,7 @@ fn packages_are_those_of_the_target() {
         .unwrap()
         .flatten()
         .map(|item| item.file_name().into_string().unwrap())
-        .filter(|name| name.len() != 24 && !name.ends_with(".lock"))
+        .filter(|name| name.len() != 24 && name.strip_suffix(".lock").is_none())
         .collect();
     assert!(left.is_empty(), "{left:?}");
 }
@@ -198,6 +213,7 @@ fn several_at_once_make_it_once() {
     let place = Place::new();
     let made = std::sync::atomic::AtomicUsize::new(0);
     let lines = [place.line(0), place.line(1), place.line(2)];
+    let lock = place.lock(&lines);
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -205,7 +221,7 @@ fn several_at_once_make_it_once() {
                     made.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 };
                 place
-                    .directory("python3.13", "arm64", &lines, &count)
+                    .made_of(&lock, "python3.13", "arm64", &count)
                     .unwrap()
                     .unwrap();
             });

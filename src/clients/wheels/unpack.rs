@@ -42,11 +42,13 @@ fn wheel(path: &Path, to: &Path) -> Result<(), Error> {
         if name.ends_with('/') {
             continue;
         }
-        let Some(place) = place(&name) else {
-            return Err(refuse(format!("`{name}` is not a name inside of it")));
+        let target = match place(&name) {
+            Place::At(place) => to.join(place),
+            Place::LeftOut => continue,
+            Place::Outside => {
+                return Err(refuse(format!("`{name}` is not a name inside of it")));
+            }
         };
-        let Some(place) = place else { continue };
-        let target = to.join(place);
         if let Some(parent) = target.parent() {
             fs::create_private_dir(parent)?;
         }
@@ -66,21 +68,28 @@ fn wheel(path: &Path, to: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Where a file of a wheel goes: `Some(None)` when it is left out, none when the name leads out of it.
-fn place(name: &str) -> Option<Option<String>> {
+/// Where a file of a wheel goes.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    At(String),
+    LeftOut,
+    /// The name leads out of the wheel.
+    Outside,
+}
+
+fn place(name: &str) -> Place {
     let parts: Vec<&str> = name.split('/').collect();
     let good = parts.iter().all(|part| !matches!(*part, "" | "." | ".."));
     if !good || name.contains(['\\', '\0']) {
-        return None;
+        return Place::Outside;
     }
-    let place = match parts.as_slice() {
-        [first, kind, rest @ ..] if first.ends_with(".data") => match *kind {
-            "purelib" | "platlib" | "data" if !rest.is_empty() => Some(rest.join("/")),
-            _ => None,
+    match parts.as_slice() {
+        [first, kind, rest @ ..] if first.strip_suffix(".data").is_some() => match *kind {
+            "purelib" | "platlib" | "data" if !rest.is_empty() => Place::At(rest.join("/")),
+            _ => Place::LeftOut,
         },
-        _ => Some(name.to_owned()),
-    };
-    Some(place)
+        _ => Place::At(name.to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -90,24 +99,22 @@ mod tests {
     #[test]
     fn files_of_a_wheel_have_their_places() {
         for (name, wanted) in [
-            ("a/b.py", Some(Some("a/b.py"))),
-            ("a-1.data/purelib/a/c.py", Some(Some("a/c.py"))),
-            ("a-1.data/platlib/a.so", Some(Some("a.so"))),
-            ("a-1.data/data/share/x", Some(Some("share/x"))),
-            ("a-1.data/scripts/tool", Some(None)),
-            ("a-1.data/headers/a.h", Some(None)),
+            ("a/b.py", Place::At("a/b.py".to_owned())),
+            ("a-1.data/purelib/a/c.py", Place::At("a/c.py".to_owned())),
+            ("a-1.data/platlib/a.so", Place::At("a.so".to_owned())),
+            ("a-1.data/data/share/x", Place::At("share/x".to_owned())),
+            ("a-1.data/scripts/tool", Place::LeftOut),
+            ("a-1.data/headers/a.h", Place::LeftOut),
             (
                 "a-1.dist-info/METADATA",
-                Some(Some("a-1.dist-info/METADATA")),
+                Place::At("a-1.dist-info/METADATA".to_owned()),
             ),
-            ("../a", None),
-            ("/a", None),
-            ("a//b", None),
-            ("a-1.data/purelib/../../b", None),
+            ("../a", Place::Outside),
+            ("/a", Place::Outside),
+            ("a//b", Place::Outside),
+            ("a-1.data/purelib/../../b", Place::Outside),
         ] {
-            let place = place(name);
-            let place = place.as_ref().map(Option::as_deref);
-            assert_eq!(place, wanted, "{name}");
+            assert_eq!(place(name), wanted, "{name}");
         }
     }
 }

@@ -136,7 +136,7 @@ fn the_same_tree_gives_the_same_bytes_from_anywhere() {
             std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
         }
     }
-    let early = std::time::UNIX_EPOCH + std::time::Duration::from_secs(86_400);
+    let early = std::time::UNIX_EPOCH + std::time::Duration::from_hours(24);
     File::open(place.at("one/b.py"))
         .unwrap()
         .set_modified(early)
@@ -214,7 +214,7 @@ fn what_no_package_can_hold_is_refused() {
     ];
     snapbox::assert_data_eq!(
         errors.join("\n"),
-        snapbox::str![[r#"
+        snapbox::str![[r"
 `link` is a symlink to `../outside`, which is outside of the artifact
 `link` is a symlink to `/etc/passwd`, which is outside of the artifact
 `link` is a symlink to `nowhere`, which is not there
@@ -226,7 +226,7 @@ cannot read the archive `…/text`: invalid Zip archive: Could not find EOCD
 `x` is both in `…/b` and in `…/a`
 `x` is both in `…/b` and in `…/a`
 `x/y` is both in `…/a` and in `…/c`
-"#]]
+"]]
     );
 }
 
@@ -350,7 +350,7 @@ fn a_zip_that_leads_out_of_itself_is_refused() {
     .map(|name| place.error(name, &[]));
     snapbox::assert_data_eq!(
         errors.join("\n"),
-        snapbox::str![[r#"
+        snapbox::str![[r"
 cannot read the archive `…/up.zip`: `../x` is not a name inside of it
 cannot read the archive `…/root.zip`: `/x` is not a name inside of it
 cannot read the archive `…/dot.zip`: `a/./x` is not a name inside of it
@@ -358,7 +358,7 @@ cannot read the archive `…/dot.zip`: `a/./x` is not a name inside of it
 `x` is a symlink to `/etc/passwd`, which is outside of the artifact
 cannot read the archive `…/twice.zip`: it has the same name twice
 `x` is there twice
-"#]]
+"]]
     );
     let good = foreign(&place, "cut.zip", "put('x', 'y' * 100000)");
     let bytes = std::fs::read(&good).unwrap();

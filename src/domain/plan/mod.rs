@@ -226,12 +226,13 @@ pub(crate) fn rollback(live: &Live, to: Option<RevisionNumber>) -> Result<Rollba
     let Some(split) = &live.split else {
         return Err(Refusal::NothingLive);
     };
-    let serving = split.revisions();
+    // Where several share the traffic and no rollout says which one was first, the newest of them is the one to leave.
+    let from = split.sole().or_else(|| split.revisions().last().copied());
     let newest_first = || {
         live.revisions
             .iter()
             .rev()
-            .filter(|one| !serving.contains(&one.number))
+            .filter(|one| Some(one.number) != from)
     };
     let candidates = || {
         newest_first()
@@ -239,7 +240,6 @@ pub(crate) fn rollback(live: &Live, to: Option<RevisionNumber>) -> Result<Rollba
             .map(|one| one.number)
             .collect()
     };
-    let from = split.sole().or_else(|| serving.last().copied());
     let target = match to {
         Some(number) => match live.revision(number) {
             Some(_) if split.sole() == Some(number) => {

@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::live::{Health, LastCommit, Revision, Token};
 use crate::domain::release::Actor;
 use crate::domain::service::{Analysis, Build, Function, Kind, Rollout, Run, Variable};
-use crate::domain::traffic::Split;
+use crate::domain::traffic::{Split, Weights};
 
 fn actor() -> Actor {
     Actor {
@@ -356,6 +356,30 @@ fn a_rollback_goes_to_the_last_that_served_healthily_and_was_not_left() {
         (3, "c", Some(4), true, false),
     ];
     assert_eq!(go(again, Some(3), None), change(3, 1));
+}
+
+#[test]
+fn a_rollback_out_of_a_shared_traffic_leaves_the_newest() {
+    let mut shared = live(
+        &[
+            (1, "a", Some(1), true, false),
+            (2, "b", Some(2), true, false),
+            (3, "c", Some(2), true, false),
+        ],
+        None,
+    );
+    let weights = [(RevisionNumber(2), 10), (RevisionNumber(3), 90)];
+    shared.split = Some(Split {
+        routes: Vec::new(),
+        rest: Weights::new(weights.into()).unwrap(),
+    });
+    assert_eq!(
+        rollback(&shared, None),
+        Ok(Rollback::Change {
+            from: Some(RevisionNumber(3)),
+            to: RevisionNumber(2),
+        })
+    );
 }
 
 #[test]

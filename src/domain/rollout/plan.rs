@@ -72,6 +72,25 @@ impl Unit {
             .map_or(0, |step| step.weight)
     }
 
+    /// The canary's weight at a position in a phase, in percent. `stays` is [`State::stays`]. While the traffic is another
+    /// one than wanted, this is the wanted one.
+    pub(crate) fn weight_in(&self, phase: Phase, position: u8, stays: bool) -> u8 {
+        match phase {
+            Phase::Planned | Phase::Preparing => 0,
+            Phase::Shifting | Phase::Holding | Phase::Paused | Phase::Drifted => {
+                self.weight(position)
+            }
+            Phase::Promoting | Phase::Finalising | Phase::Succeeded => 100,
+            Phase::Aborting | Phase::Aborted | Phase::Superseded => {
+                if stays {
+                    100
+                } else {
+                    0
+                }
+            }
+        }
+    }
+
     /// The weight after a position: the next step's, or 100.
     pub(crate) fn next_weight(&self, position: u8) -> u8 {
         self.steps

@@ -78,6 +78,11 @@ impl Phase {
         }
     }
 
+    /// The phase of a word.
+    fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|phase| phase.as_str() == word)
+    }
+
     /// Nothing changes any more.
     pub(crate) fn is_terminal(self) -> bool {
         matches!(self, Self::Succeeded | Self::Aborted | Self::Superseded)
@@ -156,24 +161,18 @@ impl State {
     /// may touch the traffic.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let fields = text.strip_prefix("squad/1 ")?;
-        let get = |name: &str| {
-            fields
-                .split(' ')
-                .find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
-        };
-        let phase = get("ph")?;
+        let get = |name: &str| field(fields, name);
         let positions = get("u")?
             .chars()
             .map(|c| c.to_digit(36).and_then(|digit| u8::try_from(digit).ok()))
             .collect::<Option<Vec<_>>>()?;
-        let revision = |name: &str| get(name)?.parse().ok().map(RevisionNumber);
         Some(Self {
             id: get("id")?.to_owned(),
             generation: get("g")?.parse().ok()?,
-            phase: *Phase::ALL.iter().find(|one| one.as_str() == phase)?,
+            phase: Phase::of(get("ph")?)?,
             positions,
-            stable: revision("s")?,
-            canary: revision("c")?,
+            stable: revision(fields, "s")?,
+            canary: revision(fields, "c")?,
             plan: get("p")?.to_owned(),
             stays: get("t") == Some("c"),
         })
@@ -184,6 +183,50 @@ impl State {
         Self::parse(text).filter(Self::is_live)
     }
 
+    /// The id of the rollout that is live, and the revision that a request gets which names it in `x-squad-canary`.
+    ///
+    /// Read leniently, as [`Self::kept`]: also of a text that [`Self::parse`] does not take, because a newer squad wrote
+    /// it or a part is missing. A platform that keeps more than it has to costs memory; one that keeps less, requests.
+    pub(crate) fn forced(text: &str) -> Option<(String, RevisionNumber)> {
+        if !may_be_live(text) {
+            return None;
+        }
+        Some((field(text, "id")?.to_owned(), revision(text, "c")?))
+    }
+
+    /// The revisions that have to stay up whether they have traffic or not, so that going either way takes one write:
+    /// stable and canary of a rollout that is live. Read leniently, as [`Self::forced`].
+    pub(crate) fn kept(text: &str) -> Vec<RevisionNumber> {
+        if !may_be_live(text) {
+            return Vec::new();
+        }
+        let mut kept: Vec<_> = ["s", "c"]
+            .iter()
+            .filter_map(|name| revision(text, name))
+            .collect();
+        kept.sort_unstable();
+        kept.dedup();
+        kept
+    }
+
+    /// The id of the rollout that is live. Read leniently, as [`Self::forced`].
+    pub(crate) fn live_id(text: &str) -> Option<&str> {
+        field(text, "id").filter(|_| may_be_live(text))
+    }
+
+    /// The stable revision of the rollout that is live. Read leniently, as [`Self::forced`].
+    pub(crate) fn live_stable(text: &str) -> Option<RevisionNumber> {
+        revision(text, "s").filter(|_| may_be_live(text))
+    }
+
+    /// The revisions that a rollout names, live or over: stable, then canary. Read leniently, as [`Self::forced`].
+    pub(crate) fn named(text: &str) -> Vec<RevisionNumber> {
+        ["s", "c"]
+            .iter()
+            .filter_map(|name| revision(text, name))
+            .collect()
+    }
+
     /// The same with another phase.
     pub(crate) fn to(&self, phase: Phase) -> Self {
         Self {
@@ -191,4 +234,23 @@ impl State {
             ..self.clone()
         }
     }
+}
+
+/// The value of a field of a stored text.
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.split(' ')
+        .find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
+}
+
+fn revision(text: &str, name: &str) -> Option<RevisionNumber> {
+    field(text, name)?.parse().ok().map(RevisionNumber)
+}
+
+/// Whether a stored text tells of a rollout that is not known to be over. A phase that is missing or unknown is none that
+/// ends it.
+fn may_be_live(text: &str) -> bool {
+    let is_over = field(text, "ph")
+        .and_then(Phase::of)
+        .is_some_and(Phase::is_terminal);
+    field(text, "id").is_some() && !is_over
 }

@@ -12,6 +12,7 @@ mod tests;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -85,6 +86,8 @@ pub(crate) struct Journal {
     outbox: Outbox,
     memory: Memory,
     directory: PathBuf,
+    /// Where a brake put an outbox that could not be read.
+    aside: OnceLock<PathBuf>,
 }
 
 /// An operation whose intent is recorded. Dropped without [`Journal::finish`], it is closed as `unknown` by a later
@@ -157,6 +160,7 @@ impl Journal {
             outbox,
             memory: Memory::new(&directory),
             directory,
+            aside: OnceLock::new(),
         })
     }
 
@@ -199,7 +203,12 @@ impl Journal {
     }
 
     /// Records the intent of a brake: on return it is durable on this machine, and in the log if that was quick.
+    /// An outbox that cannot be read keeps nobody from braking: it is put aside first, see [`Self::put_aside`].
     pub(crate) async fn begin_brake(&self, clock: &dyn Clock, intent: Intent) -> Result<Operation> {
+        // Where it cannot be moved, the intent goes behind what cannot be read, and the next command says so.
+        if let Ok(Some(aside)) = self.outbox.put_aside() {
+            drop(self.aside.set(aside));
+        }
         let operation = self.record(clock, intent, true)?;
         // Whatever keeps the log from taking it must not keep anybody from braking.
         drop(
@@ -207,6 +216,11 @@ impl Journal {
                 .await,
         );
         Ok(operation)
+    }
+
+    /// Where a brake put an outbox that it could not read; none where there was nothing wrong with it.
+    pub(crate) fn put_aside(&self) -> Option<&Path> {
+        self.aside.get().map(PathBuf::as_path)
     }
 
     fn record(&self, clock: &dyn Clock, intent: Intent, brake: bool) -> Result<Operation> {
@@ -372,6 +386,10 @@ fn stamp(clock: &dyn Clock) -> Stamp {
 fn not_writable(asked: &str, error: Error) -> Error {
     if error.id.starts_with("audit-log-") {
         return error;
+    }
+    // Credentials and the account are not the log's matter, and each has an exit code of its own.
+    if matches!(error.kind, ErrorKind::Credentials | ErrorKind::Refused) {
+        return error.context(asked);
     }
     let mut wrapped = Error::new(
         ErrorKind::Failed,

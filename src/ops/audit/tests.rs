@@ -1,3 +1,5 @@
+mod bucket;
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -43,6 +43,8 @@ pub(crate) struct Aborted {
     pub(crate) at: Timestamp,
     /// When the revision that was left got its last request; none when it never had one, or nobody can tell.
     pub(crate) last_request: Option<Timestamp>,
+    /// The requests were watched as well; on a platform whose numbers come later it is the traffic that was read again.
+    pub(crate) was_watched: bool,
     /// Milliseconds until the traffic had changed.
     pub(crate) milliseconds: u64,
     /// Events that are on this machine only.
@@ -193,6 +195,7 @@ async fn stop(
         left,
         at,
         last_request,
+        was_watched: tools.platform.capabilities().counts_at_once,
         milliseconds,
         pending_events: 0,
     })

@@ -55,18 +55,7 @@ pub(crate) fn described(plan: &Plan, state: &State) -> Value {
         .iter()
         .zip(&state.positions)
         .map(|(unit, position)| {
-            let weight = match state.phase {
-                Phase::Promoting | Phase::Finalising | Phase::Succeeded => 100,
-                Phase::Planned | Phase::Preparing => 0,
-                Phase::Aborting | Phase::Aborted | Phase::Superseded => {
-                    if state.stays {
-                        100
-                    } else {
-                        0
-                    }
-                }
-                _ => unit.weight(*position),
-            };
+            let weight = unit.weight_in(state.phase, *position, state.stays);
             (unit.name.clone(), Value::from(weight))
         })
         .collect();

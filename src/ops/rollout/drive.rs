@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::change::{self, Carried};
-use super::{Rollout, Tools, brake, read_some};
+use super::{Rollout, Tools, brake, read_some, read_some_on};
 use crate::domain::audit::event::RolloutStep;
 use crate::domain::counts;
 use crate::domain::live::Health;
@@ -183,10 +183,11 @@ impl Driver<'_> {
     }
 
     async fn read_again(&mut self) -> Result<()> {
-        self.rollout = read_some(
+        self.rollout = read_some_on(
             self.tools.platform,
             &self.options.service,
             &self.options.flag,
+            Some(&self.rollout),
         )
         .await?;
         Ok(())

@@ -66,16 +66,38 @@ pub(crate) async fn read(
     platform: &dyn Platform,
     service: &ServiceName,
 ) -> Result<Option<Rollout>> {
+    read_on(platform, service, None).await
+}
+
+/// The same for whoever has read it before: plan and entries are made once and never changed, so that only what came since
+/// is asked for.
+async fn read_on(
+    platform: &dyn Platform,
+    service: &ServiceName,
+    before: Option<&Rollout>,
+) -> Result<Option<Rollout>> {
+    let mut known = before.map(|before| {
+        let Rollout { plan, entries, .. } = before;
+        (before.state.clone(), plan.clone(), entries.clone())
+    });
     // The state may move while the objects are read: then they are read again, so that all of it fits together.
     for _ in 0..5 {
         let live = platform.observe(service).await?;
         let Some(state) = State::parse(&live.state) else {
             return Ok(None);
         };
-        let plan = objects::plan(platform, service, &state).await?;
-        let entries = objects::entries(platform, service, &state.id, 0).await?;
+        let same = known
+            .take()
+            .filter(|(known, _, _)| (&known.id, &known.plan) == (&state.id, &state.plan));
+        let (plan, mut entries) = match same {
+            Some((_, plan, entries)) => (plan, entries),
+            None => (objects::plan(platform, service, &state).await?, Vec::new()),
+        };
+        let next = entries.last().map_or(0, |entry: &Entry| entry.sequence + 1);
+        entries.extend(objects::entries(platform, service, &state.id, next).await?);
         let again = platform.observe(service).await?;
         if again.state != live.state {
+            known = Some((state, plan, entries));
             continue;
         }
         let replay = Replay::of(&plan, &entries, &state);
@@ -100,7 +122,17 @@ pub(crate) async fn read_some(
     service: &ServiceName,
     flag: &str,
 ) -> Result<Rollout> {
-    match read(platform, service).await? {
+    read_some_on(platform, service, flag, None).await
+}
+
+/// The same for whoever has read it before: only what came since is asked for.
+pub(crate) async fn read_some_on(
+    platform: &dyn Platform,
+    service: &ServiceName,
+    flag: &str,
+    before: Option<&Rollout>,
+) -> Result<Rollout> {
+    match read_on(platform, service, before).await? {
         Some(rollout) => Ok(rollout),
         None => {
             let live = platform.observe(service).await.ok();

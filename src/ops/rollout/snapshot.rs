@@ -7,7 +7,7 @@ use super::{Rollout, drive};
 use crate::domain::analysis::{Interval, Judgement};
 use crate::domain::name::ServiceName;
 use crate::domain::release::Actor;
-use crate::domain::rollout::{Evidence, Phase, Plan, State, What, Why};
+use crate::domain::rollout::{Evidence, Plan, State, What, Why};
 use crate::ops::going_on::GoingOn;
 
 /// Who drives a rollout.
@@ -106,32 +106,15 @@ impl Snapshot {
 
 fn units(rollout: &Rollout, evidence: &Evidence) -> Vec<UnitSnapshot> {
     let plan = &rollout.plan;
-    let promoted = matches!(
-        rollout.state.phase,
-        Phase::Promoting | Phase::Finalising | Phase::Succeeded
-    );
-    let aborted = matches!(
-        rollout.state.phase,
-        Phase::Aborting | Phase::Aborted | Phase::Superseded
-    );
+    let state = &rollout.state;
     plan.units
         .iter()
         .zip(&evidence.units)
-        .zip(rollout.state.positions.iter().zip(rollout.replay.totals()))
+        .zip(state.positions.iter().zip(rollout.replay.totals()))
         .map(|((unit, seen), (position, total))| UnitSnapshot {
             name: unit.name.clone(),
             spoken: unit.spoken(),
-            weight: match (promoted, aborted) {
-                (true, _) => 100,
-                (_, true) => {
-                    if rollout.state.stays {
-                        100
-                    } else {
-                        0
-                    }
-                }
-                _ => unit.weight(*position),
-            },
+            weight: unit.weight_in(state.phase, *position, state.stays),
             next_weight: unit.next_weight(*position),
             position: *position,
             steps: unit.steps.len(),

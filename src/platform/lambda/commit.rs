@@ -8,14 +8,14 @@ use std::collections::HashMap;
 use aws_sdk_lambda::types::{AliasRoutingConfiguration, FunctionConfiguration};
 
 use super::seen::{Alias, Seen};
-use super::{Lambda, Target, observe};
+use super::{Lambda, ROLLOUT_TAG, Target, observe};
 use crate::clients::aws::{self, Called, Why};
 use crate::domain::alias::{Description, Note, Traffic, Written};
 use crate::domain::live::Token;
 use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
+use crate::domain::rollout::State;
 use crate::domain::rollout::state::LONGEST;
-use crate::domain::rollout_state;
 use crate::domain::traffic::{Split, Weights};
 use crate::platform::{Commit, Error, Result};
 
@@ -75,7 +75,7 @@ impl Lambda {
                 ..seen.clone()
             },
         );
-        if !rollout_state::kept(&before.state).is_empty() {
+        if !State::kept(&before.state).is_empty() {
             self.unmark_rollout(&seen, &before, &note).await;
         }
         if commit.leaves.is_none() {
@@ -172,7 +172,10 @@ impl Lambda {
         };
         let lost = match there {
             Some(alias) if is_of(&alias, written) => return Ok(alias),
-            Some(alias) if alias.revision_id != token => Lost::Other(Box::new(alias)),
+            Some(alias) if alias.revision_id != token => {
+                self.remember_alias(target, &alias);
+                Lost::Other(Box::new(alias))
+            }
             None if !token.is_empty() => Lost::Nothing,
             Some(_) | None if is_gone => return Err(self.which_is_gone(target, written).await),
             Some(_) | None => return Err(error.into()),
@@ -223,7 +226,7 @@ impl Lambda {
     /// Says in a tag that a rollout is live, before it is: a hint for those who look at many functions at once, never
     /// what anything is decided by.
     async fn mark_rollout(&self, seen: &Seen, before: &Note, after: &Note) {
-        let live = |note: &Note| !rollout_state::kept(&note.state).is_empty();
+        let live = |note: &Note| !State::kept(&note.state).is_empty();
         if live(before) || !live(after) {
             return;
         }
@@ -232,7 +235,7 @@ impl Lambda {
             client
                 .tag_resource()
                 .resource(self.function_arn(&seen.target.function))
-                .tags("squad.dev/rollout", "live")
+                .tags(ROLLOUT_TAG, "live")
                 .send()
                 .await,
         );
@@ -240,7 +243,7 @@ impl Lambda {
 
     /// Takes the hint away once no rollout is live any more.
     async fn unmark_rollout(&self, seen: &Seen, before: &Note, after: &Note) {
-        let live = |note: &Note| !rollout_state::kept(&note.state).is_empty();
+        let live = |note: &Note| !State::kept(&note.state).is_empty();
         if !live(before) || live(after) {
             return;
         }
@@ -249,7 +252,7 @@ impl Lambda {
             client
                 .untag_resource()
                 .resource(self.function_arn(&seen.target.function))
-                .tag_keys("squad.dev/rollout")
+                .tag_keys(ROLLOUT_TAG)
                 .send()
                 .await,
         );

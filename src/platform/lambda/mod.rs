@@ -6,10 +6,12 @@
 //! - *Reading*: `target` (which function and alias a service is), `seen` (what AWS answers), `observe` (what that
 //!   means), `words`, `configuration` (what a version was published with).
 //! - *Writing*: `commit` (traffic), `settle` (provisioned concurrency), `prune` (old versions), `publish` (a release).
-//! - *Watching*: `metrics`, `logs`, `invoke`.
+//! - *Watching*: `metrics`, `logs`, `invoke`, `fleet` (all functions at once), `callers` (who calls them).
 
+mod callers;
 mod commit;
 mod configuration;
+mod fleet;
 mod invoke;
 mod logs;
 mod metrics;
@@ -34,11 +36,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    Capabilities, Commit, Diagnosis, Error, Invocation, LogLine, LogQuery, Numbers, OnProgress,
-    Platform, Progress, Published, Result,
+    Capabilities, Commit, Diagnosis, Error, Invocation, LogLine, LogQuery, Look, Numbers, OnProgress,
+    OnSight,    Platform, Progress, Published, Result,
 };
 use crate::clients::aws::{Called, Session};
 use crate::clients::store::Objects;
+use crate::domain::doctor::{Callers, Check, Moved};
 use crate::domain::counts::{Counts, MinuteCounts};
 use crate::domain::environment::Environment;
 use crate::domain::live::{Live, Token};
@@ -52,6 +55,8 @@ pub(crate) use target::{Target, Targets};
 
 /// The tag that names the service of a function.
 pub(crate) const SERVICE_TAG: &str = "squad.dev/service";
+/// The tag of a function whose rollout is live: a hint, so that a look at many functions can leave their aliases alone.
+pub(crate) const ROLLOUT_TAG: &str = "squad.dev/rollout";
 /// How often a version is looked at that is not ready yet.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -113,6 +118,14 @@ impl Lambda {
     fn remember(&self, service: &ServiceName, seen: &Seen) {
         let mut known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(service.clone(), seen.clone());
+    }
+
+    /// Takes a newer state of an alias, so that a commit on it needs no look of its own.
+    fn remember_alias(&self, target: &Target, alias: &seen::Alias) {
+        let mut known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for seen in known.values_mut().filter(|seen| seen.target == *target) {
+            seen.alias = Some(alias.clone());
+        }
     }
 
     /// What was read of a service, if that is the state that a token names.
@@ -307,6 +320,35 @@ impl Platform for Lambda {
     async fn differences(&self, service: &Service) -> Result<Option<Vec<Difference>>> {
         self.targets.learn(service);
         publish::differences(self, service).await
+    }
+
+    async fn look(&self, look: &Look<'_>, on_sight: OnSight<'_>) -> Result<()> {
+        self.look_at(look, on_sight).await
+    }
+
+    async fn examine(&self) -> Result<Vec<Check>> {
+        self.examine_account().await
+    }
+
+    async fn callers(&self, service: &ServiceName) -> Result<Option<Callers>> {
+        self.callers_of(service).await
+    }
+
+    async fn adopt(&self, service: &ServiceName, caller: &str) -> Result<Option<Moved>> {
+        self.adopt_caller(service, caller).await
+    }
+
+    async fn unadopt(&self, service: &ServiceName, moved: &Moved) -> Result<()> {
+        self.give_back(service, moved).await
+    }
+
+    fn remembered_as(&self) -> Option<String> {
+        let part = |part: Option<&str>| part.unwrap_or("any").to_owned();
+        Some(format!(
+            "{}-{}",
+            part(self.session.account()),
+            part(self.session.region())
+        ))
     }
 
     async fn publish(&self, release: &Release, progress: OnProgress<'_>) -> Result<Published> {

@@ -16,7 +16,7 @@ use crate::domain::alias::{self, Description, Note, Traffic};
 use crate::domain::live::{Health, LastCommit, Live, Revision, Token};
 use crate::domain::name::ServiceName;
 use crate::domain::release::{Actor, Provenance, RevisionNumber};
-use crate::domain::rollout_state;
+use crate::domain::rollout;
 use crate::domain::service::{Analysis, Build, Function, Kind, Run, Service, Variable};
 use crate::domain::traffic::{Split, Weights};
 use crate::domain::version::VersionNote;
@@ -130,7 +130,7 @@ fn revision(
     let is_needed = has_traffic
         || facts
             .note
-            .is_some_and(|note| rollout_state::kept(&note.state).contains(&number));
+            .is_some_and(|note| rollout::State::kept(&note.state).contains(&number));
     let (health, problem) = health(state);
     let health = match health {
         Health::Ok if served.is_some() && !is_needed => Health::Stopped,

@@ -10,7 +10,7 @@ use crate::clients::aws::{self, Called, Why};
 use crate::domain::alias::{self, Description};
 use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
-use crate::domain::rollout_state;
+use crate::domain::rollout::State;
 use crate::domain::version::VersionNote;
 use crate::platform::{Error, Result};
 
@@ -53,7 +53,7 @@ impl Lambda {
             return Err(Error::NoRevision(revision));
         }
         if let Some(alias) = &seen.alias {
-            if rollout_state::kept(&alias.note().state).contains(&revision) {
+            if State::kept(&alias.note().state).contains(&revision) {
                 return Err(Error::Invalid(format!(
                     "a live rollout needs revision {revision}"
                 )));
@@ -119,7 +119,7 @@ impl Lambda {
                 if let Description::Ours(note) =
                     alias::parse(found.description().unwrap_or_default())
                 {
-                    used.extend(rollout_state::kept(&note.state));
+                    used.extend(State::kept(&note.state));
                 }
             }
             marker = page.next_marker.filter(|marker| !marker.is_empty());

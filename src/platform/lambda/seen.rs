@@ -276,7 +276,7 @@ impl Lambda {
             None => Vec::new(),
         };
         if let Some(alias) = &seen.alias {
-            wanted.extend(crate::domain::rollout_state::kept(&alias.note().state));
+            wanted.extend(crate::domain::rollout::State::kept(&alias.note().state));
         }
         wanted.sort_unstable();
         wanted.dedup();

@@ -36,7 +36,7 @@ impl Target {
     }
 
     /// Without a `squad.toml`: a function of this name.
-    fn named(function: &str) -> Self {
+    pub(super) fn named(function: &str) -> Self {
         Self {
             function: function.to_owned(),
             alias: ALIAS.to_owned(),
@@ -60,6 +60,14 @@ impl Known {
             .get(service)
             .cloned()
             .unwrap_or_else(|| Target::named(service.as_str()))
+    }
+
+    /// All that is known.
+    pub(super) fn all(&self) -> Targets {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Whether a file or a tag said which function it is.

@@ -6,8 +6,10 @@ use std::io::{self, BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::fs::FlockOperation;
+use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
@@ -23,6 +25,8 @@ use super::wire::Failure;
 
 /// How often a request is sent when supervisors end in the middle of it.
 const TRIES: u32 = 4;
+/// How often it is looked whether a supervisor that was told to end has let go of its lock.
+const LOCK_GLANCE: Duration = Duration::from_millis(5);
 /// The log of the supervisor is rotated when it is longer, in bytes.
 const LONGEST_LOG: u64 = 1 << 20;
 
@@ -155,8 +159,9 @@ impl Client {
         }
     }
 
-    /// Tells a supervisor to end and waits until it has: its lock is free then.
+    /// Tells a supervisor to end and waits until it has: its lock is free then, or the next one has it already.
     async fn end(&self, mut greeted: Greeted) -> Result<()> {
+        let ended = process_of(&greeted.stream);
         if protocol::send(&mut greeted.stream, &Request::Stop)
             .await
             .is_ok()
@@ -167,12 +172,21 @@ impl Client {
             while answers.next().await?.is_some() {}
         }
         let lock = places::open_lock(&self.place.lock)?;
-        let path = self.place.lock.clone();
-        blocking(move || {
-            rustix::fs::flock(&lock, FlockOperation::LockExclusive)
-                .map_err(|error| at("lock", &path)(error.into()).into())
-        })
-        .await
+        loop {
+            match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(()),
+                Err(Errno::WOULDBLOCK) => {}
+                Err(error) => return Err(at("lock", &self.place.lock)(error.into()).into()),
+            }
+            // Another command may have started the next one in the meantime, which keeps the lock for as long as it
+            // runs.
+            if let Some(next) = self.connect().await?
+                && process_of(&next.stream) != ended
+            {
+                return Ok(());
+            }
+            tokio::time::sleep(LOCK_GLANCE).await;
+        }
     }
 
     /// Connects to a supervisor that this binary can talk to. One of an older binary is ended first, and one of
@@ -264,6 +278,11 @@ impl Client {
         })?;
         journal::set_aside(&self.place.journal, now)
     }
+}
+
+/// The process at the other end, where the system tells.
+fn process_of(stream: &UnixStream) -> Option<i32> {
+    stream.peer_cred().ok()?.pid()
 }
 
 async fn blocking<T: Send + 'static>(

@@ -51,6 +51,7 @@ use async_trait::async_trait;
 
 use crate::clock::{Clock, SystemClock};
 use crate::domain::counts::{Counts, MinuteCounts};
+use crate::domain::doctor::{Check, Finding};
 use crate::domain::live::{Live, Token};
 use crate::domain::name::ServiceName;
 use crate::domain::release::{Release, RevisionNumber};
@@ -186,6 +187,22 @@ impl Platform for Local {
         }
         let service = service.clone();
         self.client.ask(Request::Observe { service }, |_| {}).await
+    }
+
+    async fn examine(&self) -> Result<Vec<Check>> {
+        let what = "supervisor";
+        Ok(vec![match self.status().await {
+            Ok(Some(status)) => Check::fine(what, format!("runs as process {}", status.pid)),
+            Ok(None) => Check::fine(what, "does not run; the next deploy starts it"),
+            Err(error) => Check::wrong(
+                what,
+                vec![Finding {
+                    what: error.to_string(),
+                    why: "nothing can be deployed or looked at on this machine".to_owned(),
+                    next: "`squad local stop`, then `squad local start`".to_owned(),
+                }],
+            ),
+        }])
     }
 
     async fn services(&self) -> Result<Vec<ServiceName>> {

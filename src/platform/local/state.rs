@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::live::{LastCommit, Token};
 use crate::domain::name::ServiceName;
 use crate::domain::release::{Release, RevisionNumber};
-use crate::domain::rollout_state;
+use crate::domain::rollout;
 use crate::domain::service::Kind;
 use crate::domain::traffic::Split;
 use crate::platform::{Commit, Diagnosis};
@@ -265,7 +265,7 @@ impl ServiceState {
     /// The revisions that a live rollout names and that are there, ascending: they stay up without traffic too.
     pub(super) fn kept(&self) -> Vec<RevisionNumber> {
         let state = self.traffic.as_ref().map(|traffic| traffic.state.as_str());
-        let mut kept = state.map(rollout_state::kept).unwrap_or_default();
+        let mut kept = state.map(rollout::State::kept).unwrap_or_default();
         kept.retain(|revision| self.revisions.contains_key(revision));
         kept
     }

@@ -100,7 +100,7 @@ pub(crate) async fn handle(
     Ok(reply.with_body("application/json", outcome.payload))
 }
 
-/// configuration-aliases.html and configuration-alias-routing.html: "Lambda uses a simple probabilistic model to
+/// configuration-aliases.html and configuring-alias-routing.html: "Lambda uses a simple probabilistic model to
 /// distribute the traffic between the two function versions".
 fn choose(
     request: &Request,

@@ -187,10 +187,10 @@ impl Process {
         let out = File::create(&path).map_err(|error| text(&error))?;
         let log = File::open(&path).map_err(|error| text(&error))?;
         let api = Arc::new(Api::default());
-        let served = api.clone();
+        let shared = api.clone();
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let api = served.clone();
+                let api = shared.clone();
                 let service = service_fn(move |request| serve(api.clone(), request));
                 tokio::spawn(
                     hyper::server::conn::http1::Builder::new()

@@ -286,7 +286,7 @@ pub(crate) fn create_quickly(
     let mut function = function_of(name, region, latest);
     for number in 1..=wanted["versions"].as_u64().unwrap_or(1) {
         let mut published = function.latest.clone();
-        published.source = published.configuration.clone();
+        published.source.clone_from(&published.configuration);
         published.revision = random.uuid();
         if let Some(description) = wanted["description"].as_str() {
             published

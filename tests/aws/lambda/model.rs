@@ -48,7 +48,7 @@ pub(crate) struct Version {
     /// When what is under way ends, and whether badly.
     pub(crate) settles: Option<(u64, Option<Failing>)>,
     /// What goes on running while an update is under way and after it has failed.
-    pub(crate) served: Option<Box<Version>>,
+    pub(crate) served: Option<Box<Self>>,
 }
 
 /// An alias.
@@ -255,7 +255,7 @@ impl Function {
             .get(qualifier)
             .map_or(qualifier, |alias| alias.version.as_str())
             .to_owned();
-        if qualifier != "$LATEST" && self.aliases.get(qualifier).is_none() {
+        if qualifier != "$LATEST" && !self.aliases.contains_key(qualifier) {
             self.version(qualifier)?;
         }
         Ok(name)

@@ -15,7 +15,14 @@ fn a_rollback_is_one_write_and_goes_back_to_what_served_before() {
     cloud
         .squad(&["rollback", "receipts", "--to", "2", "--reason", "first"])
         .success()
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+› receipts → cloud: revision 3 → 2 (somebody outside squad, [AGO])
+› ✔ live             all traffic on revision 2
+›   done in [DURATION]
+2
+[exit 0]
+
+"#]]);
     assert_eq!(cloud.sole(), "2");
     let writes: Vec<_> = cloud
         .calls()
@@ -26,16 +33,36 @@ fn a_rollback_is_one_write_and_goes_back_to_what_served_before() {
     cloud
         .squad(&["status", "receipts"])
         .success()
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+SERVICE   ENV    LIVE  SINCE     HEALTH  ADDRESS
+receipts  cloud  2     [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live
+[exit 0]
+
+"#]]);
     cloud
         .squad(&["rollback", "receipts", "--to", "1"])
         .success()
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+› receipts → cloud: revision 2 → 1 (somebody outside squad, [AGO])
+› ✔ live             all traffic on revision 1
+›   done in [DURATION]
+1
+[exit 0]
+
+"#]]);
     // The last one that served and was not left: none any more.
     cloud
         .squad(&["rollback", "receipts"])
         .failure(7)
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+› error: cannot roll back `receipts`: no other revision served healthily without being left
+›   2  left by a rollback
+› live: revision 1 serves all traffic
+› hint: choose one: `squad rollback receipts --env cloud --to 2`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-rollback-target.md
+[exit 7]
+
+"#]]);
     cloud.is_quiet();
 }
 
@@ -48,7 +75,14 @@ fn a_wrong_account_is_refused_before_anything_is_written() {
     cloud
         .squad(&["rollback", "receipts", "--to", "1"])
         .failure(7)
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+› error: cannot roll back `receipts`: the environment `cloud` is the AWS account [HASH], and the credentials are of [HASH]
+›   caused by: they are `arn:aws:iam::[HASH]:user/stand-in`, from the environment variables
+› hint: choose the profile of that account: `AWS_PROFILE=<profile> squad whoami --env cloud`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/wrong-account.md
+[exit 7]
+
+"#]]);
     assert!(cloud.aws.calls().iter().all(|call| {
         ["Get", "List", "Describe"]
             .iter()
@@ -68,7 +102,15 @@ fn a_deployer_who_was_first_is_named() {
     cloud
         .squad(&["rollback", "receipts", "--to", "2"])
         .failure(6)
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+› receipts → cloud: revision 3 → 2 (somebody outside squad, [AGO])
+› error: cannot roll back `receipts`: bob@acme.example on ci changed the traffic first, at [TIME] UTC (operation [ID])
+› live: revision 1 serves all traffic
+› hint: look at what is live now with `squad status`, then run the same command again
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/conflict.md
+[exit 6]
+
+"#]]);
     assert_eq!(cloud.sole(), "1");
 }
 
@@ -88,7 +130,7 @@ fn a_rollback_that_is_killed_at_any_call_is_done_by_the_next_one() {
             cloud.aws.rule(json!({ "nth": nth, "do": point }));
             let mut command = cloud
                 .aws
-                .squad(&cloud.home, &["rollback", "receipts", "--to", "2"]);
+                .squad(&cloud.home, &["rollback", "receipts", "--to", "2", "--yes"]);
             command.stdout(Stdio::null()).stderr(Stdio::null());
             let mut child = command.spawn().unwrap();
             let held = cloud.aws.wait_held(Duration::from_secs(20));

@@ -19,7 +19,7 @@ kind = "function"
 [build]
 artifact = "src"
 [run.env]
-TOKEN = "{QUIET}"
+GREETING = "{QUIET}"
 [function]
 runtime = "python3.13"
 handler = "handler.handler"
@@ -42,15 +42,35 @@ fn a_function_is_deployed_once_then_again_then_rolled_back() {
     let cloud = Cloud::new();
     let directory = sources(&cloud, "one");
     cloud
-        .squad_in(&directory, &["deploy", "--yes"])
+        .squad_in(&directory, &["deploy"])
         .success()
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+› receipts → cloud (lambda, account [HASH])
+›
+›   the first deploy here: nothing is live yet
+›
+› ✔ recorded         operation [ID], acme/cloud
+› ◌ revision         storing the artifact
+› ◌ revision         creating the function `receipts`
+› ◌ revision         AWS is creating it (The function is being created.)
+› ✔ published        revision 1, ready
+› ✔ live             all traffic on revision 1
+›   arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live in [DURATION]
+1
+[exit 0]
+
+"#]]);
     assert_eq!(cloud.sole(), "1");
     cloud.aws.forget_calls();
     cloud
-        .squad_in(&directory, &["deploy", "--yes"])
+        .squad_in(&directory, &["deploy"])
         .success()
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+› receipts → cloud: revision 1 already is exactly this (same sources, same configuration). Nothing to do.
+1
+[exit 0]
+
+"#]]);
     let mut calls = cloud.calls();
     calls.sort_unstable();
     assert_eq!(
@@ -64,28 +84,73 @@ fn a_function_is_deployed_once_then_again_then_rolled_back() {
     );
     sources(&cloud, "two");
     cloud
-        .squad_in(&directory, &["deploy", "--yes"])
+        .squad_in(&directory, &["deploy"])
         .success()
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+› receipts → cloud (lambda, account [HASH])
+›
+›   replaces what is live (revision 1, ana@example.com, [AGO])
+›   undo at any time: `squad rollback receipts --env cloud`
+›
+› ✔ recorded         operation [ID], acme/cloud
+› ◌ revision         storing the artifact
+› ◌ revision         sending the code
+› ◌ revision         AWS is creating it (The function is being created.)
+› ✔ published        revision 2, ready
+› ✔ live             all traffic on revision 2
+›   arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live in [DURATION]
+2
+[exit 0]
+
+"#]]);
     cloud
         .squad(&["invoke", "receipts", "--payload", "{}"])
         .success()
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+›   called
+› revision 2 answered in [DURATION], request [ID]
+"two"
+[exit 0]
+
+"#]]);
     cloud
         .squad(&["rollback", "receipts"])
         .success()
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+› receipts → cloud: revision 2 → 1 (ana@example.com, [AGO])
+› ✔ live             all traffic on revision 1
+›   done in [DURATION]
+1
+[exit 0]
+
+"#]]);
     cloud
         .squad(&["status", "receipts"])
         .success()
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+SERVICE   ENV    LIVE  SINCE     HEALTH  ADDRESS
+receipts  cloud  1     [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live
+[exit 0]
+
+"#]]);
     cloud
         .squad(&["invoke", "receipts", "--payload", "{}"])
         .success();
     cloud
         .squad(&["logs", "receipts"])
         .success()
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+[TIME]   2 START RequestId: [ID] Version: 2
+[TIME]   2 called
+[TIME]   2 END RequestId: [ID]
+[TIME]   2 REPORT RequestId: [ID] Duration: [DURATION] Billed Duration: [DURATION] Memory Size: 128 MB Max Memory Used: 40 MB Init Duration: [DURATION]
+[TIME]   1 START RequestId: [ID] Version: 1
+[TIME]   1 called
+[TIME]   1 END RequestId: [ID]
+[TIME]   1 REPORT RequestId: [ID] Duration: [DURATION] Billed Duration: [DURATION] Memory Size: 128 MB Max Memory Used: 40 MB Init Duration: [DURATION]
+[exit 0]
+
+"#]]);
     assert_eq!(cloud.sole(), "1");
     cloud.is_quiet();
 }

@@ -41,12 +41,20 @@ fn a_plan_with_routes_is_refused_before_anything_is_written() {
             "rollout",
             "start",
             "receipts",
+            "--revision",
+            "3",
             "--route",
             "GET /items/{id}=5",
-            "--yes",
         ])
         .failure(7)
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+› error: cannot start a rollout of `receipts`: this platform has one weight for all requests, so `--route` cannot be kept
+› live: revision 2 serves all traffic
+› hint: leave `--route` out: the whole service moves together
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/rollout-unsupported.md
+[exit 7]
+
+"#]]);
     assert!(cloud.calls().iter().all(|call| !call.contains("Update")));
 }
 
@@ -60,14 +68,20 @@ fn callers_that_do_not_use_the_alias_are_found_before_the_start() {
         "function": "receipts", "minute": minute(10), "invocations": 500, "delay_seconds": 0,
     }));
     cloud
-        .squad(&["rollout", "start", "receipts", "--revision", "3", "--yes"])
+        .squad(&["rollout", "start", "receipts", "--revision", "3"])
         .failure(7)
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+› error: cannot start a rollout of `receipts`: `receipts` was called 500 times, and never through its alias `live`: its callers name the function or a version, so that nothing here would reach them
+› live: revision 2 serves all traffic
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/unsupported.md
+[exit 7]
+
+"#]]);
 }
 
-/// The whole way: weights by one write each, a bad canary found by what CloudWatch counted, all traffic back.
+/// The weights of the first step in the alias, and all traffic back by the stop.
 #[test]
-fn a_bad_canary_is_found_and_aborted() {
+fn weights_are_written_and_the_stop_takes_all_of_them_back() {
     let cloud = Cloud::with_function(3);
     cloud
         .squad(&["rollback", "receipts", "--to", "2"])
@@ -84,7 +98,6 @@ fn a_bad_canary_is_found_and_aborted() {
         "10,50",
         "--hold",
         "1m",
-        "--yes",
         "--no-wait",
     ]);
     drop(started.success());
@@ -96,6 +109,6 @@ fn a_bad_canary_is_found_and_aborted() {
     });
     cloud.squad(&["stop", "receipts"]).success();
     assert_eq!(cloud.sole(), "2");
-    cloud.squad(&["rollout", "status", "receipts"]).failure(3);
+    cloud.squad(&["rollout", "status", "receipts"]).failure(1);
     cloud.is_quiet();
 }

@@ -2,6 +2,7 @@
 
 mod brakes;
 mod deploy;
+mod fleet;
 mod gradual;
 
 use std::path::PathBuf;
@@ -53,7 +54,9 @@ impl Cloud {
 
     #[must_use = "assert the whole output, or its exit code with `success` or `failure`"]
     fn squad(&self, arguments: &[&str]) -> Output {
-        let output = self.home.run(&mut self.aws.squad(&self.home, arguments));
+        // It is a remote environment, and nobody is there to be asked.
+        let mut command = self.aws.squad(&self.home, arguments);
+        let output = self.home.run(command.arg("--yes"));
         assert!(!output.stdout.contains(QUIET) && !output.stderr.contains(QUIET));
         output
     }
@@ -61,7 +64,7 @@ impl Cloud {
     #[must_use = "assert the whole output, or its exit code with `success` or `failure`"]
     fn squad_in(&self, directory: &PathBuf, arguments: &[&str]) -> Output {
         let mut command = self.aws.squad(&self.home, arguments);
-        let output = self.home.run(command.current_dir(directory));
+        let output = self.home.run(command.arg("--yes").current_dir(directory));
         assert!(!output.stdout.contains(QUIET) && !output.stderr.contains(QUIET));
         output
     }

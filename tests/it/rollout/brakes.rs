@@ -206,3 +206,63 @@ fn another_rollout_takes_its_place_when_it_is_asked_to() {
     wait_for_drivers(&home);
     traffic.stop_without_failures();
 }
+
+#[test]
+fn an_abort_during_the_promotion_stays_with_the_canary() {
+    let home = Home::new();
+    let (mut service, traffic) = holding(&home);
+    // Without a driver the promotion is written and nobody verifies it.
+    home.squad(["rollout", "pause", "payments"]).success();
+    wait_for_drivers(&home);
+    home.squad(["rollout", "promote", "payments", "--full", "--reason", "x"])
+        .success()
+        .assert(str![[r#"
+› payments 1 → 2: now promoting
+promoting
+[exit 0]
+
+"#]]);
+    let stop = ["stop", "payments", "--reason", "refunds fail"];
+    home.squad(stop).success().assert(str![[r#"
+› ✔ aborted          all traffic on revision 2
+›   the promotion had begun, so all traffic stays on 2
+› hint: to go back to what served before: `squad rollback payments`
+aborted
+[exit 0]
+
+"#]]);
+    assert_eq!(serves(&home).as_deref(), Some("2"));
+    let status = super::status(&home);
+    assert_eq!(
+        (&status["phase"], &status["units"][0]["weight"]),
+        (&"aborted".into(), &100.into())
+    );
+    // Nothing was left, so the way back and the way on are both open.
+    home.squad(["rollback", "payments"]).success();
+    assert_eq!(serves(&home).as_deref(), Some("1"));
+    service.version(&home, "3");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    traffic.stop_without_failures();
+    home.squad(["audit", "verify"]).success();
+}
+
+#[test]
+fn the_platform_is_not_stopped_below_a_driver() {
+    let home = Home::new();
+    let (_service, traffic) = holding(&home);
+    for all in [&["local", "stop"][..], &["local", "stop", "--all"]] {
+        home.squad(all).failure(7).assert(str![[r#"
+› error: cannot stop the local platform: a rollout of `payments` is being driven on this machine, and its driver would start the platform again
+› hint: end the rollout: `squad stop payments`
+› hint: or leave it where it is, for later: `squad rollout pause payments`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/local-driven.md
+[exit 7]
+
+"#]]);
+    }
+    traffic.stop_without_failures();
+    // Right behind it: the driver is given the time to leave.
+    home.squad(["rollout", "pause", "payments"]).success();
+    home.squad(["local", "stop"]).success();
+    assert_eq!(super::status(&home)["phase"], "paused");
+}

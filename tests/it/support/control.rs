@@ -13,11 +13,23 @@ use super::home::Home;
 /// Gives a revision this share, in percent, of every route and of the rest, another one what is left, and leaves the
 /// rollout's state beside the traffic as it is.
 #[track_caller]
-pub(crate) fn shift_by_somebody_else(
+pub(crate) fn shift_by_somebody_else(home: &Home, service: &str, shares: (&str, u8), other: &str) {
+    commit_by_somebody_else(home, service, shares, other, None);
+}
+
+/// The same, and the rollout's state beside the traffic is gone.
+#[track_caller]
+pub(crate) fn wipe_by_somebody_else(home: &Home, service: &str, shares: (&str, u8), other: &str) {
+    commit_by_somebody_else(home, service, shares, other, Some(""));
+}
+
+#[track_caller]
+fn commit_by_somebody_else(
     home: &Home,
     service: &str,
     (one, share): (&str, u8),
     other: &str,
+    state: Option<&str>,
 ) {
     let left = 100 - share;
     // Whoever writes in between is overwritten.
@@ -31,7 +43,7 @@ pub(crate) fn shift_by_somebody_else(
         }
         let commit = json!({
             "split": split,
-            "state": live["state"],
+            "state": state.map_or_else(|| live["state"].clone(), Value::from),
             "leaves": null,
             "actor": {"name": "mallory@example.com", "host": "elsewhere"},
             "operation": "01J00000000000000000000000",

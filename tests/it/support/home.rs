@@ -273,15 +273,20 @@ impl Home {
     /// The processes once none has come or gone for half a second, as their redacted command lines in order.
     #[track_caller]
     pub(crate) fn steady_processes(&self) -> Vec<String> {
-        let (mut before, mut same) = (Vec::new(), 0);
+        let mut before = self.processes();
+        let mut since = std::time::Instant::now();
         wait::wait_for(
             "processes stop coming and going",
             Duration::from_secs(30),
             || {
+                // Each look reads all of `/proc`: a few are enough, and the machine has other things to do.
+                std::thread::sleep(Duration::from_millis(80));
                 let now = self.processes();
-                same = if now == before { same + 1 } else { 0 };
-                before = now;
-                (same > 25).then_some(())
+                if now != before {
+                    before = now;
+                    since = std::time::Instant::now();
+                }
+                (since.elapsed() > Duration::from_millis(500)).then_some(())
             },
         );
         let mut commands: Vec<String> = before

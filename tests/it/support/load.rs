@@ -22,6 +22,8 @@ pub(crate) struct Counts {
     pub(crate) reopened: u64,
     /// Answers by `x-squad-revision`.
     pub(crate) by_revision: BTreeMap<String, u64>,
+    /// Failed answers by `x-squad-revision`.
+    pub(crate) failed_by_revision: BTreeMap<String, u64>,
     /// The first few failures, in words.
     pub(crate) failures: Vec<String>,
 }
@@ -107,6 +109,19 @@ impl Load {
         assert_eq!(counts.failed, 0, "requests failed: {counts:#?}");
         counts
     }
+
+    /// Ends, and asserts that no request failed but those that this revision answered so.
+    #[track_caller]
+    pub(crate) fn stop_without_failures_but_of(self, revision: &str) -> Counts {
+        let counts = self.stop();
+        let its = counts.failed_by_revision.get(revision).copied();
+        assert_eq!(
+            counts.failed,
+            its.unwrap_or(0),
+            "requests failed: {counts:#?}"
+        );
+        counts
+    }
 }
 
 fn client(
@@ -132,6 +147,10 @@ fn client(
                 }
                 if let Some(revision) = reply.revision() {
                     *counts.by_revision.entry(revision.to_owned()).or_default() += 1;
+                    if reply.status >= 500 {
+                        let failed = counts.failed_by_revision.entry(revision.to_owned());
+                        *failed.or_default() += 1;
+                    }
                 }
                 if reply
                     .header("connection")

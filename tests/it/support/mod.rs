@@ -27,6 +27,7 @@ pub(crate) mod terminal;
 pub(crate) mod tracer;
 pub(crate) mod wait;
 
+pub(crate) use aws::Aws;
 pub(crate) use home::Home;
 pub(crate) use load::Load;
 pub(crate) use output::Output;

@@ -88,7 +88,8 @@ def stop(*_):
 
 
 signal.signal(signal.SIGTERM, signal.SIG_IGN if behave == "ignore-term" else stop)
-server.serve_forever()
+# It looks so often whether it is to end; the default of half a second is what a stop would take.
+server.serve_forever(poll_interval=0.05)
 server.socket.close()
 # Idle kept-alive connections hold their threads; requests under way have the grace time to finish.
 for _ in range(200):

@@ -8,7 +8,8 @@ use crate::domain::analysis::{Reason, Verdict};
 use crate::domain::rollout::{Phase, Waiting};
 use crate::ops::rollout::snapshot::{Driver, Snapshot, UnitSnapshot};
 use crate::ops::rollout::words;
-use crate::output::{Output, sanitize};
+use crate::output::canvas::Canvas;
+use crate::output::sanitize;
 
 /// Why nothing is told while the counters are silent.
 pub(super) const UNREADABLE: &str = "not known while the counters cannot be read";
@@ -17,8 +18,7 @@ pub(super) const UNREADABLE: &str = "not known while the counters cannot be read
 #[derive(Debug, Default)]
 pub(crate) struct Screen {
     last: Option<String>,
-    /// Lines of the block that was drawn, and the size of the screen at that time: columns, rows.
-    drawn: Option<(usize, (usize, usize))>,
+    canvas: Canvas,
 }
 
 impl Screen {
@@ -36,7 +36,7 @@ impl Screen {
             }
             return;
         }
-        let size = size(&context.output);
+        let size = context.output.size();
         let text = block(&context.output, snapshot, size.0);
         if watch {
             let redraw = self.redraw(&text, size);
@@ -46,52 +46,17 @@ impl Screen {
         }
     }
 
-    /// Draws over what was drawn before, in one write: up to its first line, each line up to its end, then what is below.
-    /// The cursor is never hidden, no other screen is used, and a line more than fits is left out: so nothing flickers or
-    /// scrolls, and whenever this process ends, the terminal is as it should be, with the last block readable in it.
+    /// Draws over what was drawn before.
     pub(super) fn redraw(&mut self, text: &str, size: (usize, usize)) -> String {
-        let mut screen = match self.drawn {
-            None => String::new(),
-            Some((lines, before)) if before == size => format!("\r\x1b[{lines}A"),
-            // A screen of another size has moved the old lines to where nobody knows.
-            Some(_) => "\x1b[H\x1b[2J".to_owned(),
-        };
-        let room = size.1.saturating_sub(1).max(1);
-        let count = text.lines().count();
-        let shown = if count > room { room - 1 } else { count };
-        for line in text.lines().take(shown) {
-            screen.push_str(line);
-            screen.push_str("\x1b[K\n");
-        }
-        if shown < count {
-            screen.push_str(&format!("({} more lines)\x1b[K\n", count - shown));
-        }
-        screen.push_str("\x1b[J");
-        self.drawn = Some((shown + usize::from(shown < count), size));
-        screen
+        self.canvas.draw(text, size)
     }
 
     /// The person leaves: the `^C` that the terminal has written is wiped away.
     pub(crate) fn leave(&self, context: &Context) {
-        if self.drawn.is_some() {
+        if self.canvas.is_drawn() {
             context.output.raw(b"\r\x1b[K");
         }
     }
-}
-
-/// Columns and rows; a terminal that is asked anew knows whether it was resized.
-fn size(output: &Output) -> (usize, usize) {
-    let asked = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
-    let (columns, rows) = asked.map_or((0, 0), |size| {
-        (usize::from(size.ws_col), usize::from(size.ws_row))
-    });
-    let columns = if columns == 0 {
-        output.width()
-    } else {
-        // `COLUMNS` may ask for less.
-        columns.min(output.width()).max(20)
-    };
-    (columns, if rows == 0 { usize::MAX } else { rows })
 }
 
 /// `payments 41 → 42 · local · holding at 25 %, step 2 of 3 · driven by ana on laptop`.

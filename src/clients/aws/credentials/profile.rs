@@ -26,6 +26,11 @@ pub(super) fn sso(files: &[PathBuf], name: &str) -> Option<String> {
     None
 }
 
+/// Whether the files have a profile of this name.
+pub(super) fn exists(files: &[PathBuf], name: &str) -> bool {
+    read(files).contains_key(name)
+}
+
 /// The profiles of the files, without anything that could be a secret (AWS SDKs and Tools Reference Guide, "Format of
 /// the shared config and credentials files").
 fn read(files: &[PathBuf]) -> BTreeMap<String, Section> {
@@ -43,6 +48,9 @@ fn read(files: &[PathBuf]) -> BTreeMap<String, Section> {
                     Some(_) => None,
                     None => Some(header.to_owned()),
                 };
+                if let Some(name) = &section {
+                    profiles.entry(name.clone()).or_default();
+                }
                 continue;
             }
             let (Some(section), Some((key, value))) = (&section, line.split_once('=')) else {
@@ -83,5 +91,6 @@ mod tests {
         ] {
             assert_eq!(sso(&files, name).as_deref(), login, "{name}");
         }
+        assert!(exists(&files, "prod") && !exists(&files, "acme"));
     }
 }

@@ -4,6 +4,7 @@
 mod model;
 mod properties;
 mod replay;
+mod state;
 mod table;
 
 use jiff::Timestamp;

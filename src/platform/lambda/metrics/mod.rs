@@ -19,7 +19,7 @@ use crate::domain::alias::Traffic;
 use crate::domain::counts::{Counts, MinuteCounts};
 use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
-use crate::domain::rollout_state;
+use crate::domain::rollout::State;
 use crate::platform::{Error, Result};
 use query::{Ask, Of, Points};
 
@@ -61,7 +61,7 @@ fn horizon(now: Timestamp, timeout: u64) -> Timestamp {
 /// When counting began: with the live rollout, else with the last operation.
 fn anchor(alias: &Alias) -> Option<Timestamp> {
     let note = alias.note();
-    let rollout = rollout_state::id(&note.state).and_then(observe::time_of);
+    let rollout = State::live_id(&note.state).and_then(observe::time_of);
     rollout
         .or_else(|| observe::time_of(&note.operation))
         .map(minute)
@@ -150,7 +150,13 @@ impl Lambda {
                 seen.target.function, seen.target.alias
             )));
         }
-        let sole = sole(alias, &points, &versions, from);
+        // For a plan the callers' habits count, and they are those of the alias: whoever served before.
+        let sole = match alias.traffic {
+            Some(Traffic::All(sole)) => {
+                Some((sole, after_told(&points, &versions).unwrap_or(from)))
+            }
+            _ => None,
+        };
         Ok(sum::by_minute(&points, &versions, sole, span))
     }
 
@@ -164,7 +170,7 @@ impl Lambda {
         let state = seen.alias.as_ref().map(|alias| alias.note().state);
         let judged = state
             .as_deref()
-            .and_then(|state| rollout_state::forced(state))
+            .and_then(|state| State::forced(state))
             .map(|(_, canary)| canary)
             .or_else(|| versions.iter().max().copied());
         let Some(judged) = judged else {
@@ -194,11 +200,17 @@ fn versions(alias: &Alias) -> Vec<RevisionNumber> {
         Some(Traffic::Shared { primary, other, .. }) => vec![primary, other],
         None => Vec::new(),
     };
-    versions.extend(rollout_state::named(&note.state));
+    versions.extend(State::named(&note.state));
     versions.extend(note.served.iter().take(2));
     versions.sort_unstable();
     versions.dedup();
     versions
+}
+
+/// The end of the last minute in which AWS told anything by version.
+fn after_told(points: &Points, versions: &[RevisionNumber]) -> Option<Timestamp> {
+    sum::last_told(points, versions)
+        .and_then(|at| at.checked_add(SignedDuration::from_secs(MINUTE)).ok())
 }
 
 /// Since when one version takes all the traffic and AWS tells nothing by version, and which: what was counted of the
@@ -212,13 +224,12 @@ fn sole(
     let Some(Traffic::All(sole)) = alias.traffic else {
         return None;
     };
-    let told = sum::last_told(points, versions)
-        .and_then(|at| at.checked_add(SignedDuration::from_secs(MINUTE)).ok());
+    let told = after_told(points, versions);
     let note = alias.note();
-    let is_stable = rollout_state::stable(&note.state) == Some(sole);
+    let is_stable = State::live_stable(&note.state) == Some(sole);
     let since = match (told, alias.is_ours()) {
         // Every write of a rollout that leaves stable alone has another operation; stable had it all before them.
-        (None, true) if is_stable => rollout_state::id(&note.state).and_then(observe::time_of)?,
+        (None, true) if is_stable => State::live_id(&note.state).and_then(observe::time_of)?,
         (None, true) => observe::time_of(&note.operation)?,
         // Nobody says since when: it always was.
         (None, false) => otherwise,

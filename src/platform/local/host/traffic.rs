@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::domain::live::Token;
 use crate::domain::release::RevisionNumber;
-use crate::domain::rollout_state;
+use crate::domain::rollout::State;
 use crate::platform::{Commit, Error, Result};
 
 use super::Host;
@@ -157,7 +157,7 @@ impl Host {
                     let analysis = &revision.release.service.analysis;
                     analysis.slow_milliseconds.map(Duration::from_millis)
                 });
-                let rollout = rollout_state::forced(&traffic.state);
+                let rollout = State::forced(&traffic.state);
                 Some((traffic.split.clone(), rollout, slow))
             })
             .await;

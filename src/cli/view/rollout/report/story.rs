@@ -352,21 +352,14 @@ fn is_in_force(decision: &Decision, later: &[Entry], phase: Option<Phase>) -> bo
     }
 }
 
-/// The canary's weight of each unit in a state.
+/// The canary's weight of each unit in a state; none where somebody else decided on it.
 fn weights(plan: &Plan, phase: Phase, positions: &[u8], stays: bool) -> Vec<Option<u8>> {
     plan.units
         .iter()
         .enumerate()
-        .map(|(index, unit)| match phase {
-            Phase::Planned | Phase::Preparing => Some(0),
-            Phase::Shifting | Phase::Holding | Phase::Paused => {
-                Some(unit.weight(positions.get(index).copied().unwrap_or(0)))
-            }
-            Phase::Promoting | Phase::Finalising | Phase::Succeeded => Some(100),
-            Phase::Aborting | Phase::Aborted | Phase::Superseded => {
-                Some(if stays { 100 } else { 0 })
-            }
-            Phase::Drifted => None,
+        .map(|(index, unit)| {
+            let position = positions.get(index).copied().unwrap_or(0);
+            (phase != Phase::Drifted).then(|| unit.weight_in(phase, position, stays))
         })
         .collect()
 }

@@ -1,5 +1,9 @@
 //! `squad status`.
 
+mod fleet;
+
+pub(crate) use fleet::Age;
+
 use std::time::Duration;
 
 use crate::cli::context::Context;
@@ -13,16 +17,20 @@ use crate::domain::name::ServiceName;
 use crate::error::{Error, Kind, Result};
 use crate::ops::going_on;
 use crate::ops::status::{self, Row};
+use crate::platform::Look;
 
 /// Show what is live, and how it is
 ///
 /// One service, those of the current directory's workspace, or with --all every service of the environment.
-/// Exits with 3 when something is degraded and with 8 when something is still starting, or a command is at work on it.
+/// Exits with 3 when something is degraded, with 1 when a service cannot be read, and with 8 when something is still
+/// starting, or a command is at work on it. Many services on Lambda are shown as this machine found them the last time,
+/// with their age, while they are read again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   $ squad status
   $ squad status payments --env staging
   $ squad status --all -o json
+  $ squad status --all --env prod --max-age 5m
   $ squad status payments --watch")]
 pub(crate) struct Args {
     /// Service; those of the current directory if not given
@@ -31,6 +39,15 @@ pub(crate) struct Args {
     /// Every service
     #[arg(long, conflicts_with = "service")]
     all: bool,
+    /// What this machine found the last time, without asking again
+    #[arg(long, conflicts_with_all = ["watch", "max_age"])]
+    cached: bool,
+    /// Ask again only when what this machine found the last time is older
+    #[arg(long, value_name = "time", conflicts_with = "watch", value_parser = parse_span)]
+    max_age: Option<Duration>,
+    /// Services read each second at most, 1 to 80, where the platform counts them [default: 25]
+    #[arg(long, value_name = "number", value_parser = clap::value_parser!(u32).range(1..=80))]
+    rate: Option<u32>,
     /// Show again whenever something changes, until Ctrl-C
     #[arg(long, short)]
     watch: bool,
@@ -49,19 +66,16 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         let config = context.config_of_live(is_told, "status")?;
         let environments = environments(context, &config)?;
         let only = only(args, &config);
+        if let Some(code) = as_fleet(context, args, &environments, only.as_deref()).await? {
+            late(context, &environments).await;
+            return Ok(code);
+        }
         let rows = rows(context, &environments, only.as_deref()).await?;
         if rows.is_empty() && !args.watch {
             nothing(context, args, &environments)?;
         }
         print(context, &rows);
-        for environment in &environments {
-            match context.pending_events(environment).await {
-                Ok(events) => pending(context, events),
-                Err(error) => context
-                    .output
-                    .warn(&format!("the record is not up to date: {}", error.message)),
-            }
-        }
+        late(context, &environments).await;
         if !args.watch {
             return Ok(exit_code(&rows));
         }
@@ -91,6 +105,45 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             }
         }
     })
+}
+
+/// Where each read counts, many services are shown from the last look first. None where that is not so.
+async fn as_fleet(
+    context: &Context,
+    args: &Args,
+    environments: &[Environment],
+    only: Option<&[ServiceName]>,
+) -> Result<Option<u8>> {
+    let [environment] = environments else {
+        return Ok(None);
+    };
+    let platform = context.platform(environment)?;
+    let Some(name) = platform.remembered_as() else {
+        return Ok(None);
+    };
+    if only.is_some_and(|only| only.len() == 1) {
+        return Ok(None);
+    }
+    let fleet = fleet::Fleet {
+        context,
+        platform: &*platform,
+        environment,
+        only,
+        name: format!("{}-{name}", environment.log_name()),
+    };
+    fleet.run(args).await.map(Some)
+}
+
+/// Says what of the record waits on this machine.
+async fn late(context: &Context, environments: &[Environment]) {
+    for environment in environments {
+        match context.pending_events(environment).await {
+            Ok(events) => pending(context, events),
+            Err(error) => context
+                .output
+                .warn(&format!("the record is not up to date: {}", error.message)),
+        }
+    }
 }
 
 /// The one asked for, or all that this version can reach.
@@ -127,7 +180,9 @@ async fn rows(
     for environment in environments {
         let platform = context.platform(environment)?;
         let going_on = going_on::list(&context.directories()?.state, environment);
-        rows.extend(status::status(&*platform, environment, only, &going_on).await?);
+        let look = Look { only, rate: None };
+        let seen = status::look(&*platform, &look, &|_, _| {}).await?;
+        rows.extend(status::rows(seen, environment, only, &going_on));
     }
     rows.sort_by(|a, b| (&a.service, &a.environment.name).cmp(&(&b.service, &b.environment.name)));
     Ok(rows)
@@ -164,14 +219,27 @@ fn print(context: &Context, rows: &[Row]) {
 fn exit_code(rows: &[Row]) -> u8 {
     let mut code = 0;
     for row in rows {
+        if row.unreadable.is_some() {
+            code = Kind::Failed.exit_code();
+            continue;
+        }
         if row.going_on.is_some() {
-            code = Kind::Pending.exit_code();
+            code = pending_or(code);
         }
         match row.health() {
             Health::Failed | Health::Degraded => return Kind::Unhealthy.exit_code(),
-            Health::Starting => code = Kind::Pending.exit_code(),
+            Health::Starting => code = pending_or(code),
             Health::Ok | Health::Stopped => {}
         }
     }
     code
+}
+
+/// Not finished, unless something could not even be read.
+fn pending_or(code: u8) -> u8 {
+    if code == 0 {
+        Kind::Pending.exit_code()
+    } else {
+        code
+    }
 }

@@ -1,0 +1,61 @@
+//! `squad doctor`.
+
+use super::context::Context;
+use super::view::doctor as view;
+use crate::domain::name::ServiceName;
+use crate::error::Result;
+use crate::ops::doctor;
+
+/// Find what is wrong with this machine and an environment
+///
+/// Looks at the programs that squad needs, at credentials and quotas, at the record, and at who calls the services: those
+/// of the current directory, one by its name, or with --all every one. Changes nothing. Exits with 3 when something is
+/// wrong.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  $ squad doctor
+  $ squad doctor receipts --env prod
+  $ squad doctor --all --env prod -o json")]
+pub(crate) struct Args {
+    /// Service; those of the current directory if not given
+    #[arg(value_name = "service")]
+    service: Option<ServiceName>,
+    /// Every service of the environment
+    #[arg(long, conflicts_with = "service")]
+    all: bool,
+}
+
+/// Runs `squad doctor`.
+pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
+    context.block_on(async {
+        let state = context.directories()?.state;
+        let mut checks = doctor::machine(&state);
+        let config = context.config_of_live(args.all || args.service.is_some(), "doctor")?;
+        let environment = context.environment(&config)?;
+        let platform = context.platform(&environment)?;
+        let access = doctor::environment(&*platform, &environment).await;
+        let is_reached = doctor::exit_code(&access) == 0;
+        checks.extend(access);
+        let pending = context.pending_events(&environment).await;
+        checks.push(doctor::record(pending, &environment));
+        if is_reached {
+            let services = match (&args.service, args.all) {
+                (Some(service), _) => vec![service.clone()],
+                (None, true) => platform.services().await?,
+                (None, false) => config.services().into_iter().map(|(name, _)| name).collect(),
+            };
+            let of = services.len();
+            let on_check = |done: usize| {
+                if of > 1 && (done % 25 == 0 || done == of) {
+                    context.output.status(&format!(
+                        "{} callers of {done} of {of} services looked at",
+                        context.output.going()
+                    ));
+                }
+            };
+            checks.extend(doctor::services(&*platform, &environment, &services, &on_check).await);
+        }
+        view::print(&context.output, &environment, &checks);
+        Ok(doctor::exit_code(&checks))
+    })
+}

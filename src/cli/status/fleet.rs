@@ -1,0 +1,344 @@
+//! Status of many services where each read counts: at once what the last look found, with its age, then what is there now.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Args, exit_code};
+use crate::cli::context::Context;
+use crate::cli::time::relative;
+use crate::cli::view::status as view;
+use crate::domain::environment::Environment;
+use crate::domain::fleet::Seen;
+use crate::domain::name::ServiceName;
+use crate::error::{Error, Kind, Result};
+use crate::ops::fleet::{self, Remembered};
+use crate::ops::going_on;
+use crate::ops::status::{self, Row};
+use crate::output::canvas::Canvas;
+use crate::platform::{Look, Platform};
+
+/// Reads each second while watching: ten people who watch leave half of what a platform allows to whoever deploys.
+const WATCH_RATE: u32 = 5;
+/// The shortest time from the beginning of a look to the next one while watching.
+const WATCH_INTERVAL: Duration = Duration::from_secs(15);
+/// How often the screen is drawn anew at most while a look goes on.
+const REDRAW: Duration = Duration::from_millis(100);
+
+/// What is looked at, and where it is kept.
+pub(super) struct Fleet<'a> {
+    pub(super) context: &'a Context,
+    pub(super) platform: &'a dyn Platform,
+    pub(super) environment: &'a Environment,
+    /// None = every service.
+    pub(super) only: Option<&'a [ServiceName]>,
+    /// Under which name looks are kept.
+    pub(super) name: String,
+}
+
+/// Rows, and how old they are.
+struct Answer {
+    rows: Vec<Row>,
+    age: Age,
+}
+
+/// How old an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Age {
+    /// When the look began.
+    pub(crate) at: Timestamp,
+    /// It was kept from before.
+    pub(crate) from_cache: bool,
+}
+
+impl Fleet<'_> {
+    /// Shows it, and goes on showing it with `--watch`; the exit code.
+    pub(super) async fn run(&self, args: &Args) -> Result<u8> {
+        let remembered = fleet::recall(&self.context.directories()?.cache, &self.name);
+        if args.cached || args.max_age.is_some() {
+            match (&remembered, args.max_age) {
+                (Some(one), None) => return Ok(self.kept(one)),
+                (Some(one), Some(most)) if one.age(self.context.now()) <= most => {
+                    return Ok(self.kept(one));
+                }
+                (None, _) if args.cached => return Err(self.nothing_kept()),
+                _ => {}
+            }
+        }
+        let mut canvas = Canvas::default();
+        if let Some(remembered) = &remembered {
+            self.first_paint(&mut canvas, remembered);
+        }
+        let answer = self.fresh(&mut canvas, args, remembered.as_ref()).await?;
+        if args.watch {
+            return self.watch(canvas, args, answer).await;
+        }
+        self.show(&mut canvas, &answer);
+        if answer.rows.is_empty() {
+            super::nothing(self.context, args, std::slice::from_ref(self.environment))?;
+        }
+        Ok(exit_code(&answer.rows))
+    }
+
+    fn is_painted(&self) -> bool {
+        self.context.output.is_terminal() && !self.context.output.is_json()
+    }
+
+    fn rows(&self, seen: Vec<Seen>) -> Vec<Row> {
+        let going_on = self.context.directories().map_or_else(
+            |_| Vec::new(),
+            |directories| going_on::list(&directories.state, self.environment),
+        );
+        status::rows(seen, self.environment, self.only, &going_on)
+    }
+
+    /// What was kept, as the whole answer.
+    fn kept(&self, remembered: &Remembered) -> u8 {
+        let rows = self.rows(remembered.of(self.only));
+        let code = exit_code(&rows);
+        let age = Age {
+            at: remembered.taken_at,
+            from_cache: true,
+        };
+        self.show(&mut Canvas::default(), &Answer { rows, age });
+        code
+    }
+
+    fn nothing_kept(&self) -> Error {
+        let place = self.environment.spoken();
+        Error::new(
+            Kind::Failed,
+            "nothing-kept",
+            format!(
+                "cannot show {place} from before: this machine has not looked at all of it yet"
+            ),
+        )
+        .hint(format!(
+            "look at it now: `squad status --all{}`",
+            self.environment.flag()
+        ))
+    }
+
+    fn first_paint(&self, canvas: &mut Canvas, remembered: &Remembered) {
+        if self.is_painted() {
+            let rows = self.rows(remembered.of(self.only));
+            let now = self.context.now();
+            let age = relative(remembered.taken_at, now);
+            self.paint(
+                canvas,
+                &rows,
+                &format!("as of {age}; asking what is there now"),
+            );
+        }
+    }
+
+    /// Draws rows and a line below them, as much as fits.
+    fn paint(&self, canvas: &mut Canvas, rows: &[Row], footer: &str) {
+        let size = self.context.output.size();
+        // Nobody sees more rows than lines, and each row takes time.
+        let shown = rows.get(..size.1.min(rows.len())).unwrap_or(rows);
+        let mut text = String::new();
+        if !shown.is_empty() {
+            text = view::table(shown, self.context.now(), Some(size.0));
+            let room = size.1.saturating_sub(2).max(1);
+            if text.lines().count() > room {
+                let lines: Vec<_> = text.lines().take(room).collect();
+                text = lines.join("\n");
+            }
+            text.push('\n');
+        }
+        text.extend(footer.chars().take(size.0.saturating_sub(1)));
+        let screen = canvas.draw(&text, size);
+        self.context.output.raw(screen.as_bytes());
+    }
+
+    /// The answer as a whole.
+    fn show(&self, canvas: &mut Canvas, answer: &Answer) {
+        let output = &self.context.output;
+        let now = self.context.now();
+        if output.is_json() {
+            output.json(&view::Wire::new(&answer.rows).aged(answer.age, now));
+            return;
+        }
+        if !answer.rows.is_empty() || canvas.is_drawn() {
+            let width = output.is_terminal().then(|| output.width());
+            let text = if answer.rows.is_empty() {
+                String::new()
+            } else {
+                view::table(&answer.rows, now, width)
+            };
+            if canvas.is_drawn() {
+                let screen = canvas.finish(&text, output.size());
+                output.raw(screen.as_bytes());
+            } else {
+                output.out(&text);
+            }
+        }
+        if answer.age.from_cache {
+            output.status(&format!(
+                "as of {}, kept on this machine",
+                relative(answer.age.at, now)
+            ));
+        }
+    }
+
+    /// Looks, shows how far it is, and keeps what was found when it was all of it.
+    async fn fresh(
+        &self,
+        canvas: &mut Canvas,
+        args: &Args,
+        before: Option<&Remembered>,
+    ) -> Result<Answer> {
+        let at = self.context.now();
+        let look = Look {
+            only: self.only,
+            rate: args.rate,
+        };
+        let seen = if self.is_painted() {
+            self.painted(canvas, &look, before).await
+        } else {
+            status::look(self.platform, &look, &|_, _| {}).await
+        };
+        let seen = seen.map_err(|error| self.not_refreshed(error, before))?;
+        self.keep(at, &seen);
+        Ok(Answer {
+            rows: self.rows(seen),
+            age: Age {
+                at,
+                from_cache: false,
+            },
+        })
+    }
+
+    fn keep(&self, at: Timestamp, seen: &[Seen]) {
+        if self.only.is_some() {
+            return;
+        }
+        let kept = self.context.directories().and_then(|directories| {
+            Ok(fleet::remember(
+                &directories.cache,
+                &self.name,
+                at,
+                seen.to_vec(),
+            )?)
+        });
+        if let Err(error) = kept {
+            self.context.output.warn(&format!(
+                "what was found is not kept for the next time: {}",
+                error.message
+            ));
+        }
+    }
+
+    /// A look that is drawn while it goes on: each service is replaced as it is read.
+    async fn painted(
+        &self,
+        canvas: &mut Canvas,
+        look: &Look<'_>,
+        before: Option<&Remembered>,
+    ) -> Result<Vec<Seen>> {
+        let before = before.map(|one| (one.of(self.only), one.taken_at));
+        let drawn = Mutex::new((canvas, self.context.clock().monotonic()));
+        let on_progress = |seen: &[Seen], total: Option<usize>| {
+            let mut drawn = drawn.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = self.context.clock().monotonic();
+            if now.saturating_sub(drawn.1) < REDRAW && total.is_some_and(|total| seen.len() < total)
+            {
+                return;
+            }
+            drawn.1 = now;
+            let (rows, age) = match &before {
+                Some((before, at)) => (
+                    self.rows(merged(before, seen)),
+                    format!("as of {}; ", relative(*at, self.context.now())),
+                ),
+                None => (self.rows(seen.to_vec()), String::new()),
+            };
+            let footer = match total {
+                Some(total) => format!("{age}{} of {total} read", seen.len()),
+                None => format!("{age}asking what is there now"),
+            };
+            self.paint(drawn.0, &rows, &footer);
+        };
+        status::look(self.platform, look, &on_progress).await
+    }
+
+    fn not_refreshed(&self, error: Error, before: Option<&Remembered>) -> Error {
+        match before {
+            Some(before) => error.hint(format!(
+                "what was there {}: `squad status --all{} --cached`",
+                relative(before.taken_at, self.context.now()),
+                self.environment.flag()
+            )),
+            None => error,
+        }
+    }
+
+    /// Looks again and again, slowly, until Ctrl-C or `--timeout`.
+    async fn watch(&self, mut canvas: Canvas, args: &Args, first: Answer) -> Result<u8> {
+        let clock = self.context.clock();
+        let deadline = args.timeout.map(|timeout| clock.monotonic() + timeout);
+        let look = Look {
+            only: self.only,
+            rate: Some(args.rate.unwrap_or(WATCH_RATE)),
+        };
+        let mut last = first;
+        self.watched(&mut canvas, &last, true);
+        loop {
+            let began = clock.monotonic();
+            let next = async {
+                tokio::time::sleep(WATCH_INTERVAL).await;
+                let at = self.context.now();
+                let seen = status::look(self.platform, &look, &|_, _| {}).await?;
+                Ok::<_, Error>((at, seen))
+            };
+            let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_sub(began));
+            let looked = tokio::select! {
+                looked = next => looked,
+                _ = tokio::signal::ctrl_c() => return Ok(exit_code(&last.rows)),
+                () = tokio::time::sleep(left) => return Ok(Kind::Timeout.exit_code()),
+            };
+            match looked {
+                Ok((at, seen)) => {
+                    self.keep(at, &seen);
+                    let rows = self.rows(seen);
+                    let is_news = rows != last.rows;
+                    let age = Age {
+                        at,
+                        from_cache: false,
+                    };
+                    last = Answer { rows, age };
+                    self.watched(&mut canvas, &last, is_news);
+                }
+                // Whoever watches through a bad moment sees the age of what is shown grow.
+                Err(error) if error.kind == Kind::Failed || error.retryable => {
+                    self.context
+                        .output
+                        .warn(&format!("cannot look again: {}", error.message));
+                }
+                Err(error) => return Err(error),
+            }
+            if self.context.output.is_closed() {
+                return Ok(0);
+            }
+        }
+    }
+
+    fn watched(&self, canvas: &mut Canvas, answer: &Answer, is_news: bool) {
+        if self.is_painted() {
+            let at = answer.age.at.strftime("%H:%M:%S UTC");
+            self.paint(canvas, &answer.rows, &format!("as of {at}; Ctrl-C ends"));
+        } else if is_news {
+            self.show(&mut Canvas::default(), answer);
+        }
+    }
+}
+
+/// What was there before, with what was read since in its place.
+fn merged(before: &[Seen], seen: &[Seen]) -> Vec<Seen> {
+    let is_read = |one: &&Seen| seen.iter().all(|other| other.service != one.service);
+    let mut merged: Vec<_> = before.iter().filter(is_read).cloned().collect();
+    merged.extend_from_slice(seen);
+    merged
+}

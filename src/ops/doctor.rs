@@ -1,0 +1,248 @@
+//! `squad doctor`: what is wrong with this machine, with an environment, and with how its services are called.
+//!
+//! Looks only. A check that cannot be done says so, and does not stop the others.
+
+use std::path::Path;
+use std::process::Command;
+
+use futures_util::StreamExt;
+
+use crate::clients::process;
+use crate::domain::doctor::{Callers, Check, Finding, Outcome};
+use crate::domain::environment::Environment;
+use crate::domain::name::ServiceName;
+use crate::error::{Error, Kind, Result};
+use crate::fs;
+use crate::platform::Platform;
+
+/// Services that are looked at beside each other; the platform's own pace comes on top.
+const AT_ONCE: usize = 8;
+
+/// The machine: programs that commands need, and the directory that everything is kept in.
+pub(crate) fn machine(state: &Path) -> Vec<Check> {
+    vec![
+        program(
+            "git",
+            "without it nothing knows which commit is deployed, and an org in git cannot be read",
+            "install git",
+        ),
+        program(
+            "python3",
+            "services and functions in Python cannot be built or run on this machine",
+            "install Python 3 with `venv`",
+        ),
+        state_directory(state),
+    ]
+}
+
+fn program(name: &'static str, why: &str, next: &str) -> Check {
+    let mut command: Command = process::command(name);
+    command.arg("--version");
+    match process::output(&mut command) {
+        Ok(said) => Check::fine(name, String::from_utf8_lossy(&said).trim().to_owned()),
+        Err(error) => Check::wrong(
+            name,
+            vec![Finding {
+                what: error.to_string(),
+                why: why.to_owned(),
+                next: next.to_owned(),
+            }],
+        ),
+    }
+}
+
+/// Whether a file can be kept so that it survives.
+fn state_directory(state: &Path) -> Check {
+    let what = "state directory";
+    let probe = state.join(".doctor");
+    let kept = fs::create_private_dir(state).and_then(|()| fs::write_durably(&probe, b"", 0o600));
+    drop(std::fs::remove_file(&probe));
+    match kept {
+        Ok(()) => Check::fine(what, state.display().to_string()),
+        Err(error) => Check::wrong(
+            what,
+            vec![Finding {
+                what: error.to_string(),
+                why: "journals, keys and the record of changes are kept there, and nothing is changed without a record"
+                    .to_owned(),
+                next: "give it back to your user, free some room, or set XDG_STATE_HOME".to_owned(),
+            }],
+        ),
+    }
+}
+
+/// The record of an environment: what of it is on this machine only.
+pub(crate) fn record(pending: Result<usize>, environment: &Environment) -> Check {
+    let what = "audit log";
+    match pending {
+        Ok(0) => Check::fine(what, "every event is in the store"),
+        Ok(events) => Check::wrong(
+            what,
+            vec![Finding {
+                what: format!("{events} events are on this machine only"),
+                why: "nobody else sees what was done, and no change goes forwards until they are stored".to_owned(),
+                next: format!("when the store answers again: `squad audit verify{}`", environment.flag()),
+            }],
+        ),
+        Err(error) => Check::unknown(what, error.message),
+    }
+}
+
+/// What concerns no single service. Credentials that cannot be used are the one finding that there is then.
+pub(crate) async fn environment(platform: &dyn Platform, environment: &Environment) -> Vec<Check> {
+    match platform.examine().await {
+        Ok(checks) => checks,
+        Err(error) => {
+            let error = Error::from(error);
+            let next = error.hints.first().cloned();
+            let finding = Finding {
+                what: error.message.clone(),
+                why: format!("squad cannot reach {}", environment.spoken()),
+                next: next.unwrap_or_else(|| format!("see {}", error.docs())),
+            };
+            vec![Check::wrong("access", vec![finding])]
+        }
+    }
+}
+
+/// How each service is called; in order of the names.
+pub(crate) async fn services(
+    platform: &dyn Platform,
+    environment: &Environment,
+    services: &[ServiceName],
+    on_check: &(dyn Fn(usize) + Send + Sync),
+) -> Vec<Check> {
+    let looks = services.iter().map(|service| async move {
+        let found = platform.callers(service).await;
+        (service, found.map_err(Error::from))
+    });
+    let mut looks = futures_util::stream::iter(looks).buffer_unordered(AT_ONCE);
+    let mut found = Vec::new();
+    while let Some(one) = looks.next().await {
+        found.push(one);
+        on_check(found.len());
+    }
+    drop(looks);
+    found.sort_by(|one, other| one.0.cmp(other.0));
+    found
+        .into_iter()
+        .filter_map(|(service, found)| {
+            let what = format!("callers of {service}");
+            match found {
+                Ok(None) => None,
+                Ok(Some(callers)) => Some(judged(what, service, environment, &callers)),
+                Err(error) => Some(Check::unknown(what, error.message)),
+            }
+        })
+        .collect()
+}
+
+fn judged(
+    what: String,
+    service: &ServiceName,
+    environment: &Environment,
+    callers: &Callers,
+) -> Check {
+    let flag = environment.flag();
+    let mut findings = Vec::new();
+    if callers.address.is_none() {
+        findings.push(Finding {
+            what: format!("`{service}` has no alias"),
+            why: "every caller reaches `$LATEST`: each unfinished change at once, with no way back".to_owned(),
+            next: format!("`squad deploy {service}{flag}` makes it"),
+        });
+    }
+    for caller in callers.found.iter().filter(|caller| caller.is_past) {
+        let next = match (&callers.address, caller.can_be_moved, &caller.left_to_do) {
+            (Some(_), true, _) => format!("`squad deploy {service}{flag} --adopt-alias`"),
+            (None, ..) => format!("first `squad deploy {service}{flag}`, then the same with `--adopt-alias`"),
+            (Some(_), false, Some(left)) => left.clone(),
+            (Some(_), false, None) => continue,
+        };
+        findings.push(Finding {
+            what: format!("{} call `$LATEST`", caller.who),
+            why: "no rollout, no rollback and no check before a deploy has any effect for them".to_owned(),
+            next,
+        });
+    }
+    if !findings.is_empty() {
+        return Check::wrong(what, findings);
+    }
+    if callers.unread.is_empty() {
+        let count = callers.found.len();
+        Check::fine(what, format!("{count}, none past the alias"))
+    } else {
+        Check::unknown(what, callers.unread.join("; "))
+    }
+}
+
+/// 3 when something is wrong, else 0.
+pub(crate) fn exit_code(checks: &[Check]) -> u8 {
+    let is_wrong = |check: &Check| matches!(check.outcome, Outcome::Wrong(_));
+    if checks.iter().any(is_wrong) {
+        Kind::Unhealthy.exit_code()
+    } else {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::doctor::Caller;
+
+    fn caller(can_be_moved: bool, left: Option<&str>) -> Caller {
+        Caller {
+            id: "1".into(),
+            who: "the events of arn:aws:sqs:eu-west-1:123456789012:paid".into(),
+            is_past: true,
+            can_be_moved,
+            left_to_do: left.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn what_calls_past_the_alias_is_found_with_what_to_do() {
+        let judge = |callers: &Callers| {
+            let name = "receipts".parse().unwrap();
+            match judged("x".into(), &name, &Environment::builtin_local(), callers).outcome {
+                Outcome::Wrong(findings) => findings.into_iter().map(|one| one.next).collect(),
+                Outcome::Fine(detail) | Outcome::Unknown(detail) => vec![detail],
+            }
+        };
+        let mut callers = Callers {
+            address: Some("arn".into()),
+            ..Callers::default()
+        };
+        assert_eq!(judge(&callers), ["0, none past the alias"]);
+        callers.unread = vec!["lambda:GetPolicy: not allowed".into()];
+        assert_eq!(judge(&callers), ["lambda:GetPolicy: not allowed"]);
+        callers.found = vec![caller(true, None), caller(false, Some("point it at `arn`"))];
+        assert_eq!(
+            judge(&callers),
+            ["`squad deploy receipts --adopt-alias`", "point it at `arn`"]
+        );
+        callers.address = None;
+        callers.found.truncate(1);
+        assert_eq!(
+            judge(&callers),
+            [
+                "`squad deploy receipts` makes it",
+                "first `squad deploy receipts`, then the same with `--adopt-alias`"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_written_is_found() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert!(matches!(
+            state_directory(&file.join("state")).outcome,
+            Outcome::Wrong(_)
+        ));
+        assert_eq!(exit_code(&[state_directory(home.path())]), 0);
+        assert_eq!(exit_code(&[state_directory(&file)]), 3);
+    }
+}

@@ -1,0 +1,149 @@
+//! Who calls the functions of services, and the account that they share: what `squad doctor` looks at.
+//!
+//! Looks with the patience of a fleet, so that nobody's deploy waits for it; moves callers as a deploy does.
+
+use super::triggers::{self, Place, Reached, Trigger};
+use super::Lambda;
+use super::seen::found;
+use crate::clients::aws::{Called, words};
+use crate::domain::doctor::{Caller, Callers, Check, Finding, Moved};
+use crate::domain::name::ServiceName;
+use crate::platform::Result;
+
+/// Calls each second are for the small quota alone here; the number means `GetFunction`.
+const RATE: u32 = 25;
+/// Percent of the account's storage for code from which on it is said.
+const FULL: i64 = 80;
+
+impl Lambda {
+    /// Everybody who is known to call a service; none where it has no function.
+    pub(super) async fn callers_of(&self, service: &ServiceName) -> Result<Option<Callers>> {
+        let target = self.target(service);
+        let client = self.session().lambda_for_fleet(RATE).await;
+        let answer = client
+            .get_function()
+            .function_name(&target.function)
+            .send()
+            .await
+            .called("lambda:GetFunction", &target.function);
+        if found(answer)?.is_none() {
+            return Ok(None);
+        }
+        let alias = self.read_alias(&target).await?;
+        let place = Place {
+            client: &client,
+            function: &target.function,
+            alias: &target.alias,
+        };
+        let (triggers, unread) = triggers::list(place).await;
+        let arn = format!("{}:{}", self.function_arn(&target.function), target.alias);
+        Ok(Some(Callers {
+            address: alias.map(|_| arn.clone()),
+            found: triggers.iter().map(|one| caller(one, &arn)).collect(),
+            unread,
+        }))
+    }
+
+    /// Moves one caller to the alias; none when there was nothing to move.
+    pub(super) async fn adopt_caller(
+        &self,
+        service: &ServiceName,
+        id: &str,
+    ) -> Result<Option<Moved>> {
+        self.session().guard().await?;
+        let target = self.target(service);
+        let client = self.session().lambda().await;
+        let place = Place {
+            client: &client,
+            function: &target.function,
+            alias: &target.alias,
+        };
+        let (triggers, _) = triggers::list(place).await;
+        let Some(trigger) = triggers.iter().find(|one| one.id == id && one.reached == Reached::Latest)
+        else {
+            return Ok(None);
+        };
+        Ok(triggers::adopt(place, trigger).await?.map(|moved| match moved {
+            triggers::Moved::Mapping { uuid, before } => Moved::Source { id: uuid, before },
+            triggers::Moved::Permission { sid } => Moved::Permission { id: sid },
+            triggers::Moved::Address { url } => Moved::Address { url },
+        }))
+    }
+
+    /// Takes one move back.
+    pub(super) async fn give_back(&self, service: &ServiceName, moved: &Moved) -> Result<()> {
+        self.session().guard().await?;
+        let target = self.target(service);
+        let client = self.session().lambda().await;
+        let place = Place {
+            client: &client,
+            function: &target.function,
+            alias: &target.alias,
+        };
+        let moved = match moved.clone() {
+            Moved::Source { id, before } => triggers::Moved::Mapping { uuid: id, before },
+            Moved::Permission { id } => triggers::Moved::Permission { sid: id },
+            Moved::Address { url } => triggers::Moved::Address { url },
+        };
+        triggers::undo(place, &moved).await
+    }
+
+    /// The account: whose credentials these are, and how full its storage for code is.
+    pub(super) async fn examine_account(&self) -> Result<Vec<Check>> {
+        let identity = self.session().guard().await?;
+        let mut checks = vec![Check::fine(
+            "account",
+            format!("{} as {}", identity.account, identity.arn),
+        )];
+        let client = self.session().lambda_for_fleet(RATE).await;
+        let answer = client
+            .get_account_settings()
+            .send()
+            .await
+            .called("lambda:GetAccountSettings", "");
+        let settings = match answer {
+            Ok(settings) => settings,
+            Err(error) => {
+                checks.push(Check::unknown("code storage", words::sentence(&error)));
+                return Ok(checks);
+            }
+        };
+        let most = settings.account_limit().map_or(0, |limit| limit.total_code_size());
+        let used = settings.account_usage().map_or(0, |usage| usage.total_code_size());
+        if most <= 0 {
+            checks.push(Check::unknown("code storage", "AWS names no limit"));
+            return Ok(checks);
+        }
+        let percent = used.saturating_mul(100) / most;
+        let detail = format!("{} of {} used, {percent} %", gigabytes(used), gigabytes(most));
+        checks.push(if percent >= FULL {
+            let finding = Finding {
+                what: detail,
+                why: "when it is full, nobody can deploy in this region of the account".to_owned(),
+                next: "a deploy removes old versions of its own function; see the largest with `aws lambda list-functions \
+                       --function-version ALL --query 'Functions[].[FunctionName,Version,CodeSize]'`"
+                    .to_owned(),
+            };
+            Check::wrong("code storage", vec![finding])
+        } else {
+            Check::fine("code storage", detail)
+        });
+        Ok(checks)
+    }
+}
+
+fn caller(trigger: &Trigger, alias_arn: &str) -> Caller {
+    Caller {
+        id: trigger.id.clone(),
+        who: trigger.who.clone(),
+        is_past: trigger.reached == Reached::Latest,
+        can_be_moved: trigger.can_be_adopted(),
+        left_to_do: trigger.left_to_do(alias_arn),
+    }
+}
+
+/// `1.2 GB`, as AWS counts: 2^30 bytes.
+fn gigabytes(bytes: i64) -> String {
+    let tenths = bytes.saturating_mul(10) >> 30;
+    format!("{}.{} GB", tenths / 10, tenths % 10)
+}

@@ -1,0 +1,173 @@
+//! Status of many functions: one read for each, the alias only where a rollout is live, and what was kept first.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use snapbox::str;
+
+use super::Cloud;
+
+/// So many functions with an alias and the tag of a service.
+fn fleet(count: usize) -> Cloud {
+    let cloud = Cloud::new();
+    for number in 1..=count {
+        let name = format!("function-{number:04}");
+        cloud.aws.functions(json!({
+            "name": name,
+            "versions": 2,
+            "alias": "live",
+            "tags": { "squad.dev/service": name },
+        }));
+    }
+    cloud.aws.forget_calls();
+    cloud
+}
+
+/// How often each call was made since they were forgotten.
+fn counts(cloud: &Cloud) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for name in cloud.calls() {
+        *counts.entry(name).or_default() += 1;
+    }
+    counts
+}
+
+fn of(counts: &[(&str, usize)]) -> BTreeMap<String, usize> {
+    counts
+        .iter()
+        .map(|(name, count)| ((*name).to_owned(), *count))
+        .collect()
+}
+
+#[test]
+fn each_function_costs_one_read_and_an_alias_only_while_a_rollout_is_live() {
+    let cloud = fleet(3);
+    cloud
+        .squad(&["status", "--all"])
+        .success()
+        .assert(str![[r#""#]]);
+    assert_eq!(
+        counts(&cloud),
+        of(&[
+            ("lambda.GetFunction", 3),
+            ("sts.GetCallerIdentity", 1),
+            ("tagging.GetResources", 1),
+        ])
+    );
+    // A rollout, as squad writes it: a tag as a hint, and weights.
+    cloud.aws.functions(json!({
+        "name": "rolling", "versions": 2, "alias": "live",
+        "tags": { "squad.dev/service": "rolling", "squad.dev/rollout": "live" },
+    }));
+    cloud.aws.change(json!({
+        "kind": "alias", "function": "rolling", "alias": "live", "version": "1", "weights": { "2": 0.1 },
+    }));
+    cloud.aws.forget_calls();
+    cloud
+        .squad(&["status", "--all"])
+        .success()
+        .assert(str![[r#""#]]);
+    assert_eq!(
+        counts(&cloud),
+        of(&[
+            ("lambda.GetAlias", 1),
+            ("lambda.GetFunction", 5),
+            ("sts.GetCallerIdentity", 1),
+            ("tagging.GetResources", 1),
+        ])
+    );
+}
+
+#[test]
+fn what_was_kept_is_shown_with_its_age_and_without_a_call() {
+    let cloud = fleet(2);
+    cloud
+        .squad(&["status", "--all", "--cached"])
+        .failure(1)
+        .assert(str![[r#""#]]);
+    cloud
+        .squad(&["status", "--all", "--max-age", "5m"])
+        .success();
+    cloud.aws.forget_calls();
+    cloud
+        .squad(&["status", "--all", "--cached"])
+        .success()
+        .assert(str![[r#""#]]);
+    let json = cloud
+        .squad(&["status", "--all", "--max-age", "5m", "-o", "json"])
+        .success();
+    assert_eq!(cloud.calls(), [""; 0]);
+    let answer: serde_json::Value = serde_json::from_str(json.stdout.trim()).unwrap();
+    assert_eq!(answer["from_cache"], true);
+    assert!(answer["age_seconds"].as_u64().unwrap() < 60, "{answer}");
+    assert_eq!(answer["services"].as_array().unwrap().len(), 2);
+    let fresh = cloud.squad(&["status", "--all", "-o", "json"]).success();
+    let answer: serde_json::Value = serde_json::from_str(fresh.stdout.trim()).unwrap();
+    assert_eq!(
+        (&answer["from_cache"], &answer["age_seconds"]),
+        (&json!(false), &json!(0))
+    );
+    let kept = crate::support::files_below(&cloud.home.path().join(".cache/squad/fleet"), "");
+    assert_eq!(kept.len(), 1);
+}
+
+#[test]
+fn a_function_that_cannot_be_read_is_a_row_with_its_reason() {
+    let cloud = fleet(2);
+    cloud.aws.functions(json!({
+        "name": "no-alias", "versions": 1, "tags": { "squad.dev/service": "no-alias" },
+    }));
+    for name in ["twin-a", "twin-b"] {
+        cloud.aws.functions(json!({
+            "name": name, "versions": 1, "alias": "live", "tags": { "squad.dev/service": "twin" },
+        }));
+    }
+    cloud
+        .squad(&["status", "--all"])
+        .failure(1)
+        .assert(str![[r#""#]]);
+}
+
+#[test]
+fn without_the_right_to_find_by_tags_all_functions_are_listed() {
+    let cloud = fleet(2);
+    cloud
+        .aws
+        .functions(json!({ "name": "of-others", "versions": 1 }));
+    cloud
+        .aws
+        .settings(json!({ "denied": ["tagging:GetResources", "tag:GetResources"] }));
+    cloud.aws.forget_calls();
+    cloud
+        .squad(&["status", "--all"])
+        .success()
+        .assert(str![[r#""#]]);
+    assert_eq!(
+        counts(&cloud),
+        of(&[
+            ("lambda.GetFunction", 4),
+            ("lambda.ListFunctions", 1),
+            ("sts.GetCallerIdentity", 1),
+            ("tagging.GetResources", 1),
+        ])
+    );
+}
+
+/// The bucket of AWS is never emptied by one who looks at the rate that is the habit, and no 429 is left in the answer.
+#[test]
+fn a_fleet_is_read_inside_the_quotas() {
+    let cloud = fleet(60);
+    cloud.aws.settings(json!({ "quotas": true }));
+    let output = cloud
+        .squad(&["status", "--all", "-o", "json", "--rate", "80"])
+        .success();
+    let answer: serde_json::Value = serde_json::from_str(output.stdout.trim()).unwrap();
+    assert_eq!(answer["services"].as_array().unwrap().len(), 60);
+    let refused: Vec<_> = cloud
+        .aws
+        .calls()
+        .into_iter()
+        .filter(|call| call.status == Some(429))
+        .collect();
+    assert!(refused.is_empty(), "{refused:?}");
+}
