@@ -20,6 +20,7 @@ import rollout  # noqa: F401
 import judge  # noqa: F401
 import lambda_package  # noqa: F401
 import build  # noqa: F401
+import fleet  # noqa: F401
 
 BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
 HEADER = "| figure | value | peer | ratio | goal | |\n|---|---:|---|---:|---|---|\n"
