@@ -2,8 +2,14 @@
 
 mod brakes;
 mod deploy;
+mod drift;
+mod faults;
 mod fleet;
+mod golden;
 mod gradual;
+mod kept;
+mod leaks;
+mod stop;
 
 use std::path::PathBuf;
 
