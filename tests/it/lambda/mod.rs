@@ -3,8 +3,14 @@
 mod adopt;
 mod brakes;
 mod deploy;
+mod drift;
+mod faults;
 mod fleet;
+mod golden;
 mod gradual;
+mod kept;
+mod leaks;
+mod stop;
 
 use std::path::PathBuf;
 
