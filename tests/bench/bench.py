@@ -19,6 +19,7 @@ import audit  # noqa: F401
 import rollout  # noqa: F401
 import judge  # noqa: F401
 import lambda_package  # noqa: F401
+import lambda_deploy  # noqa: F401
 import build  # noqa: F401
 import fleet  # noqa: F401
 
