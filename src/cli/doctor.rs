@@ -42,7 +42,11 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             let services = match (&args.service, args.all) {
                 (Some(service), _) => vec![service.clone()],
                 (None, true) => platform.services().await?,
-                (None, false) => config.services().into_iter().map(|(name, _)| name).collect(),
+                (None, false) => config
+                    .services()
+                    .into_iter()
+                    .map(|(name, _)| name)
+                    .collect(),
             };
             let of = services.len();
             let on_check = |done: usize| {

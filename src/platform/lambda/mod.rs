@@ -36,13 +36,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    Capabilities, Commit, Diagnosis, Error, Invocation, LogLine, LogQuery, Look, Numbers, OnProgress,
-    OnSight,    Platform, Progress, Published, Result,
+    Capabilities, Commit, Diagnosis, Error, Invocation, LogLine, LogQuery, Look, Numbers,
+    OnProgress, OnSight, Platform, Progress, Published, Result,
 };
 use crate::clients::aws::{Called, Session};
 use crate::clients::store::Objects;
-use crate::domain::doctor::{Callers, Check, Moved};
 use crate::domain::counts::{Counts, MinuteCounts};
+use crate::domain::doctor::{Callers, Check, Moved};
 use crate::domain::environment::Environment;
 use crate::domain::live::{Live, Token};
 use crate::domain::name::ServiceName;
@@ -356,7 +356,7 @@ impl Platform for Lambda {
         self.session.guard().await?;
         // First: whoever finds the version has to find what it was published with.
         self.keep_configuration(release).await?;
-        let published = publish::run(self, release, progress).await?;
+        let published = Box::pin(publish::run(self, release, progress)).await?;
         let target = self.target(&release.service.name);
         let arn = self.function_arn(&target.function);
         Ok(Published {

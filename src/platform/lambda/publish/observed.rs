@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::types::{
-    FunctionConfiguration, LastUpdateStatus, PackageType, SnapStartApplyOn, State,
+    FunctionConfiguration, LastUpdateStatus, LastUpdateStatusReasonCode, PackageType,
+    SnapStartApplyOn, State, StateReasonCode,
 };
 
 use super::reason;
@@ -181,7 +182,7 @@ fn configuration(found: &FunctionConfiguration) -> Configuration {
 fn condition(found: &FunctionConfiguration) -> Condition {
     let why = || {
         reason::of(
-            found.state_reason_code().map(|code| code.as_str()),
+            found.state_reason_code().map(StateReasonCode::as_str),
             found.state_reason(),
         )
     };
@@ -194,7 +195,7 @@ fn condition(found: &FunctionConfiguration) -> Condition {
         reason::of(
             found
                 .last_update_status_reason_code()
-                .map(|code| code.as_str()),
+                .map(LastUpdateStatusReasonCode::as_str),
             found.last_update_status_reason(),
         )
     };

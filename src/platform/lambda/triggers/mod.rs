@@ -19,7 +19,7 @@ use crate::platform::{Error, Result};
 use policy::Statement;
 
 /// How long a change of an event source mapping may take.
-const MOVED_WITHIN: std::time::Duration = std::time::Duration::from_secs(180);
+const MOVED_WITHIN: std::time::Duration = std::time::Duration::from_mins(3);
 
 /// What a caller reaches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -469,7 +469,7 @@ async fn address(
         .await
         .called("lambda:CreateFunctionUrlConfig", place.function);
     match answer {
-        Ok(made) => return Ok(made.function_url().to_owned()),
+        Ok(address) => return Ok(address.function_url().to_owned()),
         Err(error) if *error.why == Why::Exists || error.why.is_ambiguous() => {}
         Err(error) => return Err(error.into()),
     }
