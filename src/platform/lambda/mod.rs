@@ -220,7 +220,7 @@ impl Lambda {
                 .ok_or(Error::NoRevision(revision))?;
             match observe::health(&found).0 {
                 crate::domain::live::Health::Starting => {
-                    progress(Progress::Starting { ready: 0, of: 1 })
+                    progress(Progress::Starting { ready: 0, of: 1 });
                 }
                 crate::domain::live::Health::Failed => {
                     let diagnosis = words::diagnosis(&target.function, &found);

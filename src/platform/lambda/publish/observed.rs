@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::types::{
-    FunctionConfiguration, LastUpdateStatus, LastUpdateStatusReasonCode, PackageType,
-    SnapStartApplyOn, State, StateReasonCode,
+    FunctionConfiguration, LastUpdateStatus, PackageType, SnapStartApplyOn, State,
 };
 
 use super::reason;
@@ -182,7 +181,9 @@ fn configuration(found: &FunctionConfiguration) -> Configuration {
 fn condition(found: &FunctionConfiguration) -> Condition {
     let why = || {
         reason::of(
-            found.state_reason_code().map(StateReasonCode::as_str),
+            found
+                .state_reason_code()
+                .map(aws_sdk_lambda::types::StateReasonCode::as_str),
             found.state_reason(),
         )
     };
@@ -195,7 +196,7 @@ fn condition(found: &FunctionConfiguration) -> Condition {
         reason::of(
             found
                 .last_update_status_reason_code()
-                .map(LastUpdateStatusReasonCode::as_str),
+                .map(aws_sdk_lambda::types::LastUpdateStatusReasonCode::as_str),
             found.last_update_status_reason(),
         )
     };

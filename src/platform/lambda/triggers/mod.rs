@@ -147,8 +147,11 @@ pub(crate) struct Place<'a> {
 /// Everything that is known to call the function. What AWS does not let this identity read is in the second list, in
 /// words, so that nobody takes silence for absence.
 pub(crate) async fn list(place: Place<'_>) -> (Vec<Trigger>, Vec<String>) {
-    let (mappings, permissions, addresses) =
-        tokio::join!(mappings(place), permissions(place), addresses(place));
+    let (mappings, permissions, addresses) = tokio::join!(
+        Box::pin(mappings(place)),
+        Box::pin(permissions(place)),
+        Box::pin(addresses(place))
+    );
     let mut found = Vec::new();
     let mut unread = Vec::new();
     for part in [mappings, permissions, addresses] {
