@@ -36,13 +36,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    Capabilities, Commit, Diagnosis, Error, Invocation, LogLine, LogQuery, Look, Numbers, OnProgress,
-    OnSight,    Platform, Progress, Published, Result,
+    Capabilities, Commit, Diagnosis, Error, Invocation, LogLine, LogQuery, Look, Numbers,
+    OnProgress, OnSight, Platform, Progress, Published, Result,
 };
 use crate::clients::aws::{Called, Session};
 use crate::clients::store::Objects;
-use crate::domain::doctor::{Callers, Check, Moved};
 use crate::domain::counts::{Counts, MinuteCounts};
+use crate::domain::doctor::{Callers, Check, Moved};
 use crate::domain::environment::Environment;
 use crate::domain::live::{Live, Token};
 use crate::domain::name::ServiceName;
