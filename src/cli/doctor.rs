@@ -42,11 +42,15 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             let services = match (&args.service, args.all) {
                 (Some(service), _) => vec![service.clone()],
                 (None, true) => platform.services().await?,
-                (None, false) => config.services().into_iter().map(|(name, _)| name).collect(),
+                (None, false) => config
+                    .services()
+                    .into_iter()
+                    .map(|(name, _)| name)
+                    .collect(),
             };
             let of = services.len();
             let on_check = |done: usize| {
-                if of > 1 && (done % 25 == 0 || done == of) {
+                if of > 1 && (done.is_multiple_of(25) || done == of) {
                     context.output.status(&format!(
                         "{} callers of {done} of {of} services looked at",
                         context.output.going()

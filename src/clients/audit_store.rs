@@ -116,7 +116,7 @@ impl AuditStore {
         let root = match &self.backend {
             Backend::Directory(root) => root,
             Backend::Bucket(bucket) => {
-                return Ok(if bucket.create(&self.key(n), &bytes).await? {
+                return Ok(if Box::pin(bucket.create(&self.key(n), &bytes)).await? {
                     Created::Done
                 } else {
                     Created::Exists
@@ -149,7 +149,9 @@ impl AuditStore {
     /// The bytes of commit `n`; none when it is not there.
     pub(crate) async fn read(&self, n: u64) -> Result<Option<Vec<u8>>, Error> {
         let root = match &self.backend {
-            Backend::Bucket(bucket) => return Ok(bucket.read(&self.key(n)).await?),
+            Backend::Bucket(bucket) => {
+                return Ok(Box::pin(bucket.read(&self.key(n))).await?);
+            }
             Backend::Directory(root) => root,
         };
         if !root.is_dir() {
@@ -172,8 +174,9 @@ impl AuditStore {
                 }
             };
             let (at, behind) = (self.key(n), self.key(n + 1));
-            let (before, at, behind) =
-                tokio::try_join!(before, bucket.read(&at), bucket.exists(&behind))?;
+            let looks =
+                async { tokio::try_join!(before, bucket.read(&at), bucket.exists(&behind)) };
+            let (before, at, behind) = Box::pin(looks).await?;
             return Ok(Around { before, at, behind });
         }
         let store = self.clone();
@@ -199,7 +202,9 @@ impl AuditStore {
     /// Whether commit `n` is there.
     pub(crate) async fn exists(&self, n: u64) -> Result<bool, Error> {
         let root = match &self.backend {
-            Backend::Bucket(bucket) => return Ok(bucket.exists(&self.key(n)).await?),
+            Backend::Bucket(bucket) => {
+                return Ok(Box::pin(bucket.exists(&self.key(n))).await?);
+            }
             Backend::Directory(root) => root,
         };
         if !root.is_dir() {
@@ -232,7 +237,7 @@ impl AuditStore {
     pub(crate) async fn list(&self) -> Result<Listing, Error> {
         let names = match &self.backend {
             Backend::Bucket(bucket) => {
-                let paths = bucket.list(&self.prefix).await?;
+                let paths = Box::pin(bucket.list(&self.prefix)).await?;
                 paths
                     .iter()
                     .filter_map(|path| path.strip_prefix(self.prefix.as_str())?.strip_prefix('/'))

@@ -114,7 +114,7 @@ impl Objects {
     pub(crate) async fn create(&self, path: &str, bytes: &[u8]) -> Result<bool, Error> {
         let key = format!("{}/{}", self.root, checked(path)?);
         match &self.backend {
-            Backend::Bucket(bucket) => Ok(bucket.create(&key, bytes).await?),
+            Backend::Bucket(bucket) => Ok(Box::pin(bucket.create(&key, bytes)).await?),
             Backend::Directory(root) => {
                 let options = PutOptions {
                     mode: PutMode::Create,
@@ -146,7 +146,7 @@ impl Objects {
     pub(crate) async fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Error> {
         let key = format!("{}/{}", self.root, checked(path)?);
         match &self.backend {
-            Backend::Bucket(bucket) => Ok(bucket.read(&key).await?),
+            Backend::Bucket(bucket) => Ok(Box::pin(bucket.read(&key)).await?),
             Backend::Directory(root) if !root.is_dir() => Ok(None),
             Backend::Directory(root) => match files(root)?.get(&Path::from(key)).await {
                 Ok(found) => Ok(Some(found.bytes().await?.to_vec())),
@@ -163,7 +163,7 @@ impl Objects {
             None => self.root.clone(),
         };
         let keys = match &self.backend {
-            Backend::Bucket(bucket) => bucket.list(&directory).await?,
+            Backend::Bucket(bucket) => Box::pin(bucket.list(&directory)).await?,
             Backend::Directory(root) if !root.is_dir() => Vec::new(),
             Backend::Directory(root) => {
                 let files = files(root)?;

@@ -108,11 +108,16 @@ fn printable(text: &str) -> String {
 
 impl Note {
     /// The description, always of at most [`LONGEST`] characters: who wrote it is cut first, then the oldest versions. The
-    /// state is never cut.
+    /// state and the weights are never cut.
     pub(crate) fn encode(&self) -> String {
         let lead = if self.state.is_empty() { "" } else { " " };
+        let shared = self
+            .shared
+            .map_or_else(String::new, |(primary, other, weight)| {
+                format!(" w={primary}.{other}.{weight}")
+            });
         let head = format!(
-            "{}{lead}|o={}",
+            "{}{lead}|o={}{shared}",
             printable(&self.state),
             word(&self.operation)
         );
@@ -348,12 +353,19 @@ mod tests {
             served in proptest::collection::vec(1_u64..10_000_000, 0..8),
             left in proptest::collection::vec(1_u64..10_000_000, 0..8),
             by in ".{0,300}",
+            shared in proptest::option::of((1_u64..10_000_000, 1_u64..10_000_000, 1_u8..100)),
         ) {
-            let state = state.trim().replace("|o=", "");
+            let mut state = state.replace("|o=", "");
+            // A plan for an alias has one unit, so that its state is far from the longest.
+            if shared.is_some() {
+                state.truncate(150);
+            }
+            let state = state.trim().to_owned();
+            let shared = shared.map(|(a, b, weight)| (RevisionNumber(a), RevisionNumber(b), weight));
             let note = Note {
                 state: state.clone(),
                 operation: operation.clone(),
-                shared: None,
+                shared,
                 served: numbers(&served),
                 left: numbers(&left),
                 by,
@@ -365,6 +377,7 @@ mod tests {
             };
             prop_assert_eq!(&read.state, &state);
             prop_assert_eq!(&read.operation, &operation);
+            prop_assert_eq!(read.shared, shared);
             prop_assert!(note.served.starts_with(&read.served));
             prop_assert!(note.left.starts_with(&read.left));
             // What a rollback lives on is there whatever the rest needs.

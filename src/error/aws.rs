@@ -1,6 +1,6 @@
 //! The words for errors of AWS: what could not be done, why, and what to do about it.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::{Error, Kind};
 use crate::clients::aws::{self, Source, Trouble, Why, Wrong, words};
@@ -143,7 +143,7 @@ fn credentials(trouble: &Trouble, message: String) -> Error {
     }
     let by_files = matches!(trouble.source, None | Some(Source::Profile(_)));
     if by_files && !trouble.files.is_empty() {
-        let files: Vec<String> = trouble.files.iter().map(shown).collect();
+        let files: Vec<String> = trouble.files.iter().map(|file| shown(file)).collect();
         error = error.detail(format!("looked at: {}", files.join(", ")));
     }
     if !trouble.said.is_empty() {
@@ -155,7 +155,7 @@ fn credentials(trouble: &Trouble, message: String) -> Error {
     error
 }
 
-fn shown(file: &PathBuf) -> String {
+fn shown(file: &Path) -> String {
     let is_there = file.is_file();
     let rest = if is_there { "" } else { " (not there)" };
     format!("`{}`{rest}", file.display())

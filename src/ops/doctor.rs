@@ -148,20 +148,24 @@ fn judged(
     if callers.address.is_none() {
         findings.push(Finding {
             what: format!("`{service}` has no alias"),
-            why: "every caller reaches `$LATEST`: each unfinished change at once, with no way back".to_owned(),
+            why: "every caller reaches `$LATEST`: each unfinished change at once, with no way back"
+                .to_owned(),
             next: format!("`squad deploy {service}{flag}` makes it"),
         });
     }
     for caller in callers.found.iter().filter(|caller| caller.is_past) {
         let next = match (&callers.address, caller.can_be_moved, &caller.left_to_do) {
             (Some(_), true, _) => format!("`squad deploy {service}{flag} --adopt-alias`"),
-            (None, ..) => format!("first `squad deploy {service}{flag}`, then the same with `--adopt-alias`"),
+            (None, ..) => {
+                format!("first `squad deploy {service}{flag}`, then the same with `--adopt-alias`")
+            }
             (Some(_), false, Some(left)) => left.clone(),
             (Some(_), false, None) => continue,
         };
         findings.push(Finding {
             what: format!("{} call `$LATEST`", caller.who),
-            why: "no rollout, no rollback and no check before a deploy has any effect for them".to_owned(),
+            why: "no rollout, no rollback and no check before a deploy has any effect for them"
+                .to_owned(),
             next,
         });
     }

@@ -130,12 +130,12 @@ fn a_profile_without_a_login_names_the_command() {
     );
     home.set("AWS_PROFILE", "prod");
     whoami(&home).assert(str![[r#"
-› error: cannot find out who this is at AWS: the AWS credentials cannot be loaded
+› error: cannot find out who this is at AWS: the AWS credentials have expired
 ›   tried: profile `prod`
 ›   looked at: `[HOME]/.aws/config`, `[HOME]/.aws/credentials` (not there)
 ›   caused by: failed to load the cached SSO token
 › hint: log in: `aws sso login --profile dev`
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/credentials-broken.md
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/credentials-expired.md
 [exit 4]
 
 "#]]);

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::clients::aws::Source;
 use crate::domain::environment::{Environment, PlatformKind};
+use crate::domain::name::OrgName;
 use crate::domain::release::Actor;
 use crate::ops::whoami::{Outcome, Permission};
 use crate::output::table::{Align, render};
@@ -71,7 +72,7 @@ impl<'a> Wire<'a> {
         Self {
             schema: "squad.whoami/v1",
             environment: environment.name.as_str(),
-            org: environment.org.as_ref().map(|org| org.as_str()),
+            org: environment.org.as_ref().map(OrgName::as_str),
             platform: environment.platform,
             actor,
             identity: None,

@@ -140,10 +140,7 @@ impl Bucket {
                 .await?
                 .put_opts(&location, bytes.to_vec().into(), options())
                 .await;
-            let error = match put {
-                Ok(_) => return Ok(true),
-                Err(error) => error,
-            };
+            let Err(error) = put else { return Ok(true) };
             let exists = matches!(error, object_store::Error::AlreadyExists { .. });
             let error = self.failed("s3:PutObject", path, error);
             if !exists && !error.why.is_ambiguous() {

@@ -9,7 +9,7 @@ mod profile;
 use std::error::Error as StdError;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aws_config::imds::credentials::ImdsCredentialsProvider;
@@ -20,16 +20,15 @@ use aws_config::{ecs, imds};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
-use tokio::sync::OnceCell;
 
 use crate::env::{self, Env};
 
 /// How long the instance's metadata service may take to accept a connection. Where there is none, nothing answers.
 const INSTANCE_CONNECT: Duration = Duration::from_millis(150);
 /// How long it may take to answer.
-const INSTANCE_READ: Duration = Duration::from_millis(1000);
+const INSTANCE_READ: Duration = Duration::from_secs(1);
 /// Credentials are asked for again so long before they end.
-const RENEW_BEFORE: Duration = Duration::from_secs(300);
+const RENEW_BEFORE: Duration = Duration::from_mins(5);
 
 /// Where credentials came from, or were to come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,7 +193,7 @@ pub(super) struct Chain(Arc<Inner>);
 struct Inner {
     surroundings: Surroundings,
     config: ProviderConfig,
-    links: OnceCell<Vec<(Source, SharedCredentialsProvider)>>,
+    links: OnceLock<Vec<(Source, SharedCredentialsProvider)>>,
     kept: tokio::sync::Mutex<Option<Credentials>>,
     origin: Mutex<Origin>,
 }
@@ -209,7 +208,7 @@ impl Chain {
         Self(Arc::new(Inner {
             surroundings,
             config,
-            links: OnceCell::new(),
+            links: OnceLock::new(),
             kept: tokio::sync::Mutex::new(None),
             origin: Mutex::new(origin),
         }))
@@ -257,7 +256,7 @@ fn is_good(credentials: &Credentials) -> bool {
 
 impl Inner {
     async fn load(&self) -> provider::Result {
-        let links = self.links.get_or_init(|| self.links()).await;
+        let links = self.links.get_or_init(|| self.links());
         for (source, link) in links {
             match link.provide_credentials().await {
                 Ok(credentials) => {
@@ -296,7 +295,7 @@ impl Inner {
         Err(CredentialsError::not_loaded(trouble))
     }
 
-    async fn links(&self) -> Vec<(Source, SharedCredentialsProvider)> {
+    fn links(&self) -> Vec<(Source, SharedCredentialsProvider)> {
         let config = &self.config;
         let instance_client = imds::Client::builder()
             .configure(config)

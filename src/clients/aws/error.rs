@@ -362,6 +362,7 @@ fn answered(action: &str, status: u16, code: Option<&str>, said: &str) -> Why {
             429 => Why::Throttled,
             500.. => Why::Server,
             400..=499 => Why::Invalid,
+            200..=399 => Why::Unreadable,
             _ => Why::Other,
         },
     }

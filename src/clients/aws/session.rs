@@ -28,7 +28,7 @@ const ATTEMPTS: u32 = 8;
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(4);
 /// How long one attempt may take, the upload of a package included.
-const ATTEMPT: Duration = Duration::from_secs(60);
+const ATTEMPT: Duration = Duration::from_mins(1);
 /// How long a call may take with all its attempts.
 const OPERATION: Duration = Duration::from_secs(150);
 /// Where a bucket is looked for when nothing says so, as by the AWS command line.
@@ -124,11 +124,6 @@ impl Session {
     /// The region that the org file pins.
     pub(crate) fn region(&self) -> Option<&str> {
         self.0.settings.region.as_deref()
-    }
-
-    /// The endpoint that `AWS_ENDPOINT_URL` sets for every service.
-    pub(crate) fn endpoint(&self) -> Option<&str> {
-        self.0.settings.endpoint.as_deref()
     }
 
     /// The endpoint of S3, if a variable sets one. Requests to it name the bucket in their path.

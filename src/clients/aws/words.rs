@@ -179,7 +179,7 @@ pub(crate) fn reason(code: &str) -> Option<Reason> {
     })
 }
 
-/// What was asked for, as a person would say it, before `: <why>`: `cannot move the alias of \`payments\``.
+/// What was asked for, as a person would say it, such as ``cannot move the alias of `payments` ``; the reason follows.
 pub(crate) fn asked(error: &Error) -> String {
     let call = &error.call;
     let what = match call.action {

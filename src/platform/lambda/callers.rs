@@ -2,9 +2,9 @@
 //!
 //! Looks with the patience of a fleet, so that nobody's deploy waits for it; moves callers as a deploy does.
 
-use super::triggers::{self, Place, Reached, Trigger};
 use super::Lambda;
 use super::seen::found;
+use super::triggers::{self, Place, Reached, Trigger};
 use crate::clients::aws::{Called, words};
 use crate::domain::doctor::{Caller, Callers, Check, Finding, Moved};
 use crate::domain::name::ServiceName;
@@ -59,15 +59,19 @@ impl Lambda {
             alias: &target.alias,
         };
         let (triggers, _) = triggers::list(place).await;
-        let Some(trigger) = triggers.iter().find(|one| one.id == id && one.reached == Reached::Latest)
+        let Some(trigger) = triggers
+            .iter()
+            .find(|one| one.id == id && one.reached == Reached::Latest)
         else {
             return Ok(None);
         };
-        Ok(triggers::adopt(place, trigger).await?.map(|moved| match moved {
-            triggers::Moved::Mapping { uuid, before } => Moved::Source { id: uuid, before },
-            triggers::Moved::Permission { sid } => Moved::Permission { id: sid },
-            triggers::Moved::Address { url } => Moved::Address { url },
-        }))
+        Ok(triggers::adopt(place, trigger)
+            .await?
+            .map(|moved| match moved {
+                triggers::Moved::Mapping { uuid, before } => Moved::Source { id: uuid, before },
+                triggers::Moved::Permission { sid } => Moved::Permission { id: sid },
+                triggers::Moved::Address { url } => Moved::Address { url },
+            }))
     }
 
     /// Takes one move back.
@@ -108,14 +112,22 @@ impl Lambda {
                 return Ok(checks);
             }
         };
-        let most = settings.account_limit().map_or(0, |limit| limit.total_code_size());
-        let used = settings.account_usage().map_or(0, |usage| usage.total_code_size());
+        let most = settings
+            .account_limit()
+            .map_or(0, aws_sdk_lambda::types::AccountLimit::total_code_size);
+        let used = settings
+            .account_usage()
+            .map_or(0, aws_sdk_lambda::types::AccountUsage::total_code_size);
         if most <= 0 {
             checks.push(Check::unknown("code storage", "AWS names no limit"));
             return Ok(checks);
         }
         let percent = used.saturating_mul(100) / most;
-        let detail = format!("{} of {} used, {percent} %", gigabytes(used), gigabytes(most));
+        let detail = format!(
+            "{} of {} used, {percent} %",
+            gigabytes(used),
+            gigabytes(most)
+        );
         checks.push(if percent >= FULL {
             let finding = Finding {
                 what: detail,

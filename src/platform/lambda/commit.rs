@@ -198,8 +198,8 @@ impl Lambda {
         if !is_race && !is_gone && !error.why.is_ambiguous() {
             return Err(error.into());
         }
+        // What failed first is what is to be told.
         let Ok(there) = self.present(target).await else {
-            // What failed first is what is to be told.
             return Err(error.into());
         };
         let lost = match there {

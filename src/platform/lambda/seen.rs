@@ -176,14 +176,14 @@ pub(super) fn found<T>(result: aws::Result<T>) -> aws::Result<Option<T>> {
 impl Lambda {
     /// Reads a service's function. Where none has its name, its tag is asked for once.
     pub(super) async fn see(&self, service: &ServiceName) -> Result<Seen> {
-        let seen = self.see_target(self.target(service)).await?;
+        let seen = Box::pin(self.see_target(self.target(service))).await?;
         if !seen.versions.is_empty() || self.targets.is_known(service) {
             return Ok(seen);
         }
         match self.tagged(service).await? {
             Some(function) if function != seen.target.function => {
                 self.targets.learn_function(service, &function);
-                self.see_target(self.target(service)).await
+                Box::pin(self.see_target(self.target(service))).await
             }
             _ => Ok(seen),
         }

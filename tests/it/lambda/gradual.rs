@@ -8,13 +8,13 @@ use snapbox::str;
 use super::Cloud;
 
 /// The beginning of a minute that lies so many minutes back.
-fn minute(back: u64) -> u64 {
+pub(super) fn minute(back: u64) -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     (now.as_secs() / 60 - back) * 60
 }
 
 /// So many invocations of the alias in a minute, with so many errors; of one version where it is told.
-fn counted(back: u64, version: Option<&str>, invocations: u64, errors: u64) -> Value {
+pub(super) fn counted(back: u64, version: Option<&str>, invocations: u64, errors: u64) -> Value {
     let mut point = json!({
         "function": "receipts",
         "alias": "live",

@@ -1,9 +1,16 @@
 //! Lambda: the real binary against the stand-in for AWS.
 
+mod adopt;
 mod brakes;
 mod deploy;
+mod drift;
+mod faults;
 mod fleet;
+mod golden;
 mod gradual;
+mod kept;
+mod leaks;
+mod stop;
 
 use std::path::PathBuf;
 

@@ -1,0 +1,189 @@
+//! Somebody else at the alias while a rollout is live: found at the next look, said, and never overwritten unasked.
+
+use serde_json::json;
+use snapbox::str;
+
+use super::Cloud;
+
+#[test]
+fn weights_of_somebody_else_stop_the_driver_until_a_person_says_how_to_go_on() {
+    let cloud = Cloud::holding();
+    let kept = cloud.keep();
+    cloud.aws.change(json!({
+        "kind": "alias", "function": "receipts", "alias": "live", "version": "2", "weights": { "3": 0.3 },
+    }));
+    cloud.drive().failure(1).assert(str![[r#"
+› ✔ drifted          the traffic was changed outside squad
+› ◌ waiting          changed outside squad; somebody has to decide
+› error: the rollout of `receipts` needs a person: the traffic was changed outside squad
+› live: revisions 2 and 3 share the traffic
+› hint: put the wanted traffic back: `squad rollout rebase receipts --env cloud`
+› hint: give up: `squad stop receipts --env cloud`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/rollout-drifted.md
+[exit 1]
+
+"#]]);
+    // What they set stays.
+    assert_eq!(cloud.weights(), json!({ "3": 0.3 }));
+    cloud
+        .squad(&["rollout", "status", "receipts"])
+        .assert(str![[r#""#]]);
+    cloud
+        .squad(&["rollout", "rebase", "receipts"])
+        .success()
+        .assert(str![[r#""#]]);
+    cloud.drive().success();
+    assert_eq!(cloud.weights(), json!({ "3": 0.1 }));
+    // Or it is given up.
+    cloud.put_back(&kept);
+    cloud.aws.change(json!({
+        "kind": "alias", "function": "receipts", "alias": "live", "version": "2", "weights": { "3": 0.3 },
+    }));
+    cloud
+        .squad(&["stop", "receipts"])
+        .success()
+        .assert(str![[r#""#]]);
+    assert_eq!(cloud.sole(), "2");
+    assert_eq!(cloud.left(), ["3"]);
+    cloud.squad(&["audit", "verify"]).success();
+}
+
+/// Moved with its description, as another tool does: then it tells of no rollout any more.
+#[test]
+fn an_alias_that_was_moved_away_ends_the_driver_and_stays() {
+    let cloud = Cloud::holding();
+    cloud.aws.change(json!({
+        "kind": "alias", "function": "receipts", "alias": "live", "version": "1", "weights": {},
+        "description": "moved by terraform",
+    }));
+    cloud.drive().failure(7).assert(str![[r#"
+› error: `receipts` has no rollout
+› live: revision 1 serves all traffic
+› hint: start one: `squad rollout start receipts --env cloud`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-rollout.md
+[exit 7]
+
+"#]]);
+    assert_eq!(cloud.sole(), "1");
+    cloud
+        .squad(&["status", "receipts"])
+        .success()
+        .assert(str![[r#"
+SERVICE   ENV    LIVE  SINCE          HEALTH  ADDRESS
+receipts  cloud  1     made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live
+[exit 0]
+
+"#]]);
+    cloud
+        .squad(&["stop", "receipts"])
+        .assert(str![[r#"
+› error: cannot roll back `receipts`: no other revision served healthily without being left
+› live: revision 1 serves all traffic
+› hint: deploy an older state of the sources instead
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-rollback-target.md
+[exit 7]
+
+"#]]);
+    cloud.squad(&["audit", "verify"]).success();
+}
+
+/// Moved without it: the state is there, and the traffic is another one.
+#[test]
+fn an_alias_that_points_elsewhere_under_a_rollout_is_a_drift() {
+    let cloud = Cloud::holding();
+    cloud.aws.change(json!({
+        "kind": "alias", "function": "receipts", "alias": "live", "version": "1", "weights": {},
+    }));
+    cloud.drive().failure(1).assert(str![[r#"
+› ✔ drifted          the traffic was changed outside squad
+› ◌ waiting          changed outside squad; somebody has to decide
+› error: the rollout of `receipts` needs a person: the traffic was changed outside squad
+› live: revision 1 serves all traffic
+› hint: put the wanted traffic back: `squad rollout rebase receipts --env cloud`
+› hint: give up: `squad stop receipts --env cloud`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/rollout-drifted.md
+[exit 1]
+
+"#]]);
+    assert_eq!(cloud.sole(), "1");
+    cloud.squad(&["stop", "receipts"]).success();
+    assert_eq!(cloud.sole(), "2");
+}
+
+#[test]
+fn a_canary_that_was_deleted_is_left() {
+    let cloud = Cloud::holding();
+    // AWS deletes no version that an alias names.
+    cloud.aws.change(json!({
+        "kind": "alias", "function": "receipts", "alias": "live", "version": "2", "weights": {},
+    }));
+    cloud
+        .aws
+        .change(json!({ "kind": "delete-version", "function": "receipts", "version": "3" }));
+    cloud.drive().failure(1).assert(str![[r#"
+› ✔ drifted          the traffic was changed outside squad
+› ◌ waiting          changed outside squad; somebody has to decide
+› error: the rollout of `receipts` needs a person: the traffic was changed outside squad
+› live: revision 2 serves all traffic
+› hint: put the wanted traffic back: `squad rollout rebase receipts --env cloud`
+› hint: give up: `squad stop receipts --env cloud`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/rollout-drifted.md
+[exit 1]
+
+"#]]);
+    assert_eq!(cloud.sole(), "2");
+    cloud
+        .squad(&["rollout", "rebase", "receipts"])
+        .assert(str![[r#"
+› error: there is no revision 3
+› hint: `squad status -o json` lists the revisions that are there
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-such-revision.md
+[exit 2]
+
+"#]]);
+    assert_eq!(cloud.sole(), "2");
+    cloud
+        .squad(&["stop", "receipts"])
+        .success()
+        .assert(str![[r#"
+› ✔ aborted          all traffic on revision 2
+›   verified: nothing is sent to 3 any more; its numbers follow in some minutes
+aborted
+[exit 0]
+
+"#]]);
+    assert_eq!(cloud.sole(), "2");
+    cloud.squad(&["audit", "verify"]).success();
+}
+
+#[test]
+fn a_function_that_was_deleted_is_said() {
+    let cloud = Cloud::holding();
+    cloud
+        .aws
+        .change(json!({ "kind": "delete-function", "function": "receipts" }));
+    cloud.aws.forget_calls();
+    cloud.drive().failure(7).assert(str![[r#"
+› error: `receipts` has no rollout
+› live: `receipts` was never live here, and takes no traffic
+› hint: start one: `squad rollout start receipts --env cloud`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-rollout.md
+[exit 7]
+
+"#]]);
+    cloud
+        .squad(&["stop", "receipts"])
+        .assert(str![[r#"
+› error: cannot roll back `receipts`: it was never live here
+› live: `receipts` was never live here, and takes no traffic
+› hint: deploy it with `squad deploy receipts --env cloud`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/nothing-live.md
+[exit 7]
+
+"#]]);
+    assert!(cloud.calls().iter().all(|call| {
+        ["lambda.Get", "lambda.List", "sts.Get", "tagging.Get"]
+            .iter()
+            .any(|read| call.starts_with(read))
+    }));
+}

@@ -1,0 +1,108 @@
+//! The values of variables: at AWS, in the calls that carry the environment, and nowhere else.
+
+use snapbox::str;
+
+use super::{Cloud, QUIET};
+use super::deploy::sources;
+
+/// Another one, which is only in what AWS refuses.
+const LOUD: &str = "l0ud-secret-of-four-kilobytes";
+
+fn is_nowhere(cloud: &Cloud, value: &str) {
+    for directory in [cloud.home.root().to_owned()] {
+        for file in crate::support::files_below(&directory, "") {
+            if file.ends_with("receipts/squad.toml") {
+                continue;
+            }
+            let bytes = std::fs::read(&file).unwrap_or_default();
+            let text = String::from_utf8_lossy(&bytes);
+            assert!(!text.contains(value), "{}", file.display());
+        }
+    }
+}
+
+/// The calls that hold a value.
+fn carriers(cloud: &Cloud, value: &str) -> Vec<String> {
+    let mut names: Vec<_> = cloud
+        .aws
+        .calls()
+        .into_iter()
+        .filter(|call| call.request.contains(value))
+        .map(|call| call.name())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+#[test]
+fn the_values_of_variables_go_to_the_function_and_nowhere_else() {
+    let cloud = Cloud::new();
+    let directory = sources(&cloud, "one");
+    for word in ["one", "two"] {
+        sources(&cloud, word);
+        drop(cloud.squad_in(&directory, &["deploy", "-vv"]).success());
+    }
+    for arguments in [
+        &["status", "receipts", "-o", "json"][..],
+        &["status", "--all"],
+        &["history", "--all", "-o", "json"],
+        &["invoke", "receipts"],
+        &["logs", "receipts"],
+        &["rollback", "receipts"],
+        &["whoami"],
+        &["doctor"],
+        &["audit", "verify"],
+    ] {
+        // Each of them looks at its own output (`Cloud::squad`).
+        drop(cloud.squad(arguments));
+    }
+    assert_eq!(
+        carriers(&cloud, QUIET),
+        ["lambda.CreateFunction", "lambda.UpdateFunctionConfiguration"]
+    );
+    is_nowhere(&cloud, QUIET);
+}
+
+/// More than 4 KB: AWS repeats what it refuses, values included.
+#[test]
+fn what_aws_says_of_a_refused_environment_is_not_repeated() {
+    let cloud = Cloud::new();
+    let directory = sources(&cloud, "one");
+    drop(cloud.squad_in(&directory, &["deploy"]).success());
+    let file = directory.join("squad.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let value = LOUD.repeat(180);
+    std::fs::write(
+        &file,
+        text.replace("[run.env]", &format!("[run.env]\nNOTE = \"{value}\"")),
+    )
+    .unwrap();
+    let output = cloud.squad_in(&directory, &["deploy"]);
+    assert!(!output.stderr.contains(LOUD) && !output.stdout.contains(LOUD));
+    output.failure(1).assert(str![[r#"
+› receipts → cloud (lambda, account [HASH])
+›
+›   replaces what is live (revision 1, ana@example.com, [AGO])
+›   run.env.NOTE is new: #876a21
+›   undo at any time: `squad rollback receipts --env cloud`
+›
+› ✔ recorded         operation [ID], acme/cloud
+› ◌ revision         storing the artifact
+› ◌ revision         changing the settings
+› error: cannot deploy `receipts`: cannot change the configuration of the function `receipts`: AWS does not accept it
+›   caused by: Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the 4KB limit. String measured: (InvalidParameterValueException, request [ID])
+› live: revision 1 serves all traffic
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/aws-invalid.md
+[exit 1]
+
+"#]]);
+    assert_eq!(cloud.sole(), "1");
+    assert!(
+        carriers(&cloud, LOUD)
+            .iter()
+            .all(|name| name == "lambda.UpdateFunctionConfiguration")
+    );
+    is_nowhere(&cloud, LOUD);
+    is_nowhere(&cloud, QUIET);
+}
