@@ -21,10 +21,6 @@ mod publish;
 mod seen;
 mod settle;
 mod target;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "`squad doctor` and `--adopt-alias` call it")
-)]
 pub(crate) mod triggers;
 mod words;
 

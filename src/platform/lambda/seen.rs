@@ -15,9 +15,6 @@ use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
 use crate::platform::Result;
 
-/// The version that is still being worked on.
-pub(super) const LATEST: &str = "$LATEST";
-
 /// An alias, as it was read.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Alias {
@@ -375,7 +372,7 @@ mod tests {
             ("41", Some(0.999), shared(99)),
             ("41", Some(1.0), all(42)),
             ("41", Some(0.0), all(41)),
-            (LATEST, None, None),
+            ("$LATEST", None, None),
         ] {
             let weights = weights.map(|weight| HashMap::from([("42".to_owned(), weight)]));
             assert_eq!(traffic(Some(version), weights.as_ref()), wanted);

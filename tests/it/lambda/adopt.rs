@@ -35,7 +35,9 @@ fn doctor_says_what_is_wrong_and_what_to_do() {
         .squad(&["doctor", "receipts"])
         .success()
         .assert(str![[r#""#]]);
-    cloud.aws.functions(json!({ "name": "bare", "versions": 1 }));
+    cloud
+        .aws
+        .functions(json!({ "name": "bare", "versions": 1 }));
     cloud
         .squad(&["doctor", "bare", "-o", "json"])
         .failure(3)

@@ -74,9 +74,7 @@ receipts  cloud  1     made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:funct
 [exit 0]
 
 "#]]);
-    cloud
-        .squad(&["stop", "receipts"])
-        .assert(str![[r#"
+    cloud.squad(&["stop", "receipts"]).assert(str![[r#"
 › error: cannot roll back `receipts`: no other revision served healthily without being left
 › live: revision 1 serves all traffic
 › hint: deploy an older state of the sources instead
@@ -171,9 +169,7 @@ fn a_function_that_was_deleted_is_said() {
 [exit 7]
 
 "#]]);
-    cloud
-        .squad(&["stop", "receipts"])
-        .assert(str![[r#"
+    cloud.squad(&["stop", "receipts"]).assert(str![[r#"
 › error: cannot roll back `receipts`: it was never live here
 › live: `receipts` was never live here, and takes no traffic
 › hint: deploy it with `squad deploy receipts --env cloud`

@@ -2,8 +2,8 @@
 
 use snapbox::str;
 
-use super::{Cloud, QUIET};
 use super::deploy::sources;
+use super::{Cloud, QUIET};
 
 /// Another one, which is only in what AWS refuses.
 const LOUD: &str = "l0ud-secret-of-four-kilobytes";
@@ -59,7 +59,10 @@ fn the_values_of_variables_go_to_the_function_and_nowhere_else() {
     }
     assert_eq!(
         carriers(&cloud, QUIET),
-        ["lambda.CreateFunction", "lambda.UpdateFunctionConfiguration"]
+        [
+            "lambda.CreateFunction",
+            "lambda.UpdateFunctionConfiguration"
+        ]
     );
     is_nowhere(&cloud, QUIET);
 }
