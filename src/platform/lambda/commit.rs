@@ -135,15 +135,15 @@ impl Lambda {
                 Err(error) => error,
             };
             tries += 1;
-            if tries < TRIES && matches!(&*error.why, Why::Lost) {
-                let there = self.present(target).await?;
+            if tries < TRIES
+                && matches!(&*error.why, Why::Lost)
+                && let Ok(Some(alias)) = self.present(target).await
+                && alias.revision_id != token
+                && alias.is_same(present)
+            {
                 // Another `RevisionId`, and nobody's commit.
-                if let Some(alias) =
-                    there.filter(|alias| alias.revision_id != token && alias.is_same(present))
-                {
-                    token = alias.revision_id;
-                    continue;
-                }
+                token = alias.revision_id;
+                continue;
             }
             return self.explain(target, error, &token, written).await;
         }

@@ -59,7 +59,7 @@ impl Alias {
     }
 
     /// With the traffic that our note says.
-    fn as_noted(self) -> Self {
+    fn into_noted(self) -> Self {
         Self {
             traffic: self.note().traffic(),
             ..self
@@ -285,7 +285,7 @@ impl Lambda {
         }
         match self.provisioned(target).await? {
             None => Ok(Some(alias)),
-            Some(provisioned) if provisioned.is_moving => Ok(Some(alias.as_noted())),
+            Some(provisioned) if provisioned.is_moving => Ok(Some(alias.into_noted())),
             Some(_) => Ok(self.read_alias(target).await?),
         }
     }
