@@ -220,6 +220,15 @@ pub(crate) enum Traffic {
     },
 }
 
+impl Traffic {
+    /// The version that the alias itself points at.
+    pub(crate) fn primary(self) -> RevisionNumber {
+        match self {
+            Self::All(primary) | Self::Shared { primary, .. } => primary,
+        }
+    }
+}
+
 /// What a commit writes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Written<'a> {

@@ -50,6 +50,9 @@ pub(crate) struct Settings {
     /// One service at least has an address of its own, which goes before the one for all.
     is_split: bool,
     pace: Option<PathBuf>,
+    /// Calls go as they come.
+    #[cfg(test)]
+    is_unpaced: bool,
 }
 
 impl Settings {
@@ -68,7 +71,17 @@ impl Settings {
                 .all()
                 .any(|(name, _)| name.starts_with("AWS_ENDPOINT_URL_")),
             pace,
+            #[cfg(test)]
+            is_unpaced: false,
         }
+    }
+
+    /// The same without a pace: for tests of what is not about it, on a server that has no quotas. The pace is tested
+    /// where it is made and in the tests of the binary, which always has it.
+    #[cfg(test)]
+    pub(crate) fn without_pace(mut self) -> Self {
+        self.is_unpaced = true;
+        self
     }
 }
 
@@ -161,6 +174,10 @@ impl Session {
 
     async fn paced(&self, priority: Priority) -> aws_sdk_lambda::Client {
         let loaded = self.loaded().await;
+        #[cfg(test)]
+        if self.0.settings.is_unpaced {
+            return aws_sdk_lambda::Client::new(&loaded.config);
+        }
         let (pace, chain) = (loaded.pace.clone(), loaded.chain.clone());
         let config = aws_sdk_lambda::config::Builder::from(&loaded.config)
             .http_client(Paced::wrap(&loaded.http, pace, priority, chain));

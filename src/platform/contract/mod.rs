@@ -43,10 +43,25 @@ pub(crate) trait Proving: Send + Sync {
     /// Makes sure that a revision has run: on some platforms one runs only when it is called.
     async fn wake(&self, _service: &ServiceName, _revision: RevisionNumber) {}
 
-    /// The cases that cannot be true there, by name; each has a test of its own that says what is true instead.
-    fn differs(&self) -> &'static [&'static str] {
-        &[]
+    /// The cases that cannot be true there, by name, each with the reason.
+    fn differs(&self) -> Vec<(&'static str, &'static str)> {
+        Vec::new()
     }
+}
+
+/// Adds a line to those that `tests/run` shows at its end: `skipped: <test>: <why>` for a test that could not run here,
+/// `differs: <server>: <case>: <why>` for a case that cannot be true there.
+pub(crate) fn note(line: &str) {
+    eprintln!("{line}");
+    let Some(path) = std::env::var_os("SQUAD_TEST_SKIPS") else {
+        return;
+    };
+    let opened = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path);
+    // In one write: other tests add lines too.
+    std::io::Write::write_all(&mut opened.unwrap(), format!("{line}\n").as_bytes()).unwrap();
 }
 
 type P<'a> = &'a dyn Proving;
@@ -420,11 +435,11 @@ macro_rules! cases {
     ($p:ident, $skipped:ident; $($($case:ident)::+,)+) => {
         tokio::join!($(async {
             let name = stringify!($($case)::+).rsplit(':').next().unwrap_or_default().trim();
-            if !$p.differs().contains(&name) {
+            if !$p.differs().iter().any(|(case, _)| *case == name) {
                 $($case)::+($p).await;
             }
         }),+);
-        $skipped.extend_from_slice($p.differs());
+        $skipped.extend($p.differs().into_iter().map(|(case, _)| case));
     };
 }
 

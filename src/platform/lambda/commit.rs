@@ -19,6 +19,9 @@ use crate::domain::rollout::state::LONGEST;
 use crate::domain::traffic::{Split, Weights};
 use crate::platform::{Commit, Error, Result};
 
+/// How often a write is sent with the `RevisionId` that AWS gave the same state meanwhile.
+const TRIES: u32 = 4;
+
 /// Why a call on an alias did not happen, with what is there instead.
 enum Lost {
     /// There is none.
@@ -78,9 +81,11 @@ impl Lambda {
         if !State::kept(&before.state).is_empty() {
             self.unmark_rollout(&seen, &before, &note).await;
         }
-        if commit.leaves.is_none() {
-            self.settled(&seen.target, traffic).await?;
+        if commit.leaves.is_some() {
+            return Ok(Token(after.revision_id));
         }
+        let after = self.settled(&seen.target, after, traffic).await?;
+        self.remember_alias(&seen.target, &after);
         Ok(Token(after.revision_id))
     }
 
@@ -122,9 +127,38 @@ impl Lambda {
         note: &Note,
         written: &Written<'_>,
     ) -> Result<Alias> {
+        let mut token = present.revision_id.clone();
+        let mut tries = 0;
+        loop {
+            let error = match self.send_update(target, &token, note, written).await {
+                Ok(alias) => return Ok(alias),
+                Err(error) => error,
+            };
+            tries += 1;
+            if tries < TRIES
+                && matches!(&*error.why, Why::Lost)
+                && let Ok(Some(alias)) = self.present(target).await
+                && alias.revision_id != token
+                && alias.is_same(present)
+            {
+                // Another `RevisionId`, and nobody's commit.
+                token = alias.revision_id;
+                continue;
+            }
+            return self.explain(target, error, &token, written).await;
+        }
+    }
+
+    async fn send_update(
+        &self,
+        target: &Target,
+        token: &str,
+        note: &Note,
+        written: &Written<'_>,
+    ) -> aws::Result<Alias> {
         let (primary, weights) = parts(written.traffic);
         let client = self.session().lambda().await;
-        let answer = client
+        let made = client
             .update_alias()
             .function_name(&target.function)
             .name(&target.alias)
@@ -132,24 +166,23 @@ impl Lambda {
             // Always, also empty: what is left out is kept, and would go on sharing the traffic.
             .routing_config(routing(weights))
             .description(note.encode())
-            .revision_id(&present.revision_id)
+            .revision_id(token)
             .send()
             .await
-            .called("lambda:UpdateAlias", &target.function);
-        match answer {
-            Ok(made) => Ok(Alias::made(
-                made.alias_arn(),
-                made.revision_id(),
-                made.description(),
-                made.function_version(),
-                made.routing_config()
-                    .and_then(|routing| routing.additional_version_weights()),
-            )),
-            Err(error) => {
-                self.explain(target, error, &present.revision_id, written)
-                    .await
-            }
-        }
+            .called("lambda:UpdateAlias", &target.function)?;
+        let alias = Alias::made(
+            made.alias_arn(),
+            made.revision_id(),
+            made.description(),
+            made.function_version(),
+            made.routing_config()
+                .and_then(|routing| routing.additional_version_weights()),
+        );
+        // The answer may show the weights that AWS sets while it moves what is provisioned.
+        Ok(Alias {
+            traffic: Some(written.traffic),
+            ..alias
+        })
     }
 
     /// What a failed write comes to: it is in force after all, somebody else was first, or it failed.
@@ -166,7 +199,7 @@ impl Lambda {
             return Err(error.into());
         }
         // What failed first is what is to be told.
-        let Ok(there) = self.read_alias(target).await else {
+        let Ok(there) = self.present(target).await else {
             return Err(error.into());
         };
         let lost = match there {
@@ -185,6 +218,14 @@ impl Lambda {
                 Lost::Nothing => None,
             },
         })
+    }
+
+    /// The alias as it is meant now.
+    async fn present(&self, target: &Target) -> Result<Option<Alias>> {
+        match self.read_alias(target).await? {
+            Some(alias) => self.steady(target, alias).await,
+            None => Ok(None),
+        }
     }
 
     /// The alias is as it was, and something that was named is not there: which version it is.

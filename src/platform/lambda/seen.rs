@@ -26,6 +26,8 @@ pub(super) struct Alias {
     pub(super) description: Description,
     /// Who takes what; none where it points at `$LATEST`, or says what cannot be.
     pub(super) traffic: Option<Traffic>,
+    /// The version that it points at, whatever the weights say.
+    pub(super) primary: Option<RevisionNumber>,
 }
 
 impl Alias {
@@ -46,6 +48,22 @@ impl Alias {
     pub(super) fn is_as_noted(&self) -> bool {
         let noted = self.note().traffic();
         noted.is_some() && noted == self.traffic
+    }
+
+    /// Whether its weights may be AWS's: it points where we wrote, and they are other ones.
+    fn may_be_moving(&self) -> bool {
+        match self.note().traffic() {
+            Some(noted) => Some(noted) != self.traffic && self.primary == Some(noted.primary()),
+            None => false,
+        }
+    }
+
+    /// With the traffic that our note says.
+    fn into_noted(self) -> Self {
+        Self {
+            traffic: self.note().traffic(),
+            ..self
+        }
     }
 
     /// From an answer of `GetAlias`.
@@ -74,7 +92,15 @@ impl Alias {
             arn: arn.unwrap_or_default().to_owned(),
             description: alias::parse(description.unwrap_or_default()),
             traffic: traffic(version, weights),
+            primary: version.and_then(number),
         }
+    }
+
+    /// Whether it says and does the same as another state of it. AWS gives an alias another `RevisionId` also when
+    /// provisioned concurrency has moved, and with every permission on it: that is nobody's commit.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        (&self.description, self.traffic, self.primary)
+            == (&other.description, other.traffic, other.primary)
     }
 }
 
@@ -183,7 +209,9 @@ impl Lambda {
                 .or_insert_with(|| configuration.clone());
             seen.states.insert(number, configuration);
         }
-        self.settle_weights(&mut seen).await?;
+        if let Some(alias) = seen.alias.take() {
+            seen.alias = self.steady(&seen.target, alias).await?;
+        }
         self.see_others(&mut seen).await?;
         Ok(seen)
     }
@@ -248,21 +276,18 @@ impl Lambda {
         }
     }
 
-    /// While provisioned concurrency is being moved, AWS itself sets weights on the alias: then what we wrote is what is
-    /// meant, and no drift.
-    async fn settle_weights(&self, seen: &mut Seen) -> Result<()> {
-        let Some(alias) = &mut seen.alias else {
-            return Ok(());
-        };
-        let noted = alias.note().traffic();
-        if noted.is_none() || noted == alias.traffic {
-            return Ok(());
+    /// The alias as it is meant. While provisioned concurrency moves to the version that the alias points at, AWS itself
+    /// sets weights on it: then what we wrote is what is meant, and no drift. What has stopped moving since the alias was
+    /// read is read once more.
+    pub(super) async fn steady(&self, target: &Target, alias: Alias) -> Result<Option<Alias>> {
+        if !alias.may_be_moving() {
+            return Ok(Some(alias));
         }
-        let moving = self.provisioned(&seen.target).await?;
-        if moving.is_some_and(|moving| moving.is_moving) {
-            alias.traffic = noted;
+        match self.provisioned(target).await? {
+            None => Ok(Some(alias)),
+            Some(provisioned) if provisioned.is_moving => Ok(Some(alias.into_noted())),
+            Some(_) => Ok(self.read_alias(target).await?),
         }
-        Ok(())
     }
 
     /// How the other revisions are that traffic goes to, or that a live rollout waits for.

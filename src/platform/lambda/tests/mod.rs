@@ -1,129 +1,130 @@
-//! The platform against the stand-in for AWS: the contract, and what happens to it when others are at work.
-//!
-//! The SDK reads its settings from the environment, so that each of these runs in a process of its own: the same test
-//! binary once more, with the stand-in's address.
+//! The platform against servers that behave as AWS does: the contract, and what happens to it when others are at work.
 
 #[path = "../../../../tests/aws/client.rs"]
 #[allow(dead_code, reason = "the journeys use the rest of it")]
 mod client;
 mod contract;
+mod ministack;
+mod provisioned;
+mod prune;
 mod race;
+mod sharing;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Lambda, Settings, store};
+use super::{Lambda, Settings, Targets, store};
 use crate::clients::aws::{self, Session};
-use crate::clients::process;
 use crate::domain::environment::{Environment, PlatformKind};
+use crate::domain::live::Token;
+use crate::domain::name::ServiceName;
+use crate::domain::release::{Actor, RevisionNumber};
+use crate::domain::traffic::{Split, Weights};
 use crate::env::Env;
-use client::{ACCOUNT, Aws, REGION};
+use crate::platform::{Commit, Platform};
+use client::{Aws, REGION};
 
-/// Runs an ignored test of this binary in a process of its own, with a stand-in of its own as AWS.
-fn run(test: &str) {
-    let aws = Aws::start();
-    let home = tempfile::tempdir().unwrap();
-    let mut command = process::command(std::env::current_exe().unwrap());
-    command
-        .args(["--exact", "--ignored", "--nocapture", test])
-        .env("HOME", home.path())
-        .envs(aws.environment());
-    let output = command.output().unwrap();
-    assert!(
-        output.status.success() && String::from_utf8_lossy(&output.stdout).contains("1 passed"),
-        "{}\n{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
-
-/// In the process of its own: an environment there.
+/// An environment at a server.
 struct There {
     directory: tempfile::TempDir,
     environment: Environment,
+    env: Env,
 }
 
 impl There {
-    fn new() -> Self {
+    /// At the stand-in.
+    fn new(aws: &Aws) -> Self {
+        Self::at(&aws.environment(), client::ACCOUNT)
+    }
+
+    /// Where these variables lead to.
+    fn at(variables: &[(String, String)], account: &str) -> Self {
+        let pairs: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
         let directory = tempfile::tempdir().unwrap();
         Self {
             environment: Environment {
                 org: None,
                 name: "cloud".parse().unwrap(),
                 platform: PlatformKind::Lambda,
-                account: Some(ACCOUNT.to_owned()),
+                account: Some(account.to_owned()),
                 region: Some(REGION.to_owned()),
                 audit: Some(directory.path().join("store").display().to_string()),
                 ..Environment::builtin_local()
             },
+            env: Env::of(&pairs),
             directory,
         }
     }
 
     /// The platform, as another process would have it.
     fn platform(&self) -> Arc<Lambda> {
-        let env = Env::read();
-        let session = Session::new(aws::Settings::of(&self.environment, &env, None));
+        let settings = aws::Settings::of(&self.environment, &self.env, None);
+        let session = Session::new(settings.without_pace());
         Arc::new(Lambda::new(Settings {
             objects: store(&self.environment, self.directory.path(), &session).unwrap(),
             session,
-            targets: super::Targets::new(),
+            targets: Targets::new(),
         }))
     }
 }
 
-/// Something said to the stand-in.
-fn control(method: &str, path: &str, body: &Value) -> Value {
-    let endpoint = std::env::var("AWS_ENDPOINT_URL").unwrap();
-    let address = endpoint.strip_prefix("http://").unwrap();
-    let body = body.to_string();
-    let mut stream = TcpStream::connect(address).unwrap();
-    let head = format!(
-        "{method} /_control/{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).unwrap();
-    stream.write_all(body.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 200"), "{path}: {answer}");
-    serde_json::from_str(body).unwrap()
-}
-
-/// A function with so many versions and no alias.
-fn function(name: &str, versions: u64) {
-    control(
-        "POST",
-        "functions",
-        &json!({ "name": name, "versions": versions }),
-    );
-}
-
-/// The calls since the record was cleared, in order.
-fn calls() -> Vec<String> {
-    control("GET", "calls", &json!({}))["calls"]
-        .as_array()
-        .unwrap()
+/// The names of the calls since the record was cleared, in order.
+fn calls(aws: &Aws) -> Vec<String> {
+    aws.calls()
         .iter()
-        .map(|call| {
-            format!(
-                "{}:{}",
-                call["service"].as_str().unwrap(),
-                call["operation"].as_str().unwrap()
-            )
-        })
+        .map(|call| format!("{}:{}", call.service, call.operation))
         .collect()
 }
 
-fn block_on<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(work)
+/// A function with so many versions that somebody else published, and no alias.
+fn function(aws: &Aws, name: &str, versions: u64) {
+    aws.functions(json!({ "name": name, "versions": versions }));
+}
+
+/// What the stand-in has as the alias `live`.
+fn alias(aws: &Aws, function: &str) -> Value {
+    aws.function(function)["aliases"]["live"].clone()
+}
+
+fn name(text: &str) -> ServiceName {
+    ServiceName::new(text).unwrap()
+}
+
+fn all(revision: u64) -> Split {
+    Split::all(&[], RevisionNumber(revision))
+}
+
+fn shared(one: u64, other: u64, weight: u8) -> Split {
+    Split {
+        routes: Vec::new(),
+        rest: Weights::new(BTreeMap::from([
+            (RevisionNumber(one), 100 - weight),
+            (RevisionNumber(other), weight),
+        ]))
+        .unwrap(),
+    }
+}
+
+fn commit(split: Split, state: &str, who: &str) -> Commit {
+    Commit {
+        split,
+        state: state.to_owned(),
+        leaves: None,
+        actor: Actor {
+            name: who.to_owned(),
+            host: "test".to_owned(),
+            key: None,
+        },
+        operation: ulid::Ulid::generate().to_string(),
+    }
+}
+
+async fn write(platform: &Lambda, service: &ServiceName, commit: &Commit) -> Token {
+    let token = platform.observe(service).await.unwrap().token;
+    platform.commit(service, &token, commit).await.unwrap()
 }

@@ -1,82 +1,25 @@
 //! Several at work on one alias, and answers that get lost.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 
-use super::{There, block_on, calls, control, function};
+use super::client::{Aws, Release};
+use super::{There, alias, all, calls, commit, function, name, shared, write};
 use crate::domain::live::Token;
-use crate::domain::name::ServiceName;
-use crate::domain::release::{Actor, RevisionNumber};
-use crate::domain::traffic::{Split, Weights};
-use crate::platform::lambda::Lambda;
+use crate::domain::release::RevisionNumber;
 use crate::platform::{Commit, Error, Platform};
 
 /// Races of two; each is a commit on the same state.
 const RACES: usize = 1000;
 
-fn name(text: &str) -> ServiceName {
-    ServiceName::new(text).unwrap()
-}
-
-fn all(revision: u64) -> Split {
-    Split::all(&[], RevisionNumber(revision))
-}
-
-fn shared(one: u64, other: u64, weight: u8) -> Split {
-    Split {
-        routes: Vec::new(),
-        rest: Weights::new(BTreeMap::from([
-            (RevisionNumber(one), 100 - weight),
-            (RevisionNumber(other), weight),
-        ]))
-        .unwrap(),
-    }
-}
-
-fn commit(split: Split, state: &str, who: &str) -> Commit {
-    Commit {
-        split,
-        state: state.to_owned(),
-        leaves: None,
-        actor: Actor {
-            name: who.to_owned(),
-            host: "test".to_owned(),
-            key: None,
-        },
-        operation: ulid::Ulid::generate().to_string(),
-    }
-}
-
-async fn write(platform: &Lambda, service: &ServiceName, commit: &Commit) -> Token {
-    let token = platform.observe(service).await.unwrap().token;
-    platform.commit(service, &token, commit).await.unwrap()
-}
-
-macro_rules! in_a_process {
-    ($outer:ident, $inner:ident, $work:expr) => {
-        #[test]
-        fn $outer() {
-            super::run(concat!(
-                "platform::lambda::tests::race::",
-                stringify!($inner)
-            ));
-        }
-
-        #[test]
-        #[ignore = "its neighbour runs it beside a stand-in"]
-        fn $inner() {
-            block_on($work);
-        }
-    };
-}
-
-in_a_process!(of_two_at_once_one_wins_each_time, races, async {
-    let there = There::new();
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_at_once_one_wins_each_time() {
+    let aws = Aws::start();
+    let there = There::new(&aws);
     let (ana, bob) = (there.platform(), there.platform());
     let service = name("raced");
-    function("raced", 3);
+    function(&aws, "raced", 3);
     let mut token = write(&ana, &service, &commit(all(1), "", "setup")).await;
     bob.observe(&service).await.unwrap();
     for race in 0..RACES {
@@ -98,16 +41,18 @@ in_a_process!(of_two_at_once_one_wins_each_time, races, async {
         };
         assert_eq!(named.actor.name, winner, "race {race}");
         // What AWS has, asked beside the pace that squad keeps.
-        let alias = control("GET", "functions/raced", &json!({}))["aliases"]["live"].clone();
+        let alias = alias(&aws, "raced");
         assert_eq!(alias["RevisionId"], json!(won.0), "race {race}");
         let expected = if winner == "ana" { "2" } else { "3" };
         assert_eq!(alias["FunctionVersion"], json!(expected), "race {race}");
         token = won;
     }
-});
+}
 
-in_a_process!(an_answer_that_got_lost_is_no_lost_race, lost, async {
-    let there = There::new();
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_got_lost_is_no_lost_race() {
+    let aws = Aws::start();
+    let there = There::new(&aws);
     let platform = there.platform();
     for (index, how) in ["reset-before", "reset-after", "broken-after", "unavailable"]
         .iter()
@@ -116,20 +61,16 @@ in_a_process!(an_answer_that_got_lost_is_no_lost_race, lost, async {
         for operation in ["CreateAlias", "UpdateAlias"] {
             let text = format!("lost-{index}-{}", operation.to_lowercase());
             let service = name(&text);
-            function(&text, 2);
+            function(&aws, &text, 2);
             if operation == "UpdateAlias" {
                 write(&platform, &service, &commit(all(1), "", "setup")).await;
             }
-            control(
-                "PUT",
-                "settings",
-                &json!({ "faults": {
+            aws.settings(json!({ "faults": {
                     "rate": 1.0,
                     "kinds": [how],
                     "services": ["lambda"],
                     "in_a_row": 1,
-                } }),
-            );
+                } }));
             let token = Token(String::new());
             let token = if operation == "UpdateAlias" {
                 platform.observe(&service).await.unwrap().token
@@ -138,27 +79,29 @@ in_a_process!(an_answer_that_got_lost_is_no_lost_race, lost, async {
             };
             let wanted = commit(all(2), "", "ana");
             let after = platform.commit(&service, &token, &wanted).await;
-            control("PUT", "settings", &json!({ "faults": { "rate": 0.0 } }));
+            aws.settings(json!({ "faults": { "rate": 0.0 } }));
             let live = platform.observe(&service).await.unwrap();
             assert_eq!(after.unwrap(), live.token, "{how} {operation}");
             assert_eq!(live.split, Some(all(2)));
             assert_eq!(live.last_commit.unwrap().operation, wanted.operation);
         }
     }
-});
+}
 
-in_a_process!(each_operation_makes_the_calls_that_it_needs, exact, async {
-    let there = There::new();
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_operation_makes_the_calls_that_it_needs() {
+    let aws = Aws::start();
+    let there = There::new(&aws);
     let platform = there.platform();
     let service = name("counted");
-    function("counted", 2);
+    function(&aws, "counted", 2);
     let all_calls = |what: &str, expected: &[&str]| {
-        let mut found = calls();
+        let mut found = calls(&aws);
         found.sort_unstable();
         assert_eq!(found, expected, "{what}");
-        control("DELETE", "calls", &json!({}));
+        aws.forget_calls();
     };
-    control("DELETE", "calls", &json!({}));
+    aws.forget_calls();
     let before = platform.observe(&service).await.unwrap();
     all_calls(
         "a first look",
@@ -187,53 +130,45 @@ in_a_process!(each_operation_makes_the_calls_that_it_needs, exact, async {
     };
     platform.commit(&service, &token, &wanted).await.unwrap();
     all_calls("a commit that goes back", &["lambda:UpdateAlias"]);
-});
+}
 
-in_a_process!(
-    what_others_did_to_the_alias_is_seen_and_kept,
-    foreign,
-    async {
-        let there = There::new();
-        let platform = there.platform();
-        let service = name("foreign");
-        control(
-            "POST",
-            "functions",
-            &json!({ "name": "foreign", "versions": 3, "alias": "live", "alias_description": "made by hand" }),
-        );
-        let live = platform.observe(&service).await.unwrap();
-        assert_eq!(live.split, Some(all(3)));
-        assert_eq!(live.last_commit, None);
-        let problem = live.revision(RevisionNumber(3)).unwrap().problem.clone();
-        assert!(problem.unwrap().ends_with("made by hand"));
-        let wanted = commit(all(2), "", "ana");
-        platform
-            .commit(&service, &live.token, &wanted)
-            .await
-            .unwrap();
-        let kept = format!("alias/foreign/{}", wanted.operation);
-        assert_eq!(
-            platform.object(&kept).await.unwrap(),
-            Some(b"made by hand".to_vec())
-        );
-        // Weights that somebody else sets are seen, and nobody's commit.
-        write(&platform, &service, &commit(shared(2, 3, 10), "", "ana")).await;
-        control(
-            "POST",
-            "change",
-            &json!({ "kind": "alias", "function": "foreign", "alias": "live", "version": "2", "weights": { "3": 0.5 } }),
-        );
-        let live = platform.observe(&service).await.unwrap();
-        assert_eq!(live.split, Some(shared(2, 3, 50)));
-        assert_eq!(live.last_commit, None);
-    }
-);
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_others_did_to_the_alias_is_seen_and_kept() {
+    let aws = Aws::start();
+    let there = There::new(&aws);
+    let platform = there.platform();
+    let service = name("foreign");
+    aws.functions(json!({ "name": "foreign", "versions": 3, "alias": "live", "alias_description": "made by hand" }));
+    let live = platform.observe(&service).await.unwrap();
+    assert_eq!(live.split, Some(all(3)));
+    assert_eq!(live.last_commit, None);
+    let problem = live.revision(RevisionNumber(3)).unwrap().problem.clone();
+    assert!(problem.unwrap().ends_with("made by hand"));
+    let wanted = commit(all(2), "", "ana");
+    platform
+        .commit(&service, &live.token, &wanted)
+        .await
+        .unwrap();
+    let kept = format!("alias/foreign/{}", wanted.operation);
+    assert_eq!(
+        platform.object(&kept).await.unwrap(),
+        Some(b"made by hand".to_vec())
+    );
+    // Weights that somebody else sets are seen, and nobody's commit.
+    write(&platform, &service, &commit(shared(2, 3, 10), "", "ana")).await;
+    aws.change(json!({ "kind": "alias", "function": "foreign", "alias": "live", "version": "2", "weights": { "3": 0.5 } }));
+    let live = platform.observe(&service).await.unwrap();
+    assert_eq!(live.split, Some(shared(2, 3, 50)));
+    assert_eq!(live.last_commit, None);
+}
 
-in_a_process!(versions_with_other_roles_are_not_split, roles, async {
-    let there = There::new();
-    let platform: Arc<Lambda> = there.platform();
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_gone_is_told_from_a_lost_race() {
+    let aws = Aws::start();
+    let there = There::new(&aws);
+    let platform = there.platform();
     let service = name("gone");
-    function("gone", 2);
+    function(&aws, "gone", 2);
     write(&platform, &service, &commit(all(1), "", "ana")).await;
     let live = platform.observe(&service).await.unwrap();
     let refused = platform
@@ -243,11 +178,7 @@ in_a_process!(versions_with_other_roles_are_not_split, roles, async {
         matches!(refused, Err(Error::NoRevision(RevisionNumber(9)))),
         "{refused:?}"
     );
-    control(
-        "POST",
-        "change",
-        &json!({ "kind": "delete-function", "function": "gone" }),
-    );
+    aws.change(json!({ "kind": "delete-function", "function": "gone" }));
     let refused = platform
         .commit(&service, &live.token, &commit(all(2), "", "ana"))
         .await;
@@ -257,4 +188,34 @@ in_a_process!(versions_with_other_roles_are_not_split, roles, async {
     );
     let live = platform.observe(&service).await.unwrap();
     assert_eq!((live.revisions.len(), live.split), (0, None));
-});
+}
+
+/// Its answer is lost, and before it can ask again somebody else has gone on from there: that one is named.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_went_on_after_a_lost_answer_is_named() {
+    let aws = Aws::start();
+    let there = There::new(&aws);
+    let (ana, bob) = (there.platform(), there.platform());
+    let service = name("overtaken");
+    function(&aws, "overtaken", 3);
+    let token = write(&ana, &service, &commit(all(1), "", "setup")).await;
+    aws.rule(json!({ "operation": "UpdateAlias", "do": "hold-after" }));
+    let writing = {
+        let (service, wanted) = (service.clone(), commit(all(2), "", "ana"));
+        tokio::spawn(async move { ana.commit(&service, &token, &wanted).await })
+    };
+    assert_eq!(aws.wait_held(Duration::from_secs(30)).len(), 1);
+    let live = bob.observe(&service).await.unwrap();
+    assert_eq!(live.last_commit.unwrap().actor.name, "ana");
+    bob.commit(&service, &live.token, &commit(all(3), "", "bob"))
+        .await
+        .unwrap();
+    aws.release(Release::Drop);
+    match writing.await.unwrap() {
+        Err(Error::Conflict {
+            winner: Some(winner),
+        }) => assert_eq!(winner.actor.name, "bob"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(alias(&aws, "overtaken")["FunctionVersion"], json!("3"));
+}

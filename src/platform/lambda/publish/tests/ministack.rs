@@ -11,6 +11,7 @@ use aws_sdk_lambda::primitives::Blob;
 use super::bench::{Deploy, FUNCTION, client, revision};
 use crate::clients::process::command;
 use crate::platform::Error;
+use crate::platform::contract::note;
 
 /// The version whose behaviour these tests rely on.
 const MINISTACK: &str = "ministack==1.5.33";
@@ -46,15 +47,21 @@ fn program() -> Option<&'static PathBuf> {
     made.as_ref()
 }
 
-struct Ministack {
+/// A running ministack; it ends with this value.
+pub(in crate::platform::lambda) struct Ministack {
     child: Child,
-    address: String,
+    /// `http://127.0.0.1:<port>`.
+    pub(in crate::platform::lambda) address: String,
     _home: tempfile::TempDir,
 }
 
 impl Ministack {
-    fn start() -> Option<Self> {
-        let program = program()?;
+    /// None where it cannot be had: then `test` is named as skipped.
+    pub(in crate::platform::lambda) fn start(test: &str) -> Option<Self> {
+        let Some(program) = program() else {
+            note(&format!("skipped: {test}: {MINISTACK} cannot be installed"));
+            return None;
+        };
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -109,8 +116,7 @@ impl Drop for Ministack {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_python_function_runs_after_each_publish() {
-    let Some(aws) = Ministack::start() else {
-        println!("skipped: {MINISTACK} cannot be installed");
+    let Some(aws) = Ministack::start("a_python_function_runs_after_each_publish") else {
         return;
     };
     let mut deploy = Deploy::of("one");

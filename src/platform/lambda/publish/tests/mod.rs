@@ -2,6 +2,6 @@
 
 pub(in crate::platform::lambda) mod bench;
 mod cut;
-mod ministack;
+pub(in crate::platform::lambda) mod ministack;
 mod race;
 mod sequence;

@@ -1,0 +1,137 @@
+//! Which versions are deleted: only what squad published, and nothing that anything refers to.
+
+use serde_json::json;
+
+use super::client::{Aws, Call};
+use super::{There, all, commit, name, write};
+use crate::domain::release::RevisionNumber;
+use crate::platform::Platform;
+use crate::platform::lambda::Lambda;
+
+const FUNCTION: &str = "pruned";
+
+/// Fifteen versions: 1 and 2 of others, the rest squad's.
+fn versions(aws: &Aws) {
+    aws.functions(json!({ "name": FUNCTION, "versions": 0 }));
+    for number in 1..=15 {
+        let description = match number {
+            1 => String::new(),
+            2 => "squad/9 of a later squad".to_owned(),
+            _ => format!("squad/1 d=sha256:{number:064x} by=ana on laptop"),
+        };
+        aws.change(json!({ "kind": "publish", "function": FUNCTION, "description": description }));
+    }
+}
+
+/// What others made: an alias with a weight, one with a rollout of squad's under way, and provisioned concurrency of
+/// a version.
+async fn others(platform: &Lambda) {
+    let client = platform.session().lambda().await;
+    let alias = |name: &str, version: &str| {
+        client
+            .create_alias()
+            .function_name(FUNCTION)
+            .name(name)
+            .function_version(version)
+    };
+    let weights = aws_sdk_lambda::types::AliasRoutingConfiguration::builder()
+        .additional_version_weights("4", 0.1)
+        .build();
+    let beta = alias("beta", "3").routing_config(weights);
+    beta.send().await.unwrap();
+    let second = alias("second", "15")
+        .description("squad/1 id=01K8ZC ph=holding s=6 c=7 |o=01K8ZCXQ3V5R8M2T6W9Y0A1B2C h=15");
+    second.send().await.unwrap();
+    client
+        .put_provisioned_concurrency_config()
+        .function_name(FUNCTION)
+        .qualifier("5")
+        .provisioned_concurrent_executions(1)
+        .send()
+        .await
+        .unwrap();
+}
+
+fn there_now(aws: &Aws) -> Vec<u64> {
+    aws.function(FUNCTION)["versions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|version| version["Version"].as_str().unwrap().parse().unwrap())
+        .collect()
+}
+
+fn deletions(aws: &Aws) -> Vec<String> {
+    let calls = aws.calls();
+    let deletions = calls
+        .iter()
+        .filter(|call| call.operation == "DeleteFunction");
+    deletions
+        .map(|call: &Call| call.parameter("Qualifier").unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn only_what_squad_published_and_nothing_refers_to_is_deleted() {
+    let aws = Aws::start();
+    let platform = There::new(&aws).platform();
+    let service = name(FUNCTION);
+    versions(&aws);
+    others(&platform).await;
+    // 9 is what a rollback goes back to, and 11 to 15 are the newest.
+    write(&platform, &service, &commit(all(9), "", "ana")).await;
+    write(&platform, &service, &commit(all(15), "", "ana")).await;
+    let pruned = platform.prune(&service).await.unwrap();
+    assert_eq!(pruned, [RevisionNumber(8), RevisionNumber(10)]);
+    assert_eq!(deletions(&aws), ["8", "10"]);
+    assert_eq!(
+        there_now(&aws),
+        [1, 2, 3, 4, 5, 6, 7, 9, 11, 12, 13, 14, 15]
+    );
+    assert_eq!(platform.prune(&service).await.unwrap(), []);
+    assert_eq!(deletions(&aws).len(), 2);
+}
+
+/// Between the look and the deletion somebody points an alias at it: AWS refuses, and the rest goes on.
+#[tokio::test]
+async fn what_comes_into_use_meanwhile_is_kept() {
+    let aws = Aws::start();
+    let platform = There::new(&aws).platform();
+    let service = name(FUNCTION);
+    versions(&aws);
+    others(&platform).await;
+    write(&platform, &service, &commit(all(15), "", "ana")).await;
+    aws.rule(
+        json!({ "operation": "DeleteFunction", "do": "change", "change": {
+        "kind": "alias", "function": FUNCTION, "alias": "beta", "version": "8", "weights": {} } }),
+    );
+    let pruned = platform.prune(&service).await.unwrap();
+    assert_eq!(pruned, [RevisionNumber(9), RevisionNumber(10)]);
+    assert!(there_now(&aws).contains(&8));
+}
+
+/// A live rollout's stable revision has no traffic while the canary has all of it.
+#[tokio::test]
+async fn what_a_live_rollout_needs_is_kept_until_it_is_over() {
+    let aws = Aws::start();
+    let platform = There::new(&aws).platform();
+    let service = name(FUNCTION);
+    versions(&aws);
+    let rollout = |phase: &str| format!("squad/1 id=01K8ZC g=1 ph={phase} s=3 c=4 p=ab12cd34");
+    write(
+        &platform,
+        &service,
+        &commit(all(15), &rollout("watching"), "ana"),
+    )
+    .await;
+    let pruned = platform.prune(&service).await.unwrap();
+    assert_eq!(pruned, (5..=10).map(RevisionNumber).collect::<Vec<_>>());
+    write(
+        &platform,
+        &service,
+        &commit(all(15), &rollout("succeeded"), "ana"),
+    )
+    .await;
+    let pruned = platform.prune(&service).await.unwrap();
+    assert_eq!(pruned, [RevisionNumber(3), RevisionNumber(4)]);
+}
