@@ -31,7 +31,13 @@ fn service(cloud: &mut Cloud) -> PathBuf {
     drop(
         cloud
             .home
-            .squad(["new", "python-function", "receipts", "--set", "squad=ledger"])
+            .squad([
+                "new",
+                "python-function",
+                "receipts",
+                "--set",
+                "squad=ledger",
+            ])
             .success(),
     );
     let directory = cloud.home.work().join("receipts");
@@ -40,10 +46,11 @@ fn service(cloud: &mut Cloud) -> PathBuf {
     let (head, _) = text.split_once("[rollout]").unwrap();
     let text = format!(
         "{}\n[rollout]\nsteps = [{{ weight = 50, hold = \"1s\" }}]\n\n[analysis]\nslow = \"900ms\"\nwatch = \"0s\"\n",
-        head.replace("timeout = \"10s\"", "timeout = \"1s\"").replace(
-            "# role = \"arn:aws:iam::<account>:role/receipts\"",
-            &format!("role = \"arn:aws:iam::{ACCOUNT}:role/receipts\""),
-        )
+        head.replace("timeout = \"10s\"", "timeout = \"1s\"")
+            .replace(
+                "# role = \"arn:aws:iam::<account>:role/receipts\"",
+                &format!("role = \"arn:aws:iam::{ACCOUNT}:role/receipts\""),
+            )
     );
     std::fs::write(&file, text).unwrap();
     cloud.home.commit_all(&directory, "For AWS");
@@ -156,9 +163,10 @@ fn first(cloud: &Cloud, directory: &PathBuf) {
 
 /// `squad deploy --canary` to the end of its rollout.
 fn canary(cloud: &Cloud, directory: &Path) -> Output {
-    let mut command = cloud
-        .aws
-        .squad(&cloud.home, &["deploy", "--env", "prod", "--canary", "--yes"]);
+    let mut command = cloud.aws.squad(
+        &cloud.home,
+        &["deploy", "--env", "prod", "--canary", "--yes"],
+    );
     command.current_dir(directory).stdin(Stdio::null());
     cloud
         .home
@@ -315,7 +323,10 @@ succeeded
 
 "#]]);
     assert_eq!(cloud.sole(), "2");
-    assert!(answers.values().all(|(_, failed)| *failed == 0), "{answers:?}");
+    assert!(
+        answers.values().all(|(_, failed)| *failed == 0),
+        "{answers:?}"
+    );
     cloud
         .squad(&["rollback", "receipts", "--env", "prod"])
         .success()

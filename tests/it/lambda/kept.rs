@@ -39,7 +39,10 @@ impl Cloud {
     /// Starts a command, and leaves it to itself.
     pub(super) fn begin(&self, arguments: &[&str]) -> Child {
         let mut command = self.aws.squad(&self.home, arguments);
-        command.arg("--yes").stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .arg("--yes")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         command.spawn().unwrap()
     }
 
@@ -51,7 +54,15 @@ impl Cloud {
             .aws
             .rule(json!({ "operation": "UpdateAlias", "nth": 2, "do": "hold-before" }));
         let mut child = cloud.begin(&[
-            "rollout", "start", "receipts", "--revision", "3", "--steps", "10,50", "--hold", "1m",
+            "rollout",
+            "start",
+            "receipts",
+            "--revision",
+            "3",
+            "--steps",
+            "10,50",
+            "--hold",
+            "1m",
         ]);
         assert!(!cloud.aws.wait_held(Duration::from_secs(60)).is_empty());
         child.kill().unwrap();
@@ -136,7 +147,10 @@ impl Cloud {
             .squad(&["status", "receipts", "-o", "json"])
             .success()
             .json();
-        let revisions = status["services"][0]["revisions"].as_array().unwrap().clone();
+        let revisions = status["services"][0]["revisions"]
+            .as_array()
+            .unwrap()
+            .clone();
         revisions
             .iter()
             .filter(|one| one["left"] == json!(true))
