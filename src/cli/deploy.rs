@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::cli::adopt;
 use crate::cli::context::Context;
 use crate::cli::progress::{Progress, seconds};
 use crate::cli::prompt::{self, Consent};
@@ -30,6 +31,7 @@ use crate::platform::Platform;
   $ squad deploy payments --env prod
   $ squad deploy payments --port 8080
   $ squad deploy --env staging --dry-run --exit-code
+  $ squad deploy receipts --env prod --adopt-alias
   $ squad deploy --changed-since origin/main --env prod --yes -o json")]
 pub(crate) struct Args {
     /// Service; the one of the current directory if not given
@@ -80,6 +82,12 @@ pub(crate) struct Args {
     /// Roll out gradually, where the environment does not ask for it
     #[arg(long, conflicts_with_all = ["all_at_once", "all", "changed_since"])]
     canary: bool,
+    /// Move those who call past the alias to it, one by one, instead of a deploy
+    #[arg(long, conflicts_with_all = ["all", "changed_since", "artifact", "port", "rebuild", "no_wait", "canary", "all_at_once"])]
+    adopt_alias: bool,
+    /// With --adopt-alias: take back what was moved
+    #[arg(long, requires = "adopt_alias")]
+    undo: bool,
     #[command(flatten)]
     rollout: PlanArgs,
 }
@@ -156,6 +164,16 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         let environment = context.environment(&config)?;
         if args.all || args.changed_since.is_some() {
             return crate::cli::deploy_many::run(context, args, &config, &environment).await;
+        }
+        if args.adopt_alias {
+            let wish = adopt::Wish {
+                service: context.service_name(&config, args.service.as_ref())?,
+                environment: &environment,
+                undo: args.undo,
+                dry_run: args.dry_run,
+                reason: args.reason.clone(),
+            };
+            return adopt::run(context, &wish).await;
         }
         one(context, args, &config, &environment).await
     })

@@ -1,5 +1,6 @@
 //! Arguments in, exit code out: the only code that knows clap, dialoguer and indicatif.
 
+mod adopt;
 mod audit;
 mod completions;
 mod config;

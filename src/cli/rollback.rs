@@ -11,6 +11,7 @@ use crate::cli::prompt::{self, Consent};
 use crate::cli::rollout::brake;
 use crate::cli::time::{parse_span, relative};
 use crate::domain::environment::{Environment, PlatformKind};
+use crate::domain::live::Live;
 use crate::domain::name::ServiceName;
 use crate::domain::plan::Rollback;
 use crate::domain::release::RevisionNumber;
@@ -86,13 +87,16 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             reason: args.reason.clone(),
             timeout: args.timeout,
         };
-        if options.to.is_none()
-            && !args.dry_run
-            && let Some(code) = abort_instead(context, &*platform, &environment, &options).await?
-        {
-            return Ok(code);
+        let mut seen = None;
+        if options.to.is_none() && !args.dry_run {
+            let live = platform.observe(&options.service).await?;
+            if let Some(state) = State::live(&live.state) {
+                return abort_instead(context, &*platform, &environment, &options, &state, live)
+                    .await;
+            }
+            seen = Some(live);
         }
-        let plan = rollback::plan(&*platform, &options).await?;
+        let plan = rollback::plan(&*platform, &options, seen).await?;
         let wire = |outcome: Option<&Outcome>| {
             wire(&environment.name.to_string(), &options, &plan, outcome)
         };
@@ -166,19 +170,23 @@ async fn abort_instead(
     platform: &dyn Platform,
     environment: &Environment,
     options: &Options,
-) -> Result<Option<u8>> {
-    let live = platform.observe(&options.service).await?;
-    let Some(state) = State::live(&live.state) else {
-        return Ok(None);
-    };
+    state: &State,
+    seen: Live,
+) -> Result<u8> {
     context.output.status(&format!(
         "a rollout of `{}` is live ({} → {}): going back aborts it",
         options.service, state.stable, state.canary
     ));
     let reason = options.reason.as_deref();
-    brake::run(context, platform, environment, &options.service, reason)
-        .await
-        .map(Some)
+    brake::run(
+        context,
+        platform,
+        environment,
+        &options.service,
+        reason,
+        Some(seen),
+    )
+    .await
 }
 
 /// Rolls one service back: what `squad stop` does where no rollout is live.

@@ -39,7 +39,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         let handled = match State::parse(&live.state) {
             Some(state) if state.is_live() => {
                 let reason = args.reason.as_deref();
-                Some(brake::run(context, &*platform, &environment, &name, reason).await?)
+                let stopped =
+                    brake::run(context, &*platform, &environment, &name, reason, Some(live));
+                Some(stopped.await?)
             }
             // Pressed twice, or after the judge was faster: what the rollout left is left already.
             Some(state) if state.phase != Phase::Succeeded => {

@@ -1,5 +1,6 @@
 //! Use cases: plain `Options` in, a typed `Outcome` out. No printing, no prompting, no environment.
 
+pub(crate) mod adopt;
 pub(crate) mod audit;
 pub(crate) mod deploy;
 pub(crate) mod doctor;

@@ -59,13 +59,20 @@ pub(crate) struct Outcome {
     pub(crate) pending_events: usize,
 }
 
-/// Observes and decides.
-pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<Plan> {
+/// Decides on what was just `seen`; where it was not, observes first.
+pub(crate) async fn plan(
+    platform: &dyn Platform,
+    options: &Options,
+    seen: Option<Live>,
+) -> Result<Plan> {
     let asked = format!("cannot roll back `{}`", options.service);
-    let live = platform
-        .observe(&options.service)
-        .await
-        .map_err(|error| Error::from(error).context(&asked))?;
+    let live = match seen {
+        Some(live) => live,
+        None => platform
+            .observe(&options.service)
+            .await
+            .map_err(|error| Error::from(error).context(&asked))?,
+    };
     crate::ops::rollout::refuse_live(&asked, &options.service, &live, &options.flag)?;
     match plan::rollback(&live, options.to) {
         Ok(decision) => Ok(Plan { live, decision }),
@@ -199,7 +206,10 @@ pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> 
             options.service, options.flag
         ))),
     };
-    let live = tools.platform.observe(&options.service).await.ok();
+    let live = match &result {
+        Ok(live) => Some(live.clone()),
+        Err(_) => tools.platform.observe(&options.service).await.ok(),
+    };
     let outcome = audit::Outcome {
         result: if result.is_ok() {
             ResultWord::Succeeded
@@ -231,6 +241,7 @@ pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> 
     })
 }
 
+/// Moves the traffic; what is live then.
 async fn shift(
     tools: &Tools<'_>,
     options: &Options,
@@ -238,7 +249,7 @@ async fn shift(
     from: Option<RevisionNumber>,
     to: RevisionNumber,
     operation: &str,
-) -> Result<()> {
+) -> Result<Live> {
     let name = &options.service;
     let started = tools.clock.monotonic();
     let progress = |progress: Progress| {
@@ -274,7 +285,7 @@ async fn shift(
         detail: format!("all traffic on revision {to}"),
         milliseconds: millis(tools.clock, started),
     });
-    Ok(())
+    Ok(live)
 }
 
 /// Commits; a publish that moved the token meanwhile does not hold up a brake, another change of the traffic does.

@@ -19,7 +19,9 @@ import audit  # noqa: F401
 import rollout  # noqa: F401
 import judge  # noqa: F401
 import lambda_package  # noqa: F401
+import lambda_deploy  # noqa: F401
 import build  # noqa: F401
+import fleet  # noqa: F401
 
 BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
 HEADER = "| figure | value | peer | ratio | goal | |\n|---|---:|---|---:|---|---|\n"

@@ -68,18 +68,20 @@ pub(crate) fn abort(context: &Context, args: &Args) -> Result<u8> {
             &environment,
             &name,
             args.reason.as_deref(),
+            None,
         )
         .await
     })
 }
 
-/// Aborts the live rollout, and says what is live then.
+/// Aborts the live rollout, and says what is live then. `seen`: what was just observed.
 pub(crate) async fn run(
     context: &Context,
     platform: &dyn Platform,
     environment: &Environment,
     name: &ServiceName,
     reason: Option<&str>,
+    seen: Option<Live>,
 ) -> Result<u8> {
     let journal = context.journal(environment)?;
     let reporter = Progress::new(context, "");
@@ -90,7 +92,7 @@ pub(crate) async fn run(
         reporter: &reporter,
     };
     let reason = reason.map(str::to_owned);
-    let aborted = brake::abort(&tools, name, Command::Abort, None, reason).await;
+    let aborted = brake::abort(&tools, name, Command::Abort, None, reason, seen).await;
     drop(reporter);
     put_aside(context, &journal);
     let Some(aborted) = aborted? else {

@@ -111,6 +111,8 @@ pub(crate) enum Kind {
     Rollback,
     /// One step of a gradual rollout.
     Rollout(RolloutStep),
+    /// A caller is moved to where squad moves the traffic, or back.
+    Adoption,
 }
 
 /// What a step of a rollout does; the outcome's type is `squad.rollout.<participle>.v1`.
@@ -173,13 +175,14 @@ impl Kind {
             Self::Deploy => "deploy",
             Self::Rollback => "rollback",
             Self::Rollout(_) => "rollout",
+            Self::Adoption => "adoption",
         }
     }
 
     /// The participle of the outcome's type, where it is not `finished`.
     fn becomes(self) -> Option<String> {
         match self {
-            Self::Deploy | Self::Rollback => None,
+            Self::Deploy | Self::Rollback | Self::Adoption => None,
             Self::Rollout(step) => Some(step.participle().to_owned()),
         }
     }

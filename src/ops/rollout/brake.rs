@@ -53,21 +53,26 @@ pub(crate) struct Aborted {
 
 /// Ends the live rollout of a service with all traffic on its safe side. Idempotent: where none is live, nothing is
 /// written. `command` is an abort or a supersession; `why` is what the judge found and the generation of who drives: a
-/// driver that was taken over meanwhile aborts nothing.
+/// driver that was taken over meanwhile aborts nothing. `seen` is what was just observed, where it was: a brake looks
+/// once before its write, and the write's own comparison finds what changed since.
 pub(crate) async fn abort(
     tools: &Tools<'_>,
     service: &ServiceName,
     command: Command,
     why: Option<(Why, u32)>,
     reason: Option<String>,
+    seen: Option<Live>,
 ) -> Result<Option<Aborted>> {
     let asked = format!("cannot abort the rollout of `{service}`");
     let started = tools.clock.monotonic();
-    let live = tools
-        .platform
-        .observe(service)
-        .await
-        .map_err(|error| Error::from(error).context(&asked))?;
+    let live = match seen {
+        Some(live) => live,
+        None => tools
+            .platform
+            .observe(service)
+            .await
+            .map_err(|error| Error::from(error).context(&asked))?,
+    };
     let Some(state) = State::live(&live.state) else {
         return Ok(None);
     };
@@ -96,7 +101,12 @@ pub(crate) async fn abort(
     };
     let operation = tools.journal.begin_brake(tools.clock, intent).await?;
     let id = operation.id().to_owned();
-    let result = stop(tools, service, command, why, reason, &id, started).await;
+    let asked_for = Asked {
+        command,
+        why,
+        reason,
+    };
+    let result = stop(tools, service, asked_for, &id, started, live).await;
     let live = tools.platform.observe(service).await.ok();
     let outcome = audit::Outcome {
         result: if result.is_ok() {
@@ -164,17 +174,28 @@ fn described(state: &State, live: &Live) -> serde_json::Value {
     })
 }
 
+/// Who asks for an abort, and why.
+struct Asked {
+    command: Command,
+    why: Option<Why>,
+    reason: Option<String>,
+}
+
 /// The write, and what has to be true after it.
 async fn stop(
     tools: &Tools<'_>,
     service: &ServiceName,
-    command: Command,
-    why: Option<Why>,
-    reason: Option<String>,
+    asked: Asked,
     operation: &str,
     started: Duration,
+    seen: Live,
 ) -> Result<Aborted> {
-    let (before, wanted) = leave(tools, service, command, why.as_ref(), operation).await?;
+    let Asked {
+        command,
+        why,
+        reason,
+    } = asked;
+    let (before, wanted) = leave(tools, service, command, why.as_ref(), operation, seen).await?;
     let at = tools.clock.now();
     let revision = safe(&wanted);
     let left = (!wanted.state.stays).then_some(wanted.state.canary);
@@ -208,9 +229,14 @@ async fn leave(
     command: Command,
     why: Option<&Why>,
     operation: &str,
+    seen: Live,
 ) -> Result<(State, Move)> {
+    let mut seen = Some(seen);
     for _ in 0..ATTEMPTS {
-        let live = tools.platform.observe(service).await?;
+        let live = match seen.take() {
+            Some(live) => live,
+            None => tools.platform.observe(service).await?,
+        };
         let Some(state) = State::live(&live.state) else {
             return Err(platform::Error::Conflict {
                 winner: live.last_commit,

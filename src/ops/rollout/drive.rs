@@ -518,7 +518,15 @@ impl Driver<'_> {
             });
         }
         let why = why.map(|why| (why, self.generation));
-        brake::abort(self.tools, &self.options.service, Command::Abort, why, None).await?;
+        brake::abort(
+            self.tools,
+            &self.options.service,
+            Command::Abort,
+            why,
+            None,
+            None,
+        )
+        .await?;
         self.read_again().await?;
         Ok(Round::Moved)
     }

@@ -316,7 +316,7 @@ pub(crate) async fn apply(
     let mut token = planned.live.token.clone();
     if let Some(state) = &planned.supersedes {
         let why = Some(format!("superseded by {}", planned.plan.id));
-        super::brake::abort(tools, name, Command::Supersede, None, why).await?;
+        super::brake::abort(tools, name, Command::Supersede, None, why, None).await?;
         let live = tools.platform.observe(name).await?;
         // Aborted to nothing on the canary, by us: then the plan still fits.
         if live.sole().map(|one| one.number) != Some(state.stable) {

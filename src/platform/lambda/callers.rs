@@ -114,10 +114,10 @@ impl Lambda {
         };
         let most = settings
             .account_limit()
-            .map_or(0, |limit| limit.total_code_size());
+            .map_or(0, aws_sdk_lambda::types::AccountLimit::total_code_size);
         let used = settings
             .account_usage()
-            .map_or(0, |usage| usage.total_code_size());
+            .map_or(0, aws_sdk_lambda::types::AccountUsage::total_code_size);
         if most <= 0 {
             checks.push(Check::unknown("code storage", "AWS names no limit"));
             return Ok(checks);

@@ -165,10 +165,9 @@ impl Lambda {
         if !is_race && !is_gone && !error.why.is_ambiguous() {
             return Err(error.into());
         }
-        let there = match self.read_alias(target).await {
-            Ok(there) => there,
-            // What failed first is what is to be told.
-            Err(_) => return Err(error.into()),
+        // What failed first is what is to be told.
+        let Ok(there) = self.read_alias(target).await else {
+            return Err(error.into());
         };
         let lost = match there {
             Some(alias) if is_of(&alias, written) => return Ok(alias),

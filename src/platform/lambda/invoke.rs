@@ -19,7 +19,7 @@ use crate::domain::release::RevisionNumber;
 use crate::platform::{Error, Invocation, Result};
 
 /// The longest that any function may take.
-const LONGEST: Duration = Duration::from_secs(900);
+const LONGEST: Duration = Duration::from_mins(15);
 
 impl Lambda {
     pub(super) async fn call(

@@ -75,7 +75,10 @@ impl Lambda {
             }
         }
         let mut newest = events.last().map_or(from, |event| event.line.at);
-        while query.follow {
+        if !query.follow {
+            return Ok(());
+        }
+        loop {
             tokio::time::sleep(ASK_EVERY).await;
             let from = newest.checked_sub(LATE).unwrap_or(newest);
             for event in self.events(&group, from, query.revision).await? {
@@ -88,7 +91,6 @@ impl Lambda {
                 }
             }
         }
-        Ok(())
     }
 
     async fn log_group(&self, function: &str, alias: &str) -> Result<String> {

@@ -21,10 +21,6 @@ mod publish;
 mod seen;
 mod settle;
 mod target;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "`squad doctor` and `--adopt-alias` call it")
-)]
 pub(crate) mod triggers;
 mod words;
 
@@ -220,7 +216,7 @@ impl Lambda {
                 .ok_or(Error::NoRevision(revision))?;
             match observe::health(&found).0 {
                 crate::domain::live::Health::Starting => {
-                    progress(Progress::Starting { ready: 0, of: 1 })
+                    progress(Progress::Starting { ready: 0, of: 1 });
                 }
                 crate::domain::live::Health::Failed => {
                     let diagnosis = words::diagnosis(&target.function, &found);
@@ -356,7 +352,7 @@ impl Platform for Lambda {
         self.session.guard().await?;
         // First: whoever finds the version has to find what it was published with.
         self.keep_configuration(release).await?;
-        let published = publish::run(self, release, progress).await?;
+        let published = Box::pin(publish::run(self, release, progress)).await?;
         let target = self.target(&release.service.name);
         let arn = self.function_arn(&target.function);
         Ok(Published {

@@ -52,12 +52,12 @@ impl Lambda {
         if !seen.versions.contains_key(&revision) {
             return Err(Error::NoRevision(revision));
         }
-        if let Some(alias) = &seen.alias {
-            if State::kept(&alias.note().state).contains(&revision) {
-                return Err(Error::Invalid(format!(
-                    "a live rollout needs revision {revision}"
-                )));
-            }
+        if let Some(alias) = &seen.alias
+            && State::kept(&alias.note().state).contains(&revision)
+        {
+            return Err(Error::Invalid(format!(
+                "a live rollout needs revision {revision}"
+            )));
         }
         if self.used(&seen).await?.contains(&revision) {
             return Err(Error::HasTraffic(revision));

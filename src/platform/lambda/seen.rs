@@ -15,9 +15,6 @@ use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
 use crate::platform::Result;
 
-/// The version that is still being worked on.
-pub(super) const LATEST: &str = "$LATEST";
-
 /// An alias, as it was read.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Alias {
@@ -150,14 +147,14 @@ pub(super) fn found<T>(result: aws::Result<T>) -> aws::Result<Option<T>> {
 impl Lambda {
     /// Reads a service's function. Where none has its name, its tag is asked for once.
     pub(super) async fn see(&self, service: &ServiceName) -> Result<Seen> {
-        let seen = self.see_target(self.target(service)).await?;
+        let seen = Box::pin(self.see_target(self.target(service))).await?;
         if !seen.versions.is_empty() || self.targets.is_known(service) {
             return Ok(seen);
         }
         match self.tagged(service).await? {
             Some(function) if function != seen.target.function => {
                 self.targets.learn_function(service, &function);
-                self.see_target(self.target(service)).await
+                Box::pin(self.see_target(self.target(service))).await
             }
             _ => Ok(seen),
         }
@@ -350,7 +347,7 @@ mod tests {
             ("41", Some(0.999), shared(99)),
             ("41", Some(1.0), all(42)),
             ("41", Some(0.0), all(41)),
-            (LATEST, None, None),
+            ("$LATEST", None, None),
         ] {
             let weights = weights.map(|weight| HashMap::from([("42".to_owned(), weight)]));
             assert_eq!(traffic(Some(version), weights.as_ref()), wanted);

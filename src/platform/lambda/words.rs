@@ -8,7 +8,9 @@ use crate::platform::Diagnosis;
 /// Why it is in its state: what Lambda says, or the code that it names.
 pub(super) fn of_state(version: &FunctionConfiguration) -> String {
     reason(
-        version.state_reason_code().map(|code| code.as_str()),
+        version
+            .state_reason_code()
+            .map(aws_sdk_lambda::types::StateReasonCode::as_str),
         version.state_reason(),
         "Lambda gives no reason",
     )
@@ -19,7 +21,7 @@ pub(super) fn of_update(version: &FunctionConfiguration) -> String {
     reason(
         version
             .last_update_status_reason_code()
-            .map(|code| code.as_str()),
+            .map(aws_sdk_lambda::types::LastUpdateStatusReasonCode::as_str),
         version.last_update_status_reason(),
         "the last change failed, and Lambda gives no reason",
     )

@@ -1,5 +1,6 @@
 //! Lambda: the real binary against the stand-in for AWS.
 
+mod adopt;
 mod brakes;
 mod deploy;
 mod drift;

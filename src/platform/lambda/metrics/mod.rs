@@ -170,7 +170,7 @@ impl Lambda {
         let state = seen.alias.as_ref().map(|alias| alias.note().state);
         let judged = state
             .as_deref()
-            .and_then(|state| State::forced(state))
+            .and_then(State::forced)
             .map(|(_, canary)| canary)
             .or_else(|| versions.iter().max().copied());
         let Some(judged) = judged else {

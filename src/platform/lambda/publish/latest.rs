@@ -20,7 +20,7 @@ use crate::domain::plan::Difference;
 use crate::platform::{Error, Result};
 
 /// How long AWS may take until a new role can be assumed.
-const ROLE: Duration = Duration::from_secs(60);
+const ROLE: Duration = Duration::from_mins(1);
 /// How often a write is sent again after a refusal or a lost answer, when the function is still as it was.
 const TRIES: u32 = 6;
 

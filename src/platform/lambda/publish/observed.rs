@@ -181,7 +181,9 @@ fn configuration(found: &FunctionConfiguration) -> Configuration {
 fn condition(found: &FunctionConfiguration) -> Condition {
     let why = || {
         reason::of(
-            found.state_reason_code().map(|code| code.as_str()),
+            found
+                .state_reason_code()
+                .map(aws_sdk_lambda::types::StateReasonCode::as_str),
             found.state_reason(),
         )
     };
@@ -194,7 +196,7 @@ fn condition(found: &FunctionConfiguration) -> Condition {
         reason::of(
             found
                 .last_update_status_reason_code()
-                .map(|code| code.as_str()),
+                .map(aws_sdk_lambda::types::LastUpdateStatusReasonCode::as_str),
             found.last_update_status_reason(),
         )
     };

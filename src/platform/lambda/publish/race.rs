@@ -20,7 +20,7 @@ pub(super) async fn lost(work: &Work<'_>, newest: u64, found: &Observed) -> Erro
     loop {
         let winner = work.versions().await.unwrap_or_default().into_iter().rev();
         let winner = winner
-            .filter(|version| version.number > newest && version.code_sha256 == found.code_sha256)
+            .filter(|version| version.number > newest)
             .find_map(|version| {
                 let note = VersionNote::parse(&version.description)?;
                 (note.digest != work.note.digest).then_some((version, note))

@@ -13,9 +13,9 @@ use super::work::Work;
 use crate::platform::{Error, Result};
 
 /// The longest that a change or a creation may take: one that needs network interfaces in a VPC takes minutes.
-pub(super) const CHANGE: Duration = Duration::from_secs(15 * 60);
+pub(super) const CHANGE: Duration = Duration::from_mins(15);
 /// The longest that a version with a snapshot may take (the SDKs' own waiter gives up after 26 minutes).
-pub(super) const SNAPSHOT: Duration = Duration::from_secs(30 * 60);
+pub(super) const SNAPSHOT: Duration = Duration::from_mins(30);
 
 /// Pauses between two looks: short at first, because most changes take less than a second.
 #[derive(Debug)]

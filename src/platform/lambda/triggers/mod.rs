@@ -19,7 +19,7 @@ use crate::platform::{Error, Result};
 use policy::Statement;
 
 /// How long a change of an event source mapping may take.
-const MOVED_WITHIN: std::time::Duration = std::time::Duration::from_secs(180);
+const MOVED_WITHIN: std::time::Duration = std::time::Duration::from_mins(3);
 
 /// What a caller reaches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,8 +147,11 @@ pub(crate) struct Place<'a> {
 /// Everything that is known to call the function. What AWS does not let this identity read is in the second list, in
 /// words, so that nobody takes silence for absence.
 pub(crate) async fn list(place: Place<'_>) -> (Vec<Trigger>, Vec<String>) {
-    let (mappings, permissions, addresses) =
-        tokio::join!(mappings(place), permissions(place), addresses(place));
+    let (mappings, permissions, addresses) = tokio::join!(
+        Box::pin(mappings(place)),
+        Box::pin(permissions(place)),
+        Box::pin(addresses(place))
+    );
     let mut found = Vec::new();
     let mut unread = Vec::new();
     for part in [mappings, permissions, addresses] {
@@ -469,7 +472,7 @@ async fn address(
         .await
         .called("lambda:CreateFunctionUrlConfig", place.function);
     match answer {
-        Ok(made) => return Ok(made.function_url().to_owned()),
+        Ok(address) => return Ok(address.function_url().to_owned()),
         Err(error) if *error.why == Why::Exists || error.why.is_ambiguous() => {}
         Err(error) => return Err(error.into()),
     }

@@ -41,13 +41,13 @@ async fn converges(before: Option<Deploy>, deploy: Deploy) {
         for nth in 1.. {
             let aws = StandIn::start();
             if let Some(before) = &before {
-                revision(before.run(&aws.address).await);
+                revision(Box::pin(before.run(&aws.address)).await);
             }
-            if !stopped_at(&aws, &deploy, nth, how).await {
+            if !Box::pin(stopped_at(&aws, &deploy, nth, how)).await {
                 break;
             }
             points += 1;
-            revision(deploy.run(&aws.address).await);
+            revision(Box::pin(deploy.run(&aws.address)).await);
             let versions = aws.versions();
             let ours = versions
                 .iter()

@@ -127,7 +127,7 @@ async fn with_a_fifth_of_all_calls_failing_nothing_is_half_done() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_a_competitor_and_a_fifth_of_all_calls_failing_no_version_is_mixed() {
     let mut won = 0;
-    for seed in 1..=30 {
+    for seed in 1..=6 {
         let aws = StandIn::start();
         aws.set(json!({ "settle_ms": 5 }));
         revision(Deploy::of("a").run(&aws.address).await);
@@ -162,5 +162,5 @@ async fn with_a_competitor_and_a_fifth_of_all_calls_failing_no_version_is_mixed(
         }
         assert!(aws.versions().len() <= 3, "seed {seed}");
     }
-    assert!(won >= 30, "{won}");
+    assert!(won >= 6, "{won}");
 }

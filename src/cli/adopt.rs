@@ -1,0 +1,236 @@
+//! `squad deploy --adopt-alias`: the plan of who is moved, consent, and each move as it is made.
+
+use serde::Serialize;
+
+use crate::cli::context::Context;
+use crate::cli::deploy::{consent, declined};
+use crate::cli::print_error;
+use crate::cli::prompt;
+use crate::domain::doctor::Caller;
+use crate::domain::environment::Environment;
+use crate::domain::name::ServiceName;
+use crate::error::Result;
+use crate::ops::adopt::{self, Made, Tools};
+use crate::output::sanitize;
+use crate::platform::Platform;
+
+/// What is asked for.
+pub(super) struct Wish<'a> {
+    pub(super) service: ServiceName,
+    pub(super) environment: &'a Environment,
+    /// Take back what was moved.
+    pub(super) undo: bool,
+    pub(super) dry_run: bool,
+    pub(super) reason: Option<String>,
+}
+
+/// `squad.adoption/v1`.
+#[derive(Debug, Serialize)]
+struct Wire {
+    schema: &'static str,
+    service: String,
+    env: String,
+    /// `planned`, `unchanged`, `moved`, `taken-back` or `failed`.
+    outcome: &'static str,
+    callers: Vec<WireCaller>,
+    /// What could not be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unread: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct WireCaller {
+    who: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    /// `to-move`, `moved`, `taken-back`, `failed` or `by-hand`.
+    outcome: &'static str,
+    /// What a person has to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_to_do: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<serde_json::Value>,
+}
+
+/// Runs it; the exit code is that of the first move that failed.
+pub(super) async fn run(context: &Context, wish: &Wish<'_>) -> Result<u8> {
+    let platform = context.platform(wish.environment)?;
+    if wish.undo {
+        return take_back(context, wish, &*platform).await;
+    }
+    let callers = adopt::callers(&*platform, wish.environment, &wish.service).await?;
+    for unread in &callers.unread {
+        context.output.warn(&format!(
+            "some callers cannot be seen: {}",
+            sanitize(unread)
+        ));
+    }
+    let (to_move, by_hand): (Vec<_>, Vec<_>) = callers
+        .found
+        .iter()
+        .filter(|caller| caller.is_past)
+        .partition(|caller| caller.can_be_moved);
+    let address = callers.address.as_deref().unwrap_or_default();
+    for caller in &to_move {
+        context
+            .output
+            .status(&format!("  move {} to {address}", sanitize(&caller.who)));
+    }
+    let mut rows: Vec<_> = by_hand
+        .iter()
+        .map(|caller| row(caller, "by-hand"))
+        .collect();
+    if to_move.is_empty() || wish.dry_run {
+        rows.extend(to_move.iter().map(|caller| row(caller, "to-move")));
+        let outcome = if to_move.is_empty() {
+            "unchanged"
+        } else {
+            "planned"
+        };
+        if to_move.is_empty() {
+            context
+                .output
+                .status("nobody is left that squad could move");
+        }
+        print(context, wish, outcome, rows, callers.unread.clone());
+        return Ok(0);
+    }
+    let count = to_move.len();
+    let plural = if count == 1 { "caller" } else { "callers" };
+    let question = format!("Move {count} {plural}?");
+    if !prompt::confirm(context, consent(wish.environment), &question)? {
+        return Err(declined());
+    }
+    let journal = context.journal(wish.environment)?;
+    context.settle_with(&*platform, &journal).await;
+    let tools = Tools {
+        platform: &*platform,
+        journal: &journal,
+        clock: context.clock(),
+        reason: wish.reason.clone(),
+    };
+    let (mut code, mut outcome) = (0, "moved");
+    for caller in to_move {
+        match adopt::adopt(&tools, &wish.service, caller).await {
+            Ok(_) => {
+                let tick = context.output.tick();
+                context
+                    .output
+                    .status(&format!("{tick} moved {}", sanitize(&caller.who)));
+                rows.push(row(caller, "moved"));
+            }
+            Err(error) => {
+                if code == 0 {
+                    code = error.kind.exit_code();
+                }
+                outcome = "failed";
+                if !context.output.is_json() {
+                    print_error(&context.output, &error);
+                }
+                let mut failed = row(caller, "failed");
+                failed.error = Some(error.to_json());
+                rows.push(failed);
+            }
+        }
+    }
+    print(context, wish, outcome, rows, callers.unread.clone());
+    context.output.hint(&format!(
+        "take it back with `squad deploy {}{} --adopt-alias --undo`",
+        wish.service,
+        wish.environment.flag()
+    ));
+    Ok(code)
+}
+
+async fn take_back(context: &Context, wish: &Wish<'_>, platform: &dyn Platform) -> Result<u8> {
+    let journal = context.journal(wish.environment)?;
+    let made = adopt::made(&journal, &wish.service).await?;
+    let of = |made: &Made, outcome| WireCaller {
+        who: made.who.clone(),
+        id: None,
+        outcome,
+        left_to_do: None,
+        error: None,
+    };
+    for one in &made {
+        context
+            .output
+            .status(&format!("  take back {}", sanitize(&one.who)));
+    }
+    if made.is_empty() || wish.dry_run {
+        let outcome = if made.is_empty() {
+            "unchanged"
+        } else {
+            "planned"
+        };
+        if made.is_empty() {
+            context
+                .output
+                .status("the record holds no move that could be taken back");
+        }
+        let rows = made.iter().map(|one| of(one, "moved")).collect();
+        print(context, wish, outcome, rows, Vec::new());
+        return Ok(0);
+    }
+    if !prompt::confirm(context, consent(wish.environment), "Take them back?")? {
+        return Err(declined());
+    }
+    context.settle_with(platform, &journal).await;
+    let tools = Tools {
+        platform,
+        journal: &journal,
+        clock: context.clock(),
+        reason: wish.reason.clone(),
+    };
+    let mut rows = Vec::new();
+    for one in &made {
+        // The rest stays as it is, and the same command goes on there.
+        adopt::take_back(&tools, &wish.service, one).await?;
+        rows.push(of(one, "taken-back"));
+    }
+    print(context, wish, "taken-back", rows, Vec::new());
+    Ok(0)
+}
+
+fn row(caller: &Caller, outcome: &'static str) -> WireCaller {
+    WireCaller {
+        who: caller.who.clone(),
+        id: Some(caller.id.clone()),
+        outcome,
+        left_to_do: caller.left_to_do.clone(),
+        error: None,
+    }
+}
+
+fn print(
+    context: &Context,
+    wish: &Wish<'_>,
+    outcome: &'static str,
+    callers: Vec<WireCaller>,
+    unread: Vec<String>,
+) {
+    if context.output.is_json() {
+        context.output.json(&Wire {
+            schema: "squad.adoption/v1",
+            service: wish.service.to_string(),
+            env: wish.environment.name.to_string(),
+            outcome,
+            callers,
+            unread,
+        });
+        return;
+    }
+    for caller in &callers {
+        context
+            .output
+            .out(&format!("{}  {}", caller.outcome, sanitize(&caller.who)));
+    }
+    for left in callers
+        .iter()
+        .filter_map(|caller| caller.left_to_do.as_ref())
+    {
+        context
+            .output
+            .status(&format!("still to do by hand: {}", sanitize(left)));
+    }
+}

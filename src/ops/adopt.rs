@@ -1,0 +1,191 @@
+//! `squad deploy --adopt-alias`: moves those who call past a service's traffic, one by one, and takes that back again.
+//!
+//! Each move is an operation of its own in the audit log, with all that taking it back needs. A move that was made before
+//! is not made again: killed anywhere and run again, it goes on with the callers that are left.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::audit::{self, Intent, Journal, Query, ResultWord};
+use crate::clock::Clock;
+use crate::domain::doctor::{Caller, Callers, Moved};
+use crate::domain::environment::Environment;
+use crate::domain::name::ServiceName;
+use crate::error::{Error, Kind, Result};
+use crate::platform::Platform;
+
+/// What moving and taking back needs.
+pub(crate) struct Tools<'a> {
+    /// Where it is.
+    pub(crate) platform: &'a dyn Platform,
+    /// Where it is recorded.
+    pub(crate) journal: &'a Journal,
+    /// What time it is.
+    pub(crate) clock: &'a dyn Clock,
+    /// Why, in the person's words.
+    pub(crate) reason: Option<String>,
+}
+
+/// A move that the audit log holds, and that can be taken back.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Made {
+    /// The operation that made it.
+    pub(crate) operation: String,
+    /// In words.
+    pub(crate) who: String,
+    /// What taking it back needs.
+    pub(crate) moved: Moved,
+}
+
+/// Who calls the service, where its alias is there to be moved to.
+pub(crate) async fn callers(
+    platform: &dyn Platform,
+    environment: &Environment,
+    service: &ServiceName,
+) -> Result<Callers> {
+    let flag = environment.flag();
+    let asked = format!("cannot move the callers of `{service}`");
+    let found = platform
+        .callers(service)
+        .await
+        .map_err(|error| Error::from(error).context(&asked))?;
+    match found {
+        Some(callers) if callers.address.is_some() => Ok(callers),
+        Some(_) => Err(Error::new(
+            Kind::Failed,
+            "no-alias",
+            format!("{asked}: there is no alias yet that they could call"),
+        )
+        .hint(format!("`squad deploy {service}{flag}` makes it"))),
+        None => Err(Error::new(
+            Kind::Failed,
+            "never-deployed",
+            format!("{asked}: it was never deployed to {}", environment.name),
+        )
+        .hint(format!("to deploy it: `squad deploy {service}{flag}`"))),
+    }
+}
+
+/// Moves one caller; none when somebody did it meanwhile.
+pub(crate) async fn adopt(
+    tools: &Tools<'_>,
+    service: &ServiceName,
+    caller: &Caller,
+) -> Result<Option<Moved>> {
+    let intent = json!({ "caller": caller.id, "who": caller.who });
+    let operation = tools
+        .journal
+        .begin(tools.clock, planned(tools, service, intent))
+        .await?;
+    let moved = tools
+        .platform
+        .adopt(service, &caller.id)
+        .await
+        .map_err(Error::from);
+    let after = match &moved {
+        Ok(Some(moved)) => json!({ "caller": caller.id, "who": caller.who, "moved": moved }),
+        Ok(None) | Err(_) => json!({ "caller": caller.id, "who": caller.who }),
+    };
+    finish(tools, operation, after, moved).await
+}
+
+/// The moves that are still made, newest first, as the audit log tells.
+pub(crate) async fn made(journal: &Journal, service: &ServiceName) -> Result<Vec<Made>> {
+    let query = Query {
+        service: Some(service.clone()),
+        types: vec!["adoption.finished".to_owned()],
+        ..Query::default()
+    };
+    let events = journal.events(&query).await?;
+    let mut taken_back = BTreeSet::new();
+    let mut made = Vec::new();
+    for event in events.into_iter().map(|recorded| recorded.event) {
+        let Some(change) = event.change() else {
+            continue;
+        };
+        if change.outcome != Some(ResultWord::Succeeded) {
+            continue;
+        }
+        let text = |key: &str| {
+            change
+                .after
+                .get(key)
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        };
+        if let Some(operation) = text("taken_back") {
+            taken_back.insert(operation);
+        }
+        let moved = change.after.get("moved").cloned();
+        if let (Some(operation), Some(moved)) = (event.operation, moved)
+            && let Ok(moved) = serde_json::from_value(moved)
+            && !taken_back.contains(&operation)
+        {
+            let who = text("who").unwrap_or_default();
+            made.push(Made {
+                operation,
+                who,
+                moved,
+            });
+        }
+    }
+    Ok(made)
+}
+
+/// Takes one move back.
+pub(crate) async fn take_back(tools: &Tools<'_>, service: &ServiceName, made: &Made) -> Result<()> {
+    let after = json!({ "who": made.who, "taken_back": made.operation });
+    let operation = tools
+        .journal
+        .begin(tools.clock, planned(tools, service, after.clone()))
+        .await?;
+    let result = tools
+        .platform
+        .unadopt(service, &made.moved)
+        .await
+        .map_err(Error::from);
+    finish(tools, operation, after, result).await
+}
+
+fn planned(tools: &Tools<'_>, service: &ServiceName, after: Value) -> Intent {
+    Intent {
+        kind: audit::Kind::Adoption,
+        service: service.clone(),
+        reason: tools.reason.clone(),
+        before: Value::Null,
+        after,
+        provenance: None,
+        digest: None,
+    }
+}
+
+async fn finish<T>(
+    tools: &Tools<'_>,
+    operation: audit::Operation,
+    after: Value,
+    result: Result<T>,
+) -> Result<T> {
+    let (word, message, error_id) = match &result {
+        Ok(_) => (ResultWord::Succeeded, None, None),
+        Err(error) => (
+            match error.kind {
+                Kind::Refused => ResultWord::Refused,
+                _ => ResultWord::Failed,
+            },
+            Some(error.message.clone()),
+            Some(error.id.to_owned()),
+        ),
+    };
+    let outcome = audit::Outcome {
+        result: word,
+        after,
+        message,
+        error_id,
+    };
+    tools
+        .journal
+        .finish(tools.clock, operation, outcome)
+        .await?;
+    result
+}
