@@ -255,15 +255,16 @@ fn a_driver_at_work_finds_weights_of_somebody_else() {
 › receipts → acme/cloud: revision 2 → 3, gradually
 ›
 ›   revision 3: no commit subject (somebody outside squad, [AGO])
-›   everything else  9.8 requests/s, 0.17 % bad on revision 2
-›      10 %  hold [DURATION], about 6 min; 149 requests show a harm of 2.0 points; at worst 6 harmed first
-›      50 %  hold [DURATION], about 3 min; 299 requests show a harm of 1.0 points; at worst 17 harmed first
+›   everything else  [..] requests/s, 0.17 % bad on revision 2
+›      10 %  hold [DURATION], about [..] min; 149 requests show a harm of 2.0 points; at worst 6 harmed first
+›      50 %  hold [DURATION], about [..] min; 299 requests show a harm of 1.0 points; at worst 17 harmed first
 ›   a request is bad when it fails; going on may turn at most 1 % of all requests bad
 ›   no verdict after 24.0 h: it pauses; after the promotion it watches for 30 min
 ›   undo at any time: `squad stop receipts --env cloud` (about [DURATION])
 ›
 › rollout [ID] is live
 › ✔ shifting         1 in 10 of everything else to revision 3
+...
 › ✔ drifted          the traffic was changed outside squad
 › ◌ waiting          changed outside squad; somebody has to decide
 › error: the rollout of `receipts` needs a person: the traffic was changed outside squad
@@ -292,15 +293,16 @@ fn a_driver_at_work_names_a_deployer_who_took_the_alias() {
 › receipts → acme/cloud: revision 2 → 3, gradually
 ›
 ›   revision 3: no commit subject (somebody outside squad, [AGO])
-›   everything else  9.8 requests/s, 0.17 % bad on revision 2
-›      10 %  hold [DURATION], about 6 min; 149 requests show a harm of 2.0 points; at worst 6 harmed first
-›      50 %  hold [DURATION], about 3 min; 299 requests show a harm of 1.0 points; at worst 17 harmed first
+›   everything else  [..] requests/s, 0.17 % bad on revision 2
+›      10 %  hold [DURATION], about [..] min; 149 requests show a harm of 2.0 points; at worst 6 harmed first
+›      50 %  hold [DURATION], about [..] min; 299 requests show a harm of 1.0 points; at worst 17 harmed first
 ›   a request is bad when it fails; going on may turn at most 1 % of all requests bad
 ›   no verdict after 24.0 h: it pauses; after the promotion it watches for 30 min
 ›   undo at any time: `squad stop receipts --env cloud` (about [DURATION])
 ›
 › rollout [ID] is live
 › ✔ shifting         1 in 10 of everything else to revision 3
+...
 › error: cannot drive the rollout of `receipts`: bob@acme.example on ci changed the traffic first, at [TIME] UTC (operation [ID])
 › live: revision 1 serves all traffic
 › hint: look at what is live now with `squad status`, then run the same command again
@@ -323,15 +325,16 @@ fn a_driver_at_work_ends_when_the_function_is_gone() {
 › receipts → acme/cloud: revision 2 → 3, gradually
 ›
 ›   revision 3: no commit subject (somebody outside squad, [AGO])
-›   everything else  9.8 requests/s, 0.17 % bad on revision 2
-›      10 %  hold [DURATION], about 6 min; 149 requests show a harm of 2.0 points; at worst 6 harmed first
-›      50 %  hold [DURATION], about 3 min; 299 requests show a harm of 1.0 points; at worst 17 harmed first
+›   everything else  [..] requests/s, 0.17 % bad on revision 2
+›      10 %  hold [DURATION], about [..] min; 149 requests show a harm of 2.0 points; at worst 6 harmed first
+›      50 %  hold [DURATION], about [..] min; 299 requests show a harm of 1.0 points; at worst 17 harmed first
 ›   a request is bad when it fails; going on may turn at most 1 % of all requests bad
 ›   no verdict after 24.0 h: it pauses; after the promotion it watches for 30 min
 ›   undo at any time: `squad stop receipts --env cloud` (about [DURATION])
 ›
 › rollout [ID] is live
 › ✔ shifting         1 in 10 of everything else to revision 3
+...
 › error: cannot drive the rollout of `receipts`: it was deleted, and nothing of it is there any more
 › live: `receipts` was never live here, and takes no traffic
 › hint: look at what is there with `squad status`
