@@ -15,11 +15,56 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use super::credentials::Chain;
 use super::pace::{Lane, Pace, Priority};
 
-/// The one pool of connections of a session.
+/// The one pool of connections of a session. What it takes to trust a server (hundreds of files on a usual system) is
+/// read when the first call over TLS goes out, and never for an address without it.
 pub(super) fn http() -> SharedHttpClient {
-    Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-        .build_https()
+    SharedHttpClient::new(ByScheme {
+        plain: Builder::new().build_http(),
+        secure: Builder::new()
+            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+            .build_https(),
+    })
+}
+
+/// Two pools, of which an address chooses one.
+#[derive(Debug, Clone)]
+struct ByScheme {
+    plain: SharedHttpClient,
+    secure: SharedHttpClient,
+}
+
+impl HttpClient for ByScheme {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(Chosen {
+            pools: self.clone(),
+            settings: settings.clone(),
+            components: components.clone(),
+        })
+    }
+}
+
+/// Asks a pool for its connector when the address is known: the pool keeps it for the next call.
+#[derive(Debug, Clone)]
+struct Chosen {
+    pools: ByScheme,
+    settings: HttpConnectorSettings,
+    components: RuntimeComponents,
+}
+
+impl HttpConnector for Chosen {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let pool = if request.uri().starts_with("http://") {
+            &self.pools.plain
+        } else {
+            &self.pools.secure
+        };
+        pool.http_connector(&self.settings, &self.components)
+            .call(request)
+    }
 }
 
 /// A pool of connections with a gate before it.
