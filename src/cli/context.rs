@@ -445,8 +445,15 @@ impl Context {
         }
     }
 
-    /// The same where nothing is to be changed.
+    /// The same where nothing is to be changed. Where nothing waits, the log is not opened: to know who opens it, git is
+    /// asked, and that takes as long as half of all the rest.
     pub(crate) async fn settle(&self, platform: &dyn Platform, environment: &Environment) {
+        if self
+            .directories()
+            .is_ok_and(|found| !audit::may_wait(&found.state, environment))
+        {
+            return;
+        }
         match self.journal(environment) {
             Ok(journal) => self.settle_with(platform, &journal).await,
             Err(error) => self

@@ -40,7 +40,14 @@ pub(crate) async fn command(
                 changed: false,
             });
         };
-        match change::carry_out(tools, &mut rollout, &to, reason).await? {
+        let carried = change::carry_out(tools, &mut rollout, &to, reason)
+            .await
+            .map_err(|error| {
+                error
+                    .context(&asked)
+                    .live(live_state(service, Some(&rollout.live)))
+            })?;
+        match carried {
             Carried::Done => {
                 return Ok(Commanded {
                     state: rollout.state,

@@ -294,10 +294,7 @@ impl Driver<'_> {
         let live = self.observe().await?;
         let state = State::parse(&live.state).filter(|state| state.id == self.rollout.state.id);
         let Some(state) = state else {
-            return Err(Error::from(platform::Error::Conflict {
-                winner: live.last_commit.clone(),
-            })
-            .live(live_state(&self.options.service, Some(&live))));
+            return Err(self.lost(&live));
         };
         // An abort by hand has the next generation and ends the rollout: that is for everybody to see to its end.
         let is_ending = matches!(state.phase, Phase::Aborting) || state.phase.is_terminal();
@@ -332,6 +329,27 @@ impl Driver<'_> {
             ))
             .into()),
         }
+    }
+
+    /// The rollout is not what the traffic tells of any more.
+    fn lost(&self, live: &crate::domain::live::Live) -> Error {
+        let service = &self.options.service;
+        let error = if live.revisions.is_empty() {
+            Error::new(
+                Kind::Conflict,
+                "conflict",
+                "it was deleted, and nothing of it is there any more",
+            )
+            .hint("look at what is there with `squad status`")
+        } else {
+            platform::Error::Conflict {
+                winner: live.last_commit.clone(),
+            }
+            .into()
+        };
+        error
+            .context(&format!("cannot drive the rollout of `{service}`"))
+            .live(live_state(service, Some(live)))
     }
 
     fn taken_over(&self, live: &crate::domain::live::Live) -> Error {

@@ -1,9 +1,12 @@
 //! Somebody else at the alias while a rollout is live: found at the next look, said, and never overwritten unasked.
 
-use serde_json::json;
+use std::time::Duration;
+
+use serde_json::{Value, json};
 use snapbox::str;
 
 use super::Cloud;
+use crate::support::Output;
 
 #[test]
 fn weights_of_somebody_else_stop_the_driver_until_a_person_says_how_to_go_on() {
@@ -27,11 +30,31 @@ fn weights_of_somebody_else_stop_the_driver_until_a_person_says_how_to_go_on() {
     assert_eq!(cloud.weights(), json!({ "3": 0.3 }));
     cloud
         .squad(&["rollout", "status", "receipts"])
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+receipts 2 → 3 · cloud · changed outside squad · unattended since [TIME] UTC
+  started 26 Nov [TIME] UTC by ana@example.com on [..]
+  last: the traffic was changed outside squad
+
+  everything else at 10 %
+    new: no requests, old: no requests · new/old - · against it ░░░░░░░░░░
+    not told yet
+    1 in 10 of all other requests goes to 3; 0 handled, 0 failed, no requests,
+      so there is nothing to tell by
+
+  next: somebody has to decide · stop: `squad stop receipts --env cloud`
+  put the wanted traffic back: `squad rollout rebase receipts --env cloud`
+[exit 3]
+
+"#]]);
     cloud
         .squad(&["rollout", "rebase", "receipts"])
         .success()
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+› receipts 2 → 3: now shifting
+shifting
+[exit 0]
+
+"#]]);
     cloud.drive().success();
     assert_eq!(cloud.weights(), json!({ "3": 0.1 }));
     // Or it is given up.
@@ -42,7 +65,13 @@ fn weights_of_somebody_else_stop_the_driver_until_a_person_says_how_to_go_on() {
     cloud
         .squad(&["stop", "receipts"])
         .success()
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+› ✔ aborted          all traffic on revision 2
+›   verified: nothing is sent to 3 any more; its numbers follow in some minutes
+aborted
+[exit 0]
+
+"#]]);
     assert_eq!(cloud.sole(), "2");
     assert_eq!(cloud.left(), ["3"]);
     cloud.squad(&["audit", "verify"]).success();
@@ -133,7 +162,8 @@ fn a_canary_that_was_deleted_is_left() {
     cloud
         .squad(&["rollout", "rebase", "receipts"])
         .assert(str![[r#"
-› error: there is no revision 3
+› error: cannot rebase the rollout of `receipts`: there is no revision 3
+› live: revision 2 serves all traffic
 › hint: `squad status -o json` lists the revisions that are there
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-such-revision.md
 [exit 2]
@@ -182,4 +212,134 @@ fn a_function_that_was_deleted_is_said() {
             .iter()
             .any(|read| call.starts_with(read))
     }));
+}
+
+/// A driver that is at work when somebody else changes something; what it said.
+fn at_work(cloud: &Cloud, change: Value) -> Output {
+    let mut command = cloud.aws.squad(
+        &cloud.home,
+        &[
+            "rollout",
+            "start",
+            "receipts",
+            "--revision",
+            "3",
+            "--steps",
+            "10,50",
+            "--hold",
+            "1m",
+            "--yes",
+        ],
+    );
+    std::thread::scope(|scope| {
+        let driver = scope.spawn(|| cloud.home.run(&mut command));
+        crate::support::wait_for("weights", Duration::from_secs(60), || {
+            (cloud.weights() == json!({ "3": 0.1 })).then_some(())
+        });
+        cloud.aws.change(change);
+        driver.join().unwrap()
+    })
+}
+
+#[test]
+fn a_driver_at_work_finds_weights_of_somebody_else() {
+    let cloud = Cloud::with_history();
+    at_work(
+        &cloud,
+        json!({
+            "kind": "alias", "function": "receipts", "alias": "live", "version": "2", "weights": { "3": 0.3 },
+        }),
+    )
+    .failure(1)
+    .assert(str![[r#"
+› receipts → acme/cloud: revision 2 → 3, gradually
+›
+›   revision 3: no commit subject (somebody outside squad, [AGO])
+›   everything else  [..] requests/s, 0.17 % bad on revision 2
+›      10 %  hold [DURATION], about [..] min; 149 requests show a harm of 2.0 points; at worst 6 harmed first
+›      50 %  hold [DURATION], about [..] min; 299 requests show a harm of 1.0 points; at worst 17 harmed first
+›   a request is bad when it fails; going on may turn at most 1 % of all requests bad
+›   no verdict after 24.0 h: it pauses; after the promotion it watches for 30 min
+›   undo at any time: `squad stop receipts --env cloud` (about [DURATION])
+›
+› rollout [ID] is live
+› ✔ shifting         1 in 10 of everything else to revision 3
+...
+› ✔ drifted          the traffic was changed outside squad
+› ◌ waiting          changed outside squad; somebody has to decide
+› error: the rollout of `receipts` needs a person: the traffic was changed outside squad
+› live: revisions 2 and 3 share the traffic
+› hint: put the wanted traffic back: `squad rollout rebase receipts --env cloud`
+› hint: give up: `squad stop receipts --env cloud`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/rollout-drifted.md
+[exit 1]
+
+"#]]);
+    assert_eq!(cloud.weights(), json!({ "3": 0.3 }));
+}
+
+#[test]
+fn a_driver_at_work_names_a_deployer_who_took_the_alias() {
+    let cloud = Cloud::with_history();
+    at_work(
+        &cloud,
+        json!({
+            "kind": "alias", "function": "receipts", "alias": "live", "version": "1", "weights": {},
+            "description": "|o=01KB0C5YZ8XJ3V5R8M2T6W9Y0A h=1.2 by=bob@acme.example on ci",
+        }),
+    )
+    .failure(6)
+    .assert(str![[r#"
+› receipts → acme/cloud: revision 2 → 3, gradually
+›
+›   revision 3: no commit subject (somebody outside squad, [AGO])
+›   everything else  [..] requests/s, 0.17 % bad on revision 2
+›      10 %  hold [DURATION], about [..] min; 149 requests show a harm of 2.0 points; at worst 6 harmed first
+›      50 %  hold [DURATION], about [..] min; 299 requests show a harm of 1.0 points; at worst 17 harmed first
+›   a request is bad when it fails; going on may turn at most 1 % of all requests bad
+›   no verdict after 24.0 h: it pauses; after the promotion it watches for 30 min
+›   undo at any time: `squad stop receipts --env cloud` (about [DURATION])
+›
+› rollout [ID] is live
+› ✔ shifting         1 in 10 of everything else to revision 3
+...
+› error: cannot drive the rollout of `receipts`: bob@acme.example on ci changed the traffic first, at [TIME] UTC (operation [ID])
+› live: revision 1 serves all traffic
+› hint: look at what is live now with `squad status`, then run the same command again
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/conflict.md
+[exit 6]
+
+"#]]);
+    assert_eq!(cloud.sole(), "1");
+}
+
+#[test]
+fn a_driver_at_work_ends_when_the_function_is_gone() {
+    let cloud = Cloud::with_history();
+    at_work(
+        &cloud,
+        json!({ "kind": "delete-function", "function": "receipts" }),
+    )
+    .failure(6)
+    .assert(str![[r#"
+› receipts → acme/cloud: revision 2 → 3, gradually
+›
+›   revision 3: no commit subject (somebody outside squad, [AGO])
+›   everything else  [..] requests/s, 0.17 % bad on revision 2
+›      10 %  hold [DURATION], about [..] min; 149 requests show a harm of 2.0 points; at worst 6 harmed first
+›      50 %  hold [DURATION], about [..] min; 299 requests show a harm of 1.0 points; at worst 17 harmed first
+›   a request is bad when it fails; going on may turn at most 1 % of all requests bad
+›   no verdict after 24.0 h: it pauses; after the promotion it watches for 30 min
+›   undo at any time: `squad stop receipts --env cloud` (about [DURATION])
+›
+› rollout [ID] is live
+› ✔ shifting         1 in 10 of everything else to revision 3
+...
+› error: cannot drive the rollout of `receipts`: it was deleted, and nothing of it is there any more
+› live: `receipts` was never live here, and takes no traffic
+› hint: look at what is there with `squad status`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/conflict.md
+[exit 6]
+
+"#]]);
 }

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use super::observed::Observed;
+use super::observed::{Observed, Version};
 use super::settle::Pause;
-use super::work::Work;
+use super::work::{self, Work};
 use crate::domain::version::VersionNote;
 use crate::platform::{Error, Result};
 
@@ -18,14 +18,7 @@ const NAMED_WITHIN: Duration = Duration::from_secs(5);
 pub(super) async fn lost(work: &Work<'_>, newest: u64, found: &Observed) -> Error {
     let mut pause = Pause::within(NAMED_WITHIN);
     loop {
-        let winner = work.versions().await.unwrap_or_default().into_iter().rev();
-        let winner = winner
-            .filter(|version| version.number > newest)
-            .find_map(|version| {
-                let note = VersionNote::parse(&version.description)?;
-                (note.digest != work.note.digest).then_some((version, note))
-            });
-        if let Some((version, note)) = winner {
+        if let Some((version, note)) = winner(work, newest).await {
             return Error::Overtaken(format!(
                 "{} deployed to `{}` first: version {}{}",
                 if note.by.is_empty() {
@@ -47,6 +40,27 @@ pub(super) async fn lost(work: &Work<'_>, newest: u64, found: &Observed) -> Erro
             ));
         }
     }
+}
+
+/// The version of whoever won: one that was not there before, or the newest one of before where `$LATEST` is that
+/// very version (it was published between this deploy's first look at the function and at its versions).
+async fn winner(work: &Work<'_>, newest: u64) -> Option<(Version, VersionNote)> {
+    let versions = work.versions().await.unwrap_or_default();
+    let mut of_others = versions.into_iter().rev().filter_map(|version| {
+        let note = VersionNote::parse(&version.description)?;
+        (note.digest != work.note.digest).then_some((version, note))
+    });
+    let (version, note) = of_others.next()?;
+    if version.number > newest {
+        return Some((version, note));
+    }
+    let number = Some(version.number);
+    let (latest, published) =
+        tokio::join!(work.read(), work::read(work.client, work.function, number));
+    let (latest, published) = (latest.ok()??, published.ok()??);
+    let is_that = latest.code_sha256 == published.code_sha256
+        && latest.configuration == published.configuration;
+    is_that.then_some((version, note))
 }
 
 /// The error for a function that was deleted while this deploy ran.

@@ -1,7 +1,7 @@
 //! What a function is to be, and what of it has to change. Pure.
 //!
 //! Must not touch what squad does not manage: a key that `squad.toml` does not name is never sent, so that AWS keeps
-//! layers, VPC, dead-letter queue, tracing, file systems, storage, SnapStart and keys as they are (Lambda API,
+//! layers, VPC, dead-letter queue, tracing, file systems, storage, `SnapStart` and keys as they are (Lambda API,
 //! `UpdateFunctionConfiguration`: "When you update … the settings that you don't specify are not changed").
 
 use std::collections::BTreeMap;
