@@ -66,7 +66,10 @@ async fn weights_that_aws_sets_are_no_drift_and_are_waited_for() {
     );
     let live = other.observe(&service).await.unwrap();
     assert_eq!(live.split, Some(all(2)));
-    assert_eq!(live.last_commit.as_ref().unwrap().operation, deploy.operation);
+    assert_eq!(
+        live.last_commit.as_ref().unwrap().operation,
+        deploy.operation
+    );
     assert_eq!(live.revision(RevisionNumber(2)).unwrap().problem, None);
     assert!(!writing.is_finished(), "it did not wait");
 
