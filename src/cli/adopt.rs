@@ -60,9 +60,10 @@ pub(super) async fn run(context: &Context, wish: &Wish<'_>) -> Result<u8> {
     }
     let callers = adopt::callers(&*platform, wish.environment, &wish.service).await?;
     for unread in &callers.unread {
-        context
-            .output
-            .warn(&format!("some callers cannot be seen: {}", sanitize(unread)));
+        context.output.warn(&format!(
+            "some callers cannot be seen: {}",
+            sanitize(unread)
+        ));
     }
     let (to_move, by_hand): (Vec<_>, Vec<_>) = callers
         .found
@@ -75,12 +76,21 @@ pub(super) async fn run(context: &Context, wish: &Wish<'_>) -> Result<u8> {
             .output
             .status(&format!("  move {} to {address}", sanitize(&caller.who)));
     }
-    let mut rows: Vec<_> = by_hand.iter().map(|caller| row(caller, "by-hand")).collect();
+    let mut rows: Vec<_> = by_hand
+        .iter()
+        .map(|caller| row(caller, "by-hand"))
+        .collect();
     if to_move.is_empty() || wish.dry_run {
         rows.extend(to_move.iter().map(|caller| row(caller, "to-move")));
-        let outcome = if to_move.is_empty() { "unchanged" } else { "planned" };
+        let outcome = if to_move.is_empty() {
+            "unchanged"
+        } else {
+            "planned"
+        };
         if to_move.is_empty() {
-            context.output.status("nobody is left that squad could move");
+            context
+                .output
+                .status("nobody is left that squad could move");
         }
         print(context, wish, outcome, rows, callers.unread.clone());
         return Ok(0);
@@ -148,9 +158,15 @@ async fn take_back(context: &Context, wish: &Wish<'_>, platform: &dyn Platform) 
             .status(&format!("  take back {}", sanitize(&one.who)));
     }
     if made.is_empty() || wish.dry_run {
-        let outcome = if made.is_empty() { "unchanged" } else { "planned" };
+        let outcome = if made.is_empty() {
+            "unchanged"
+        } else {
+            "planned"
+        };
         if made.is_empty() {
-            context.output.status("the record holds no move that could be taken back");
+            context
+                .output
+                .status("the record holds no move that could be taken back");
         }
         let rows = made.iter().map(|one| of(one, "moved")).collect();
         print(context, wish, outcome, rows, Vec::new());
@@ -209,7 +225,10 @@ fn print(
             .output
             .out(&format!("{}  {}", caller.outcome, sanitize(&caller.who)));
     }
-    for left in callers.iter().filter_map(|caller| caller.left_to_do.as_ref()) {
+    for left in callers
+        .iter()
+        .filter_map(|caller| caller.left_to_do.as_ref())
+    {
         context
             .output
             .status(&format!("still to do by hand: {}", sanitize(left)));

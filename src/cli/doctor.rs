@@ -50,7 +50,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             };
             let of = services.len();
             let on_check = |done: usize| {
-                if of > 1 && (done % 25 == 0 || done == of) {
+                if of > 1 && (done.is_multiple_of(25) || done == of) {
                     context.output.status(&format!(
                         "{} callers of {done} of {of} services looked at",
                         context.output.going()

@@ -74,8 +74,15 @@ pub(crate) async fn adopt(
     caller: &Caller,
 ) -> Result<Option<Moved>> {
     let intent = json!({ "caller": caller.id, "who": caller.who });
-    let operation = tools.journal.begin(tools.clock, planned(tools, service, intent)).await?;
-    let moved = tools.platform.adopt(service, &caller.id).await.map_err(Error::from);
+    let operation = tools
+        .journal
+        .begin(tools.clock, planned(tools, service, intent))
+        .await?;
+    let moved = tools
+        .platform
+        .adopt(service, &caller.id)
+        .await
+        .map_err(Error::from);
     let after = match &moved {
         Ok(Some(moved)) => json!({ "caller": caller.id, "who": caller.who, "moved": moved }),
         Ok(None) | Err(_) => json!({ "caller": caller.id, "who": caller.who }),
@@ -94,11 +101,19 @@ pub(crate) async fn made(journal: &Journal, service: &ServiceName) -> Result<Vec
     let mut taken_back = BTreeSet::new();
     let mut made = Vec::new();
     for event in events.into_iter().map(|recorded| recorded.event) {
-        let Some(change) = event.change() else { continue };
+        let Some(change) = event.change() else {
+            continue;
+        };
         if change.outcome != Some(ResultWord::Succeeded) {
             continue;
         }
-        let text = |key: &str| change.after.get(key).and_then(Value::as_str).map(str::to_owned);
+        let text = |key: &str| {
+            change
+                .after
+                .get(key)
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        };
         if let Some(operation) = text("taken_back") {
             taken_back.insert(operation);
         }
@@ -168,6 +183,9 @@ async fn finish<T>(
         message,
         error_id,
     };
-    tools.journal.finish(tools.clock, operation, outcome).await?;
+    tools
+        .journal
+        .finish(tools.clock, operation, outcome)
+        .await?;
     result
 }

@@ -111,10 +111,6 @@ impl TreeDigest {
     }
 
     /// 43 characters, as the description of a version holds it.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the platform lambda is what uploads packages")
-    )]
     pub(crate) fn base64url(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
     }

@@ -44,7 +44,10 @@ impl Lambda {
             .session()
             .lambda_for_fleet(look.rate.unwrap_or(RATE))
             .await;
-        let guard = async { Ok(drop(self.session().guard().await?)) };
+        let guard = async {
+            self.session().guard().await?;
+            Ok(())
+        };
         let (members, ()) = tokio::try_join!(self.members(look.only, &client), guard)?;
         on_sight(Sight::Total(members.len()));
         let mut reads = futures_util::stream::iter(members)

@@ -52,7 +52,7 @@ fn a_function_is_deployed_once_then_again_then_rolled_back() {
 › ✔ recorded         operation [ID], acme/cloud
 › ◌ revision         storing the artifact
 › ◌ revision         creating the function `receipts`
-› ◌ revision         AWS is creating it (The function is being created.)
+› ◌ revision         Lambda is still making the function (The function is being created.)
 › ✔ published        revision 1, ready
 › ✔ live             all traffic on revision 1
 ›   arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live in [DURATION]
@@ -95,7 +95,7 @@ fn a_function_is_deployed_once_then_again_then_rolled_back() {
 › ✔ recorded         operation [ID], acme/cloud
 › ◌ revision         storing the artifact
 › ◌ revision         sending the code
-› ◌ revision         AWS is creating it (The function is being created.)
+› ◌ revision         Lambda is still making the function (The function is being created.)
 › ✔ published        revision 2, ready
 › ✔ live             all traffic on revision 2
 ›   arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live in [DURATION]
