@@ -42,6 +42,7 @@ complete -c squad -n "__fish_squad_needs_command" -f -a "completions" -d 'Print 
 complete -c squad -n "__fish_squad_needs_command" -f -a "config" -d 'Look at the effective configuration and check its files'
 complete -c squad -n "__fish_squad_needs_command" -f -a "demo" -d 'See the main job on real input, on this machine alone'
 complete -c squad -n "__fish_squad_needs_command" -f -a "deploy" -d 'Build a service and make it live'
+complete -c squad -n "__fish_squad_needs_command" -f -a "doctor" -d 'Find what is wrong with this machine and an environment'
 complete -c squad -n "__fish_squad_needs_command" -f -a "env" -d 'Look at the environments that services can be deployed to'
 complete -c squad -n "__fish_squad_needs_command" -f -a "help" -d 'Show the help of a command, or a page about a topic'
 complete -c squad -n "__fish_squad_needs_command" -f -a "history" -d 'Show what changed, who did it and how it ended'
@@ -227,12 +228,28 @@ complete -c squad -n "__fish_squad_using_subcommand deploy" -l allow-older -d 'D
 complete -c squad -n "__fish_squad_using_subcommand deploy" -l allow-dirty -d 'Deploy changes that are not committed to a protected environment'
 complete -c squad -n "__fish_squad_using_subcommand deploy" -l all-at-once -d 'No gradual rollout in a protected environment'
 complete -c squad -n "__fish_squad_using_subcommand deploy" -l canary -d 'Roll out gradually, where the environment does not ask for it'
+complete -c squad -n "__fish_squad_using_subcommand deploy" -l adopt-alias -d 'Move those who call past the alias to it, one by one, instead of a deploy'
+complete -c squad -n "__fish_squad_using_subcommand deploy" -l undo -d 'With --adopt-alias: take back what was moved'
 complete -c squad -n "__fish_squad_using_subcommand deploy" -s y -l yes -d 'Go on without asking'
 complete -c squad -n "__fish_squad_using_subcommand deploy" -l no-input -d 'Never ask, even on a terminal'
 complete -c squad -n "__fish_squad_using_subcommand deploy" -s q -l quiet -d 'Errors and data only'
 complete -c squad -n "__fish_squad_using_subcommand deploy" -s v -l verbose -d 'Say more (can be repeated)'
 complete -c squad -n "__fish_squad_using_subcommand deploy" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c squad -n "__fish_squad_using_subcommand deploy" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand doctor" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand doctor" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand doctor" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand doctor" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand doctor" -l all -d 'Every service of the environment'
+complete -c squad -n "__fish_squad_using_subcommand doctor" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand doctor" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand doctor" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand doctor" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand doctor" -s V -l version -d 'Print version'
 complete -c squad -n "__fish_squad_using_subcommand env; and not __fish_seen_subcommand_from list show" -l org -d 'Org: a name, a directory or a git URL' -r
 complete -c squad -n "__fish_squad_using_subcommand env; and not __fish_seen_subcommand_from list show" -l env -d 'Environment' -r
 complete -c squad -n "__fish_squad_using_subcommand env; and not __fish_seen_subcommand_from list show" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
@@ -751,6 +768,8 @@ complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_sub
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from wait" -s v -l verbose -d 'Say more (can be repeated)'
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from wait" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from wait" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand status" -l max-age -d 'Ask again only when what this machine found the last time is older' -r
+complete -c squad -n "__fish_squad_using_subcommand status" -l rate -d 'Services read each second at most, 1 to 80, where the platform counts them [default: 25]' -r
 complete -c squad -n "__fish_squad_using_subcommand status" -l timeout -d 'With --watch: end with 124 after this time' -r
 complete -c squad -n "__fish_squad_using_subcommand status" -l org -d 'Org: a name, a directory or a git URL' -r
 complete -c squad -n "__fish_squad_using_subcommand status" -l env -d 'Environment' -r
@@ -760,6 +779,7 @@ complete -c squad -n "__fish_squad_using_subcommand status" -l color -d 'When to
 always\t'Always'
 never\t'Never'"
 complete -c squad -n "__fish_squad_using_subcommand status" -l all -d 'Every service'
+complete -c squad -n "__fish_squad_using_subcommand status" -l cached -d 'What this machine found the last time, without asking again'
 complete -c squad -n "__fish_squad_using_subcommand status" -s w -l watch -d 'Show again whenever something changes, until Ctrl-C'
 complete -c squad -n "__fish_squad_using_subcommand status" -s y -l yes -d 'Go on without asking'
 complete -c squad -n "__fish_squad_using_subcommand status" -l no-input -d 'Never ask, even on a terminal'

@@ -2,9 +2,11 @@
 //!
 //! Looks with the patience of a fleet, so that nobody's deploy waits for it; moves callers as a deploy does.
 
+use aws_sdk_lambda::types::{AccountLimit, AccountUsage};
+
 use super::Lambda;
 use super::seen::found;
-use super::triggers::{self, Place, Reached, Trigger};
+use super::triggers::{self, Place, Reached, Trigger, Way};
 use crate::clients::aws::{Called, words};
 use crate::domain::doctor::{Caller, Callers, Check, Finding, Moved};
 use crate::domain::name::ServiceName;
@@ -35,11 +37,14 @@ impl Lambda {
             function: &target.function,
             alias: &target.alias,
         };
-        let (triggers, unread) = triggers::list(place).await;
+        let (triggers, unread) = Box::pin(triggers::list(place)).await;
         let arn = format!("{}:{}", self.function_arn(&target.function), target.alias);
         Ok(Some(Callers {
             address: alias.map(|_| arn.clone()),
-            found: triggers.iter().map(|one| caller(one, &arn)).collect(),
+            found: triggers
+                .iter()
+                .map(|one| caller(one, &target.function, &arn))
+                .collect(),
             unread,
         }))
     }
@@ -58,7 +63,7 @@ impl Lambda {
             function: &target.function,
             alias: &target.alias,
         };
-        let (triggers, _) = triggers::list(place).await;
+        let (triggers, _) = Box::pin(triggers::list(place)).await;
         let Some(trigger) = triggers
             .iter()
             .find(|one| one.id == id && one.reached == Reached::Latest)
@@ -114,10 +119,10 @@ impl Lambda {
         };
         let most = settings
             .account_limit()
-            .map_or(0, aws_sdk_lambda::types::AccountLimit::total_code_size);
+            .map_or(0, AccountLimit::total_code_size);
         let used = settings
             .account_usage()
-            .map_or(0, aws_sdk_lambda::types::AccountUsage::total_code_size);
+            .map_or(0, AccountUsage::total_code_size);
         if most <= 0 {
             checks.push(Check::unknown("code storage", "AWS names no limit"));
             return Ok(checks);
@@ -144,13 +149,21 @@ impl Lambda {
     }
 }
 
-fn caller(trigger: &Trigger, alias_arn: &str) -> Caller {
+fn caller(trigger: &Trigger, function: &str, alias_arn: &str) -> Caller {
+    let mut left_to_do = trigger.left_to_do(alias_arn);
+    // Whoever was pointed elsewhere cannot be told apart from one who was not, until the permission of before is gone.
+    if let (Some(left), Way::Permission { .. }) = (&mut left_to_do, &trigger.way) {
+        left.push_str(&format!(
+            ", then `aws lambda remove-permission --function-name {function} --statement-id {}`",
+            trigger.id
+        ));
+    }
     Caller {
         id: trigger.id.clone(),
         who: trigger.who.clone(),
         is_past: trigger.reached == Reached::Latest,
         can_be_moved: trigger.can_be_adopted(),
-        left_to_do: trigger.left_to_do(alias_arn),
+        left_to_do,
     }
 }
 

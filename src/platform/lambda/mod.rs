@@ -319,7 +319,7 @@ impl Platform for Lambda {
     }
 
     async fn look(&self, look: &Look<'_>, on_sight: OnSight<'_>) -> Result<()> {
-        self.look_at(look, on_sight).await
+        Box::pin(self.look_at(look, on_sight)).await
     }
 
     async fn examine(&self) -> Result<Vec<Check>> {
@@ -327,11 +327,11 @@ impl Platform for Lambda {
     }
 
     async fn callers(&self, service: &ServiceName) -> Result<Option<Callers>> {
-        self.callers_of(service).await
+        Box::pin(self.callers_of(service)).await
     }
 
     async fn adopt(&self, service: &ServiceName, caller: &str) -> Result<Option<Moved>> {
-        self.adopt_caller(service, caller).await
+        Box::pin(self.adopt_caller(service, caller)).await
     }
 
     async fn unadopt(&self, service: &ServiceName, moved: &Moved) -> Result<()> {

@@ -34,21 +34,47 @@ fn doctor_says_what_is_wrong_and_what_to_do() {
     cloud
         .squad(&["doctor", "receipts"])
         .success()
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+› nothing is wrong with acme/cloud
+✔ git: git version [..]
+✔ python3: Python [..]
+✔ state directory: [HOME]/.local/state/squad
+✔ account: [HASH] as arn:aws:iam::[HASH]:user/stand-in
+✔ code storage: 0.0 GB of 75.0 GB used, 0 %
+✔ audit log: every event is in the store
+✔ callers of receipts: 0, none past the alias
+[exit 0]
+
+"#]]);
     cloud
         .aws
         .functions(json!({ "name": "bare", "versions": 1 }));
     cloud
         .squad(&["doctor", "bare", "-o", "json"])
         .failure(3)
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+{"schema":"squad.doctor/v1","env":"cloud","healthy":false,"checks":[{"what":"git","outcome":"fine","detail":"git version [..]"},{"what":"python3","outcome":"fine","detail":"Python [..]"},{"what":"state directory","outcome":"fine","detail":"[HOME]/.local/state/squad"},{"what":"account","outcome":"fine","detail":"[HASH] as arn:aws:iam::[HASH]:user/stand-in"},{"what":"code storage","outcome":"fine","detail":"0.0 GB of 75.0 GB used, 0 %"},{"what":"audit log","outcome":"fine","detail":"every event is in the store"},{"what":"callers of bare","outcome":"wrong","findings":[{"what":"`bare` has no alias","why":"every caller reaches `$LATEST`: each unfinished change at once, with no way back","next":"`squad deploy bare --env cloud` makes it"}]}]}
+[exit 3]
+
+"#]]);
     cloud
         .aws
         .keys(json!({ (KEY): { "account": "999999999999" } }));
     cloud
         .squad(&["doctor", "receipts"])
         .failure(3)
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+› 1 thing is wrong
+✔ git: git version [..]
+✔ python3: Python [..]
+✔ state directory: [HOME]/.local/state/squad
+✖ access: the environment `cloud` is the AWS account [HASH], and the credentials are of [HASH]
+    squad cannot reach acme/cloud
+    next: choose the profile of that account: `AWS_PROFILE=<profile> squad whoami --env cloud`
+✔ audit log: every event is in the store
+[exit 3]
+
+"#]]);
 }
 
 #[test]
@@ -68,29 +94,97 @@ fn callers_are_moved_and_taken_back() {
     cloud
         .squad(&["doctor", "receipts"])
         .failure(3)
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+› 2 things are wrong
+✔ git: git version [..]
+✔ python3: Python [..]
+✔ state directory: [HOME]/.local/state/squad
+✔ account: [HASH] as arn:aws:iam::[HASH]:user/stand-in
+✔ code storage: 0.0 GB of 75.0 GB used, 0 %
+✔ audit log: every event is in the store
+✖ callers of receipts: the events of arn:aws:sqs:eu-west-1:[HASH]:paid call `$LATEST`
+    no rollout, no rollback and no check before a deploy has any effect for them
+    next: `squad deploy receipts --env cloud --adopt-alias`
+✖ callers of receipts: sns.amazonaws.com (arn:aws:sns:eu-west-1:[HASH]:paid) call `$LATEST`
+    no rollout, no rollback and no check before a deploy has any effect for them
+    next: `squad deploy receipts --env cloud --adopt-alias`
+[exit 3]
+
+"#]]);
     cloud
         .squad(&["deploy", "receipts", "--adopt-alias", "--dry-run"])
         .success()
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+›   move the events of arn:aws:sqs:eu-west-1:[HASH]:paid to arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live
+›   move sns.amazonaws.com (arn:aws:sns:eu-west-1:[HASH]:paid) to arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live
+› still to do by hand: point sns.amazonaws.com (arn:aws:sns:eu-west-1:[HASH]:paid) at `arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live`, then `aws lambda remove-permission --function-name receipts --statement-id topic`
+to-move  the events of arn:aws:sqs:eu-west-1:[HASH]:paid
+to-move  sns.amazonaws.com (arn:aws:sns:eu-west-1:[HASH]:paid)
+[exit 0]
+
+"#]]);
     cloud
-        .squad(&["deploy", "receipts", "--adopt-alias", "--yes"])
+        .squad(&["deploy", "receipts", "--adopt-alias"])
         .success()
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+›   move the events of arn:aws:sqs:eu-west-1:[HASH]:paid to arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live
+›   move sns.amazonaws.com (arn:aws:sns:eu-west-1:[HASH]:paid) to arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live
+› ✔ moved the events of arn:aws:sqs:eu-west-1:[HASH]:paid
+› ✔ moved sns.amazonaws.com (arn:aws:sns:eu-west-1:[HASH]:paid)
+› still to do by hand: point sns.amazonaws.com (arn:aws:sns:eu-west-1:[HASH]:paid) at `arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live`, then `aws lambda remove-permission --function-name receipts --statement-id topic`
+› hint: take it back with `squad deploy receipts --env cloud --adopt-alias --undo`
+moved  the events of arn:aws:sqs:eu-west-1:[HASH]:paid
+moved  sns.amazonaws.com (arn:aws:sns:eu-west-1:[HASH]:paid)
+[exit 0]
+
+"#]]);
     cloud
-        .squad(&["deploy", "receipts", "--adopt-alias", "--yes"])
+        .squad(&["deploy", "receipts", "--adopt-alias"])
         .success()
-        .assert(str![[r#""#]]);
-    cloud.squad(&["doctor", "receipts"]).success();
+        .assert(str![[r#"
+› nobody is left that squad could move
+› still to do by hand: point sns.amazonaws.com (arn:aws:sns:eu-west-1:[HASH]:paid) at `arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live`, then `aws lambda remove-permission --function-name receipts --statement-id topic`
+by-hand  sns.amazonaws.com (arn:aws:sns:eu-west-1:[HASH]:paid)
+[exit 0]
+
+"#]]);
     cloud
-        .squad(&["deploy", "receipts", "--adopt-alias", "--undo", "--yes"])
+        .squad(&["doctor", "receipts"])
+        .failure(3)
+        .assert(str![[r#"
+› 1 thing is wrong
+✔ git: git version 2.39.5
+✔ python3: Python 3.11.2
+✔ state directory: [HOME]/.local/state/squad
+✔ account: [HASH] as arn:aws:iam::[HASH]:user/stand-in
+✔ code storage: 0.0 GB of 75.0 GB used, 0 %
+✔ audit log: every event is in the store
+✖ callers of receipts: sns.amazonaws.com (arn:aws:sns:eu-west-1:[HASH]:paid) call `$LATEST`
+    no rollout, no rollback and no check before a deploy has any effect for them
+    next: point sns.amazonaws.com (arn:aws:sns:eu-west-1:[HASH]:paid) at `arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live`, then `aws lambda remove-permission --function-name receipts --statement-id topic`
+[exit 3]
+
+"#]]);
+    cloud
+        .squad(&["deploy", "receipts", "--adopt-alias", "--undo"])
         .success()
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+›   take back sns.amazonaws.com (arn:aws:sns:eu-west-1:[HASH]:paid)
+›   take back the events of arn:aws:sqs:eu-west-1:[HASH]:paid
+taken-back  sns.amazonaws.com (arn:aws:sns:eu-west-1:[HASH]:paid)
+taken-back  the events of arn:aws:sqs:eu-west-1:[HASH]:paid
+[exit 0]
+
+"#]]);
     cloud.squad(&["doctor", "receipts"]).failure(3);
     cloud
-        .squad(&["deploy", "receipts", "--adopt-alias", "--undo", "--yes"])
+        .squad(&["deploy", "receipts", "--adopt-alias", "--undo"])
         .success()
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+› the record holds no move that could be taken back
+[exit 0]
+
+"#]]);
     cloud.squad(&["audit", "verify"]).success();
     cloud.is_quiet();
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use snapbox::str;
 
-use super::Cloud;
+use super::{Cloud, QUIET};
 
 /// So many functions with an alias and the tag of a service.
 fn fleet(count: usize) -> Cloud {
@@ -17,6 +17,7 @@ fn fleet(count: usize) -> Cloud {
             "versions": 2,
             "alias": "live",
             "tags": { "squad.dev/service": name },
+            "configuration": { "Environment": { "Variables": { "TOKEN": QUIET } } },
         }));
     }
     cloud.aws.forget_calls();
@@ -45,7 +46,14 @@ fn each_function_costs_one_read_and_an_alias_only_while_a_rollout_is_live() {
     cloud
         .squad(&["status", "--all"])
         .success()
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+SERVICE        ENV    LIVE  SINCE          HEALTH  ADDRESS
+function-0001  cloud  2     made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0001:live
+function-0002  cloud  2     made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0002:live
+function-0003  cloud  2     made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0003:live
+[exit 0]
+
+"#]]);
     assert_eq!(
         counts(&cloud),
         of(&[
@@ -66,7 +74,15 @@ fn each_function_costs_one_read_and_an_alias_only_while_a_rollout_is_live() {
     cloud
         .squad(&["status", "--all"])
         .success()
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+SERVICE        ENV    LIVE            SINCE          HEALTH  ADDRESS
+function-0001  cloud  2               made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0001:live
+function-0002  cloud  2               made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0002:live
+function-0003  cloud  2               made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0003:live
+rolling        cloud  1 90 %, 2 10 %  -              ok      arn:aws:lambda:eu-west-1:[HASH]:function:rolling:live
+[exit 0]
+
+"#]]);
     assert_eq!(
         counts(&cloud),
         of(&[
@@ -84,7 +100,13 @@ fn what_was_kept_is_shown_with_its_age_and_without_a_call() {
     cloud
         .squad(&["status", "--all", "--cached"])
         .failure(1)
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+› error: cannot show acme/cloud from before: this machine has not looked at all of it yet
+› hint: look at it now: `squad status --all --env cloud`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/nothing-kept.md
+[exit 1]
+
+"#]]);
     cloud
         .squad(&["status", "--all", "--max-age", "5m"])
         .success();
@@ -92,7 +114,14 @@ fn what_was_kept_is_shown_with_its_age_and_without_a_call() {
     cloud
         .squad(&["status", "--all", "--cached"])
         .success()
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+› as of [AGO], kept on this machine
+SERVICE        ENV    LIVE  SINCE          HEALTH  ADDRESS
+function-0001  cloud  2     made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0001:live
+function-0002  cloud  2     made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0002:live
+[exit 0]
+
+"#]]);
     let json = cloud
         .squad(&["status", "--all", "--max-age", "5m", "-o", "json"])
         .success();
@@ -107,8 +136,13 @@ fn what_was_kept_is_shown_with_its_age_and_without_a_call() {
         (&answer["from_cache"], &answer["age_seconds"]),
         (&json!(false), &json!(0))
     );
-    let kept = crate::support::files_below(&cloud.home.path().join(".cache/squad/fleet"), "");
+    let kept = crate::support::files_below(&cloud.home.path().join(".cache/squad/fleet"), "json");
     assert_eq!(kept.len(), 1);
+    let text = std::fs::read_to_string(&kept[0]).unwrap();
+    assert!(
+        text.contains("function-0001") && !text.contains(QUIET),
+        "{text}"
+    );
 }
 
 #[test]
@@ -125,7 +159,15 @@ fn a_function_that_cannot_be_read_is_a_row_with_its_reason() {
     cloud
         .squad(&["status", "--all"])
         .failure(1)
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+SERVICE        ENV    LIVE  SINCE          HEALTH                                                                                 ADDRESS
+function-0001  cloud  2     made [AGO]  ok                                                                                     arn:aws:lambda:eu-west-1:[HASH]:function:function-0001:live
+function-0002  cloud  2     made [AGO]  ok                                                                                     arn:aws:lambda:eu-west-1:[HASH]:function:function-0002:live
+no-alias       cloud  -     -              cannot be read  the function `no-alias` has no alias `live`                            -
+twin           cloud  -     -              cannot be read  several functions have the tag squad.dev/service=twin: twin-a, twin-b  -
+[exit 1]
+
+"#]]);
 }
 
 #[test]
@@ -141,7 +183,13 @@ fn without_the_right_to_find_by_tags_all_functions_are_listed() {
     cloud
         .squad(&["status", "--all"])
         .success()
-        .assert(str![[r#""#]]);
+        .assert(str![[r#"
+SERVICE        ENV    LIVE  SINCE          HEALTH  ADDRESS
+function-0001  cloud  2     made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0001:live
+function-0002  cloud  2     made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0002:live
+[exit 0]
+
+"#]]);
     assert_eq!(
         counts(&cloud),
         of(&[
