@@ -73,7 +73,9 @@ fn module_of(file: &Path) -> String {
 
 /// The code without comments and without its tests, which may look at anything.
 fn code_of(file: &Path) -> String {
-    if file.file_name().is_some_and(|name| name == "tests.rs") {
+    let is_test = |part: &std::ffi::OsStr| part == "tests.rs" || part == "tests";
+    let below = file.strip_prefix(source()).expect("below src");
+    if below.iter().any(is_test) {
         return String::new();
     }
     let text = std::fs::read_to_string(file).expect("source");

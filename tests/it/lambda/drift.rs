@@ -233,7 +233,7 @@ fn at_work(cloud: &Cloud, change: Value) -> Output {
     );
     std::thread::scope(|scope| {
         let driver = scope.spawn(|| cloud.home.run(&mut command));
-        crate::support::wait_for("weights", Duration::from_secs(60), || {
+        crate::support::wait_for("weights", Duration::from_mins(1), || {
             (cloud.weights() == json!({ "3": 0.1 })).then_some(())
         });
         cloud.aws.change(change);

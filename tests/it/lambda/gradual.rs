@@ -101,7 +101,7 @@ fn weights_are_written_and_the_stop_takes_all_of_them_back() {
         "--no-wait",
     ]);
     drop(started.success());
-    crate::support::wait_for("weights", Duration::from_secs(60), || {
+    crate::support::wait_for("weights", Duration::from_mins(1), || {
         let alias = cloud.alias();
         alias["RoutingConfig"]["AdditionalVersionWeights"]["3"]
             .as_f64()

@@ -64,7 +64,7 @@ impl Cloud {
             "--hold",
             "1m",
         ]);
-        assert!(!cloud.aws.wait_held(Duration::from_secs(60)).is_empty());
+        assert!(!cloud.aws.wait_held(Duration::from_mins(1)).is_empty());
         child.kill().unwrap();
         child.wait().unwrap();
         cloud.aws.release(Release::Drop);
