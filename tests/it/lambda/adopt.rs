@@ -153,8 +153,8 @@ by-hand  sns.amazonaws.com (arn:aws:sns:eu-west-1:[HASH]:paid)
         .failure(3)
         .assert(str![[r#"
 › 1 thing is wrong
-✔ git: git version 2.39.5
-✔ python3: Python 3.11.2
+✔ git: git version [..]
+✔ python3: Python [..]
 ✔ state directory: [HOME]/.local/state/squad
 ✔ account: [HASH] as arn:aws:iam::[HASH]:user/stand-in
 ✔ code storage: 0.0 GB of 75.0 GB used, 0 %
