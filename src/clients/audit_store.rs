@@ -218,7 +218,7 @@ impl AuditStore {
     }
 
     /// Reads commit `n` into a buffer that is used again, without a runtime: for checks of whole logs on several
-    /// threads. False when it is not there. A bucket has no such way: read a [`Copy`] of it.
+    /// threads. False when it is not there. A bucket has no such way: read a `Copy` of it.
     pub(crate) fn read_into(&self, n: u64, buffer: &mut Vec<u8>) -> Result<bool, Error> {
         buffer.clear();
         let Some(path) = self.file(n) else {

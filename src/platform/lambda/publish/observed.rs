@@ -213,7 +213,7 @@ fn condition(found: &FunctionConfiguration) -> Condition {
 pub(crate) struct Version {
     /// Its number.
     pub(crate) number: u64,
-    /// Free text; [`super::description::Description`] when squad wrote it.
+    /// Free text; a version's description when squad wrote it.
     pub(crate) description: String,
     /// AWS's digest of its code.
     pub(crate) code_sha256: String,
