@@ -339,13 +339,6 @@ async fn a_process_with_traffic_that_dies_is_started_again_and_no_request_fails(
     let raw = rustix::process::Pid::from_raw(i32::try_from(process).unwrap()).unwrap();
     rustix::process::kill_process(raw, rustix::process::Signal::KILL).unwrap();
     until(|| !home.processes().contains(&process)).await;
-    // From the moment on in which the supervisor knows, requests wait; in the milliseconds before, one can be refused.
-    let log = home.state().join("services/shop/log/log.jsonl");
-    until(|| {
-        fs::read(&log)
-            .is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains("ended with signal 9"))
-    })
-    .await;
     let address = published.address.unwrap();
     assert_eq!(get(&address, "/", None).await.unwrap(), "a");
     let live = home
