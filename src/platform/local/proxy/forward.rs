@@ -24,6 +24,11 @@ use super::upload::{Progress, Upload};
 use super::{Backend, Body, RequestContext, ServiceProxy, Target, headers};
 use crate::platform::local::metrics::{End, Series};
 
+/// A process that died is known to be dead after so long at most: its watcher tells in milliseconds.
+const TOLD: Duration = Duration::from_secs(1);
+/// How often a process that refuses connections is tried meanwhile.
+const AGAIN: Duration = Duration::from_millis(20);
+
 /// The client's body, or none.
 type RequestBody = Either<Empty<Bytes>, Upload>;
 
@@ -134,10 +139,11 @@ impl ServiceProxy {
                 response
             }
             Target::Http(address) => {
+                let patience = self.limits.patience;
                 let (request, upload) = with_progress(request);
                 let sent = tokio::select! {
                     biased;
-                    sent = send(&pick.backend, address, request, remote, under_way) => sent,
+                    sent = send(&pick.backend, address, request, remote, under_way, patience) => sent,
                     () = upload.silent(self.limits.answer) => Err(Failure::Silent),
                 };
                 match sent {
@@ -285,6 +291,7 @@ async fn send(
     mut request: Request<Upload>,
     remote: SocketAddr,
     under_way: InFlight,
+    patience: Duration,
 ) -> Result<Answer, Failure> {
     let protocol = headers::upgrade(request.headers());
     let client = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
@@ -308,7 +315,9 @@ async fn send(
             },
         }
     }
-    let mut connection = Backend::connect(address).await.map_err(Failure::Connect)?;
+    let mut connection = connect(backend, address, patience)
+        .await
+        .map_err(Failure::Connect)?;
     match connection.send_request(outgoing).await {
         Ok(response) => Ok(Answer {
             response,
@@ -317,6 +326,34 @@ async fn send(
             client,
         }),
         Err(error) => Err(Failure::Broken(error)),
+    }
+}
+
+/// A new connection to the process. One that refuses it may have died this moment, before its watcher could tell:
+/// nothing was sent yet, so the request waits for the next process for as long as `patience`, as all that come a moment
+/// later do.
+async fn connect(
+    backend: &Backend,
+    mut address: SocketAddr,
+    patience: Duration,
+) -> std::io::Result<Connection> {
+    let mut told = Instant::now() + TOLD;
+    loop {
+        match Backend::connect(address).await {
+            Err(error)
+                if error.kind() == std::io::ErrorKind::ConnectionRefused
+                    && Instant::now() < told =>
+            {
+                tokio::time::sleep(AGAIN).await;
+            }
+            other => return other,
+        }
+        if !backend.is_available() && backend.wait(Instant::now() + patience).await {
+            told = Instant::now() + TOLD;
+        }
+        if let Target::Http(present) = backend.target() {
+            address = present;
+        }
     }
 }
 

@@ -63,7 +63,9 @@ fn executable() -> PathBuf {
             let written = |path: &PathBuf| path.metadata().and_then(|metadata| metadata.modified());
             if written(&binary).ok() < written(&test).ok() {
                 let mut build = process::command(env!("CARGO"));
-                build.args(["build", "--quiet", "--bin", "squad"]);
+                // With an example, so that the features are those of `cargo test`: without, all of squad is compiled once
+                // more, and replaces the binary that the integration tests use.
+                build.args(["build", "--quiet", "--bin", "squad", "--example", "tracer"]);
                 build.current_dir(env!("CARGO_MANIFEST_DIR"));
                 if target.ends_with("release") {
                     build.arg("--release");
