@@ -8,17 +8,21 @@ use super::{Cloud, QUIET};
 /// Another one, which is only in what AWS refuses.
 const LOUD: &str = "l0ud-secret-of-four-kilobytes";
 
+/// No file that squad wrote holds a value: state, caches, the audit store, logs. The sources do, which is where the
+/// person wrote it.
 fn is_nowhere(cloud: &Cloud, value: &str) {
-    for directory in [cloud.home.root().to_owned()] {
-        for file in crate::support::files_below(&directory, "") {
-            if file.ends_with("receipts/squad.toml") {
-                continue;
-            }
-            let bytes = std::fs::read(&file).unwrap_or_default();
-            let text = String::from_utf8_lossy(&bytes);
-            assert!(!text.contains(value), "{}", file.display());
+    let mut looked_at = 0;
+    for file in crate::support::all_files_below(cloud.home.root()) {
+        if file.ends_with("receipts/squad.toml") {
+            continue;
         }
+        let bytes = std::fs::read(&file).expect("a file that can be read");
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains(value), "{}", file.display());
+        looked_at += 1;
     }
+    // A scan of nothing would pass.
+    assert!(looked_at > 20, "{looked_at} files");
 }
 
 /// The calls that hold a value.

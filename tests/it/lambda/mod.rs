@@ -102,7 +102,9 @@ impl Cloud {
     /// Nothing that squad keeps holds the value of a variable.
     fn is_quiet(&self) {
         for directory in [self.home.state(), self.home.path().join("store")] {
-            for file in crate::support::files_below(&directory, "") {
+            let files = crate::support::all_files_below(&directory);
+            assert!(!files.is_empty(), "{}", directory.display());
+            for file in files {
                 let bytes = std::fs::read(&file).unwrap();
                 let text = String::from_utf8_lossy(&bytes);
                 assert!(!text.contains(QUIET), "{}", file.display());

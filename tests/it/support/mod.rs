@@ -49,6 +49,13 @@ pub(crate) fn repository() -> &'static Path {
 
 /// All files below a directory with this extension, in order of their paths.
 pub(crate) fn files_below(directory: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = all_files_below(directory);
+    found.retain(|path| path.extension().is_some_and(|found| found == extension));
+    found
+}
+
+/// Every file below a directory, whatever it is called, in the order of their paths. Links are not followed.
+pub(crate) fn all_files_below(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut pending = vec![directory.to_owned()];
     while let Some(directory) = pending.pop() {
@@ -57,9 +64,9 @@ pub(crate) fn files_below(directory: &Path, extension: &str) -> Vec<PathBuf> {
         };
         for entry in entries {
             let path = entry.expect("a directory entry").path();
-            if path.is_dir() {
+            if path.is_dir() && !path.is_symlink() {
                 pending.push(path);
-            } else if path.extension().is_some_and(|found| found == extension) {
+            } else if path.is_file() {
                 found.push(path);
             }
         }

@@ -104,7 +104,7 @@ pub(crate) fn redact(text: &str, root: &Path) -> String {
             ),
             (r"\b\d\d:\d\d(:\d\d(\.\d+)?)?\b", "[TIME]"),
             (
-                r"\b(just now|(\d+|a|an) (s|sec|second|min|minute|h|hour)s? ago)\b",
+                r"\b(just now|(\d+(\.\d+)?|a|an) (ms|s|sec|second|min|minute|h|hour)s? ago)\b",
                 "[AGO]",
             ),
             // UUID, ULID (also its first letters, as shown to people).
@@ -161,11 +161,11 @@ mod tests {
     #[test]
     fn redacts_what_changes_from_run_to_run() {
         let text = "op 01K8ZC at 2026-11-24T02:16:00.5Z, commit 3f1c2ab, /r/h/w/payments, \
-                    http://127.0.0.1:40123/x,   1.9 s, {\"duration_seconds\":4.2} grace 20s, 3 min ago";
+                    http://127.0.0.1:40123/x,   1.9 s, {\"duration_seconds\":4.2} grace 20s, 3 min ago, 0.4 s ago";
         assert_eq!(
             redact(text, Path::new("/r")),
             "op [ID] at [TIME], commit [HASH], [WORK]/payments, http://127.0.0.1:[PORT]/x, [DURATION], \
-             {\"duration_seconds\":[DURATION]} grace 20s, [AGO]"
+             {\"duration_seconds\":[DURATION]} grace 20s, [AGO], [AGO]"
         );
     }
 }

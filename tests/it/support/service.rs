@@ -77,6 +77,11 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
+    # Who asked and went away is no error of the service; by itself it writes a traceback.
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
 
 port = int(os.environ["PORT"]) + (1 if behave == "other-port" else 0)
 server = Server(("127.0.0.1", port), Handler)
