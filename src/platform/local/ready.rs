@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
 /// The first pause between two questions; it doubles.
@@ -64,11 +65,22 @@ fn status_of(start: &[u8]) -> Option<u16> {
     words.next()?.trim().parse().ok()
 }
 
-/// Asks until the answer is 2xx. `last` is told every answer; the caller ends the waiting.
-pub(super) async fn wait(port: u16, path: &str, mut last: impl FnMut(Answer)) {
+/// Asks until the answer is 2xx and the one who answers is who was meant: `stranger` tells after an answer
+/// whether somebody else listens there. `last` is told every answer, that of a stranger as [`Answer::Closed`]; the
+/// caller ends the waiting.
+pub(super) async fn wait(
+    port: u16,
+    path: &str,
+    mut last: impl FnMut(Answer),
+    stranger: impl Fn() -> bool + Clone + Send + 'static,
+) {
     let mut pause = FIRST_PAUSE;
     loop {
-        let answer = ask(port, path).await;
+        let mut answer = ask(port, path).await;
+        // It reads the files of all processes, which must not hold up the requests of the proxy.
+        if answer != Answer::Closed && spawn_blocking(stranger.clone()).await.unwrap_or(false) {
+            answer = Answer::Closed;
+        }
         last(answer);
         if matches!(answer, Answer::Status(200..=299)) {
             return;
@@ -112,7 +124,7 @@ mod tests {
             }
         };
         let mut answers = Vec::new();
-        let waiting = wait(port, "/readyz", |answer| answers.push(answer));
+        let waiting = wait(port, "/readyz", |answer| answers.push(answer), || false);
         tokio::join!(serving, waiting);
         answers.retain(|answer| *answer != Answer::Closed);
         assert_eq!(

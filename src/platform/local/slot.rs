@@ -133,7 +133,7 @@ async fn attempt(
         Ok(process) => process,
         Err(reason) => return Attempt::NotReady(Seen::NoCommand(reason)),
     };
-    let port = lease.as_ref().map(|lease| lease.port);
+    let (pid, port) = (process.pid, lease.as_ref().map(|lease| lease.port));
     sink.say(&match port {
         Some(port) => format!("started as process {} on port {port}", process.pid),
         None => format!("started as process {}", process.pid),
@@ -141,7 +141,7 @@ async fn attempt(
     let last = Mutex::new(Answer::Closed);
     let init = tokio::select! {
         ended = process.ended() => return ended_by_itself(runner, slot, &sink, started, ended, None),
-        outcome = becomes_ready(runner, slot, port, &last) => outcome.err(),
+        outcome = becomes_ready(runner, slot, pid, port, &last) => outcome.err(),
         () = sleep(runner.start_time()) => {
             let seen = not_ready(runner, &process, port, &last);
             end(runner, slot, &sink, process).await;
@@ -235,13 +235,15 @@ fn prepare(runner: &Runner, slot: usize) -> Result<(Launch, Sink, Option<Lease>)
 async fn becomes_ready(
     runner: &Runner,
     slot: usize,
+    pid: u32,
     port: Option<u16>,
     last: &Mutex<Answer>,
 ) -> Result<(), String> {
     let service = &runner.plan.release.service;
     if let Some(port) = port {
         let note = |answer| *last.lock().unwrap_or_else(PoisonError::into_inner) = answer;
-        ready::wait(port, &service.run.ready, note).await;
+        let stranger = move || sockets::stranger_on(port, pid).is_some();
+        ready::wait(port, &service.run.ready, note, stranger).await;
         return Ok(());
     }
     if let Some(pool) = &runner.pool {

@@ -64,10 +64,91 @@ pub(super) fn owner_of(port: u16) -> Option<String> {
         if sockets_of(&process).is_disjoint(&inodes) {
             return None;
         }
-        let name = fs::read_to_string(&process.join("comm")).ok()?;
-        let number = process.file_name()?.to_str()?.to_owned();
-        Some(format!("{} (process {number})", name.trim()))
+        name_of(&process)
     })
+}
+
+/// Such as `python3 (process 4711)`.
+fn name_of(process: &Path) -> Option<String> {
+    let name = fs::read_to_string(&process.join("comm")).ok()?;
+    let number = process.file_name()?.to_str()?;
+    Some(format!("{} (process {number})", name.trim()))
+}
+
+fn directory_of(pid: u32) -> PathBuf {
+    PathBuf::from(format!("/proc/{pid}"))
+}
+
+/// Somebody else than the process `leader` who listens on a port that was given to `leader`, such as
+/// `python3 (process 4711)`. None when it is `leader` itself, its group or a descendant, when nobody listens, and
+/// when the system does not say who.
+///
+/// A port that was free a moment ago may be taken before `leader` gets to it. Somebody else is a process that ran
+/// before `leader` was started, or one that another watcher started; anybody younger may work for it, as the
+/// proxy of a container does.
+pub(super) fn stranger_on(port: u16, leader: u32) -> Option<String> {
+    let inodes: BTreeSet<u64> = listeners()
+        .into_iter()
+        .filter(|(listening, _)| *listening == port)
+        .map(|(_, inode)| inode)
+        .collect();
+    if inodes.is_empty() {
+        return None;
+    }
+    let own = stat_of(&directory_of(leader))?;
+    let (group, others): (Vec<PathBuf>, Vec<PathBuf>) = processes()
+        .into_iter()
+        .partition(|process| stat_of(process).is_some_and(|stat| stat.group == leader));
+    // Nearly always it is in the group, which is read without looking at all sockets of the machine.
+    let listens = |process: &PathBuf| !sockets_of(process).is_disjoint(&inodes);
+    if group.iter().any(listens) {
+        return None;
+    }
+    let mut strangers = Vec::new();
+    for process in others.into_iter().filter(listens) {
+        match relation(&process, leader, &own) {
+            Relation::Descendant => return None,
+            Relation::Stranger => strangers.push(process),
+            Relation::Younger => {}
+        }
+    }
+    strangers.iter().find_map(|process| name_of(process))
+}
+
+/// What a process outside a group is to the group's leader.
+enum Relation {
+    Descendant,
+    Stranger,
+    Younger,
+}
+
+fn relation(process: &Path, leader: u32, own: &Stat) -> Relation {
+    let Some(mut stat) = stat_of(process) else {
+        return Relation::Younger;
+    };
+    if stat.started < own.started {
+        return Relation::Stranger;
+    }
+    // Bounded, because the numbers of processes that end are given to others while this walks up.
+    for _ in 0..64 {
+        let parent = directory_of(stat.parent);
+        if stat.parent == leader {
+            return Relation::Descendant;
+        }
+        if is_watcher(&parent) {
+            return Relation::Stranger;
+        }
+        match stat_of(&parent) {
+            Some(next) => stat = next,
+            None => break,
+        }
+    }
+    Relation::Younger
+}
+
+/// Whether a process is a watcher of squad, by the words with which [`super::process::Launcher`] starts it.
+fn is_watcher(process: &Path) -> bool {
+    fs::read(&process.join("cmdline")).is_ok_and(|words| words == b"squad\0local\0watch\0")
 }
 
 /// The ports that the processes of a group listen on, ascending.
@@ -89,7 +170,7 @@ pub(super) fn ports_of_group(group: u32) -> Vec<u16> {
 
 /// When a process was started, in ticks since the system was; with the number it names one process.
 pub(super) fn started_at(pid: u32) -> Option<u64> {
-    Some(stat_of(&PathBuf::from(format!("/proc/{pid}")))?.started)
+    Some(stat_of(&directory_of(pid))?.started)
 }
 
 /// Kills a process group with SIGKILL. One that is gone is fine.
@@ -172,6 +253,7 @@ fn sockets_of(process: &Path) -> BTreeSet<u64> {
 /// What is needed of `/proc/<pid>/stat`.
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
+    parent: u32,
     group: u32,
     started: u64,
 }
@@ -184,6 +266,7 @@ fn stat_of(process: &Path) -> Option<Stat> {
 fn parse_stat(text: &str) -> Option<Stat> {
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     Some(Stat {
+        parent: fields.get(1)?.parse().ok()?,
         group: fields.get(2)?.parse().ok()?,
         started: fields.get(19)?.parse().ok()?,
     })
@@ -207,6 +290,7 @@ mod tests {
         assert_eq!(
             parse_stat(text),
             Some(Stat {
+                parent: 1,
                 group: 40,
                 started: 12_345
             })

@@ -1,11 +1,12 @@
 //! What does not start, and what happens to requests meanwhile.
 
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use snapbox::str;
 
 use crate::support::journey::{live, port, results};
-use crate::support::{Home, Load, TestService, get};
+use crate::support::{Home, Load, TestService, get, wait_for};
 
 #[test]
 fn requests_under_way_end_on_the_revision_where_they_began() {
@@ -192,4 +193,45 @@ fn a_command_that_is_not_there_has_its_cause() {
 [exit 1]
 
 "#]]);
+}
+
+#[test]
+fn an_answer_of_somebody_else_on_its_port_is_not_its_own() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    // It runs before the service, and takes the port that is meant for it; it says that it is ready.
+    let (take, taken) = std::sync::mpsc::channel::<u16>();
+    let stranger = std::thread::spawn(move || {
+        let port = taken.recv().expect("a port");
+        std::net::TcpListener::bind(("127.0.0.1", port)).expect("the service does not listen on it")
+    });
+    service.behave(&home, "no-port");
+    home.squad_in(&service.directory, ["deploy", "--no-wait"])
+        .success();
+    let given = wait_for("it is started", Duration::from_secs(10), || {
+        let log = home.squad(["logs", "payments", "--revision", "1"]).stdout;
+        let (_, rest) = log.split_once(" on port ")?;
+        rest.split_whitespace().next()?.parse().ok()
+    });
+    take.send(given).expect("a stranger");
+    let listener = stranger.join().expect("a thread");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let mut start = [0; 512];
+            let _read = stream.read(&mut start);
+            let _written = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+        }
+    });
+    // The deploy has ended when the log says how.
+    let end = wait_for("the deploy ends", Duration::from_secs(20), || {
+        let log = home.squad(["logs", "payments", "--revision", "1"]).stdout;
+        let end = log.lines().last()?.to_owned();
+        (end.contains("failed: ") || end.contains("ready after")).then_some(end)
+    });
+    assert!(
+        end.contains("failed: process runs, and does not listen on port"),
+        "{end}"
+    );
+    assert_eq!(live(&home, "payments"), None);
 }

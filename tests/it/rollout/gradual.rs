@@ -5,7 +5,7 @@ use snapbox::str;
 
 use super::{Traffic, live, quiet, recorded, serves, status, weight};
 use crate::support::journey::{port, protected_org};
-use crate::support::{Home, get, request};
+use crate::support::{Home, Output, get, request};
 
 #[test]
 fn a_good_canary_is_promoted_step_by_step() {
@@ -14,7 +14,7 @@ fn a_good_canary_is_promoted_step_by_step() {
     service.version(&home, "2");
     let traffic = Traffic::start(&home);
     let output = home.squad_in(&service.directory, ["deploy", "--canary"]);
-    quiet(&output.success()).assert(str![[r#"
+    in_step(quiet(&output.success())).assert(str![[r#"
 › payments → local (this machine)
 ›
 ›   1 change since what is live (revision 1, ana@example.com, [AGO]):
@@ -59,22 +59,20 @@ succeeded
         .iter()
         .filter_map(|kind| kind.strip_prefix("squad.rollout."))
         .collect();
+    let shift = ["planned.v1", "shifted.v1"];
+    // One more where a route was ahead of the other.
+    let shifts = rollout.iter().filter(|kind| **kind == shift[1]).count();
+    assert!((2..=3).contains(&shifts), "{rollout:?}");
     assert_eq!(
         rollout,
         [
-            "planned.v1",
-            "started.v1",
-            "planned.v1",
-            "shifted.v1",
-            "planned.v1",
-            "shifted.v1",
-            "planned.v1",
-            "promoted.v1",
-            "planned.v1",
-            "finished.v1",
+            &["planned.v1", "started.v1"][..],
+            &shift.repeat(shifts),
+            &["planned.v1", "promoted.v1", "planned.v1", "finished.v1"],
         ]
+        .concat()
     );
-    home.squad(["history", "payments"]).success().assert(str![[r#"
+    in_step(home.squad(["history", "payments"]).success()).assert(str![[r#"
 WHEN      WHO              WHAT                                                                    RESULT
 [AGO]  ana@example.com  rollout payments 1 → 2: finished in local                               done
 [AGO]  ana@example.com  rollout payments 1 → 2: promoted in local                               done
@@ -97,11 +95,23 @@ ROLLOUT                     SERVICE   REVISIONS  STARTED   BY               STAT
         .squad(["rollout", "report", "--service", "payments"])
         .success();
     let decision = Regex::new(r"(?m)^\d\d:\d\d:\d\d  (.*)$").expect("a pattern");
-    let told: Vec<&str> = decision
+    let mut told: Vec<String> = Vec::new();
+    for words in decision
         .captures_iter(&report.stdout)
         .filter_map(|line| line.get(1))
-        .map(|words| words.as_str())
-        .collect();
+    {
+        let words = words.as_str();
+        // A route that went on a moment after the other does not hold the story up.
+        let routes = words.strip_prefix("20 → 50 %: ");
+        let ahead = told.iter_mut().find(|line| line.starts_with("20 → 50 %: "));
+        if let (Some(routes), Some(line)) = (routes, ahead) {
+            let mut all = [line.trim_start_matches("20 → 50 %: "), routes];
+            all.sort_unstable();
+            *line = format!("20 → 50 %: {}", all.join(", "));
+        } else if told.last().is_none_or(|last| last != words) {
+            told.push(words.to_owned());
+        }
+    }
     assert_eq!(
         told,
         [
@@ -124,6 +134,26 @@ succeeded
 [exit 0]
 
 "#]]);
+}
+
+/// The output without the moment in which one route is a step ahead of the other: each goes on when its own numbers
+/// allow it, and how long that takes depends on the machine.
+fn in_step(output: Output) -> Output {
+    let ahead = Regex::new(
+        "1 in 2 of .*1 in 5 of|1 in 5 of .*1 in 2 of|get-charge 50 %, refund 20 %|get-charge 20 %, refund 50 %",
+    )
+    .expect("a pattern");
+    let keep = |text: &str| {
+        text.lines()
+            .filter(|line| !ahead.is_match(line))
+            .map(|line| format!("{line}\n"))
+            .collect::<String>()
+    };
+    Output {
+        stdout: keep(&output.stdout),
+        stderr: keep(&output.stderr),
+        ..output
+    }
 }
 
 #[test]
