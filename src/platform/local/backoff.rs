@@ -9,21 +9,22 @@ use super::diagnosis::{Exit, Seen};
 const FIRST: Duration = Duration::from_millis(200);
 /// The longest pause before a start.
 const LONGEST: Duration = Duration::from_secs(10);
-/// A process that ran so long starts with a clean record.
+/// A process that ran so much longer than a start may take has a clean record.
 const FORGIVEN: Duration = Duration::from_secs(30);
-/// So many ends make a failure: of a first start in a row, later within the time that a start may take.
+/// So many ends in a row make a failure. How far apart they are does not matter: the pauses between them grow, so
+/// that a process that ends after a while would never be found by a window of time.
 const ENDS: usize = 3;
 
 /// The record of one process.
 #[derive(Debug)]
 pub(super) struct Backoff {
-    /// Ends, with the monotonic time of each.
-    ends: VecDeque<(Duration, Exit)>,
+    /// The last ends in a row.
+    ends: VecDeque<Exit>,
     next: Duration,
     /// It was ready at least once.
     was_ready: bool,
-    /// The time that a start may take.
-    window: Duration,
+    /// A run of this length ends the row.
+    forgiven: Duration,
 }
 
 /// What to do after an end.
@@ -36,13 +37,13 @@ pub(super) struct Next {
 }
 
 impl Backoff {
-    /// A clean record.
-    pub(super) fn new(window: Duration) -> Self {
+    /// A clean record; `start` is the time that a start may take.
+    pub(super) fn new(start: Duration) -> Self {
         Self {
             ends: VecDeque::new(),
             next: FIRST,
             was_ready: false,
-            window,
+            forgiven: start.saturating_add(FORGIVEN),
         }
     }
 
@@ -60,24 +61,24 @@ impl Backoff {
         self.was_ready = true;
     }
 
-    /// It ended at `now`.
-    pub(super) fn ended(&mut self, now: Duration, exit: Exit) -> Next {
-        if self.was_ready && exit.after >= FORGIVEN {
+    /// It ended.
+    pub(super) fn ended(&mut self, exit: Exit) -> Next {
+        if self.was_ready && exit.after >= self.forgiven {
             self.ends.clear();
             self.next = FIRST;
         }
-        self.ends.push_back((now, exit));
+        self.ends.push_back(exit);
         while self.ends.len() > ENDS {
             self.ends.pop_front();
         }
-        let many = self.ends.len() == ENDS;
-        let exits = || self.ends.iter().map(|(_, exit)| *exit).collect();
-        let failed = if self.was_ready {
-            let first = self.ends.front().map_or(now, |(at, _)| *at);
-            (many && now.saturating_sub(first) <= self.window).then(|| Seen::Crashed(exits()))
-        } else {
-            many.then(|| Seen::Exited(exits()))
-        };
+        let failed = (self.ends.len() == ENDS).then(|| {
+            let exits = self.ends.iter().copied().collect();
+            if self.was_ready {
+                Seen::Crashed(exits)
+            } else {
+                Seen::Exited(exits)
+            }
+        });
         let after = self.next;
         self.next = (self.next * 2).min(LONGEST);
         Next { after, failed }
@@ -112,7 +113,7 @@ mod tests {
         let mut backoff = Backoff::new(seconds(60));
         let mut waited = Duration::ZERO;
         for try_ in 1..=3 {
-            let next = backoff.ended(seconds(try_), exit(0));
+            let next = backoff.ended(exit(0));
             if try_ < 3 {
                 assert_eq!(next.failed, None);
                 waited += next.after;
@@ -128,23 +129,33 @@ mod tests {
         let mut backoff = Backoff::new(seconds(1));
         backoff.ready();
         let pauses: Vec<u128> = (0..8)
-            .map(|n| backoff.ended(seconds(n * 10), exit(1)).after.as_millis())
+            .map(|_| backoff.ended(exit(1)).after.as_millis())
             .collect();
         assert_eq!(pauses, [200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
-        let next = backoff.ended(seconds(1000), exit(30));
+        let next = backoff.ended(exit(31));
         assert_eq!(next.after, FIRST);
         assert_eq!(backoff.times(), 1);
     }
 
     #[test]
-    fn three_ends_within_the_window_are_a_crash_loop_and_slower_ones_are_not() {
-        for (gap, looping) in [(10, true), (40, false)] {
-            let mut backoff = Backoff::new(seconds(60));
+    fn three_short_lives_in_a_row_are_a_crash_loop_however_far_apart() {
+        for (lived, looping) in [(0, true), (34, true), (35, false)] {
+            let mut backoff = Backoff::new(seconds(5));
             backoff.ready();
-            let failed: Vec<bool> = (1..=3)
-                .map(|n| backoff.ended(seconds(n * gap), exit(5)).failed.is_some())
+            let failed: Vec<bool> = (1..=4)
+                .map(|_| backoff.ended(exit(lived)).failed.is_some())
                 .collect();
-            assert_eq!(failed, [false, false, looping], "{gap}");
+            assert_eq!(failed, [false, false, looping, looping], "{lived}");
         }
+    }
+
+    #[test]
+    fn a_long_run_between_two_short_ones_begins_a_new_row() {
+        let mut backoff = Backoff::new(seconds(5));
+        backoff.ready();
+        let failed: Vec<bool> = [1, 1, 60, 1, 1]
+            .map(|lived| backoff.ended(exit(lived)).failed.is_some())
+            .into();
+        assert_eq!(failed, [false, false, false, false, true]);
     }
 }

@@ -50,7 +50,7 @@ pub(super) async fn supervise(runner: Arc<Runner>, slot: usize) {
             }
             Attempt::NotReady(seen) => (backoff.not_ready(), Some(seen)),
             Attempt::Ended { exit, init } => {
-                let next = backoff.ended(runner.now(), exit);
+                let next = backoff.ended(exit);
                 let failed = next.failed.map(|seen| match (seen, init) {
                     (Seen::Exited(_), Some(reason)) => Seen::Init(reason),
                     (seen, _) => seen,
