@@ -13,7 +13,7 @@ const LOUD: &str = "l0ud-secret-of-four-kilobytes";
 fn is_nowhere(cloud: &Cloud, value: &str) {
     let mut looked_at = 0;
     for file in crate::support::all_files_below(cloud.home.root()) {
-        if file.ends_with("receipts/squad.toml") {
+        if file.ends_with("receipts/squad.toml") || !file.is_file() {
             continue;
         }
         let bytes = std::fs::read(&file).expect("a file that can be read");

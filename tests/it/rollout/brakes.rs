@@ -1,10 +1,12 @@
 //! Backwards: stop, abort, rollback; and what is refused meanwhile.
 
+use std::time::Duration;
+
 use snapbox::str;
 
 use super::{Traffic, live, quiet, recorded, serves, wait_for_drivers, wait_for_phase};
-use crate::support::journey::{begin, end};
-use crate::support::{Home, TestService};
+use crate::support::journey::{begin, end, port};
+use crate::support::{Home, TestService, get, wait_for};
 
 /// A rollout of revision 2 that holds for a minute, driven in the background.
 fn holding(home: &Home) -> (TestService, Traffic) {
@@ -16,6 +18,11 @@ fn holding(home: &Home) -> (TestService, Traffic) {
     let arguments = ["deploy", "--canary", "--no-wait"];
     let _started = home.squad_in(&service.directory, arguments).success();
     let _phase = wait_for_phase(home, "holding");
+    // The canary has answered somebody: only then is there a last request to it.
+    let port = port(home, "payments");
+    wait_for("an answer of the canary", Duration::from_secs(20), || {
+        (get(port, "/charges/7").revision() == Some("2")).then_some(())
+    });
     (service, traffic)
 }
 

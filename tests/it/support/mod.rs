@@ -54,7 +54,8 @@ pub(crate) fn files_below(directory: &Path, extension: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Every file below a directory, whatever it is called, in the order of their paths. Links are not followed.
+/// Everything below a directory that is no directory, whatever it is called: also sockets and links, which are not
+/// followed.
 pub(crate) fn all_files_below(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut pending = vec![directory.to_owned()];
@@ -66,7 +67,7 @@ pub(crate) fn all_files_below(directory: &Path) -> Vec<PathBuf> {
             let path = entry.expect("a directory entry").path();
             if path.is_dir() && !path.is_symlink() {
                 pending.push(path);
-            } else if path.is_file() {
+            } else {
                 found.push(path);
             }
         }
