@@ -10,6 +10,7 @@ use super::place::nearest;
 use super::reader::{Converted, Findings, Reader, must_be};
 use super::secret;
 use super::tree::{Entry, Node, Value};
+use crate::domain::image::ImageReference;
 use crate::domain::name::{RouteName, ServiceName, SquadName};
 use crate::domain::route::PathTemplate;
 use crate::domain::service::{
@@ -38,7 +39,10 @@ pub(crate) fn service(tree: &Node, findings: &Findings) -> Option<Service> {
     let kind = head.as_ref().and_then(|head| head.kind);
     let run = run(&mut root, kind);
     let name = head.as_ref().and_then(|head| head.name.as_ref());
-    let function = function(&mut root, kind, name);
+    let is_image = build
+        .as_ref()
+        .is_some_and(|build| build.artifact.parse::<ImageReference>().is_ok());
+    let function = function(&mut root, kind, name, is_image);
     let routes = routes(&mut root, kind);
     let rollout = rollout(&mut root);
     let analysis = analysis(&mut root);
@@ -280,15 +284,16 @@ fn reference(text: &str) -> Converted<Variable> {
     Ok(Variable::Secret(text.to_owned()))
 }
 
-/// None for a service that is no function.
+/// None for a service that is no function; `is_image` when its artifact is a container image.
 fn function(
     root: &mut Reader<'_>,
     kind: Option<Kind>,
     name: Option<&ServiceName>,
+    is_image: bool,
 ) -> Result<Option<Function>, Noted> {
     if kind == Some(Kind::Function) {
         let mut table = root.table("function");
-        let function = function_table(&mut table, name);
+        let function = function_table(&mut table, name, is_image);
         table.finish();
         return function.map(Some).ok_or(Noted);
     }
@@ -299,7 +304,7 @@ fn function(
     if written.map(|place| &place.file.path) == own_file.as_ref() {
         let aside = Findings::default();
         let mut table = root.table("function").with_findings(&aside);
-        function_table(&mut table, name);
+        function_table(&mut table, name, is_image);
         table.finish();
         for mistake in aside.take_mistakes() {
             root.findings().mistake(&mistake.place, mistake.message);
@@ -308,11 +313,23 @@ fn function(
     Ok(None)
 }
 
-fn function_table(table: &mut Reader<'_>, name: Option<&ServiceName>) -> Option<Function> {
+fn function_table(
+    table: &mut Reader<'_>,
+    name: Option<&ServiceName>,
+    is_image: bool,
+) -> Option<Function> {
     let own_name = name.map_or(Value::text("unnamed"), |name| Value::text(name.as_str()));
     let name = table.value_or("name", own_name, super::function::name);
-    let runtime = table.need("runtime", "runtime = \"python3.13\"", check::filled);
-    let handler = table.need("handler", "handler = \"app.handler\"", check::filled);
+    // An image brings its own (API reference, CreateFunction: "required if the deployment package is a .zip file").
+    let mut own = |key, example| {
+        if is_image {
+            Some(table.value(key, check::filled).unwrap_or_default())
+        } else {
+            table.need(key, example, check::filled)
+        }
+    };
+    let runtime = own("runtime", "runtime = \"python3.13\"");
+    let handler = own("handler", "handler = \"app.handler\"");
     let role = check::arn(
         "iam",
         "role/",

@@ -37,6 +37,20 @@ impl ImageReference {
         Some(format!("{}@{digest}", self.repository))
     }
 
+    /// As a plan shows it: the last part of the repository's name, and the tag or the digest's first 12 digits, such as
+    /// `receipts@sha256:ab12cd34ef56`.
+    pub(crate) fn short(&self) -> String {
+        let name = self.repository.rsplit('/').next().unwrap_or_default();
+        match (&self.digest, &self.tag) {
+            (Some(digest), _) => {
+                let shown: String = digest.chars().take("sha256:".len() + 12).collect();
+                format!("{name}@{shown}")
+            }
+            (None, Some(tag)) => format!("{name}:{tag}"),
+            (None, None) => name.to_owned(),
+        }
+    }
+
     /// The same with a digest that the registry gave for the tag.
     pub(crate) fn with_digest(mut self, digest: String) -> Self {
         self.digest = Some(digest);

@@ -10,10 +10,6 @@ pub(crate) mod counts;
 pub(crate) mod doctor;
 pub(crate) mod environment;
 pub(crate) mod fleet;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the platform lambda is what resolves images")
-)]
 pub(crate) mod image;
 pub(crate) mod live;
 pub(crate) mod name;

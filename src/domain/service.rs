@@ -120,9 +120,9 @@ pub(crate) enum Variable {
 pub(crate) struct Function {
     /// The function's name at AWS; the service's name when not said.
     pub(crate) name: String,
-    /// As AWS names it, such as `python3.13` or `provided.al2023`.
+    /// As AWS names it, such as `python3.13` or `provided.al2023`; empty for a function that is an image.
     pub(crate) runtime: String,
-    /// As AWS writes it, such as `app.handler`.
+    /// As AWS writes it, such as `app.handler`; empty for a function that is an image.
     pub(crate) handler: String,
     /// The execution role's ARN.
     #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -18,6 +18,7 @@ use crate::domain::counts::{Counts, MinuteCounts};
 use crate::domain::doctor::{Callers, Check, Moved};
 use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::fleet::{Found, Seen};
+use crate::domain::image::ImageReference;
 use crate::domain::live::{LastCommit, Live, Token};
 use crate::domain::name::ServiceName;
 use crate::domain::plan::Difference;
@@ -324,6 +325,15 @@ pub(crate) trait Platform: Send + Sync {
     /// where it has no settings of its own, so that those of the live revision count.
     async fn differences(&self, _service: &Service) -> Result<Option<Vec<Difference>>> {
         Ok(None)
+    }
+
+    /// A container image by its digest, so that what a tag means is asked once; [`Error::Invalid`] for one that is not
+    /// there, [`Error::Unsupported`] where no images run.
+    async fn pinned(&self, image: &ImageReference) -> Result<ImageReference> {
+        Err(Error::Unsupported(format!(
+            "images do not run here, and `{}` is one",
+            image.repository
+        )))
     }
 
     /// Makes an immutable revision that takes no traffic yet, starts it, and returns when it is ready to

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::request::{Reply, Request};
 use crate::server::Shared;
 use crate::world::Identity;
-use crate::{cloudwatch, gateway, invoke, lambda, logs, s3, sts, tagging};
+use crate::{cloudwatch, ecr, gateway, invoke, lambda, logs, s3, sts, tagging};
 
 /// What a request asks for.
 #[derive(Debug, Clone)]
@@ -56,6 +56,7 @@ pub(crate) fn operation(request: &Request) -> Operation {
         "monitoring" => cloudwatch::operation(request),
         "logs" => logs::operation(request),
         "tagging" => tagging::operation(request),
+        "ecr" => ecr::operation(request),
         "s3" => s3::operation(request),
         "apigateway" => gateway::operation(request),
         _ => None,
@@ -96,6 +97,7 @@ pub(crate) async fn handle(
         ("monitoring", _) => cloudwatch::handle(request, operation, identity, &mut shared.world()),
         ("logs", _) => logs::handle(request, operation, identity, &mut shared.world()),
         ("tagging", _) => tagging::handle(request, identity, &mut shared.world()),
+        ("ecr", _) => ecr::handle(request, &shared.world()),
         ("s3", _) => s3::handle(request, operation, &mut shared.world()),
         ("apigateway", _) => gateway::handle(request, operation, identity, &mut shared.world()),
         _ => unknown(),

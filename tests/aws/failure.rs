@@ -90,7 +90,7 @@ impl Failure {
         match service {
             "sts" => Self::new(403, "ExpiredToken", message),
             "s3" => Self::new(400, "ExpiredToken", "The provided token has expired."),
-            "logs" | "tagging" => Self::new(400, "ExpiredTokenException", message),
+            "logs" | "tagging" | "ecr" => Self::new(400, "ExpiredTokenException", message),
             _ => Self::new(403, "ExpiredTokenException", message),
         }
     }
@@ -102,7 +102,7 @@ impl Failure {
         );
         match service {
             "sts" | "s3" => Self::new(403, "AccessDenied", message),
-            "logs" | "tagging" => Self::new(400, "AccessDeniedException", message),
+            "logs" | "tagging" | "ecr" => Self::new(400, "AccessDeniedException", message),
             _ => Self::new(403, "AccessDeniedException", message),
         }
     }
@@ -113,7 +113,7 @@ impl Failure {
             "sts" => self.query_xml(request_id),
             "s3" => self.s3_xml(request, request_id),
             "monitoring" => self.cbor(),
-            "logs" | "tagging" => self.json_11(),
+            "logs" | "tagging" | "ecr" => self.json_11(),
             _ => self.rest_json(),
         };
         match self.retry_after {

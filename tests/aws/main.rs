@@ -34,6 +34,7 @@ mod clock;
 mod cloudwatch;
 mod control;
 mod dispatch;
+mod ecr;
 mod failure;
 mod faults;
 mod gateway;

@@ -331,7 +331,12 @@ fn answered(action: &str, status: u16, code: Option<&str>, said: &str) -> Why {
             }
         }
         "ResourceInUseException" | "OperationAborted" => Why::InProgress,
-        "ResourceNotFoundException" | "NoSuchKey" | "NoSuchBucket" | "NotFound" => Why::NotFound,
+        "ResourceNotFoundException"
+        | "NoSuchKey"
+        | "NoSuchBucket"
+        | "NotFound"
+        | "ImageNotFoundException"
+        | "RepositoryNotFoundException" => Why::NotFound,
         "CodeStorageExceededException" => Why::StorageFull,
         "RequestEntityTooLargeException" | "RequestTooLargeException" => Why::TooLarge,
         "CodeVerificationFailedException" | "InvalidCodeSignatureException" => Why::Signature,

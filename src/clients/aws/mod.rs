@@ -8,6 +8,7 @@ mod connector;
 mod credentials;
 mod error;
 mod identity;
+mod images;
 pub(crate) mod pace;
 mod session;
 pub(crate) mod words;
@@ -16,6 +17,7 @@ pub(crate) use bucket::{Bucket, Kept};
 pub(crate) use credentials::{Source, Trouble, Wrong};
 pub(crate) use error::{Called, Error, Result, Why};
 pub(crate) use identity::Identity;
+pub(crate) use images::Unpinned;
 pub(crate) use session::{Session, Settings};
 
 #[cfg(test)]

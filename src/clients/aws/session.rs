@@ -220,6 +220,11 @@ impl Session {
         aws_sdk_resourcegroupstagging::Client::new(&self.loaded().await.config)
     }
 
+    /// Elastic Container Registry.
+    pub(super) async fn images(&self) -> aws_sdk_ecr::Client {
+        aws_sdk_ecr::Client::new(&self.loaded().await.config)
+    }
+
     /// Who calls; asked once.
     pub(crate) async fn identity(&self) -> Result<Identity> {
         self.0

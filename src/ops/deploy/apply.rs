@@ -307,11 +307,11 @@ async fn publish(
             }),
         (None, Some(built)) => {
             let release = Release {
-                service: options.service.clone(),
+                service: plan.wanted.service.clone(),
                 digest: plan.wanted.digest.clone(),
                 artifact: built.artifact.clone(),
                 python_environment: built.python_environment.clone(),
-                package: packaged(tools, options, built).await?,
+                package: packaged(tools, options, plan, built).await?,
                 smoke: smoke(options)?,
                 provenance: plan.wanted.provenance.clone(),
                 actor: tools.journal.actor().clone(),
@@ -426,18 +426,15 @@ pub(crate) fn millis(clock: &dyn Clock, since: Duration) -> u64 {
 async fn packaged(
     tools: &Tools<'_>,
     options: &Options,
+    plan: &Plan,
     built: &Built,
 ) -> Result<Option<release::Package>> {
     if options.environment.platform != PlatformKind::Lambda {
         return Ok(None);
     }
-    if options.artifact.is_none()
-        && let Some(image) = build::image(options)
-    {
-        // Without its digest, Lambda resolves the tag, once.
-        let reference = image
-            .pinned()
-            .unwrap_or_else(|| options.service.build.artifact.clone());
+    if options.artifact.is_none() && build::image(options).is_some() {
+        // With the digest that the plan found for it.
+        let reference = plan.wanted.service.build.artifact.clone();
         return Ok(Some(release::Package::Image { reference }));
     }
     let package = package::package(

@@ -16,6 +16,7 @@ use crate::domain::service::Kind as ServiceKind;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::ops::{Cancel, Event, Reporter};
+use crate::platform::Platform;
 
 /// Builds whose output is kept, for each service.
 const KEPT_LOGS: usize = 10;
@@ -107,6 +108,22 @@ pub(super) fn image(options: &Options) -> Option<ImageReference> {
     (options.environment.platform == PlatformKind::Lambda)
         .then(|| options.service.build.artifact.parse().ok())
         .flatten()
+}
+
+/// What is asked for with the digest of its image in place of the tag, so that from here on a tag means what it meant
+/// when the plan was made; none when that changes nothing.
+pub(super) async fn pinned(platform: &dyn Platform, options: &Options) -> Result<Option<Options>> {
+    let Some(image) = image(options).filter(|_| options.artifact.is_none()) else {
+        return Ok(None);
+    };
+    let pinned = platform.pinned(&image).await?.pinned();
+    Ok(pinned
+        .filter(|pinned| *pinned != options.service.build.artifact)
+        .map(|pinned| {
+            let mut options = options.clone();
+            options.service.build.artifact = pinned;
+            options
+        }))
 }
 
 /// Whether the artifact is a file, and the platform takes one.

@@ -119,6 +119,10 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
     if options.environment.platform == PlatformKind::Lambda {
         package::check_secrets(options)?;
     }
+    let pinned = build::pinned(platform, options)
+        .await
+        .map_err(|error| error.context(&asked))?;
+    let options = pinned.as_ref().unwrap_or(options);
     let gathered = {
         let options = options.clone();
         tokio::task::spawn_blocking(move || sources::gather(&options))

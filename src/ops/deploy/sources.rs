@@ -89,7 +89,11 @@ pub(super) fn gather(options: &Options) -> Result<Gathered> {
         (head.join(), digest)
     });
     let head = head.map_err(|_| Error::internal("the thread that asked git died"))??;
-    let (files, sources) = digest?;
+    let (files, mut sources) = digest?;
+    // An image that is built elsewhere is all of the release, and its digest is in the configuration.
+    if super::build::image(options).is_some() && options.service.build.command.is_empty() {
+        sources.clear();
+    }
     let mut provenance = Provenance {
         pull_request: options.pipeline.pull_request.clone(),
         pipeline_run: options.pipeline.run.clone(),

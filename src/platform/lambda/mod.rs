@@ -35,11 +35,12 @@ use super::{
     Capabilities, Commit, Diagnosis, Error, Invocation, LogLine, LogQuery, Look, Numbers,
     OnProgress, OnSight, Platform, Progress, Published, Result,
 };
-use crate::clients::aws::{Called, Session};
+use crate::clients::aws::{Called, Session, Unpinned};
 use crate::clients::store::Objects;
 use crate::domain::counts::{Counts, MinuteCounts};
 use crate::domain::doctor::{Callers, Check, Moved};
 use crate::domain::environment::Environment;
+use crate::domain::image::ImageReference;
 use crate::domain::live::{Live, Token};
 use crate::domain::name::ServiceName;
 use crate::domain::plan::Difference;
@@ -345,6 +346,14 @@ impl Platform for Lambda {
             part(self.session.account()),
             part(self.session.region())
         ))
+    }
+
+    async fn pinned(&self, image: &ImageReference) -> Result<ImageReference> {
+        match self.session().pinned(image.clone()).await {
+            Ok(pinned) => Ok(pinned),
+            Err(Unpinned::Refused(reason)) => Err(Error::Invalid(reason)),
+            Err(Unpinned::Call(error)) => Err(error.into()),
+        }
     }
 
     async fn publish(&self, release: &Release, progress: OnProgress<'_>) -> Result<Published> {

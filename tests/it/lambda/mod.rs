@@ -1,6 +1,7 @@
 //! Lambda: the real binary against the stand-in for AWS.
 
 mod adopt;
+mod artifacts;
 mod brakes;
 mod deploy;
 mod drift;

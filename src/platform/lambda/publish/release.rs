@@ -11,6 +11,7 @@ use super::wanted::{Code, Wanted};
 use super::work::{self, Work};
 use crate::clients::aws::Kept;
 use crate::clients::zip::{self, Tree};
+use crate::domain::image::ImageReference;
 use crate::domain::live::Token;
 use crate::domain::plan::Difference;
 use crate::domain::release::{Package, Release};
@@ -154,5 +155,20 @@ pub(in crate::platform::lambda) async fn differences(
         return Ok(None);
     };
     let wanted = Wanted::of(service, found.package)?;
-    wanted.differences(&found.configuration).map(Some)
+    let mut differences = wanted.differences(&found.configuration)?;
+    // Without its digest an image says nothing that could be compared.
+    let image = |text: &str| text.parse::<ImageReference>().ok();
+    let before = found.image.as_deref().and_then(image);
+    let after = image(&service.build.artifact).filter(|after| after.digest.is_some());
+    if let (Some(before), Some(after)) = (before, after)
+        && before.pinned() != after.pinned()
+    {
+        let image = Difference {
+            key: "build.artifact".to_owned(),
+            before: Some(before.short()),
+            after: Some(after.short()),
+        };
+        differences.insert(0, image);
+    }
+    Ok(Some(differences))
 }
