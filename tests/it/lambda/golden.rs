@@ -174,7 +174,16 @@ fn canary(cloud: &Cloud, directory: &Path) -> Output {
         .expect("a verdict in time")
 }
 
+/// One test, because both mostly wait for minutes to pass: beside each other, and only one thread of the harness waits for
+/// them.
 #[test]
+fn canaries_are_told_by_their_numbers() {
+    std::thread::scope(|scope| {
+        scope.spawn(a_bad_canary_is_found_in_the_numbers_and_left);
+        scope.spawn(a_good_canary_is_promoted_by_its_numbers);
+    });
+}
+
 fn a_bad_canary_is_found_in_the_numbers_and_left() {
     let mut cloud = Cloud::new();
     let directory = service(&mut cloud);
@@ -268,7 +277,6 @@ aborted
     cloud.squad(&["audit", "verify", "--env", "prod"]).success();
 }
 
-#[test]
 fn a_good_canary_is_promoted_by_its_numbers() {
     let mut cloud = Cloud::new();
     let directory = service(&mut cloud);
