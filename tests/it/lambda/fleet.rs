@@ -47,10 +47,10 @@ fn each_function_costs_one_read_and_an_alias_only_while_a_rollout_is_live() {
         .squad(&["status", "--all"])
         .success()
         .assert(str![[r#"
-SERVICE        ENV    LIVE  SINCE          HEALTH  ADDRESS
-function-0001  cloud  2     made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0001:live
-function-0002  cloud  2     made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0002:live
-function-0003  cloud  2     made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0003:live
+SERVICE        ENV    LIVE  SINCE          HEALTH
+function-0001  cloud  2     made [AGO]  ok
+function-0002  cloud  2     made [AGO]  ok
+function-0003  cloud  2     made [AGO]  ok
 [exit 0]
 
 "#]]);
@@ -75,11 +75,11 @@ function-0003  cloud  2     made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:
         .squad(&["status", "--all"])
         .success()
         .assert(str![[r#"
-SERVICE        ENV    LIVE            SINCE          HEALTH  ADDRESS
-function-0001  cloud  2               made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0001:live
-function-0002  cloud  2               made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0002:live
-function-0003  cloud  2               made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0003:live
-rolling        cloud  1 90 %, 2 10 %  -              ok      arn:aws:lambda:eu-west-1:[HASH]:function:rolling:live
+SERVICE        ENV    LIVE            SINCE          HEALTH
+function-0001  cloud  2               made [AGO]  ok
+function-0002  cloud  2               made [AGO]  ok
+function-0003  cloud  2               made [AGO]  ok
+rolling        cloud  1 90 %, 2 10 %  -              ok
 [exit 0]
 
 "#]]);
@@ -116,9 +116,9 @@ fn what_was_kept_is_shown_with_its_age_and_without_a_call() {
         .success()
         .assert(str![[r#"
 › as of [AGO], kept on this machine
-SERVICE        ENV    LIVE  SINCE          HEALTH  ADDRESS
-function-0001  cloud  2     made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0001:live
-function-0002  cloud  2     made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0002:live
+SERVICE        ENV    LIVE  SINCE          HEALTH
+function-0001  cloud  2     made [AGO]  ok
+function-0002  cloud  2     made [AGO]  ok
 [exit 0]
 
 "#]]);
@@ -160,11 +160,11 @@ fn a_function_that_cannot_be_read_is_a_row_with_its_reason() {
         .squad(&["status", "--all"])
         .failure(1)
         .assert(str![[r#"
-SERVICE        ENV    LIVE  SINCE          HEALTH                                                                                 ADDRESS
-function-0001  cloud  2     made [AGO]  ok                                                                                     arn:aws:lambda:eu-west-1:[HASH]:function:function-0001:live
-function-0002  cloud  2     made [AGO]  ok                                                                                     arn:aws:lambda:eu-west-1:[HASH]:function:function-0002:live
-no-alias       cloud  -     -              cannot be read  the function `no-alias` has no alias `live`                            -
-twin           cloud  -     -              cannot be read  several functions have the tag squad.dev/service=twin: twin-a, twin-b  -
+SERVICE        ENV    LIVE  SINCE          HEALTH
+function-0001  cloud  2     made [AGO]  ok
+function-0002  cloud  2     made [AGO]  ok
+no-alias       cloud  -     -              cannot be read  the function `no-alias` has no alias `live`
+twin           cloud  -     -              cannot be read  several functions have the tag squad.dev/service=twin: twin-a, twin-b
 [exit 1]
 
 "#]]);
@@ -184,9 +184,9 @@ fn without_the_right_to_find_by_tags_all_functions_are_listed() {
         .squad(&["status", "--all"])
         .success()
         .assert(str![[r#"
-SERVICE        ENV    LIVE  SINCE          HEALTH  ADDRESS
-function-0001  cloud  2     made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0001:live
-function-0002  cloud  2     made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0002:live
+SERVICE        ENV    LIVE  SINCE          HEALTH
+function-0001  cloud  2     made [AGO]  ok
+function-0002  cloud  2     made [AGO]  ok
 [exit 0]
 
 "#]]);
