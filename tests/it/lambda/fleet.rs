@@ -43,10 +43,7 @@ fn of(counts: &[(&str, usize)]) -> BTreeMap<String, usize> {
 #[test]
 fn each_function_costs_one_read_and_an_alias_only_while_a_rollout_is_live() {
     let cloud = fleet(3);
-    cloud
-        .squad(&["status", "--all"])
-        .success()
-        .assert(str![[r#"
+    cloud.squad(&["status", "--all"]).success().assert(str![[r#"
 SERVICE        ENV    LIVE  SINCE          HEALTH
 function-0001  cloud  2     made [AGO]  ok
 function-0002  cloud  2     made [AGO]  ok
@@ -71,10 +68,7 @@ function-0003  cloud  2     made [AGO]  ok
         "kind": "alias", "function": "rolling", "alias": "live", "version": "1", "weights": { "2": 0.1 },
     }));
     cloud.aws.forget_calls();
-    cloud
-        .squad(&["status", "--all"])
-        .success()
-        .assert(str![[r#"
+    cloud.squad(&["status", "--all"]).success().assert(str![[r#"
 SERVICE        ENV    LIVE            SINCE          HEALTH
 function-0001  cloud  2               made [AGO]  ok
 function-0002  cloud  2               made [AGO]  ok
@@ -180,10 +174,7 @@ fn without_the_right_to_find_by_tags_all_functions_are_listed() {
         .aws
         .settings(json!({ "denied": ["tagging:GetResources", "tag:GetResources"] }));
     cloud.aws.forget_calls();
-    cloud
-        .squad(&["status", "--all"])
-        .success()
-        .assert(str![[r#"
+    cloud.squad(&["status", "--all"]).success().assert(str![[r#"
 SERVICE        ENV    LIVE  SINCE          HEALTH
 function-0001  cloud  2     made [AGO]  ok
 function-0002  cloud  2     made [AGO]  ok
@@ -218,4 +209,36 @@ fn a_fleet_is_read_inside_the_quotas() {
         .filter(|call| call.status == Some(429))
         .collect();
     assert!(refused.is_empty(), "{refused:?}");
+}
+
+/// `--cached` and `--max-age` mean the same for one service: no call.
+#[test]
+fn one_service_of_what_was_kept_costs_no_call_either() {
+    let cloud = fleet(2);
+    cloud.squad(&["status", "--all"]).success();
+    cloud.aws.forget_calls();
+    for arguments in [
+        &["status", "function-0002", "--cached"][..],
+        &["status", "function-0002", "--max-age", "5m"],
+    ] {
+        cloud.squad(arguments).success().assert(str![[r#"
+› as of [AGO], kept on this machine
+SERVICE        ENV    LIVE  SINCE          HEALTH
+function-0002  cloud  2     made [AGO]  ok
+[exit 0]
+
+"#]]);
+    }
+    cloud
+        .squad(&["status", "nope", "--cached"])
+        .failure(1)
+        .assert(str![[r#"
+› as of [AGO], kept on this machine
+› error: `nope` was never deployed to cloud
+› hint: `squad status --all --env cloud` shows what is there, `squad deploy nope --env cloud` deploys it
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
+[exit 1]
+
+"#]]);
+    assert_eq!(cloud.calls(), [""; 0]);
 }
