@@ -73,8 +73,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         let work = platform.logs(&service, &query, &mut print);
         let result = tokio::select! {
             result = work => result,
-            // Following ends with Ctrl-C: that is its end, not a failure.
-            _ = tokio::signal::ctrl_c() => Ok(()),
+            // Following ends with Ctrl-C: that is its end, not a failure, and nothing more is asked.
+            _ = tokio::signal::ctrl_c() => return Ok(0),
         };
         if let Err(error) = result {
             // The person's mistake is said in words of its own. What AWS said needs no second question, which would only

@@ -10,6 +10,7 @@ use serde_json::json;
 use snapbox::str;
 
 use super::Cloud;
+use crate::support::aws::Release;
 use crate::support::journey::signal;
 use crate::support::wait_for;
 
@@ -147,6 +148,20 @@ fn a_log_that_begins_while_it_is_followed_is_shown() {
         follower.end(),
         (Some(0), vec!["the first of all".to_owned()])
     );
+}
+
+#[test]
+fn ctrl_c_before_the_first_answer_asks_nothing_more() {
+    let cloud = Cloud::with_function(2);
+    cloud.aws.rule(json!({
+        "service": "logs", "operation": "FilterLogEvents", "times": 0, "do": "hold-before",
+    }));
+    let follower = Follower::start(&cloud, &[]);
+    assert_eq!(cloud.aws.wait_held(Duration::from_secs(30)).len(), 1);
+    let before = cloud.aws.names();
+    assert_eq!(follower.end(), (Some(0), Vec::new()));
+    assert_eq!(cloud.aws.names(), before);
+    cloud.aws.release(Release::Drop);
 }
 
 #[test]
