@@ -47,6 +47,8 @@ pub(crate) const HOME: &str = "HOME";
 
 /// The profile of the AWS configuration files to take credentials from.
 pub(crate) const AWS_PROFILE: &str = "AWS_PROFILE";
+/// The file with a pipeline's own token.
+pub(crate) const AWS_WEB_IDENTITY_TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 /// The AWS configuration file.
 pub(crate) const AWS_CONFIG_FILE: &str = "AWS_CONFIG_FILE";
 /// The AWS credentials file.
@@ -154,7 +156,7 @@ pub(crate) const ALL: &[(&str, &str)] = &[
     (AWS_SECRET_ACCESS_KEY, "the secret of that key"),
     (AWS_SESSION_TOKEN, "what belongs to a key that ends"),
     (
-        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        AWS_WEB_IDENTITY_TOKEN_FILE,
         "with AWS_ROLE_ARN: credentials from a pipeline's token",
     ),
     (

@@ -2,8 +2,9 @@
 
 use super::context::Context;
 use super::view::doctor as view;
+use crate::domain::doctor::Check;
 use crate::domain::name::ServiceName;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ops::doctor;
 
 /// Find what is wrong with this machine and an environment
@@ -41,7 +42,13 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         if is_reached {
             let services = match (&args.service, args.all) {
                 (Some(service), _) => vec![service.clone()],
-                (None, true) => platform.services().await?,
+                (None, true) => match platform.services().await {
+                    Ok(services) => services,
+                    Err(error) => {
+                        checks.push(Check::unknown("services", Error::from(error).message));
+                        Vec::new()
+                    }
+                },
                 (None, false) => config
                     .services()
                     .into_iter()
@@ -57,7 +64,11 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
                     ));
                 }
             };
-            checks.extend(doctor::services(&*platform, &environment, &services, &on_check).await);
+            let found = doctor::services(&*platform, &environment, &services, &on_check).await;
+            if let Some(service) = args.service.as_ref().filter(|_| found.is_empty()) {
+                checks.extend(doctor::presence(&*platform, &environment, service).await);
+            }
+            checks.extend(found);
         }
         view::print(&context.output, &environment, &checks);
         Ok(doctor::exit_code(&checks))

@@ -54,6 +54,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             service,
             revision: args.revision.map(RevisionNumber),
             payload: payload(args)?,
+            flag: environment.flag(),
         };
         let invocation = tokio::select! {
             result = invoke(&*platform, &options) => result?,

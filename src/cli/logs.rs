@@ -73,12 +73,15 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         let work = platform.logs(&service, &query, &mut print);
         let result = tokio::select! {
             result = work => result,
-            // Following ends with Ctrl-C: that is its end, not a failure.
-            _ = tokio::signal::ctrl_c() => Ok(()),
+            // Following ends with Ctrl-C: that is its end, not a failure, and nothing more is asked.
+            _ = tokio::signal::ctrl_c() => return Ok(0),
         };
         if let Err(error) = result {
-            // The person's mistake is said in words of its own.
-            explain(&*platform, &service, &query, &environment).await?;
+            // The person's mistake is said in words of its own. What AWS said needs no second question, which would only
+            // take as long again.
+            if !matches!(error, crate::platform::Error::Aws(_)) {
+                explain(&*platform, &service, &query, &environment).await?;
+            }
             let asked = format!("cannot read the log of `{service}`");
             return Err(Error::from(error).context(&asked));
         }
@@ -153,9 +156,10 @@ fn show(context: &Context, service: &ServiceName, line: &LogLine) {
     } else {
         Style::Name
     };
-    context.output.out(&format!(
-        "{} {}",
-        context.output.paint_out(style, &mark),
-        sanitize(&line.text)
-    ));
+    // What was written at once (a stack trace) has one mark.
+    let mut first = context.output.paint_out(style, &mark);
+    for text in line.text.split(['\n', '\r']) {
+        context.output.out(&format!("{first} {}", sanitize(text)));
+        first = " ".repeat(mark.len());
+    }
 }

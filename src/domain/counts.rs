@@ -84,15 +84,18 @@ impl CountSeries {
     }
 
     /// What was added since `earlier`; none where a counter fell, which only a new beginning explains.
+    ///
+    /// `slow` alone may fall: of a request that was counted as slow it became known later that it had failed as well
+    /// (`CloudWatch`), and it stays one bad event.
     fn minus(&self, earlier: &Self) -> Option<Self> {
         let requests = self.requests.checked_sub(earlier.requests)?;
-        let errors = self.errors.checked_sub(earlier.errors)?;
-        let slow = self.slow.checked_sub(earlier.slow)?;
+        let bad = self.bad.checked_sub(earlier.bad)?;
+        let errors = self.errors.checked_sub(earlier.errors)?.min(bad);
         Some(Self {
             requests,
-            bad: errors + slow,
+            bad,
             errors,
-            slow,
+            slow: bad - errors,
             ..self.clone()
         })
     }
@@ -208,6 +211,20 @@ mod tests {
                 vec![series("a", 1, 12, 1, 1)],
                 vec![(12, 2)],
                 true,
+            ),
+            (
+                "a slow one is known to have failed",
+                "x",
+                vec![series("a", 1, 10, 3, 0), series("a", 2, 5, 0, 0)],
+                vec![(0, 0), (0, 0)],
+                false,
+            ),
+            (
+                "the same, and another one failed",
+                "x",
+                vec![series("a", 1, 11, 4, 0)],
+                vec![(1, 1)],
+                false,
             ),
             ("nobody counts any more", "x", vec![], vec![], false),
         ] {

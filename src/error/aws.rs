@@ -137,11 +137,15 @@ fn credentials(trouble: &Trouble, message: String) -> Error {
         Wrong::Expired => Error::new(Kind::Credentials, "credentials-expired", message),
         Wrong::Rejected => Error::new(Kind::Credentials, "credentials-rejected", message),
         Wrong::Broken => Error::new(Kind::Credentials, "credentials-broken", message),
+        Wrong::Unreachable => return unreachable(trouble, message),
     };
     if let Some(source) = &trouble.source {
         error = error.detail(format!("tried: {source}"));
     }
-    let by_files = matches!(trouble.source, None | Some(Source::Profile(_)));
+    let by_files = matches!(
+        trouble.source,
+        None | Some(Source::Profile(_) | Source::WebIdentity)
+    );
     if by_files && !trouble.files.is_empty() {
         let files: Vec<String> = trouble.files.iter().map(|file| shown(file)).collect();
         error = error.detail(format!("looked at: {}", files.join(", ")));
@@ -153,6 +157,15 @@ fn credentials(trouble: &Trouble, message: String) -> Error {
         error = error.hint(hint);
     }
     error
+}
+
+/// No login helps where there is no network.
+fn unreachable(trouble: &Trouble, message: String) -> Error {
+    let mut error = plain(&Why::Unreachable { sent: false }, message);
+    if let Some(source) = &trouble.source {
+        error = error.detail(format!("tried: {source}"));
+    }
+    error.cause(trouble.said.clone())
 }
 
 fn shown(file: &Path) -> String {

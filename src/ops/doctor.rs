@@ -105,6 +105,23 @@ pub(crate) async fn environment(platform: &dyn Platform, environment: &Environme
     }
 }
 
+/// Whether a service that was named is there at all: a name that was mistyped is not fine. None where it is.
+pub(crate) async fn presence(
+    platform: &dyn Platform,
+    environment: &Environment,
+    service: &ServiceName,
+) -> Option<Check> {
+    let live = platform.observe(service).await;
+    match live.map_err(Error::from) {
+        Ok(live) if live.revisions.is_empty() => Some(Check::unknown(
+            service.as_str(),
+            format!("it was never deployed to {}", environment.name),
+        )),
+        Ok(_) => None,
+        Err(error) => Some(Check::unknown(service.as_str(), error.message)),
+    }
+}
+
 /// How each service is called; in order of the names.
 pub(crate) async fn services(
     platform: &dyn Platform,

@@ -19,6 +19,8 @@ pub(crate) struct Options {
     pub(crate) revision: Option<RevisionNumber>,
     /// The event: JSON.
     pub(crate) payload: String,
+    /// What a hint's command needs to mean the same environment, such as ` --env prod`; may be empty.
+    pub(crate) flag: String,
 }
 
 /// Calls the function and returns what it answered, its own errors included.
@@ -78,10 +80,10 @@ fn check_target(asked: &str, options: &Options, live: &Live) -> Result<()> {
             )
             .hint(format!("see what it does: `squad logs {name}`")));
         }
-        None => return Err(never_live(asked, name)),
+        None => return Err(never_live(asked, options)),
     }
     match options.revision {
-        None if live.split.is_none() => Err(never_live(asked, name)),
+        None if live.split.is_none() => Err(never_live(asked, options)),
         Some(number) if live.revision(number).is_none() => {
             let known = live.revisions.iter().map(|one| one.number.to_string());
             Err(Error::new(
@@ -98,13 +100,14 @@ fn check_target(asked: &str, options: &Options, live: &Live) -> Result<()> {
     }
 }
 
-fn never_live(asked: &str, name: &ServiceName) -> Error {
+fn never_live(asked: &str, options: &Options) -> Error {
+    let (name, flag) = (&options.service, &options.flag);
     Error::new(
         Kind::Failed,
         "nothing-live",
         format!("{asked}: it was never deployed here"),
     )
-    .hint(format!("deploy it with `squad deploy {name}`"))
+    .hint(format!("deploy it with `squad deploy {name}{flag}`"))
 }
 
 #[cfg(test)]
@@ -121,6 +124,7 @@ mod tests {
             service: ServiceName::new("receipts").unwrap(),
             revision: revision.map(RevisionNumber),
             payload: "{}".into(),
+            flag: " --env dev".into(),
         }
     }
 
@@ -162,12 +166,12 @@ mod tests {
             (
                 live(function, false),
                 None,
-                "nothing-live | it was never deployed here | deploy it with `squad deploy receipts`",
+                "nothing-live | it was never deployed here | deploy it with `squad deploy receipts --env dev`",
             ),
             (
                 live(None, false),
                 Some(3),
-                "nothing-live | it was never deployed here | deploy it with `squad deploy receipts`",
+                "nothing-live | it was never deployed here | deploy it with `squad deploy receipts --env dev`",
             ),
             (
                 live(function, true),

@@ -187,9 +187,17 @@ fn get(body: &Value, metrics: &Metrics, settings: &Settings) -> Result<Reply, Fa
             continue;
         }
         let page = points.get(begin..stop).unwrap_or(&[]);
-        let label = query["Label"]
-            .as_str()
-            .or(query["MetricStat"]["Metric"]["MetricName"].as_str());
+        let name = query["MetricStat"]["Metric"]["MetricName"].as_str();
+        let label = query["Label"].as_str().or(name);
+        // API reference, MetricDataResult, StatusCode.
+        let is_broken =
+            name.is_some_and(|name| settings.metric_broken.iter().any(|one| one == name));
+        if is_broken {
+            results.push(json!({
+                "Id": query["Id"], "Label": label, "Timestamps": [], "Values": [], "StatusCode": "InternalError",
+            }));
+            continue;
+        }
         results.push(json!({
             "Id": query["Id"],
             "Label": label,

@@ -96,9 +96,16 @@ impl Failure {
     }
 
     /// Not allowed (IAM User Guide, Troubleshoot access denied error messages).
+    /// Actions have names of their own where they differ from the operation's (Service Authorization Reference).
     pub(crate) fn denied(service: &str, operation: &str, caller: &str) -> Self {
+        let action = match (service, operation) {
+            ("lambda", "Invoke") => "lambda:InvokeFunction".to_owned(),
+            ("tagging", _) => format!("tag:{operation}"),
+            ("monitoring", _) => format!("cloudwatch:{operation}"),
+            _ => format!("{service}:{operation}"),
+        };
         let message = format!(
-            "User: {caller} is not authorized to perform: {service}:{operation} because no identity-based policy allows the {service}:{operation} action"
+            "User: {caller} is not authorized to perform: {action} because no identity-based policy allows the {action} action"
         );
         match service {
             "sts" | "s3" => Self::new(403, "AccessDenied", message),

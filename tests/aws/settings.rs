@@ -40,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) metric_delay_seconds: f64,
     /// Values in one answer of `GetMetricData`.
     pub(crate) metric_page: usize,
+    /// Metrics that `GetMetricData` cannot read: `InternalError` without values.
+    pub(crate) metric_broken: Vec<String>,
     /// Events in one answer of `FilterLogEvents`.
     pub(crate) log_page: usize,
     /// `FilterLogEvents` answers an empty page with a token first.
@@ -71,6 +73,7 @@ impl Default for Settings {
             executed_version_always: false,
             metric_delay_seconds: 0.0,
             metric_page: 100_800,
+            metric_broken: Vec::new(),
             log_page: 10_000,
             log_empty_page: false,
             tag_page: 100,

@@ -232,8 +232,8 @@ payments  local  1     [AGO]  ok      http://127.0.0.1:[PORT]  deploy, began [AG
     home.squad_in(&receipts.directory, ["status"])
         .failure(8)
         .assert(str![[r#"
-SERVICE   ENV    LIVE  SINCE  HEALTH  ADDRESS  GOING ON
-receipts  local  -     -      -       -        deploy, began [AGO]
+SERVICE   ENV    LIVE  SINCE  HEALTH  GOING ON
+receipts  local  -     -      -       deploy, began [AGO]
 [exit 8]
 
 "#]]);

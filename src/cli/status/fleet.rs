@@ -58,9 +58,9 @@ impl Fleet<'_> {
         let remembered = fleet::recall(&self.context.directories()?.cache, &self.name);
         if args.cached || args.max_age.is_some() {
             match (&remembered, args.max_age) {
-                (Some(one), None) => return Ok(self.kept(one)),
+                (Some(one), None) => return self.kept(one, args),
                 (Some(one), Some(most)) if one.age(self.context.now()) <= most => {
-                    return Ok(self.kept(one));
+                    return self.kept(one, args);
                 }
                 (None, _) if args.cached => return Err(self.nothing_kept()),
                 _ => {}
@@ -94,15 +94,19 @@ impl Fleet<'_> {
     }
 
     /// What was kept, as the whole answer.
-    fn kept(&self, remembered: &Remembered) -> u8 {
+    fn kept(&self, remembered: &Remembered, args: &Args) -> Result<u8> {
         let rows = self.rows(remembered.of(self.only));
         let code = exit_code(&rows);
         let age = Age {
             at: remembered.taken_at,
             from_cache: true,
         };
+        let is_empty = rows.is_empty();
         self.show(&mut Canvas::default(), &Answer { rows, age });
-        code
+        if is_empty {
+            super::nothing(self.context, args, std::slice::from_ref(self.environment))?;
+        }
+        Ok(code)
     }
 
     fn nothing_kept(&self) -> Error {

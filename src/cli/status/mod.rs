@@ -121,7 +121,9 @@ async fn as_fleet(
     let Some(name) = platform.remembered_as() else {
         return Ok(None);
     };
-    if only.is_some_and(|only| only.len() == 1) {
+    // A single service is read whole, unless what was kept is asked for.
+    let is_kept_asked = args.cached || args.max_age.is_some();
+    if !is_kept_asked && only.is_some_and(|only| only.len() == 1) {
         return Ok(None);
     }
     let fleet = fleet::Fleet {
@@ -192,13 +194,17 @@ fn nothing(context: &Context, args: &Args, environments: &[Environment]) -> Resu
     let names: Vec<_> = environments.iter().map(|one| one.name.as_str()).collect();
     let place = names.join(", ");
     if let Some(service) = &args.service {
+        let flag = match environments {
+            [one] => one.flag(),
+            _ => String::new(),
+        };
         return Err(Error::new(
             Kind::Failed,
             "never-deployed",
             format!("`{service}` was never deployed to {place}"),
         )
         .hint(format!(
-            "`squad status --all` shows what is there, `squad deploy {service}` deploys it"
+            "`squad status --all{flag}` shows what is there, `squad deploy {service}{flag}` deploys it"
         )));
     }
     context

@@ -66,11 +66,23 @@ pub(crate) fn print(output: &Output, environment: &Environment, checks: &[Check]
             }
         }
     }
-    if wrong == 0 {
-        output.status(&format!("nothing is wrong with {}", environment.spoken()));
-    } else {
-        let plural = if wrong == 1 { "thing is" } else { "things are" };
-        output.status(&format!("{wrong} {plural} wrong"));
+    let is_unknown = |check: &&Check| matches!(check.outcome, Outcome::Unknown(_));
+    let unknown = checks.iter().filter(is_unknown).count();
+    output.status(&summary(wrong, unknown, &environment.spoken()));
+}
+
+/// What all of it means: what could not be looked at is not fine.
+fn summary(wrong: usize, unknown: usize, place: &str) -> String {
+    let things = |count: usize| if count == 1 { "thing" } else { "things" };
+    let left = match unknown {
+        0 => String::new(),
+        count => format!("; {count} {} could not be looked at", things(count)),
+    };
+    match wrong {
+        0 if unknown == 0 => format!("nothing is wrong with {place}"),
+        0 => format!("nothing wrong was found in {place}{left}"),
+        1 => format!("1 thing is wrong{left}"),
+        count => format!("{count} things are wrong{left}"),
     }
 }
 
@@ -85,5 +97,26 @@ fn wire(check: &Check) -> WireCheck<'_> {
         outcome,
         detail,
         findings,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_looked_at_is_not_called_fine() {
+        for (wrong, unknown, wanted) in [
+            (0, 0, "nothing is wrong with acme/prod"),
+            (
+                0,
+                2,
+                "nothing wrong was found in acme/prod; 2 things could not be looked at",
+            ),
+            (1, 1, "1 thing is wrong; 1 thing could not be looked at"),
+            (3, 0, "3 things are wrong"),
+        ] {
+            assert_eq!(summary(wrong, unknown, "acme/prod"), wanted);
+        }
     }
 }

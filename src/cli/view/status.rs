@@ -171,9 +171,14 @@ pub(crate) fn table(rows: &[Row], now: Timestamp, width: Option<usize>) -> Strin
         ("LIVE", Align::Left),
         ("SINCE", Align::Left),
         ("HEALTH", Align::Left),
-        ("ADDRESS", Align::Left),
     ];
     // Columns of their own only while there is something to say.
+    if rows.iter().any(|row| url(row).is_some()) {
+        header.push(("ADDRESS", Align::Left));
+        for (cells, row) in cells.iter_mut().zip(rows) {
+            cells.push(url(row).unwrap_or("-").to_owned());
+        }
+    }
     if rows
         .iter()
         .any(|row| State::live(&row.live.state).is_some())
@@ -230,6 +235,13 @@ fn rollout(row: &Row) -> String {
     format!("{}{at}, {}", state.canary, words::phase(state.phase))
 }
 
+/// The address, where it is one that a person can open. That of a function is its ARN, which says nothing that the name
+/// does not, and takes the width from what does.
+fn url(row: &Row) -> Option<&str> {
+    let address = row.live.address.as_deref();
+    address.filter(|address| address.contains("://"))
+}
+
 fn cells(row: &Row, now: Timestamp) -> Vec<String> {
     let live = match (&row.live.split, row.live.sole()) {
         (_, Some(revision)) => {
@@ -269,6 +281,5 @@ fn cells(row: &Row, now: Timestamp) -> Vec<String> {
         live,
         since,
         health,
-        row.live.address.clone().unwrap_or_else(|| "-".to_owned()),
     ]
 }

@@ -20,6 +20,7 @@ use aws_config::{ecs, imds};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
+use aws_smithy_types::error::metadata::ErrorMetadata;
 
 use crate::env::{self, Env};
 
@@ -68,6 +69,8 @@ pub(crate) enum Wrong {
     Rejected,
     /// What should give them does not.
     Broken,
+    /// Who should give them cannot be reached.
+    Unreachable,
 }
 
 /// Why there are no credentials that can be used.
@@ -125,6 +128,7 @@ impl fmt::Display for Trouble {
             Wrong::Expired => "the AWS credentials have expired",
             Wrong::Rejected => "AWS does not accept the credentials",
             Wrong::Broken => "the AWS credentials cannot be loaded",
+            Wrong::Unreachable => "AWS cannot be reached for the credentials",
         })
     }
 }
@@ -147,6 +151,8 @@ pub(super) struct Surroundings {
     given: Option<Credentials>,
     profile: Option<String>,
     files: Vec<PathBuf>,
+    /// The file of a pipeline's own token.
+    token: Option<PathBuf>,
     ci: bool,
 }
 
@@ -175,6 +181,7 @@ impl Surroundings {
             .into_iter()
             .flatten()
             .collect(),
+            token: env.get(env::AWS_WEB_IDENTITY_TOKEN_FILE).map(PathBuf::from),
             ci: env.is_ci(),
         }
     }
@@ -248,10 +255,18 @@ impl ProvideCredentials for Chain {
     clippy::disallowed_methods,
     reason = "credentials say when they end by the machine's clock"
 )]
-fn is_good(credentials: &Credentials) -> bool {
+fn is_good_after(credentials: &Credentials, time: Duration) -> bool {
     credentials
         .expiry()
-        .is_none_or(|end| end > SystemTime::now() + RENEW_BEFORE)
+        .is_none_or(|end| end > SystemTime::now() + time)
+}
+
+fn is_good(credentials: &Credentials) -> bool {
+    is_good_after(credentials, RENEW_BEFORE)
+}
+
+fn ended(credentials: &Credentials) -> bool {
+    !is_good_after(credentials, Duration::ZERO)
 }
 
 impl Inner {
@@ -259,6 +274,13 @@ impl Inner {
         let links = self.links.get_or_init(|| self.links());
         for (source, link) in links {
             match link.provide_credentials().await {
+                Ok(credentials) if ended(&credentials) => {
+                    let said = "what gives them gave some that have ended already";
+                    return Err(CredentialsError::provider_error(Trouble {
+                        said: said.to_owned(),
+                        ..self.found(Wrong::Expired, source)
+                    }));
+                }
                 Ok(credentials) => {
                     let sso = match source {
                         Source::Profile(name) => self.sso(name),
@@ -342,33 +364,56 @@ impl Inner {
         profile::sso(&self.surroundings.files, name)
     }
 
+    /// What is wrong with what a source gives.
+    fn found(&self, wrong: Wrong, source: &Source) -> Trouble {
+        let mut trouble = Trouble::new(wrong);
+        trouble.ci = self.surroundings.ci;
+        trouble.files.clone_from(&self.surroundings.files);
+        match source {
+            Source::Profile(name) => trouble.sso = self.sso(name),
+            Source::WebIdentity => {
+                trouble.files = self.surroundings.token.iter().cloned().collect();
+            }
+            _ => {}
+        }
+        trouble.source = Some(source.clone());
+        trouble
+    }
+
     fn trouble(&self, source: &Source, error: &CredentialsError) -> Trouble {
-        let sso = match source {
-            Source::Profile(name) => self.sso(name),
-            _ => None,
-        };
         let mut texts = Vec::new();
         let mut next: Option<&(dyn StdError + 'static)> = Some(error);
         while let Some(error) = next {
-            texts.push(error.to_string());
+            texts.push(match error.downcast_ref::<ErrorMetadata>() {
+                Some(answer) => answered(answer),
+                None => error.to_string(),
+            });
             next = error.source();
         }
         let all = texts.join(" ").to_lowercase();
+        let says = |words: &[&str]| words.iter().any(|word| all.contains(word));
+        // A container's own address is no network that could come back.
+        let is_far = matches!(source, Source::Profile(_) | Source::WebIdentity);
         // IAM Identity Center answers 401 for a token that was ended elsewhere, and a login that never was has no file.
-        let ended = ["expired", "unauthorizedexception", "cached sso token"];
-        let wrong = if ended.iter().any(|word| all.contains(word)) {
+        let wrong = if says(&["expired", "unauthorizedexception", "cached sso token"]) {
             Wrong::Expired
+        } else if is_far && says(&["dispatch failure", "timed out"]) {
+            Wrong::Unreachable
         } else {
             Wrong::Broken
         };
-        Trouble {
-            wrong,
-            source: Some(source.clone()),
-            sso,
-            ci: self.surroundings.ci,
-            files: self.surroundings.files.clone(),
-            said: lowest(&texts),
-        }
+        let mut trouble = self.found(wrong, source);
+        trouble.said = lowest(&texts);
+        trouble
+    }
+}
+
+/// What AWS answered where the SDK has no words for it.
+fn answered(answer: &ErrorMetadata) -> String {
+    let code = answer.code().unwrap_or("no code");
+    match answer.message() {
+        Some(message) => format!("{} ({code})", message.trim_end_matches('.')),
+        None => code.to_owned(),
     }
 }
 

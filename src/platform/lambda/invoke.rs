@@ -75,6 +75,6 @@ fn tail(encoded: &str) -> Vec<String> {
         .lines()
         .filter_map(|line| super::logs::line(line.trim_end()))
         .filter(|(stream, _)| *stream != super::logs::PLATFORM)
-        .map(|(_, text)| text)
+        .flat_map(|(_, text)| text.lines().map(str::to_owned).collect::<Vec<_>>())
         .collect()
 }

@@ -3,12 +3,12 @@
 //! AWS Lambda Developer Guide, "Working with Lambda function logs": the group is `/aws/lambda/<function>` unless the
 //! function names another one, and a stream is called `2026/11/26/[7]0123456789abcdef…`, with the version in brackets.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Lambda;
 use super::seen::number;
@@ -23,121 +23,218 @@ pub(super) const PLATFORM: &str = "squad";
 /// How often a log is asked for more: CloudWatch allows few questions each second.
 const ASK_EVERY: Duration = Duration::from_secs(2);
 /// How far back a log is read that nobody named a beginning for; further and further until enough was found.
-const BACK: [SignedDuration; 4] = [
+const BACK: [SignedDuration; 5] = [
+    SignedDuration::from_mins(1),
     SignedDuration::from_mins(10),
     SignedDuration::from_hours(2),
     SignedDuration::from_hours(24),
     SignedDuration::from_hours(24 * 14),
 ];
-/// Events come late and out of order: for so long they are asked for again.
-const LATE: SignedDuration = SignedDuration::from_secs(30);
+/// Events come late and out of order: those of so long before the newest one are asked for each time.
+const LATE: SignedDuration = SignedDuration::from_secs(10);
+/// And those of so long before it now and then.
+const VERY_LATE: SignedDuration = SignedDuration::from_mins(5);
+/// How often that is, in questions.
+const VERY_LATE_EVERY: u64 = 10;
+/// Where so few events lie in that time, it is asked for always: one answer of CloudWatch holds many more.
+const FEW: usize = 1000;
 /// Lines that are shown when nobody said how many.
 const LINES: usize = 1000;
 
+/// Where a function writes.
+struct Group {
+    name: String,
+    function: String,
+}
+
+/// What was shown, as far back as it is read again.
+struct Shown {
+    ids: BTreeMap<String, Timestamp>,
+    /// The time of the newest event; before there is one, that of the first question.
+    newest: Timestamp,
+    /// So many ids are kept before those that are too old are dropped.
+    most: usize,
+}
+
+impl Shown {
+    fn since(at: Timestamp) -> Self {
+        Self {
+            ids: BTreeMap::new(),
+            newest: at,
+            most: 10 * FEW,
+        }
+    }
+
+    /// Notes an event; false where it was noted before.
+    fn is_new(&mut self, event: &Event) -> bool {
+        self.newest = self.newest.max(event.line.at);
+        let is_new = self.ids.insert(event.id.clone(), event.line.at).is_none();
+        if self.ids.len() > self.most {
+            let oldest = self.back(VERY_LATE);
+            self.ids.retain(|_, at| *at >= oldest);
+            self.most = (2 * self.ids.len()).max(10 * FEW);
+        }
+        is_new
+    }
+
+    fn back(&self, span: SignedDuration) -> Timestamp {
+        before(self.newest, span)
+    }
+}
+
+fn before(at: Timestamp, span: SignedDuration) -> Timestamp {
+    at.checked_sub(span).unwrap_or(at)
+}
+
+/// Gets an event; false when there is nobody left who wants one.
+type OnEvent<'a> = &'a mut (dyn FnMut(Event) -> bool + Send);
+
 impl Lambda {
+    /// Shows the lines that are asked for and, where that is asked, each that comes after them, once, until the caller
+    /// stops. A function that is not there has written nothing.
     pub(super) async fn read_log(
         &self,
         service: &ServiceName,
         query: &LogQuery,
         on_line: &mut (dyn FnMut(LogLine) -> bool + Send),
     ) -> Result<()> {
-        let clock = SystemClock::new();
-        let target = self.target(service);
-        let group = self.log_group(&target.function, &target.alias).await?;
-        let started = clock.now();
-        let back = |span: SignedDuration| started.checked_sub(span).unwrap_or(started);
+        let Some(group) = self.log_group(service).await? else {
+            return Ok(());
+        };
+        let started = SystemClock::new().now();
+        let mut shown = Shown::since(started);
+        let is_wanted = match query.since {
+            Some(since) if query.tail.is_none() => {
+                self.events(&group, since, query.revision, &mut |event| {
+                    !shown.is_new(&event) || on_line(event.line)
+                })
+                .await?
+            }
+            _ => {
+                let events = self.newest(&group, query, started, &mut shown).await?;
+                events.into_iter().all(|event| on_line(event.line))
+            }
+        };
+        if !is_wanted || !query.follow {
+            return Ok(());
+        }
+        let (mut questions, mut found) = (0_u64, 0);
+        loop {
+            tokio::time::sleep(ASK_EVERY).await;
+            questions += 1;
+            let is_deep = found < FEW || questions.is_multiple_of(VERY_LATE_EVERY);
+            let from = shown.back(if is_deep { VERY_LATE } else { LATE });
+            let from = query.since.map_or(from, |since| from.max(since));
+            let mut count = 0;
+            let is_wanted = self
+                .events(&group, from, query.revision, &mut |event| {
+                    count += 1;
+                    !shown.is_new(&event) || on_line(event.line)
+                })
+                .await?;
+            if !is_wanted {
+                return Ok(());
+            }
+            if is_deep {
+                found = count;
+            }
+        }
+    }
+
+    /// The newest events, as many as are asked for, oldest first; those before them are noted as shown.
+    async fn newest(
+        &self,
+        group: &Group,
+        query: &LogQuery,
+        now: Timestamp,
+        shown: &mut Shown,
+    ) -> Result<VecDeque<Event>> {
         let enough = query
             .tail
             .and_then(|tail| usize::try_from(tail).ok())
             .unwrap_or(LINES);
-        let mut events = Vec::new();
-        let mut from = started;
         let begins: Vec<_> = match query.since {
             Some(since) => vec![since],
-            None => BACK.iter().map(|span| back(*span)).collect(),
+            None => BACK.iter().map(|span| before(now, *span)).collect(),
         };
+        let mut newest = VecDeque::new();
         for begin in begins {
-            from = begin;
-            events = self.events(&group, begin, query.revision).await?;
-            if events.len() >= enough {
+            newest.clear();
+            self.events(group, begin, query.revision, &mut |event| {
+                shown.is_new(&event);
+                newest.push_back(event);
+                if newest.len() > enough {
+                    newest.pop_front();
+                }
+                true
+            })
+            .await?;
+            if newest.len() >= enough {
                 break;
             }
         }
-        let mut seen = BTreeSet::new();
-        let skip = match (query.tail, query.since) {
-            (None, Some(_)) => 0,
-            _ => events.len().saturating_sub(enough),
-        };
-        for (index, event) in events.iter().enumerate() {
-            seen.insert(event.id.clone());
-            if index >= skip && !on_line(event.line.clone()) {
-                return Ok(());
-            }
-        }
-        let mut newest = events.last().map_or(from, |event| event.line.at);
-        if !query.follow {
-            return Ok(());
-        }
-        loop {
-            tokio::time::sleep(ASK_EVERY).await;
-            let from = newest.checked_sub(LATE).unwrap_or(newest);
-            for event in self.events(&group, from, query.revision).await? {
-                if !seen.insert(event.id.clone()) {
-                    continue;
-                }
-                newest = newest.max(event.line.at);
-                if !on_line(event.line) {
-                    return Ok(());
-                }
-            }
-        }
+        Ok(newest)
     }
 
-    async fn log_group(&self, function: &str, alias: &str) -> Result<String> {
-        let usual = format!("/aws/lambda/{function}");
-        let found = self.read_function(function, alias).await?;
-        Ok(found
-            .and_then(|found| found.configuration)
-            .and_then(|configuration| configuration.logging_config)
-            .and_then(|logging| logging.log_group)
-            .unwrap_or(usual))
+    /// Where the function behind the alias writes, or the one that has none yet; none where there is no function.
+    async fn log_group(&self, service: &ServiceName) -> Result<Option<Group>> {
+        let target = self.target(service);
+        let mut found = self.read_function(&target.function, &target.alias).await?;
+        if found.is_none() {
+            // What was published may have been called already.
+            found = self.read_function(&target.function, "$LATEST").await?;
+        }
+        Ok(found.map(|found| {
+            let named = found
+                .configuration
+                .and_then(|configuration| configuration.logging_config)
+                .and_then(|logging| logging.log_group);
+            Group {
+                name: named.unwrap_or_else(|| format!("/aws/lambda/{}", target.function)),
+                function: target.function,
+            }
+        }))
     }
 
-    /// The events since a moment, oldest first; none where nothing was ever written.
+    /// The events since a moment, oldest first, as the pages come; none where nothing was ever written. False when nobody
+    /// wants more (CloudWatch Logs API reference, `FilterLogEvents`: "sorted by event timestamp"; an empty page with a
+    /// token is not the last one).
     async fn events(
         &self,
-        group: &str,
+        group: &Group,
         from: Timestamp,
         revision: Option<RevisionNumber>,
-    ) -> Result<Vec<Event>> {
+        on_event: OnEvent<'_>,
+    ) -> Result<bool> {
         let client = self.session().logs().await;
-        let mut events = Vec::new();
         let mut next = None;
         loop {
             let page = client
                 .filter_log_events()
-                .log_group_name(group)
+                .log_group_name(&group.name)
                 .start_time(from.as_millisecond())
                 .set_next_token(next)
                 .send()
                 .await
-                .called("logs:FilterLogEvents", group);
+                .called("logs:FilterLogEvents", &group.name);
             let Some(page) = super::seen::found(page)? else {
-                return Ok(events);
+                return Ok(true);
             };
-            events.extend(
-                page.events()
-                    .iter()
-                    .filter_map(Event::of)
-                    .filter(|event| revision.is_none_or(|one| event.line.revision == one)),
-            );
+            let events = page
+                .events()
+                .iter()
+                .filter_map(|event| Event::of(event, &group.function))
+                .filter(|event| revision.is_none_or(|one| event.line.revision == one));
+            for event in events {
+                if !on_event(event) {
+                    return Ok(false);
+                }
+            }
             next = page.next_token.filter(|token| !token.is_empty());
             if next.is_none() {
-                break;
+                return Ok(true);
             }
         }
-        events.sort_by(|a, b| (a.line.at, &a.id).cmp(&(b.line.at, &b.id)));
-        Ok(events)
     }
 }
 
@@ -147,13 +244,23 @@ struct Event {
 }
 
 impl Event {
-    fn of(event: &FilteredLogEvent) -> Option<Self> {
-        let (stream, text) = line(event.message()?.trim_end())?;
+    fn of(event: &FilteredLogEvent, function: &str) -> Option<Self> {
+        let (message, at, source) = (
+            event.message()?,
+            event.timestamp()?,
+            event.log_stream_name()?,
+        );
+        let (stream, text) = line(message.trim_end())?;
+        let revision = version_of(source, function)?;
         Some(Self {
-            id: event.event_id().unwrap_or_default().to_owned(),
+            // A server that gives its events no ids (ministack) tells them apart by what they are.
+            id: match event.event_id() {
+                Some(id) => id.to_owned(),
+                None => format!("{source} {at} {message}"),
+            },
             line: LogLine {
-                at: Timestamp::from_millisecond(event.timestamp()?).ok()?,
-                revision: version_of(event.log_stream_name()?)?,
+                at: Timestamp::from_millisecond(at).ok()?,
+                revision,
                 stream: stream.to_owned(),
                 text,
             },
@@ -161,9 +268,15 @@ impl Event {
     }
 }
 
-/// The version in the name of a stream; none for `$LATEST`, which nobody serves from.
-fn version_of(stream: &str) -> Option<RevisionNumber> {
-    let (_, rest) = stream.split_once('[')?;
+/// The version in the name of a stream; none for `$LATEST`, which nobody serves from, and for another function's: where
+/// several functions share a group, the name stands before the version (AWS Lambda Developer Guide, "Configuring
+/// CloudWatch log groups").
+fn version_of(stream: &str, function: &str) -> Option<RevisionNumber> {
+    let (before, rest) = stream.split_once('[')?;
+    let whose = before.rsplit('/').next().unwrap_or(before);
+    if !whose.is_empty() && whose != function {
+        return None;
+    }
     number(rest.split_once(']')?.0)
 }
 
@@ -183,34 +296,58 @@ pub(super) fn line(text: &str) -> Option<(&'static str, String)> {
     if OWN.iter().any(|own| text.starts_with(own)) {
         return Some((PLATFORM, text.to_owned()));
     }
-    let Some(json) = text
-        .starts_with('{')
-        .then(|| serde_json::from_str::<Value>(text).ok())
-        .flatten()
-    else {
+    let Ok(json) = serde_json::from_str::<Map<String, Value>>(text) else {
         return Some(("stdout", text.to_owned()));
     };
     let field = |key: &str| json.get(key).and_then(Value::as_str);
     if let Some(kind) = field("type").filter(|kind| kind.starts_with("platform.")) {
         return Some((PLATFORM, format!("{kind} {}", json.get("record")?)));
     }
-    match (field("level"), field("message")) {
-        (Some(level), Some(message)) => {
-            let mut shown = format!("{level} {message}");
-            for key in ["errorType", "errorMessage"] {
-                if let Some(value) = field(key) {
-                    shown.push_str(&format!(" {value}"));
-                }
-            }
-            let stream = if matches!(level, "ERROR" | "FATAL" | "CRITICAL") {
-                "stderr"
-            } else {
-                "stdout"
-            };
-            Some((stream, shown))
-        }
-        _ => Some(("stdout", text.to_owned())),
+    let Some((level, message)) = field("level").zip(json.get("message")) else {
+        return Some(("stdout", text.to_owned()));
+    };
+    let is_bad = ["ERROR", "FATAL", "CRITICAL"]
+        .iter()
+        .any(|bad| level.eq_ignore_ascii_case(bad));
+    let stream = if is_bad { "stderr" } else { "stdout" };
+    Some((stream, format!("{level} {}{}", plain(message), rest(&json))))
+}
+
+/// What a JSON line has beside its level and message: the error, what the program added, and the stack in lines of its own.
+fn rest(json: &Map<String, Value>) -> String {
+    // Said already, or the same in every line.
+    const LEFT_OUT: [&str; 5] = ["timestamp", "level", "message", "requestId", "logger"];
+    const ERROR: [&str; 2] = ["errorType", "errorMessage"];
+    const STACK: &str = "stackTrace";
+    let mut text = String::new();
+    for value in ERROR.iter().filter_map(|key| json.get(*key)) {
+        text.push(' ');
+        text.push_str(&plain(value));
     }
+    for (key, value) in json {
+        let key = key.as_str();
+        if !LEFT_OUT.contains(&key) && !ERROR.contains(&key) && key != STACK {
+            text.push_str(&format!(" {key}={}", plain(value)));
+        }
+    }
+    for frame in json
+        .get(STACK)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        for line in plain(frame).lines() {
+            text.push_str(&format!("\n{line}"));
+        }
+    }
+    text
+}
+
+/// A text without its quotes, anything else as JSON.
+fn plain(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 #[cfg(test)]
@@ -223,9 +360,11 @@ mod tests {
             ("2026/11/26/[7]0123456789abcdef", Some(7)),
             ("2026/11/26/receipts[12]0123", Some(12)),
             ("2026/11/26/[$LATEST]0123", None),
+            ("2026/11/26/invoices[12]0123", None),
             ("other", None),
         ] {
-            assert_eq!(version_of(stream).map(|one| one.0), wanted, "{stream}");
+            let version = version_of(stream, "receipts").map(|one| one.0);
+            assert_eq!(version, wanted, "{stream}");
         }
     }
 
@@ -243,7 +382,13 @@ mod tests {
                 "stderr",
                 "ERROR no KeyError 'X'",
             ),
+            (
+                r#"{"level":"error","message":{"a":1},"order":12,"who":"ana","stackTrace":["  one","  two\n    three"]}"#,
+                "stderr",
+                "error {\"a\":1} order=12 who=ana\n  one\n  two\n    three",
+            ),
             (r#"{"a":1}"#, "stdout", r#"{"a":1}"#),
+            ("[1]", "stdout", "[1]"),
             ("{not json", "stdout", "{not json"),
             (
                 "START RequestId: 1 Version: 7",

@@ -188,3 +188,26 @@ taken-back  the events of arn:aws:sqs:eu-west-1:[HASH]:paid
     cloud.squad(&["audit", "verify"]).success();
     cloud.is_quiet();
 }
+
+#[test]
+fn doctor_calls_nothing_fine_that_it_could_not_look_at() {
+    let cloud = Cloud::with_function(1);
+    let last = |arguments: &[&str]| {
+        let output = cloud.squad(arguments).success();
+        let lines: Vec<_> = output.stdout.lines().chain(output.stderr.lines()).collect();
+        lines[lines.len() - 2..].join("\n")
+    };
+    assert_eq!(
+        last(&["doctor", "nope"]),
+        "? nope: cannot tell: it was never deployed to cloud\n\
+         nothing wrong was found in acme/cloud; 1 thing could not be looked at"
+    );
+    cloud
+        .aws
+        .settings(json!({ "denied": ["tag:GetResources", "tagging:GetResources"] }));
+    let said = last(&["doctor", "--all"]);
+    assert!(
+        said.starts_with("? services: cannot tell: cannot look for functions by their tags"),
+        "{said}"
+    );
+}

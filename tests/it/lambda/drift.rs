@@ -98,8 +98,8 @@ fn an_alias_that_was_moved_away_ends_the_driver_and_stays() {
         .squad(&["status", "receipts"])
         .success()
         .assert(str![[r#"
-SERVICE   ENV    LIVE  SINCE          HEALTH  ADDRESS
-receipts  cloud  1     made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live
+SERVICE   ENV    LIVE  SINCE          HEALTH
+receipts  cloud  1     made [AGO]  ok
 [exit 0]
 
 "#]]);

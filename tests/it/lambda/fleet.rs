@@ -43,14 +43,11 @@ fn of(counts: &[(&str, usize)]) -> BTreeMap<String, usize> {
 #[test]
 fn each_function_costs_one_read_and_an_alias_only_while_a_rollout_is_live() {
     let cloud = fleet(3);
-    cloud
-        .squad(&["status", "--all"])
-        .success()
-        .assert(str![[r#"
-SERVICE        ENV    LIVE  SINCE          HEALTH  ADDRESS
-function-0001  cloud  2     made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0001:live
-function-0002  cloud  2     made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0002:live
-function-0003  cloud  2     made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0003:live
+    cloud.squad(&["status", "--all"]).success().assert(str![[r#"
+SERVICE        ENV    LIVE  SINCE          HEALTH
+function-0001  cloud  2     made [AGO]  ok
+function-0002  cloud  2     made [AGO]  ok
+function-0003  cloud  2     made [AGO]  ok
 [exit 0]
 
 "#]]);
@@ -71,15 +68,12 @@ function-0003  cloud  2     made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:
         "kind": "alias", "function": "rolling", "alias": "live", "version": "1", "weights": { "2": 0.1 },
     }));
     cloud.aws.forget_calls();
-    cloud
-        .squad(&["status", "--all"])
-        .success()
-        .assert(str![[r#"
-SERVICE        ENV    LIVE            SINCE          HEALTH  ADDRESS
-function-0001  cloud  2               made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0001:live
-function-0002  cloud  2               made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0002:live
-function-0003  cloud  2               made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0003:live
-rolling        cloud  1 90 %, 2 10 %  -              ok      arn:aws:lambda:eu-west-1:[HASH]:function:rolling:live
+    cloud.squad(&["status", "--all"]).success().assert(str![[r#"
+SERVICE        ENV    LIVE            SINCE          HEALTH
+function-0001  cloud  2               made [AGO]  ok
+function-0002  cloud  2               made [AGO]  ok
+function-0003  cloud  2               made [AGO]  ok
+rolling        cloud  1 90 %, 2 10 %  -              ok
 [exit 0]
 
 "#]]);
@@ -116,9 +110,9 @@ fn what_was_kept_is_shown_with_its_age_and_without_a_call() {
         .success()
         .assert(str![[r#"
 › as of [AGO], kept on this machine
-SERVICE        ENV    LIVE  SINCE          HEALTH  ADDRESS
-function-0001  cloud  2     made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0001:live
-function-0002  cloud  2     made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0002:live
+SERVICE        ENV    LIVE  SINCE          HEALTH
+function-0001  cloud  2     made [AGO]  ok
+function-0002  cloud  2     made [AGO]  ok
 [exit 0]
 
 "#]]);
@@ -160,11 +154,11 @@ fn a_function_that_cannot_be_read_is_a_row_with_its_reason() {
         .squad(&["status", "--all"])
         .failure(1)
         .assert(str![[r#"
-SERVICE        ENV    LIVE  SINCE          HEALTH                                                                                 ADDRESS
-function-0001  cloud  2     made [AGO]  ok                                                                                     arn:aws:lambda:eu-west-1:[HASH]:function:function-0001:live
-function-0002  cloud  2     made [AGO]  ok                                                                                     arn:aws:lambda:eu-west-1:[HASH]:function:function-0002:live
-no-alias       cloud  -     -              cannot be read  the function `no-alias` has no alias `live`                            -
-twin           cloud  -     -              cannot be read  several functions have the tag squad.dev/service=twin: twin-a, twin-b  -
+SERVICE        ENV    LIVE  SINCE          HEALTH
+function-0001  cloud  2     made [AGO]  ok
+function-0002  cloud  2     made [AGO]  ok
+no-alias       cloud  -     -              cannot be read  the function `no-alias` has no alias `live`
+twin           cloud  -     -              cannot be read  several functions have the tag squad.dev/service=twin: twin-a, twin-b
 [exit 1]
 
 "#]]);
@@ -180,13 +174,10 @@ fn without_the_right_to_find_by_tags_all_functions_are_listed() {
         .aws
         .settings(json!({ "denied": ["tagging:GetResources", "tag:GetResources"] }));
     cloud.aws.forget_calls();
-    cloud
-        .squad(&["status", "--all"])
-        .success()
-        .assert(str![[r#"
-SERVICE        ENV    LIVE  SINCE          HEALTH  ADDRESS
-function-0001  cloud  2     made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0001:live
-function-0002  cloud  2     made [AGO]  ok      arn:aws:lambda:eu-west-1:[HASH]:function:function-0002:live
+    cloud.squad(&["status", "--all"]).success().assert(str![[r#"
+SERVICE        ENV    LIVE  SINCE          HEALTH
+function-0001  cloud  2     made [AGO]  ok
+function-0002  cloud  2     made [AGO]  ok
 [exit 0]
 
 "#]]);
@@ -218,4 +209,36 @@ fn a_fleet_is_read_inside_the_quotas() {
         .filter(|call| call.status == Some(429))
         .collect();
     assert!(refused.is_empty(), "{refused:?}");
+}
+
+/// `--cached` and `--max-age` mean the same for one service: no call.
+#[test]
+fn one_service_of_what_was_kept_costs_no_call_either() {
+    let cloud = fleet(2);
+    cloud.squad(&["status", "--all"]).success();
+    cloud.aws.forget_calls();
+    for arguments in [
+        &["status", "function-0002", "--cached"][..],
+        &["status", "function-0002", "--max-age", "5m"],
+    ] {
+        cloud.squad(arguments).success().assert(str![[r#"
+› as of [AGO], kept on this machine
+SERVICE        ENV    LIVE  SINCE          HEALTH
+function-0002  cloud  2     made [AGO]  ok
+[exit 0]
+
+"#]]);
+    }
+    cloud
+        .squad(&["status", "nope", "--cached"])
+        .failure(1)
+        .assert(str![[r#"
+› as of [AGO], kept on this machine
+› error: `nope` was never deployed to cloud
+› hint: `squad status --all --env cloud` shows what is there, `squad deploy nope --env cloud` deploys it
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
+[exit 1]
+
+"#]]);
+    assert_eq!(cloud.calls(), [""; 0]);
 }

@@ -9,8 +9,10 @@ mod faults;
 mod fleet;
 mod golden;
 mod gradual;
+mod invoke;
 mod kept;
 mod leaks;
+mod logs;
 mod stop;
 
 use std::path::PathBuf;

@@ -30,6 +30,10 @@ pub(super) const MINUTE_SECONDS: u64 = 60;
 /// The same for arithmetic with times.
 const MINUTE: i64 = 60;
 
+/// How long `CloudWatch` keeps points of one minute (API reference, `GetMetricData`, `StartTime`: a period of 60 s up to
+/// 15 days ago).
+const KEPT: SignedDuration = SignedDuration::from_hours(15 * 24);
+
 /// The times that are asked for: whole minutes, the last one complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Span {
@@ -92,6 +96,12 @@ impl Lambda {
         if span.is_empty() {
             // Nothing is complete yet; the time is that up to which everything was counted.
             return Ok(nothing(to, epoch));
+        }
+        if now.duration_since(from) > KEPT {
+            // What began to be forgotten would be counters that fall.
+            return Err(Error::Unsupported(format!(
+                "CloudWatch keeps single minutes for 15 days, and the counting began at {from}"
+            )));
         }
         let versions = versions(alias);
         let slow = self.slow(service, &seen, &versions).await?;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_cloudwatch::primitives::DateTime;
-use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, ScanBy};
+use aws_sdk_cloudwatch::types::{
+    Dimension, Metric, MetricDataQuery, MetricStat, ScanBy, StatusCode,
+};
 use jiff::Timestamp;
 
 use super::super::{Lambda, Target};
@@ -89,6 +91,7 @@ impl Lambda {
             .collect();
         let client = self.session().cloudwatch().await;
         let mut points = Points::default();
+        let mut status = BTreeMap::new();
         let mut next = None;
         loop {
             let page = client
@@ -110,6 +113,7 @@ impl Lambda {
                     .ok_or_else(|| {
                         Error::Invalid("CloudWatch answered what was not asked".to_owned())
                     })?;
+                status.insert(*key, result.status_code.clone());
                 let row = points.0.entry(*key).or_default();
                 for (time, value) in result.timestamps().iter().zip(result.values()) {
                     let at = Timestamp::from_second(time.secs()).unwrap_or(ask.span.from);
@@ -118,9 +122,36 @@ impl Lambda {
             }
             next = page.next_token.filter(|token| !token.is_empty());
             if next.is_none() {
-                return Ok(points);
+                break;
             }
         }
+        for ((_, what), status) in status {
+            complete(what, status.as_ref())?;
+        }
+        Ok(points)
+    }
+}
+
+/// Whether all of a series was read (`CloudWatch` API reference, `MetricDataResult`, `StatusCode`; the last page
+/// decides). A part of it, taken for all, would be a counter that falls, or errors that nobody sees.
+fn complete(what: What, status: Option<&StatusCode>) -> Result<()> {
+    match status {
+        None | Some(StatusCode::Complete) => Ok(()),
+        Some(other) => Err(Error::Invalid(format!(
+            "CloudWatch did not tell all of {} ({})",
+            metric(what),
+            other.as_str()
+        ))),
+    }
+}
+
+/// The metric that counts it.
+fn metric(what: What) -> &'static str {
+    match what {
+        What::Invocations => "Invocations",
+        What::Errors => "Errors",
+        What::Throttles => "Throttles",
+        What::Slow => "Duration",
     }
 }
 
@@ -152,24 +183,22 @@ fn query(ask: &Ask<'_>, index: usize, of: Of, what: What) -> MetricDataQuery {
     if let Of::Version(version) = of {
         dimensions.push(dimension("ExecutedVersion", version.to_string()));
     }
-    let (name, statistic) = match what {
-        What::Invocations => ("Invocations", "Sum".to_owned()),
-        What::Errors => ("Errors", "Sum".to_owned()),
-        What::Throttles => ("Throttles", "Sum".to_owned()),
-        // CloudWatch User Guide, "CloudWatch statistics definitions": the trimmed count between two bounds, the lower one
-        // left out.
-        What::Slow => ("Duration", format!("TC({}:)", ask.slow.unwrap_or_default())),
+    // CloudWatch User Guide, "CloudWatch statistics definitions": the trimmed count between two bounds, the lower one left
+    // out.
+    let statistic = match what {
+        What::Slow => format!("TC({}:)", ask.slow.unwrap_or_default()),
+        What::Invocations | What::Errors | What::Throttles => "Sum".to_owned(),
     };
-    let metric = Metric::builder()
+    let named = Metric::builder()
         .namespace("AWS/Lambda")
-        .metric_name(name)
+        .metric_name(metric(what))
         .set_dimensions(Some(dimensions))
         .build();
     MetricDataQuery::builder()
         .id(format!("q{index}"))
         .metric_stat(
             MetricStat::builder()
-                .metric(metric)
+                .metric(named)
                 .period(i32::try_from(MINUTE).unwrap_or(60))
                 .stat(statistic)
                 .build(),

@@ -4,6 +4,7 @@
 #[allow(dead_code, reason = "the journeys use the rest of it")]
 mod client;
 mod contract;
+mod counted;
 mod ministack;
 mod provisioned;
 mod prune;

@@ -1,7 +1,10 @@
 //! Where AWS credentials come from, and what is said when there are none.
 
+mod broken;
+mod login;
+
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -51,23 +54,47 @@ fn source(home: &Home, command: &mut Command) -> serde_json::Value {
 
 /// Answers each request with what `answer` says to its first line, until the test ends.
 fn serve(answer: impl Fn(&str) -> String + Send + 'static) -> String {
+    serve_all(move |request| (200, answer(request.lines().next().unwrap_or_default())))
+}
+
+/// Answers each request, head and body, with a status and a body, until the test ends.
+fn serve_all(answer: impl Fn(&str) -> (u16, String) + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let mut bytes = [0; 8192];
-            let length = stream.read(&mut bytes).unwrap_or(0);
-            let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
-            let body = answer(text.lines().next().unwrap_or_default());
+            let (status, body) = answer(&request(&mut stream));
             let reply = format!(
-                "HTTP/1.1 200 OK\r\nconnection: close\r\nx-aws-ec2-metadata-token-ttl-seconds: 600\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+                "HTTP/1.1 {status} Said\r\nconnection: close\r\nx-aws-ec2-metadata-token-ttl-seconds: 600\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
                 body.len()
             );
             drop(stream.write_all(reply.as_bytes()));
         }
     });
     format!("http://{address}")
+}
+
+/// A whole request: its head, and as much more as the head says.
+fn request(stream: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    let mut bytes = [0; 8192];
+    loop {
+        let length = stream.read(&mut bytes).unwrap_or(0);
+        text.extend_from_slice(&bytes[..length]);
+        let read = String::from_utf8_lossy(&text).into_owned();
+        let whole = read.split_once("\r\n\r\n").map(|(head, _)| {
+            let length = head
+                .lines()
+                .filter_map(|line| line.split_once(':'))
+                .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+                .and_then(|(_, value)| value.trim().parse::<usize>().ok());
+            head.len() + 4 + length.unwrap_or(0)
+        });
+        if length == 0 || whole.is_some_and(|whole| text.len() >= whole) {
+            return read;
+        }
+    }
 }
 
 const LEASE: &str = r#"{"Code":"Success","LastUpdated":"2026-01-01T00:00:00Z","Type":"AWS-HMAC","AccessKeyId":"AKIASTANDIN000000001","SecretAccessKey":"s","Token":"t","Expiration":"2999-01-01T00:00:00Z"}"#;
