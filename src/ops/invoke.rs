@@ -78,10 +78,10 @@ fn check_target(asked: &str, options: &Options, live: &Live) -> Result<()> {
             )
             .hint(format!("see what it does: `squad logs {name}`")));
         }
-        None => return Err(never_live(asked, name)),
+        None => return Err(not_live(asked, name)),
     }
     match options.revision {
-        None if live.split.is_none() => Err(never_live(asked, name)),
+        None if live.split.is_none() => Err(not_live(asked, name)),
         Some(number) if live.revision(number).is_none() => {
             let known = live.revisions.iter().map(|one| one.number.to_string());
             Err(Error::new(
@@ -98,11 +98,11 @@ fn check_target(asked: &str, options: &Options, live: &Live) -> Result<()> {
     }
 }
 
-fn never_live(asked: &str, name: &ServiceName) -> Error {
+fn not_live(asked: &str, name: &ServiceName) -> Error {
     Error::new(
         Kind::Failed,
         "nothing-live",
-        format!("{asked}: it was never deployed here"),
+        format!("{asked}: it is not deployed here"),
     )
     .hint(format!("deploy it with `squad deploy {name}`"))
 }
@@ -162,12 +162,12 @@ mod tests {
             (
                 live(function, false),
                 None,
-                "nothing-live | it was never deployed here | deploy it with `squad deploy receipts`",
+                "nothing-live | it is not deployed here | deploy it with `squad deploy receipts`",
             ),
             (
                 live(None, false),
                 Some(3),
-                "nothing-live | it was never deployed here | deploy it with `squad deploy receipts`",
+                "nothing-live | it is not deployed here | deploy it with `squad deploy receipts`",
             ),
             (
                 live(function, true),

@@ -76,7 +76,7 @@ impl Fleet<'_> {
         }
         self.show(&mut canvas, &answer);
         if answer.rows.is_empty() {
-            super::nothing(self.context, args, std::slice::from_ref(self.environment))?;
+            super::nothing(self.context, args, std::slice::from_ref(self.environment)).await?;
         }
         Ok(exit_code(&answer.rows))
     }

@@ -122,7 +122,7 @@ impl Lambda {
                 .send()
                 .await
                 .called("logs:FilterLogEvents", group);
-            let Some(page) = super::seen::found(page)? else {
+            let Some(page) = super::read::found(page)? else {
                 return Ok(events);
             };
             events.extend(

@@ -3,9 +3,10 @@
 //! Everything that must be true at once (weights, the state of a rollout, what a rollback needs) is written in one
 //! `UpdateAlias` with its `RevisionId`. Knows nothing of people, prompts or the audit log.
 //!
-//! - *Reading*: `target` (which function and alias a service is), `seen` (what AWS answers), `observe` (what that
-//!   means), `words`, `configuration` (what a version was published with).
-//! - *Writing*: `commit` (traffic), `settle` (provisioned concurrency), `prune` (old versions), `publish` (a release).
+//! - *Reading*: `target` (which function and alias a service is), `read` (the calls), `seen` (what AWS answers),
+//!   `observe` (what that means), `words`, `configuration` (what a version was published with).
+//! - *Writing*: `commit` (traffic), `settle` (provisioned concurrency), `prune` (old versions), `publish` (a release),
+//!   `wake` (a version that slept).
 //! - *Watching*: `metrics`, `logs`, `invoke`, `fleet` (all functions at once), `callers` (who calls them).
 
 mod callers;
@@ -18,10 +19,12 @@ mod metrics;
 mod observe;
 mod prune;
 mod publish;
+mod read;
 mod seen;
 mod settle;
 mod target;
 pub(crate) mod triggers;
+mod wake;
 mod words;
 
 use std::collections::BTreeMap;
@@ -30,6 +33,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_sdk_lambda::types::State;
 
 use super::{
     Capabilities, Commit, Diagnosis, Error, Invocation, LogLine, LogQuery, Look, Numbers,
@@ -56,6 +60,8 @@ pub(crate) const SERVICE_TAG: &str = "squad.dev/service";
 pub(crate) const ROLLOUT_TAG: &str = "squad.dev/rollout";
 /// How often a version is looked at that is not ready yet.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long the call may take by which a version wakes: AWS refuses it at once.
+const WOKEN_WITHIN: Duration = Duration::from_secs(30);
 
 /// Which environment, and what it takes to reach it.
 #[derive(Debug, Clone)]
@@ -209,12 +215,29 @@ impl Lambda {
         progress: OnProgress<'_>,
     ) -> Result<()> {
         let target = self.target(service);
+        let mut woken = 0;
         loop {
             let found = self
                 .read_function(&target.function, &revision.to_string())
                 .await?
                 .and_then(|found| found.configuration)
                 .ok_or(Error::NoRevision(revision))?;
+            if found.state() == Some(&State::Inactive) {
+                if woken == wake::TIMES {
+                    return Err(Error::Invalid(format!(
+                        "AWS does not bring revision {revision} back, which nobody called for a long time: {}",
+                        words::of_state(&found)
+                    )));
+                }
+                woken += 1;
+                progress(Progress::Waiting {
+                    what: wake::TOLD.to_owned(),
+                });
+                let invoker = self.session.lambda_to_invoke(WOKEN_WITHIN).await;
+                wake::wake(&invoker, &target.function, &revision.to_string()).await?;
+                tokio::time::sleep(LOOK_EVERY).await;
+                continue;
+            }
             match observe::health(&found).0 {
                 crate::domain::live::Health::Starting => {
                     progress(Progress::Starting { ready: 0, of: 1 });

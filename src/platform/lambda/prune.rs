@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::Lambda;
+use super::read::found;
 use super::seen::{Seen, number};
 use crate::clients::aws::{self, Called, Why};
 use crate::domain::alias::{self, Description};
@@ -140,7 +141,11 @@ impl Lambda {
                 .set_marker(marker)
                 .send()
                 .await
-                .called("lambda:ListProvisionedConcurrencyConfigs", function)?;
+                .called("lambda:ListProvisionedConcurrencyConfigs", function);
+            // That there is nothing to list is none, also where it is said with a 404.
+            let Some(page) = found(page)? else {
+                return Ok(used);
+            };
             used.extend(
                 page.provisioned_concurrency_configs()
                     .iter()
