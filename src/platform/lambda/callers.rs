@@ -159,8 +159,21 @@ fn caller(trigger: &Trigger, function: &str, alias_arn: &str) -> Caller {
         id: trigger.id.clone(),
         who: trigger.who.clone(),
         is_past: trigger.reached == Reached::Latest,
-        can_be_moved: trigger.can_be_adopted(),
+        undo: trigger.can_be_adopted().then(|| undo(trigger, function)),
         left_to_do,
+    }
+}
+
+/// What taking a move back needs, as far as it is known before the move.
+fn undo(trigger: &Trigger, function: &str) -> Moved {
+    let id = trigger.id.clone();
+    match trigger.way {
+        Way::Mapping => Moved::Source {
+            id,
+            before: function.to_owned(),
+        },
+        Way::Permission { .. } => Moved::Permission { id },
+        Way::Address { .. } => Moved::Address { url: String::new() },
     }
 }
 
