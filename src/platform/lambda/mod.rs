@@ -60,6 +60,9 @@ pub(crate) const SERVICE_TAG: &str = "squad.dev/service";
 pub(crate) const ROLLOUT_TAG: &str = "squad.dev/rollout";
 /// How often a version is looked at that is not ready yet.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Deploys beside each other: while one waits at AWS (a change is applied, a version comes up), the pace of the calls, which
+/// all share, is left to the others.
+const DEPLOYS_AT_ONCE: usize = 12;
 /// How long the call may take by which a version wakes: AWS refuses it at once.
 const WOKEN_WITHIN: Duration = Duration::from_secs(30);
 
@@ -300,6 +303,10 @@ impl Platform for Lambda {
             capacity: false,
             counts_at_once: false,
         }
+    }
+
+    fn deploys_at_once(&self) -> usize {
+        DEPLOYS_AT_ONCE
     }
 
     fn numbers(&self, service: &Service) -> Numbers {

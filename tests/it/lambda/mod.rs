@@ -11,6 +11,7 @@ mod golden;
 mod gradual;
 mod kept;
 mod leaks;
+mod many;
 mod stop;
 
 use std::path::PathBuf;
