@@ -454,7 +454,7 @@ async fn packaged(
     let _turn = tools.builds.turn().await?;
     let package = package::package(
         options,
-        built.artifact.clone(),
+        (built.artifact.clone(), built.listed.clone()),
         tools.clock,
         tools.reporter,
         &tools.cancel,

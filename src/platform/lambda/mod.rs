@@ -134,6 +134,18 @@ impl Lambda {
         }
     }
 
+    /// The next look begins afresh.
+    fn forget(&self, service: &ServiceName) {
+        let mut known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        known.remove(service);
+    }
+
+    /// What was read of a service last.
+    fn last_seen(&self, service: &ServiceName) -> Option<Seen> {
+        let known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(service).cloned()
+    }
+
     /// What was read of a service, if that is the state that a token names.
     fn remembered(&self, service: &ServiceName, token: &Token) -> Option<Seen> {
         let known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -305,6 +317,11 @@ impl Platform for Lambda {
         }
     }
 
+    fn publish_keeps_token(&self) -> bool {
+        // The alias's `RevisionId`, and a publish writes to `$LATEST` and makes a version.
+        true
+    }
+
     fn deploys_at_once(&self) -> usize {
         DEPLOYS_AT_ONCE
     }
@@ -428,10 +445,7 @@ impl Platform for Lambda {
         service: &ServiceName,
         revision: RevisionNumber,
     ) -> Result<Option<Service>> {
-        let known = {
-            let known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            known.get(service).cloned()
-        };
+        let known = self.last_seen(service);
         let seen = match known.filter(|seen| seen.versions.contains_key(&revision)) {
             Some(seen) => seen,
             None => self.see(service).await?,
