@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::cli::context::Context;
 use crate::cli::deploy::{consent, declined};
+use crate::cli::gone;
 use crate::cli::print_error;
 use crate::cli::prompt;
 use crate::domain::doctor::Caller;
@@ -58,7 +59,12 @@ pub(super) async fn run(context: &Context, wish: &Wish<'_>) -> Result<u8> {
     if wish.undo {
         return take_back(context, wish, &*platform).await;
     }
-    let callers = adopt::callers(&*platform, wish.environment, &wish.service).await?;
+    let callers = match adopt::callers(&*platform, wish.environment, &wish.service).await {
+        Ok(callers) => callers,
+        Err(error) => {
+            return Err(gone::told(context, wish.environment, &wish.service, error).await);
+        }
+    };
     for unread in &callers.unread {
         context.output.warn(&format!(
             "some callers cannot be seen: {}",
@@ -69,7 +75,7 @@ pub(super) async fn run(context: &Context, wish: &Wish<'_>) -> Result<u8> {
         .found
         .iter()
         .filter(|caller| caller.is_past)
-        .partition(|caller| caller.can_be_moved);
+        .partition(|caller| caller.can_be_moved());
     let address = callers.address.as_deref().unwrap_or_default();
     for caller in &to_move {
         context
@@ -144,7 +150,7 @@ pub(super) async fn run(context: &Context, wish: &Wish<'_>) -> Result<u8> {
 
 async fn take_back(context: &Context, wish: &Wish<'_>, platform: &dyn Platform) -> Result<u8> {
     let journal = context.journal(wish.environment)?;
-    let made = adopt::made(&journal, &wish.service).await?;
+    let made = adopt::made(platform, &journal, &wish.service).await?;
     let of = |made: &Made, outcome| WireCaller {
         who: made.who.clone(),
         id: None,

@@ -16,6 +16,7 @@ use crate::domain::name::ServiceName;
 use crate::domain::plan::{Allowed, Deploy};
 use crate::error::{Error, Kind, Result};
 use crate::ops::deploy::apply::{self, Tools};
+use crate::ops::deploy::fleet::Builds;
 use crate::ops::deploy::{self, Options, Outcome, Plan};
 use crate::ops::rollout::start as rollout;
 use crate::ops::{Cancel, audit};
@@ -241,8 +242,9 @@ async fn one(
     let journal = context.journal(environment)?;
     context.settle_with(&*platform, &journal).await;
     let work = async |cancel: Cancel| {
+        let turns = (cancel, Builds::new());
         applied(
-            context, args, &*platform, &journal, &options, &plan, "", cancel,
+            context, args, &*platform, &journal, &options, &plan, "", turns,
         )
         .await
     };
@@ -336,7 +338,7 @@ pub(crate) async fn applied(
     options: &Options,
     plan: &Plan,
     prefix: &str,
-    cancel: Cancel,
+    (cancel, builds): (Cancel, Builds),
 ) -> Result<Outcome> {
     let reporter = Progress::new(context, prefix);
     let tools = Tools {
@@ -346,8 +348,9 @@ pub(crate) async fn applied(
         reporter: &reporter,
         cancel,
         timeout: args.timeout,
+        builds,
     };
-    apply::apply(&tools, options, plan).await
+    Box::pin(apply::apply(&tools, options, plan)).await
 }
 
 /// Runs an operation under Ctrl-C: once = stop cleanly, twice = at once.

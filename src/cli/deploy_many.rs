@@ -14,7 +14,7 @@ use crate::domain::plan::Deploy;
 use crate::error::{Error, Kind, Result};
 use crate::ops::Cancel;
 use crate::ops::audit::Journal;
-use crate::ops::deploy::fleet::{self, Member};
+use crate::ops::deploy::fleet::{self, Builds, Member};
 use crate::ops::deploy::{self, Options, Outcome, Plan};
 use crate::platform::Platform;
 
@@ -129,17 +129,18 @@ pub(crate) async fn run(
     let journal = context.journal(environment)?;
     context.settle_with(&*platform, &journal).await;
     let (journal, platform) = (&journal, &*platform);
+    let builds = Builds::new();
     let mut results = under_interrupts(context, async |cancel: Cancel| {
         let work = items.iter().map(|item| {
-            let cancel = cancel.clone();
+            let turns = (cancel.clone(), builds.clone());
             async move {
                 (
                     item,
-                    apply(context, args, platform, journal, item, cancel).await,
+                    apply(context, args, platform, journal, item, turns).await,
                 )
             }
         });
-        let stream = futures_util::stream::iter(work).buffer_unordered(fleet::AT_ONCE);
+        let stream = futures_util::stream::iter(work).buffer_unordered(platform.deploys_at_once());
         Ok(stream.collect::<Vec<_>>().await)
     })
     .await?;
@@ -165,7 +166,7 @@ async fn planned(platform: &dyn Platform, options_of: Vec<Options>) -> Vec<Item>
             .and_then(|plan| all_at_once(&options, plan));
         Item { options, plan }
     });
-    let plans = futures_util::stream::iter(work).buffered(fleet::AT_ONCE);
+    let plans = futures_util::stream::iter(work).buffered(platform.deploys_at_once());
     plans.collect().await
 }
 
@@ -199,7 +200,7 @@ async fn apply(
     platform: &dyn Platform,
     journal: &Journal,
     item: &Item,
-    cancel: Cancel,
+    (cancel, builds): (Cancel, Builds),
 ) -> Option<Result<Outcome>> {
     let plan = item.plan.as_ref().ok()?;
     if !matches!(plan.decision, Deploy::Change(_)) {
@@ -218,7 +219,7 @@ async fn apply(
             &item.options,
             plan,
             name,
-            cancel,
+            (cancel, builds),
         )
         .await,
     )

@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::path::PathBuf;
 
 use crate::cli::context::Context;
+use crate::cli::gone;
 use crate::cli::view::invoke::{Wire, pretty};
 use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
@@ -57,7 +58,12 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             flag: environment.flag(),
         };
         let invocation = tokio::select! {
-            result = invoke(&*platform, &options) => result?,
+            result = invoke(&*platform, &options) => match result {
+                Ok(invocation) => invocation,
+                Err(error) => {
+                    return Err(gone::told(context, &environment, &options.service, error).await);
+                }
+            },
             _ = tokio::signal::ctrl_c() => {
                 return Err(Error::new(
                     Kind::Interrupted,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::cli::context::Context;
+use crate::cli::gone;
 use crate::cli::rollback::parse_revision;
 use crate::cli::time::parse_span;
 use crate::domain::environment::Environment;
@@ -80,13 +81,13 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             // The person's mistake is said in words of its own. What AWS said needs no second question, which would only
             // take as long again.
             if !matches!(error, crate::platform::Error::Aws(_)) {
-                explain(&*platform, &service, &query, &environment).await?;
+                explain(context, &*platform, &service, &query, &environment).await?;
             }
             let asked = format!("cannot read the log of `{service}`");
             return Err(Error::from(error).context(&asked));
         }
         if lines == 0 {
-            explain(&*platform, &service, &query, &environment).await?;
+            explain(context, &*platform, &service, &query, &environment).await?;
             context.output.status(&format!(
                 "`{service}` wrote nothing that matches in {}",
                 environment.name
@@ -98,6 +99,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
 
 /// Why nothing was shown, when it is a mistake of the person: no such service, no such revision.
 async fn explain(
+    context: &Context,
     platform: &dyn Platform,
     service: &ServiceName,
     query: &LogQuery,
@@ -106,12 +108,13 @@ async fn explain(
     let live = platform.observe(service).await?;
     let (name, flag) = (&environment.name, environment.flag());
     if live.revisions.is_empty() {
-        return Err(Error::new(
+        let error = Error::new(
             Kind::Failed,
             "never-deployed",
-            format!("cannot read the log of `{service}`: it was never deployed to {name}"),
+            format!("cannot read the log of `{service}`: it is not deployed to {name}"),
         )
-        .hint(format!("to deploy it: `squad deploy {service}{flag}`")));
+        .hint(format!("to deploy it: `squad deploy {service}{flag}`"));
+        return Err(gone::told(context, environment, service, error).await);
     }
     if let Some(revision) = query.revision
         && live.revision(revision).is_none()

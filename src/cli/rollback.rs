@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::cli::context::Context;
 use crate::cli::deploy::{consent, declined, pending, put_aside, under_interrupts};
+use crate::cli::gone;
 use crate::cli::progress::{Progress, seconds};
 use crate::cli::prompt::{self, Consent};
 use crate::cli::rollout::brake;
@@ -96,7 +97,12 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             }
             seen = Some(live);
         }
-        let plan = rollback::plan(&*platform, &options, seen).await?;
+        let plan = match rollback::plan(&*platform, &options, seen).await {
+            Ok(plan) => plan,
+            Err(error) => {
+                return Err(gone::told(context, &environment, &options.service, error).await);
+            }
+        };
         let wire = |outcome: Option<&Outcome>| {
             wire(&environment.name.to_string(), &options, &plan, outcome)
         };

@@ -45,6 +45,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             }
             // Pressed twice, or after the judge was faster: what the rollout left is left already.
             Some(state) if state.phase != Phase::Succeeded => {
+                brake::again(context, &*platform, &environment, &name, &state).await?;
                 brake::nothing(context, &environment, &name, &live);
                 Some(0)
             }

@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::zip::{self, Package, Tree};
+use super::zip::{self, Listed, Package, Tree};
 use super::{process, wheels};
 
 /// Why there is no package.
@@ -33,6 +33,8 @@ pub(crate) enum Error {
 pub(crate) struct Wanted<'a> {
     /// A directory or a zip.
     pub(crate) artifact: &'a Path,
+    /// The files of the directory that count; without it all do.
+    pub(crate) listed: Option<&'a Listed>,
     /// `[build] python_lock`, absolute; has no effect when the runtime is no Python.
     pub(crate) python_lock: Option<&'a Path>,
     /// As AWS names it, such as `python3.13`.
@@ -65,13 +67,16 @@ pub(crate) fn tree(wanted: &Wanted<'_>, on_make: &dyn Fn()) -> Result<Tree, Erro
         None => None,
     };
     let more: Vec<&Path> = packages.as_deref().into_iter().collect();
-    let tree = Tree::read(wanted.artifact, &more).map_err(|error| match (error, lock) {
-        (zip::Error::Collision { name, .. }, Some(lock)) => Error::PackedTwice {
-            name,
-            lock: lock.to_owned(),
-        },
-        (error, _) => error.into(),
-    })?;
+    let tree =
+        Tree::read_listed(wanted.artifact, wanted.listed, &more).map_err(|error| {
+            match (error, lock) {
+                (zip::Error::Collision { name, .. }, Some(lock)) => Error::PackedTwice {
+                    name,
+                    lock: lock.to_owned(),
+                },
+                (error, _) => error.into(),
+            }
+        })?;
     if wanted.runtime.starts_with("provided") && tree.is_executable("bootstrap") == Some(false) {
         return Err(zip::Error::Unfit {
             name: "bootstrap".to_owned(),

@@ -79,10 +79,17 @@ pub(crate) struct Caller {
     pub(crate) who: String,
     /// It calls past the traffic that squad moves: every unfinished change reaches it, and no rollback does.
     pub(crate) is_past: bool,
-    /// squad can move it, or do its part of that.
-    pub(crate) can_be_moved: bool,
+    /// What taking squad's move of it back will need; none where squad cannot move it, nor do its part of that.
+    pub(crate) undo: Option<Moved>,
     /// What a person has to do beside that; none when nothing.
     pub(crate) left_to_do: Option<String>,
+}
+
+impl Caller {
+    /// squad can move it, or do its part of that.
+    pub(crate) fn can_be_moved(&self) -> bool {
+        self.undo.is_some()
+    }
 }
 
 /// One caller that was moved, with all that taking it back needs.
@@ -103,7 +110,7 @@ pub(crate) enum Moved {
     },
     /// The new address got a URL of its own.
     Address {
-        /// The URL.
+        /// The URL; empty where the move was never seen to its end.
         url: String,
     },
 }

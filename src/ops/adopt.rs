@@ -1,7 +1,7 @@
 //! `squad deploy --adopt-alias`: moves those who call past a service's traffic, one by one, and takes that back again.
 //!
-//! Each move is an operation of its own in the audit log, with all that taking it back needs. A move that was made before
-//! is not made again: killed anywhere and run again, it goes on with the callers that are left.
+//! Each move is an operation of its own in the audit log, with all that taking it back needs, in its intent already: a move
+//! whose process died after AWS had made it can be taken back too. A move that was made before is not made again: killed anywhere and run again, it goes on with the callers that are left.
 
 use std::collections::BTreeSet;
 
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::audit::{self, Intent, Journal, Query, ResultWord};
 use crate::clock::Clock;
+use crate::domain::audit::event::Event;
 use crate::domain::doctor::{Caller, Callers, Moved};
 use crate::domain::environment::Environment;
 use crate::domain::name::ServiceName;
@@ -61,7 +62,7 @@ pub(crate) async fn callers(
         None => Err(Error::new(
             Kind::Failed,
             "never-deployed",
-            format!("{asked}: it was never deployed to {}", environment.name),
+            format!("{asked}: it is not deployed to {}", environment.name),
         )
         .hint(format!("to deploy it: `squad deploy {service}{flag}`"))),
     }
@@ -73,7 +74,8 @@ pub(crate) async fn adopt(
     service: &ServiceName,
     caller: &Caller,
 ) -> Result<Option<Moved>> {
-    let intent = json!({ "caller": caller.id, "who": caller.who });
+    // With what taking it back needs: whoever dies right after the move leaves it known.
+    let intent = json!({ "caller": caller.id, "who": caller.who, "undo": caller.undo });
     let operation = tools
         .journal
         .begin(tools.clock, planned(tools, service, intent))
@@ -90,47 +92,96 @@ pub(crate) async fn adopt(
     finish(tools, operation, after, moved).await
 }
 
-/// The moves that are still made, newest first, as the audit log tells.
-pub(crate) async fn made(journal: &Journal, service: &ServiceName) -> Result<Vec<Made>> {
+/// The moves that are still made, newest first. The audit log tells those that came to their end; of one that did not (the
+/// process died, or the answer got lost) it tells what was about to be done, and who calls now tells whether it was.
+pub(crate) async fn made(
+    platform: &dyn Platform,
+    journal: &Journal,
+    service: &ServiceName,
+) -> Result<Vec<Made>> {
     let query = Query {
         service: Some(service.clone()),
-        types: vec!["adoption.finished".to_owned()],
+        types: vec!["adoption".to_owned()],
         ..Query::default()
     };
     let events = journal.events(&query).await?;
-    let mut taken_back = BTreeSet::new();
-    let mut made = Vec::new();
-    for event in events.into_iter().map(|recorded| recorded.event) {
-        let Some(change) = event.change() else {
+    let moves = recorded(events.into_iter().map(|recorded| recorded.event));
+    let callers = if moves.iter().all(|one| one.is_certain) {
+        None
+    } else {
+        platform.callers(service).await?
+    };
+    let found = callers.map(|callers| callers.found).unwrap_or_default();
+    let is_moved = |id: &str| {
+        let mut same = found.iter().filter(|caller| caller.id == id).peekable();
+        same.peek().is_some() && same.all(|caller| !caller.can_be_moved())
+    };
+    Ok(moves
+        .into_iter()
+        .filter(|one| one.is_certain || is_moved(&one.caller))
+        .map(|one| one.made)
+        .collect())
+}
+
+/// A move that the log tells of, and that was not taken back.
+#[derive(Debug, PartialEq)]
+struct Recorded {
+    caller: String,
+    made: Made,
+    /// It came to its end.
+    is_certain: bool,
+}
+
+/// The newest move of each caller, of events that come newest first.
+fn recorded(events: impl Iterator<Item = Event>) -> Vec<Recorded> {
+    let (mut taken_back, mut ended) = (BTreeSet::new(), BTreeSet::new());
+    let mut callers = BTreeSet::new();
+    let mut rows = Vec::new();
+    for event in events {
+        let (Some(change), Some(operation)) = (event.change(), event.operation.clone()) else {
             continue;
         };
-        if change.outcome != Some(ResultWord::Succeeded) {
-            continue;
-        }
         let text = |key: &str| {
-            change
-                .after
-                .get(key)
-                .and_then(Value::as_str)
-                .map(str::to_owned)
+            let text = change.after.get(key).and_then(Value::as_str);
+            text.map(str::to_owned)
         };
-        if let Some(operation) = text("taken_back") {
-            taken_back.insert(operation);
+        let is_done = change.outcome == Some(ResultWord::Succeeded);
+        if let Some(of) = text("taken_back") {
+            if is_done {
+                taken_back.insert(of);
+            }
+            continue;
         }
-        let moved = change.after.get("moved").cloned();
-        if let (Some(operation), Some(moved)) = (event.operation, moved)
-            && let Ok(moved) = serde_json::from_value(moved)
-            && !taken_back.contains(&operation)
-        {
-            let who = text("who").unwrap_or_default();
-            made.push(Made {
-                operation,
-                who,
-                moved,
+        let moved = if is_done {
+            ended.insert(operation.clone());
+            change.after.get("moved")
+        } else if ended.contains(&operation) {
+            None
+        } else {
+            change.after.get("undo")
+        };
+        let Some(moved) = moved
+            .cloned()
+            .and_then(|moved| serde_json::from_value(moved).ok())
+        else {
+            continue;
+        };
+        let who = text("who").unwrap_or_default();
+        // The log of before knew moves by their words alone.
+        let caller = text("caller").unwrap_or_else(|| who.clone());
+        if callers.insert(caller.clone()) && !taken_back.contains(&operation) {
+            rows.push(Recorded {
+                caller,
+                made: Made {
+                    operation,
+                    who,
+                    moved,
+                },
+                is_certain: is_done,
             });
         }
     }
-    Ok(made)
+    rows
 }
 
 /// Takes one move back.

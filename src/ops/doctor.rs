@@ -171,7 +171,7 @@ fn judged(
         });
     }
     for caller in callers.found.iter().filter(|caller| caller.is_past) {
-        let next = match (&callers.address, caller.can_be_moved, &caller.left_to_do) {
+        let next = match (&callers.address, caller.can_be_moved(), &caller.left_to_do) {
             (Some(_), true, _) => format!("`squad deploy {service}{flag} --adopt-alias`"),
             (None, ..) => {
                 format!("first `squad deploy {service}{flag}`, then the same with `--adopt-alias`")
@@ -210,14 +210,14 @@ pub(crate) fn exit_code(checks: &[Check]) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::doctor::Caller;
+    use crate::domain::doctor::{Caller, Moved};
 
     fn caller(can_be_moved: bool, left: Option<&str>) -> Caller {
         Caller {
             id: "1".into(),
             who: "the events of arn:aws:sqs:eu-west-1:123456789012:paid".into(),
             is_past: true,
-            can_be_moved,
+            undo: can_be_moved.then(|| Moved::Permission { id: "topic".into() }),
             left_to_do: left.map(str::to_owned),
         }
     }

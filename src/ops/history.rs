@@ -7,6 +7,11 @@ use serde_json::Value;
 
 use crate::domain::audit::event::{Change, Event, ResultWord};
 use crate::domain::name::ServiceName;
+use crate::error::Result;
+use crate::ops::audit::{Journal, Query};
+
+/// How many of the newest records are looked at for what was live.
+const RECENT: usize = 50;
 
 /// One operation.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +49,40 @@ impl Entry {
 
 fn revision(value: &Value) -> Option<&str> {
     value.get("revision").and_then(Value::as_str)
+}
+
+/// A state of a service, when it was live.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct LastLive {
+    /// The revision that served everything.
+    pub(crate) revision: String,
+    /// The event that says so.
+    pub(crate) event: Event,
+    /// Who caused it.
+    pub(crate) actor: String,
+}
+
+/// The newest record of a service that has a revision which served everything; none where it was never live.
+pub(crate) async fn last_live(
+    journal: &Journal,
+    service: &ServiceName,
+) -> Result<Option<LastLive>> {
+    let query = Query {
+        service: Some(service.clone()),
+        limit: Some(RECENT),
+        ..Query::default()
+    };
+    let events = journal.events(&query).await?;
+    Ok(events.into_iter().find_map(|recorded| {
+        let change = recorded.event.change()?;
+        let is_done = change.outcome == Some(ResultWord::Succeeded);
+        let after = revision(&change.after).filter(|_| is_done);
+        Some(LastLive {
+            revision: after.or_else(|| revision(&change.before))?.to_owned(),
+            actor: change.actor.name.clone(),
+            event: recorded.event,
+        })
+    }))
 }
 
 /// Puts the events of each operation together; events come newest first, and so do the

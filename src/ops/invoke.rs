@@ -80,10 +80,10 @@ fn check_target(asked: &str, options: &Options, live: &Live) -> Result<()> {
             )
             .hint(format!("see what it does: `squad logs {name}`")));
         }
-        None => return Err(never_live(asked, options)),
+        None => return Err(not_live(asked, options)),
     }
     match options.revision {
-        None if live.split.is_none() => Err(never_live(asked, options)),
+        None if live.split.is_none() => Err(not_live(asked, options)),
         Some(number) if live.revision(number).is_none() => {
             let known = live.revisions.iter().map(|one| one.number.to_string());
             Err(Error::new(
@@ -100,12 +100,12 @@ fn check_target(asked: &str, options: &Options, live: &Live) -> Result<()> {
     }
 }
 
-fn never_live(asked: &str, options: &Options) -> Error {
+fn not_live(asked: &str, options: &Options) -> Error {
     let (name, flag) = (&options.service, &options.flag);
     Error::new(
         Kind::Failed,
         "nothing-live",
-        format!("{asked}: it was never deployed here"),
+        format!("{asked}: it is not deployed here"),
     )
     .hint(format!("deploy it with `squad deploy {name}{flag}`"))
 }
@@ -166,12 +166,12 @@ mod tests {
             (
                 live(function, false),
                 None,
-                "nothing-live | it was never deployed here | deploy it with `squad deploy receipts --env dev`",
+                "nothing-live | it is not deployed here | deploy it with `squad deploy receipts --env dev`",
             ),
             (
                 live(None, false),
                 Some(3),
-                "nothing-live | it was never deployed here | deploy it with `squad deploy receipts --env dev`",
+                "nothing-live | it is not deployed here | deploy it with `squad deploy receipts --env dev`",
             ),
             (
                 live(function, true),

@@ -128,7 +128,7 @@ pub(crate) fn live_state(
         (None, None) => LiveState {
             revision: None,
             traffic: Some(0),
-            text: format!("`{service}` was never live here, and takes no traffic"),
+            text: format!("`{service}` is not live here, and takes no traffic"),
         },
     }
 }

@@ -94,7 +94,7 @@ fn refuse(asked: &str, refusal: &Refusal, options: &Options, live: &Live) -> Err
         Refusal::NothingLive => Error::new(
             Kind::Refused,
             "nothing-live",
-            format!("{asked}: it was never live here"),
+            format!("{asked}: nothing of it is live here"),
         )
         .hint(format!("deploy it with `squad deploy {name}{flag}`")),
         Refusal::NoTarget { candidates } => {

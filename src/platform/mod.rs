@@ -353,6 +353,18 @@ pub(crate) trait Platform: Send + Sync {
     /// traffic and without ([`crate::domain::rollout::State::kept`]), so that going back is one commit and nothing else.
     async fn commit(&self, service: &ServiceName, token: &Token, commit: &Commit) -> Result<Token>;
 
+    /// Whether a publish leaves the token of the traffic as it was: then a plan's own token guards the commit that follows the
+    /// publish, and nothing has to be looked at in between.
+    fn publish_keeps_token(&self) -> bool {
+        false
+    }
+
+    /// How many deploys of different services may be under way beside each other. Builds have a limit of their own: they
+    /// take this machine's processors, and a deploy mostly waits.
+    fn deploys_at_once(&self) -> usize {
+        4
+    }
+
     /// How the numbers of a service arrive.
     fn numbers(&self, _service: &Service) -> Numbers {
         Numbers::default()

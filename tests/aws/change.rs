@@ -185,6 +185,13 @@ pub(crate) fn apply(world: &mut World, body: &Value) -> Result<Value, Refusal> {
                 .latest
                 .begin_update(before, revision, clock::now(), (until, None));
         }
+        // Nobody called it for weeks.
+        "inactive" => {
+            let version = function.version_mut(body["version"].as_str().unwrap_or("$LATEST"));
+            let version = version.ok_or("which version?")?;
+            version.state = "Inactive";
+            version.revision = revision;
+        }
         "publish" => {
             function.last_version += 1;
             let mut version = function.latest.clone();

@@ -158,7 +158,7 @@ fn what_cannot_be_called_says_what_to_do_instead() {
     let home = Home::new();
     let directory = function(&home);
     home.squad_in(&directory, ["invoke"]).assert(str![[r#"
-› error: cannot invoke `receipts`: it was never deployed here
+› error: cannot invoke `receipts`: it is not deployed here
 › hint: deploy it with `squad deploy receipts`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/nothing-live.md
 [exit 1]

@@ -128,8 +128,8 @@ fn with_nothing_to_go_back_to_it_refuses() {
     home.squad_in(&service.directory, ["rollback"])
         .failure(7)
         .assert(str![[r#"
-› error: cannot roll back `payments`: it was never live here
-› live: `payments` was never live here, and takes no traffic
+› error: cannot roll back `payments`: nothing of it is live here
+› live: `payments` is not live here, and takes no traffic
 › hint: deploy it with `squad deploy payments`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/nothing-live.md
 [exit 7]

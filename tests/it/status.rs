@@ -30,7 +30,7 @@ fn where_nothing_was_deployed_it_says_so() {
     home.squad(["status", "payments"])
         .failure(1)
         .assert(str![[r#"
-› error: `payments` was never deployed to local
+› error: `payments` is not deployed to local
 › hint: `squad status --all` shows what is there, `squad deploy payments` deploys it
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
 [exit 1]
@@ -49,7 +49,7 @@ fn where_nothing_was_deployed_it_says_so() {
 
 "#]]);
     home.squad(["logs", "payments"]).failure(1).assert(str![[r#"
-› error: cannot read the log of `payments`: it was never deployed to local
+› error: cannot read the log of `payments`: it is not deployed to local
 › hint: to deploy it: `squad deploy payments`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
 [exit 1]

@@ -199,7 +199,7 @@ fn one_that_fails_does_not_hold_up_the_others() {
 ›   version 1 starts, exit
 ›   app/config.py:12  KeyError: 'ACQUIRER_URL'
 ›   caused by: it needs the variable ACQUIRER_URL, which `squad.toml` does not set
-› live: `orders` was never live here, and takes no traffic
+› live: `orders` is not live here, and takes no traffic
 › hint: set it under [run.env] in squad.toml, or look at the log with `squad logs orders --revision 1`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/process-exited.md
 › 2 deployed, 1 failed, 0 unchanged

@@ -8,7 +8,7 @@ use crate::cli::progress::{Progress, seconds};
 use crate::domain::environment::Environment;
 use crate::domain::live::Live;
 use crate::domain::name::ServiceName;
-use crate::domain::rollout::Command;
+use crate::domain::rollout::{Command, State};
 use crate::error::Result;
 use crate::ops::rollout::Tools;
 use crate::ops::rollout::brake::{self, Aborted};
@@ -106,6 +106,27 @@ pub(crate) async fn run(
         context.output.out("aborted");
     }
     Ok(0)
+}
+
+/// The same pressed again: nothing is live, and what a stop that was killed left unnoted is noted.
+pub(crate) async fn again(
+    context: &Context,
+    platform: &dyn Platform,
+    environment: &Environment,
+    name: &ServiceName,
+    over: &State,
+) -> Result<()> {
+    let journal = context.journal(environment)?;
+    let reporter = Progress::new(context, "");
+    let tools = Tools {
+        platform,
+        journal: &journal,
+        clock: context.clock(),
+        reporter: &reporter,
+    };
+    // For people and for the report: that it fails changes nothing.
+    drop(brake::complete(&tools, name, over).await);
+    Ok(())
 }
 
 /// `verified: the last request to 42 was 0.4 s before`.

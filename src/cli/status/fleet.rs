@@ -58,9 +58,9 @@ impl Fleet<'_> {
         let remembered = fleet::recall(&self.context.directories()?.cache, &self.name);
         if args.cached || args.max_age.is_some() {
             match (&remembered, args.max_age) {
-                (Some(one), None) => return self.kept(one, args),
+                (Some(one), None) => return self.kept(one, args).await,
                 (Some(one), Some(most)) if one.age(self.context.now()) <= most => {
-                    return self.kept(one, args);
+                    return self.kept(one, args).await;
                 }
                 (None, _) if args.cached => return Err(self.nothing_kept()),
                 _ => {}
@@ -76,7 +76,7 @@ impl Fleet<'_> {
         }
         self.show(&mut canvas, &answer);
         if answer.rows.is_empty() {
-            super::nothing(self.context, args, std::slice::from_ref(self.environment))?;
+            super::nothing(self.context, args, std::slice::from_ref(self.environment)).await?;
         }
         Ok(exit_code(&answer.rows))
     }
@@ -94,7 +94,7 @@ impl Fleet<'_> {
     }
 
     /// What was kept, as the whole answer.
-    fn kept(&self, remembered: &Remembered, args: &Args) -> Result<u8> {
+    async fn kept(&self, remembered: &Remembered, args: &Args) -> Result<u8> {
         let rows = self.rows(remembered.of(self.only));
         let code = exit_code(&rows);
         let age = Age {
@@ -104,7 +104,7 @@ impl Fleet<'_> {
         let is_empty = rows.is_empty();
         self.show(&mut Canvas::default(), &Answer { rows, age });
         if is_empty {
-            super::nothing(self.context, args, std::slice::from_ref(self.environment))?;
+            super::nothing(self.context, args, std::slice::from_ref(self.environment)).await?;
         }
         Ok(code)
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::cli::context::Context;
 use crate::cli::deploy::pending;
+use crate::cli::gone;
 use crate::cli::time::parse_span;
 use crate::cli::view::status as view;
 use crate::config::Config;
@@ -72,7 +73,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         }
         let rows = rows(context, &environments, only.as_deref()).await?;
         if rows.is_empty() && !args.watch {
-            nothing(context, args, &environments)?;
+            nothing(context, args, &environments).await?;
         }
         print(context, &rows);
         late(context, &environments).await;
@@ -190,7 +191,7 @@ async fn rows(
     Ok(rows)
 }
 
-fn nothing(context: &Context, args: &Args, environments: &[Environment]) -> Result<()> {
+async fn nothing(context: &Context, args: &Args, environments: &[Environment]) -> Result<()> {
     let names: Vec<_> = environments.iter().map(|one| one.name.as_str()).collect();
     let place = names.join(", ");
     if let Some(service) = &args.service {
@@ -198,14 +199,18 @@ fn nothing(context: &Context, args: &Args, environments: &[Environment]) -> Resu
             [one] => one.flag(),
             _ => String::new(),
         };
-        return Err(Error::new(
+        let mut error = Error::new(
             Kind::Failed,
             "never-deployed",
-            format!("`{service}` was never deployed to {place}"),
+            format!("`{service}` is not deployed to {place}"),
         )
         .hint(format!(
             "`squad status --all{flag}` shows what is there, `squad deploy {service}{flag}` deploys it"
-        )));
+        ));
+        for environment in environments {
+            error = gone::told(context, environment, service, error).await;
+        }
+        return Err(error);
     }
     context
         .output

@@ -5,6 +5,7 @@
 //! reads the clock, the user or the host.
 
 mod archive;
+mod listed;
 mod store;
 mod tree;
 mod write;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
+pub(crate) use listed::Listed;
 pub(crate) use tree::Tree;
 
 use crate::fs;

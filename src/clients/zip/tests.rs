@@ -73,6 +73,49 @@ with zipfile.ZipFile(sys.argv[1]) as archive:
     String::from_utf8(crate::clients::process::output(&mut command).unwrap()).unwrap()
 }
 
+/// The same tree as a copy of the listed files alone.
+#[test]
+fn only_what_is_listed_is_in_the_tree() {
+    let place = Place::new();
+    for directory in ["whole", "copy"] {
+        place.write(&format!("{directory}/app.py"), "import b\n");
+        place.write(&format!("{directory}/b/__init__.py"), "");
+        place.write(&format!("{directory}/b/old.pyc"), "x");
+        place.write(&format!("{directory}/c/d/words.txt"), "hej");
+        symlink("c/d", place.at(&format!("{directory}/link"))).unwrap();
+    }
+    place.write("whole/left.log", "x");
+    place.write("whole/c/d/left.log", "x");
+    place.write("whole/e/left.log", "x");
+    std::fs::create_dir(place.at("whole/empty")).unwrap();
+    let whole = place.at("whole");
+    let names = [
+        "app.py",
+        "b/__init__.py",
+        "b/old.pyc",
+        "c/d/words.txt",
+        "link",
+    ];
+    let mut paths: Vec<_> = names.iter().map(|name| whole.join(name)).collect();
+    paths.push(place.at("elsewhere"));
+    let read = |paths: &[PathBuf]| {
+        let listed = Listed::below(&whole, paths).unwrap();
+        Tree::read_listed(&whole, Some(&listed), &[])
+    };
+    assert_eq!(
+        read(&paths).unwrap().digest().hex(),
+        place.tree("copy").digest().hex()
+    );
+    // A symlink to what is not listed leads nowhere.
+    paths.retain(|path| !path.ends_with("words.txt"));
+    let error = read(&paths).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "`link` is a symlink to `c/d`, which git does not track"
+    );
+    assert_eq!(Listed::below(&place.at("copy"), &paths), None);
+}
+
 #[test]
 fn a_zip_holds_the_tree_and_nothing_else() {
     let place = Place::new();

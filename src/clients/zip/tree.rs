@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use aws_lc_rs::digest::{Context, SHA256};
 
 use super::archive::{self, Archive};
+use super::listed::Listed;
 use super::{Error, LARGEST, Large, TreeDigest, UNPACKED_LIMIT};
 use crate::fs;
 
@@ -86,16 +87,25 @@ impl Tree {
     /// Reads the artifact (a directory or a zip) and the directories that are laid over it. The order of the roots
     /// does not count: two that have the same file are a [`Error::Collision`].
     pub(crate) fn read(artifact: &Path, more: &[&Path]) -> Result<Self, Error> {
+        Self::read_listed(artifact, None, more)
+    }
+
+    /// The same, with only those files of a directory that are listed.
+    pub(crate) fn read_listed(
+        artifact: &Path,
+        listed: Option<&Listed>,
+        more: &[&Path],
+    ) -> Result<Self, Error> {
         let mut entries = Vec::new();
         let mut archive = None;
         if artifact.is_dir() {
-            walk(artifact, 0, &mut entries)?;
+            walk(artifact, 0, listed, &mut entries)?;
         } else {
             archive::list(artifact, &mut entries)?;
             archive = Some(artifact.to_owned());
         }
         for (index, root) in more.iter().enumerate() {
-            walk(root, index + 1, &mut entries)?;
+            walk(root, index + 1, None, &mut entries)?;
         }
         entries.sort_unstable_by(|one, two| one.name.cmp(&two.name));
         let roots: Vec<&Path> = std::iter::once(artifact)
@@ -367,11 +377,17 @@ fn check_names(entries: &mut Vec<Entry>, roots: &[&Path]) -> Result<(), Error> {
 }
 
 /// Lists a directory.
-fn walk(root: &Path, index: usize, entries: &mut Vec<Entry>) -> Result<(), Error> {
+fn walk(
+    root: &Path,
+    index: usize,
+    listed: Option<&Listed>,
+    entries: &mut Vec<Entry>,
+) -> Result<(), Error> {
     let real = root.canonicalize().map_err(fs::at("read", root))?;
     let mut walk = Walk {
         index,
         root: &real,
+        listed,
         open: vec![real.clone()],
         entries,
     };
@@ -382,6 +398,8 @@ struct Walk<'a> {
     index: usize,
     /// Without symlinks.
     root: &'a Path,
+    /// What counts, where not everything does.
+    listed: Option<&'a Listed>,
     /// The real directories that are being listed: one of them again is a circle.
     open: Vec<PathBuf>,
     entries: &'a mut Vec<Entry>,
@@ -415,6 +433,9 @@ impl Walk<'_> {
         }
         let name = join(parent, file_name);
         let path = item.path();
+        if !self.is_listed(&path) {
+            return Ok(());
+        }
         let metadata = path.symlink_metadata().map_err(fs::at("read", &path))?;
         if metadata.is_symlink() {
             let (target, metadata) = self.follow(&path, &name)?;
@@ -422,6 +443,12 @@ impl Walk<'_> {
         } else {
             self.found(&path, name, &metadata)
         }
+    }
+
+    /// Whether a real path below the root counts.
+    fn is_listed(&self, path: &Path) -> bool {
+        let name = path.strip_prefix(self.root).unwrap_or(path);
+        self.listed.is_none_or(|listed| listed.has(name))
     }
 
     fn found(&mut self, path: &Path, name: String, metadata: &Metadata) -> Result<(), Error> {
@@ -468,6 +495,12 @@ impl Walk<'_> {
         if !target.starts_with(self.root) {
             return Err(link(format!(
                 "to `{}`, which is outside of the artifact",
+                said.display()
+            )));
+        }
+        if !self.is_listed(&target) {
+            return Err(link(format!(
+                "to `{}`, which git does not track",
                 said.display()
             )));
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::build::{self, Built};
+use super::fleet::Builds;
 use super::{Options, Outcome, Plan, described, package, port};
 use crate::clients::zip;
 use crate::clock::Clock;
@@ -33,8 +34,10 @@ pub(crate) struct Tools<'a> {
     pub(crate) reporter: &'a dyn Reporter,
     /// Ctrl-C.
     pub(crate) cancel: Cancel,
-    /// The longest it may take.
+    /// The longest it may take, from its turn to build on.
     pub(crate) timeout: Duration,
+    /// Whose turn it is to build.
+    pub(crate) builds: Builds,
 }
 
 /// Does what the plan says.
@@ -59,6 +62,13 @@ pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> 
         }
         Deploy::Change(change) => change,
     };
+    let turn = tokio::select! {
+        turn = tools.builds.turn() => turn?,
+        () = tools.cancel.cancelled() => {
+            let stopped = build::interrupted(options, "the build was stopped").context(&asked);
+            return Err(stopped.live(live_state(&options.service.name, Some(&plan.live))));
+        }
+    };
     let started = tools.clock.monotonic();
     let build_id = ulid::Ulid::generate().to_string();
     let built = tokio::select! {
@@ -72,6 +82,7 @@ pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> 
         } => built,
         () = tokio::time::sleep(tools.timeout) => Err(timed_out(options, tools.timeout, "the build")),
     };
+    drop(turn);
     let built = match built {
         Ok(built) => built,
         Err(error) => return Err(with_live(error.context(&asked), tools, options).await),
@@ -234,9 +245,12 @@ async fn publish_and_commit(
     }
 }
 
-/// The token of the traffic now; refuses when it is not what the plan was made for: a publish moves the token, so that the
-/// plan's own cannot tell.
+/// The token for the commit: the plan's, or, where a publish moves it so that the plan's own cannot tell, the one of the traffic
+/// now; then refuses when that is not what the plan was made for.
 async fn guard_traffic(tools: &Tools<'_>, options: &Options, plan: &Plan) -> Result<Token> {
+    if tools.platform.publish_keeps_token() {
+        return Ok(plan.live.token.clone());
+    }
     let live = tools.platform.observe(&options.service.name).await?;
     let same = live.split == plan.live.split && live.last_commit == plan.live.last_commit;
     let wanted = live.sole().map(|revision| revision.digest.as_str()) == Some(&plan.wanted.digest);
@@ -437,9 +451,10 @@ async fn packaged(
         let reference = plan.wanted.service.build.artifact.clone();
         return Ok(Some(release::Package::Image { reference }));
     }
+    let _turn = tools.builds.turn().await?;
     let package = package::package(
         options,
-        built.artifact.clone(),
+        (built.artifact.clone(), built.listed.clone()),
         tools.clock,
         tools.reporter,
         &tools.cancel,

@@ -4,10 +4,12 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
 use super::{Options, Plan};
+use crate::clients::zip::Listed;
 use crate::clients::{process, python, source};
 use crate::clock::Clock;
 use crate::domain::environment::PlatformKind;
@@ -30,6 +32,8 @@ const SHOWN_LINES: usize = 10;
 pub(crate) struct Built {
     /// The directory to publish; for Lambda it can be a zip.
     pub(crate) artifact: PathBuf,
+    /// The files of the artifact that count, where it is a directory of the work tree; without it all do.
+    pub(crate) listed: Option<Arc<Listed>>,
     /// Where its processes find their Python.
     pub(crate) python_environment: Option<PathBuf>,
     /// A copy made for this deploy; removed when it is dropped.
@@ -52,6 +56,7 @@ pub(crate) async fn build(
     if let Some(artifact) = &options.artifact {
         return Ok(Built {
             artifact: artifact.clone(),
+            listed: None,
             python_environment,
             _staging: None,
         });
@@ -62,6 +67,19 @@ pub(crate) async fn build(
     if build.command.is_empty() && (is_image || is_zip(options, &artifact)) {
         return Ok(Built {
             artifact,
+            listed: None,
+            python_environment,
+            _staging: None,
+        });
+    }
+    if build.command.is_empty() && options.environment.platform == PlatformKind::Lambda {
+        // Packed from where it lies: what is not tracked is left out there.
+        let artifact = directory(&artifact)?;
+        let listed =
+            Listed::below(&artifact, &plan.files.paths).ok_or_else(|| untracked(&artifact))?;
+        return Ok(Built {
+            artifact,
+            listed: Some(Arc::new(listed)),
             python_environment,
             _staging: None,
         });
@@ -70,6 +88,7 @@ pub(crate) async fn build(
         let staging = stage(options, plan, &artifact)?;
         return Ok(Built {
             artifact: staging.path().join("artifact"),
+            listed: None,
             python_environment,
             _staging: Some(staging),
         });
@@ -95,6 +114,7 @@ pub(crate) async fn build(
     if is_image || artifact.is_dir() || is_zip(options, &artifact) {
         Ok(Built {
             artifact,
+            listed: None,
             python_environment,
             _staging: None,
         })
@@ -147,10 +167,7 @@ fn missing(artifact: &Path, why: &str) -> Error {
 /// Copies the tracked and unignored files below the artifact's directory, so that caches and other leavings of
 /// the work tree never become part of a revision.
 fn stage(options: &Options, plan: &Plan, artifact: &Path) -> Result<tempfile::TempDir> {
-    let artifact = artifact.components().collect::<PathBuf>();
-    if !artifact.is_dir() {
-        return Err(missing(&artifact, "there is no such directory"));
-    }
+    let artifact = directory(artifact)?;
     let parent = options.state.join("staging");
     fs::create_private_dir(&parent)?;
     let staging = tempfile::Builder::new()
@@ -159,12 +176,23 @@ fn stage(options: &Options, plan: &Plan, artifact: &Path) -> Result<tempfile::Te
         .map_err(fs::at("create", &parent))?;
     let copied = source::copy_below(&plan.files, &artifact, &staging.path().join("artifact"))?;
     if copied == 0 {
-        return Err(missing(
-            &artifact,
-            "it holds no file that git tracks or would track",
-        ));
+        return Err(untracked(&artifact));
     }
     Ok(staging)
+}
+
+/// The artifact's directory, without `.`.
+fn directory(artifact: &Path) -> Result<PathBuf> {
+    let artifact = artifact.components().collect::<PathBuf>();
+    if artifact.is_dir() {
+        Ok(artifact)
+    } else {
+        Err(missing(&artifact, "there is no such directory"))
+    }
+}
+
+fn untracked(artifact: &Path) -> Error {
+    missing(artifact, "it holds no file that git tracks or would track")
 }
 
 /// Makes the environment on a thread of its own, so that Ctrl-C and the time limit are heard meanwhile.

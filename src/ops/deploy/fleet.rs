@@ -1,14 +1,34 @@
 //! Many services in one plan: which ones, and one result for each.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clients::git::Repository;
 use crate::domain::name::ServiceName;
 use crate::domain::service::Service;
 use crate::error::{Error, Kind, Result};
 
-/// How many services are deployed beside each other.
-pub(crate) const AT_ONCE: usize = 4;
+/// How many builds may run beside each other.
+const BUILDS_AT_ONCE: usize = 4;
+
+/// The turns of what takes this machine's processors: builds, and making packages. Cheap to clone; all clones share.
+#[derive(Debug, Clone)]
+pub(crate) struct Builds(Arc<Semaphore>);
+
+impl Builds {
+    /// None is under way.
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(BUILDS_AT_ONCE)))
+    }
+
+    /// Waits for a turn, which lasts as long as the value.
+    pub(crate) async fn turn(&self) -> Result<OwnedSemaphorePermit> {
+        let semaphore = Arc::clone(&self.0);
+        semaphore.acquire_owned().await.map_err(Error::internal)
+    }
+}
 
 /// A member of a workspace and where its inputs are.
 #[derive(Debug, Clone)]

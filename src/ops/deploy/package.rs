@@ -3,13 +3,14 @@
 //! Nothing here talks to AWS.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::Options;
 use super::apply::millis;
 use super::build::interrupted;
 use crate::clients::package::{self, Wanted};
 use crate::clients::process;
-use crate::clients::zip::Package;
+use crate::clients::zip::{Listed, Package};
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::ops::{Cancel, Event, Reporter};
@@ -18,7 +19,7 @@ use crate::ops::{Cancel, Event, Reporter};
 /// runtime and architecture give the same bytes; a second time they come from the cache.
 pub(crate) async fn package(
     options: &Options,
-    artifact: PathBuf,
+    (artifact, listed): (PathBuf, Option<Arc<Listed>>),
     clock: &dyn Clock,
     reporter: &dyn Reporter,
     cancel: &Cancel,
@@ -38,6 +39,7 @@ pub(crate) async fn package(
         let sender = std::cell::Cell::new(Some(sender));
         let wanted = Wanted {
             artifact: &artifact,
+            listed: listed.as_deref(),
             python_lock: lock.as_deref(),
             runtime: &function.runtime,
             architecture: &function.architecture,

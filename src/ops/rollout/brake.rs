@@ -107,7 +107,10 @@ pub(crate) async fn abort(
         reason,
     };
     let result = stop(tools, service, asked_for, &id, started, live).await;
-    let live = tools.platform.observe(service).await.ok();
+    let (result, live) = match result {
+        Ok((aborted, live)) => (Ok(aborted), Some(live)),
+        Err(error) => (Err(error), tools.platform.observe(service).await.ok()),
+    };
     let outcome = audit::Outcome {
         result: if result.is_ok() {
             ResultWord::Succeeded
@@ -181,7 +184,16 @@ struct Asked {
     reason: Option<String>,
 }
 
-/// The write, and what has to be true after it.
+/// The phase that an abort ends in.
+fn end_of(command: Command) -> Phase {
+    if command == Command::Supersede {
+        Phase::Superseded
+    } else {
+        Phase::Aborted
+    }
+}
+
+/// The write, and what has to be true after it; with what was observed at its end.
 async fn stop(
     tools: &Tools<'_>,
     service: &ServiceName,
@@ -189,7 +201,7 @@ async fn stop(
     operation: &str,
     started: Duration,
     seen: Live,
-) -> Result<Aborted> {
+) -> Result<(Aborted, Live)> {
     let Asked {
         command,
         why,
@@ -205,24 +217,36 @@ async fn stop(
         detail: format!("all traffic on revision {revision}"),
         milliseconds,
     });
-    // For people and for the report; the traffic has changed already, so that it may fail.
-    drop(note(tools, service, &before, &wanted, reason).await);
-    let last_request = quiet(tools, service, left, at).await?;
-    close(tools, service, &wanted, command, operation).await?;
-    Ok(Aborted {
+    let was_watched = tools.platform.capabilities().counts_at_once;
+    let (last_request, live) = if was_watched {
+        // For people and for the report; the traffic has changed already, so that it may fail.
+        drop(note(tools, service, &before, &wanted, None, reason).await);
+        let last_request = quiet(tools, service, left, at).await?;
+        let live = close(tools, service, &wanted, command, operation).await?;
+        (last_request, live)
+    } else {
+        let live = verified(tools, service, &wanted).await?;
+        let end = Some(end_of(command));
+        drop(note(tools, service, &before, &wanted, end, reason).await);
+        (None, live)
+    };
+    let aborted = Aborted {
         id: Some(wanted.state.id.clone()),
         operation: None,
         revision,
         left,
         at,
         last_request,
-        was_watched: tools.platform.capabilities().counts_at_once,
+        was_watched,
         milliseconds,
         pending_events: 0,
-    })
+    };
+    Ok((aborted, live))
 }
 
-/// Writes all traffic to the safe side; whoever writes in between is overwritten, as long as it is the same rollout.
+/// Writes all traffic to the safe side; whoever writes in between is overwritten, as long as it is the same rollout. Where
+/// requests are counted as they come, the end waits until the canary gets none any more; elsewhere the same write says that
+/// the rollout is over, because there is nothing more to wait for.
 async fn leave(
     tools: &Tools<'_>,
     service: &ServiceName,
@@ -252,7 +276,11 @@ async fn leave(
             .unwrap_or_default();
         let commit = Commit {
             split: Split::all(&routes, revision),
-            state: wanted.state.encode(),
+            state: if tools.platform.capabilities().counts_at_once {
+                wanted.state.encode()
+            } else {
+                wanted.state.to(end_of(command)).encode()
+            },
             leaves: (!wanted.state.stays && command != Command::Supersede)
                 .then_some(wanted.state.canary),
             actor: tools.journal.actor().clone(),
@@ -274,11 +302,7 @@ async fn leave(
 /// Where the traffic was before an abort; none where the log tells of it already. Whoever began the abort may have died
 /// before it was noted: then the state says that it aborts, and the log what was before.
 pub(super) fn came_from(entries: &[Entry], before: &State) -> Option<(Phase, Vec<u8>)> {
-    let newest = entries.iter().rev().find_map(|entry| match &entry.what {
-        What::Decision(decision) => Some(decision),
-        What::Look(_) => None,
-    });
-    match newest {
+    match newest(entries) {
         Some(newest) if [newest.from.0, newest.to.0].contains(&Phase::Aborting) => None,
         _ if before.phase != Phase::Aborting => Some((before.phase, before.positions.clone())),
         None => Some((Phase::Planned, vec![0; before.positions.len()])),
@@ -288,12 +312,14 @@ pub(super) fn came_from(entries: &[Entry], before: &State) -> Option<(Phase, Vec
     }
 }
 
-/// Notes the decision in the rollout's log; whoever writes there too goes first.
+/// Notes the decision in the rollout's log, and where it has come to its end, that too; whoever writes there as well goes
+/// first.
 async fn note(
     tools: &Tools<'_>,
     service: &ServiceName,
     before: &State,
     wanted: &Move,
+    end: Option<Phase>,
     reason: Option<String>,
 ) -> Result<()> {
     let judgements = match super::read(tools.platform, service).await {
@@ -311,27 +337,80 @@ async fn note(
     };
     for _ in 0..ATTEMPTS {
         let entries = objects::entries(tools.platform, service, &before.id, 0).await?;
-        let Some(from) = came_from(&entries, before) else {
-            break;
+        let state = &wanted.state;
+        let decision = match (came_from(&entries, before), end) {
+            (Some(from), _) => Decision {
+                from,
+                to: (state.phase, state.positions.clone()),
+                why: wanted.why.clone(),
+                judgements: Vec::clone(&judgements),
+                reason: reason.clone(),
+            },
+            (None, Some(end)) if newest(&entries).is_some_and(|one| one.to.0 != end) => Decision {
+                from: (state.phase, state.positions.clone()),
+                to: (end, state.positions.clone()),
+                why: Why::Verified,
+                judgements: Vec::clone(&judgements),
+                reason: None,
+            },
+            (None, _) => break,
         };
         let entry = Entry {
             sequence: entries.last().map_or(0, |entry| entry.sequence + 1),
             at: tools.clock.now(),
-            generation: wanted.state.generation,
+            generation: state.generation,
             actor: tools.journal.actor().clone(),
-            what: What::Decision(Box::new(Decision {
-                from,
-                to: (wanted.state.phase, wanted.state.positions.clone()),
-                why: wanted.why.clone(),
-                judgements: Vec::clone(&judgements),
-                reason: reason.clone(),
-            })),
+            what: What::Decision(Box::new(decision)),
         };
-        if objects::append(tools.platform, service, &before.id, &entry).await? {
+        if objects::append(tools.platform, service, &before.id, &entry).await? && end.is_none() {
             break;
         }
     }
     Ok(())
+}
+
+/// Notes an abort that came into force and is not in the rollout's log to its end, because whoever wrote it died right
+/// after: with the reason that the evidence gives, or that a person asked for it.
+pub(crate) async fn complete(tools: &Tools<'_>, service: &ServiceName, over: &State) -> Result<()> {
+    let command = match over.phase {
+        Phase::Aborted => Command::Abort,
+        Phase::Superseded => Command::Supersede,
+        _ => return Ok(()),
+    };
+    let entries = objects::entries(tools.platform, service, &over.id, 0).await?;
+    if newest(&entries).is_some_and(|one| one.to.0 == over.phase) {
+        return Ok(());
+    }
+    let wanted = State {
+        stays: over.stays,
+        ..over.to(Phase::Aborting)
+    };
+    let before = match came_from(&entries, &wanted) {
+        Some((phase, positions)) => State {
+            phase,
+            positions,
+            ..over.clone()
+        },
+        None => wanted.clone(),
+    };
+    let driven = entries.last().map_or(1, |entry| entry.generation);
+    let mut why = Why::ByHand(command);
+    if over.generation <= driven
+        && let Some(rollout) = super::read(tools.platform, service).await?
+        && let Some(found) = super::drive::why_aborting(&rollout, &before)
+    {
+        why = found;
+    }
+    let wanted = Move { state: wanted, why };
+    note(tools, service, &before, &wanted, Some(over.phase), None).await
+}
+
+/// The newest decision of a rollout's log.
+fn newest(entries: &[Entry]) -> Option<&Decision> {
+    entries.iter().rev().find_map(|entry| match &entry.what {
+        What::Decision(decision) => Some(&**decision),
+        What::Look(_) => None,
+    })
 }
 
 /// Waits until the revision that was left gets no request any more, and returns when it got its last one.
@@ -375,6 +454,33 @@ async fn quiet(
 /// Requests that were on their way when the traffic changed still count as before it.
 const GRACE: jiff::SignedDuration = jiff::SignedDuration::from_millis(250);
 
+/// Reads the traffic again, which has come to its end with the write.
+async fn verified(tools: &Tools<'_>, service: &ServiceName, wanted: &Move) -> Result<Live> {
+    let live = tools.platform.observe(service).await?;
+    let same = State::parse(&live.state).is_some_and(|state| state.id == wanted.state.id);
+    if !same {
+        return Err(platform::Error::Conflict {
+            winner: live.last_commit,
+        }
+        .into());
+    }
+    let split = live.split.as_ref();
+    if split.and_then(Split::sole) == Some(safe(wanted)) {
+        Ok(live)
+    } else {
+        Err(changed_after())
+    }
+}
+
+/// The abort was in force, and is not any more.
+fn changed_after() -> Error {
+    Error::new(
+        Kind::Unhealthy,
+        "abort-not-verified",
+        "the traffic was changed by somebody else right after",
+    )
+}
+
 /// Reads the traffic again and writes the end of the rollout.
 async fn close(
     tools: &Tools<'_>,
@@ -382,12 +488,8 @@ async fn close(
     wanted: &Move,
     command: Command,
     operation: &str,
-) -> Result<()> {
-    let end = if command == Command::Supersede {
-        Phase::Superseded
-    } else {
-        Phase::Aborted
-    };
+) -> Result<Live> {
+    let end = end_of(command);
     for _ in 0..ATTEMPTS {
         let live = tools.platform.observe(service).await?;
         let Some(state) = State::parse(&live.state).filter(|state| state.id == wanted.state.id)
@@ -398,18 +500,14 @@ async fn close(
             .into());
         };
         if !state.is_live() {
-            return Ok(());
+            return Ok(live);
         }
         let split = live
             .split
             .clone()
             .filter(|split| split.sole() == Some(safe(wanted)) && state.phase == Phase::Aborting);
         let Some(split) = split else {
-            return Err(Error::new(
-                Kind::Unhealthy,
-                "abort-not-verified",
-                "the traffic was changed by somebody else right after",
-            ));
+            return Err(changed_after());
         };
         // First, as every decision that changes no traffic: whoever dies in between is followed by one that finds it noted.
         // For people and for the report, so that it may fail.
@@ -422,8 +520,8 @@ async fn close(
             operation: operation.to_owned(),
         };
         match tools.platform.commit(service, &live.token, &commit).await {
-            Ok(_) => return Ok(()),
-            Err(platform::Error::Conflict { .. }) => {}
+            // Read once more: the answer is what there is now.
+            Ok(_) | Err(platform::Error::Conflict { .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -79,6 +79,8 @@ pub(crate) async fn drive(
 ) -> Result<Ended> {
     let rollout = read_some(tools.platform, &options.service, &options.flag).await?;
     if !rollout.state.is_live() {
+        // For people and for the report: that it fails changes nothing.
+        drop(brake::complete(tools, &options.service, &rollout.state).await);
         let why = last_why(&rollout);
         return Ok(Ended::Over(Box::new(rollout.state), why));
     }
@@ -271,19 +273,7 @@ impl Driver<'_> {
 
     /// What the rules say of a state on the evidence of the log.
     fn next(&self, state: &State, is_as_wanted: bool) -> Next {
-        let evidence = self.rollout.replay.evidence();
-        let sight = Sight {
-            state,
-            is_as_wanted,
-            canary: self
-                .rollout
-                .live
-                .revision(self.rollout.plan.canary)
-                .map_or(Health::Failed, |revision| revision.health),
-            evidence: &evidence,
-            is_attended: self.options.stays,
-        };
-        crate::domain::rollout::machine::next(&self.rollout.plan, &sight)
+        next(&self.rollout, state, is_as_wanted, self.options.stays)
     }
 
     /// Reads the traffic, and makes sure that this process is still the one that writes.
@@ -492,10 +482,7 @@ impl Driver<'_> {
             positions,
             ..self.rollout.state.clone()
         };
-        match self.next(&before, true) {
-            Next::Move(to) if to.state.phase == Phase::Aborting => Some(to.why),
-            _ => None,
-        }
+        why_aborting(&self.rollout, &before)
     }
 
     async fn abort(&mut self, to: Move) -> Result<Round> {
@@ -529,6 +516,28 @@ impl Driver<'_> {
         .await?;
         self.read_again().await?;
         Ok(Round::Moved)
+    }
+}
+
+/// What the rules say of a state on the evidence of a rollout's log.
+fn next(rollout: &Rollout, state: &State, is_as_wanted: bool, is_attended: bool) -> Next {
+    let evidence = rollout.replay.evidence();
+    let canary = rollout.live.revision(rollout.plan.canary);
+    let sight = Sight {
+        state,
+        is_as_wanted,
+        canary: canary.map_or(Health::Failed, |revision| revision.health),
+        evidence: &evidence,
+        is_attended,
+    };
+    crate::domain::rollout::machine::next(&rollout.plan, &sight)
+}
+
+/// Why the judge aborts from a state; none where it does not.
+pub(super) fn why_aborting(rollout: &Rollout, before: &State) -> Option<Why> {
+    match next(rollout, before, true, true) {
+        Next::Move(to) if to.state.phase == Phase::Aborting => Some(to.why),
+        _ => None,
     }
 }
 

@@ -5,7 +5,7 @@
 use aws_sdk_lambda::types::{AccountLimit, AccountUsage};
 
 use super::Lambda;
-use super::seen::found;
+use super::read;
 use super::triggers::{self, Place, Reached, Trigger, Way};
 use crate::clients::aws::{Called, words};
 use crate::domain::doctor::{Caller, Callers, Check, Finding, Moved};
@@ -22,13 +22,10 @@ impl Lambda {
     pub(super) async fn callers_of(&self, service: &ServiceName) -> Result<Option<Callers>> {
         let target = self.target(service);
         let client = self.session().lambda_for_fleet(RATE).await;
-        let answer = client
-            .get_function()
-            .function_name(&target.function)
-            .send()
-            .await
-            .called("lambda:GetFunction", &target.function);
-        if found(answer)?.is_none() {
+        if read::function(&client, &target.function, None)
+            .await?
+            .is_none()
+        {
             return Ok(None);
         }
         let alias = self.read_alias(&target).await?;
@@ -162,8 +159,21 @@ fn caller(trigger: &Trigger, function: &str, alias_arn: &str) -> Caller {
         id: trigger.id.clone(),
         who: trigger.who.clone(),
         is_past: trigger.reached == Reached::Latest,
-        can_be_moved: trigger.can_be_adopted(),
+        undo: trigger.can_be_adopted().then(|| undo(trigger, function)),
         left_to_do,
+    }
+}
+
+/// What taking a move back needs, as far as it is known before the move.
+fn undo(trigger: &Trigger, function: &str) -> Moved {
+    let id = trigger.id.clone();
+    match trigger.way {
+        Way::Mapping => Moved::Source {
+            id,
+            before: function.to_owned(),
+        },
+        Way::Permission { .. } => Moved::Permission { id },
+        Way::Address { .. } => Moved::Address { url: String::new() },
     }
 }
 

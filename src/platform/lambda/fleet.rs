@@ -11,7 +11,8 @@ use aws_sdk_lambda::Client;
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use futures_util::StreamExt;
 
-use super::seen::{self, Alias, Seen, found};
+use super::read::{self, found};
+use super::seen::{self, Alias, Seen};
 use super::{Lambda, ROLLOUT_TAG, SERVICE_TAG, Target, observe};
 use crate::clients::aws::{self, Called, Why, words};
 use crate::domain::alias::Traffic;
@@ -207,7 +208,7 @@ impl Lambda {
                 .map(|service| (service, error))
                 .map_err(drop),
         };
-        let read = read(client, &target, Some(&target.alias)).await;
+        let read = read::function(client, &target.function, Some(&target.alias)).await;
         let serving = match read {
             Ok(serving) => serving,
             Err(error) => return failed(error).map_or(Ok(None), Err),
@@ -243,28 +244,13 @@ fn unreadable(service: ServiceName, why: String) -> fleet::Seen {
     }
 }
 
-async fn read(
-    client: &Client,
-    target: &Target,
-    qualifier: Option<&str>,
-) -> aws::Result<Option<GetFunctionOutput>> {
-    let answer = client
-        .get_function()
-        .function_name(&target.function)
-        .set_qualifier(qualifier.map(str::to_owned))
-        .send()
-        .await
-        .called("lambda:GetFunction", &target.function);
-    found(answer)
-}
-
 /// AWS answers the same where there is no function and where there is no alias; so it is asked which.
 async fn read_without_alias(
     client: &Client,
     target: &Target,
     service: Option<ServiceName>,
 ) -> aws::Result<Option<fleet::Seen>> {
-    let function = read(client, target, None).await?;
+    let function = read::function(client, &target.function, None).await?;
     let tags = function.as_ref().and_then(GetFunctionOutput::tags);
     let Some(service) = service.or_else(|| service_of(tags)) else {
         return Ok(None);
@@ -326,7 +312,8 @@ async fn observed(
     {
         for number in [primary, other] {
             if !seen.versions.contains_key(&number)
-                && let Some(more) = read(client, &seen.target, Some(&number.to_string())).await?
+                && let Some(more) =
+                    read::function(client, &seen.target.function, Some(&number.to_string())).await?
                 && let Some(configuration) = more.configuration
             {
                 seen.versions.insert(number, configuration.clone());

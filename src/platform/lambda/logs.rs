@@ -217,7 +217,7 @@ impl Lambda {
                 .send()
                 .await
                 .called("logs:FilterLogEvents", &group.name);
-            let Some(page) = super::seen::found(page)? else {
+            let Some(page) = super::read::found(page)? else {
                 return Ok(true);
             };
             let events = page

@@ -3,9 +3,10 @@
 //! Everything that must be true at once (weights, the state of a rollout, what a rollback needs) is written in one
 //! `UpdateAlias` with its `RevisionId`. Knows nothing of people, prompts or the audit log.
 //!
-//! - *Reading*: `target` (which function and alias a service is), `seen` (what AWS answers), `observe` (what that
-//!   means), `words`, `configuration` (what a version was published with).
-//! - *Writing*: `commit` (traffic), `settle` (provisioned concurrency), `prune` (old versions), `publish` (a release).
+//! - *Reading*: `target` (which function and alias a service is), `read` (the calls), `seen` (what AWS answers),
+//!   `observe` (what that means), `words`, `configuration` (what a version was published with).
+//! - *Writing*: `commit` (traffic), `settle` (provisioned concurrency), `prune` (old versions), `publish` (a release),
+//!   `wake` (a version that slept).
 //! - *Watching*: `metrics`, `logs`, `invoke`, `fleet` (all functions at once), `callers` (who calls them).
 
 mod callers;
@@ -18,10 +19,12 @@ mod metrics;
 mod observe;
 mod prune;
 mod publish;
+mod read;
 mod seen;
 mod settle;
 mod target;
 pub(crate) mod triggers;
+mod wake;
 mod words;
 
 use std::collections::BTreeMap;
@@ -30,6 +33,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_sdk_lambda::types::State;
 
 use super::{
     Capabilities, Commit, Diagnosis, Error, Invocation, LogLine, LogQuery, Look, Numbers,
@@ -56,6 +60,11 @@ pub(crate) const SERVICE_TAG: &str = "squad.dev/service";
 pub(crate) const ROLLOUT_TAG: &str = "squad.dev/rollout";
 /// How often a version is looked at that is not ready yet.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Deploys beside each other: while one waits at AWS (a change is applied, a version comes up), the pace of the calls, which
+/// all share, is left to the others.
+const DEPLOYS_AT_ONCE: usize = 12;
+/// How long the call may take by which a version wakes: AWS refuses it at once.
+const WOKEN_WITHIN: Duration = Duration::from_secs(30);
 
 /// Which environment, and what it takes to reach it.
 #[derive(Debug, Clone)]
@@ -123,6 +132,18 @@ impl Lambda {
         for seen in known.values_mut().filter(|seen| seen.target == *target) {
             seen.alias = Some(alias.clone());
         }
+    }
+
+    /// The next look begins afresh.
+    fn forget(&self, service: &ServiceName) {
+        let mut known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        known.remove(service);
+    }
+
+    /// What was read of a service last.
+    fn last_seen(&self, service: &ServiceName) -> Option<Seen> {
+        let known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(service).cloned()
     }
 
     /// What was read of a service, if that is the state that a token names.
@@ -209,12 +230,29 @@ impl Lambda {
         progress: OnProgress<'_>,
     ) -> Result<()> {
         let target = self.target(service);
+        let mut woken = 0;
         loop {
             let found = self
                 .read_function(&target.function, &revision.to_string())
                 .await?
                 .and_then(|found| found.configuration)
                 .ok_or(Error::NoRevision(revision))?;
+            if found.state() == Some(&State::Inactive) {
+                if woken == wake::TIMES {
+                    return Err(Error::Invalid(format!(
+                        "AWS does not bring revision {revision} back, which nobody called for a long time: {}",
+                        words::of_state(&found)
+                    )));
+                }
+                woken += 1;
+                progress(Progress::Waiting {
+                    what: wake::TOLD.to_owned(),
+                });
+                let invoker = self.session.lambda_to_invoke(WOKEN_WITHIN).await;
+                wake::wake(&invoker, &target.function, &revision.to_string()).await?;
+                tokio::time::sleep(LOOK_EVERY).await;
+                continue;
+            }
             match observe::health(&found).0 {
                 crate::domain::live::Health::Starting => {
                     progress(Progress::Starting { ready: 0, of: 1 });
@@ -277,6 +315,15 @@ impl Platform for Lambda {
             capacity: false,
             counts_at_once: false,
         }
+    }
+
+    fn publish_keeps_token(&self) -> bool {
+        // The alias's `RevisionId`, and a publish writes to `$LATEST` and makes a version.
+        true
+    }
+
+    fn deploys_at_once(&self) -> usize {
+        DEPLOYS_AT_ONCE
     }
 
     fn numbers(&self, service: &Service) -> Numbers {
@@ -398,10 +445,7 @@ impl Platform for Lambda {
         service: &ServiceName,
         revision: RevisionNumber,
     ) -> Result<Option<Service>> {
-        let known = {
-            let known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            known.get(service).cloned()
-        };
+        let known = self.last_seen(service);
         let seen = match known.filter(|seen| seen.versions.contains_key(&revision)) {
             Some(seen) => seen,
             None => self.see(service).await?,

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::Lambda;
+use super::read::found;
 use super::seen::{Seen, number};
 use crate::clients::aws::{self, Called, Why};
 use crate::domain::alias::{self, Description};
@@ -18,17 +19,22 @@ use crate::platform::{Error, Result};
 const KEPT: usize = 5;
 
 impl Lambda {
-    /// Deletes what is old and unused; which versions it was.
+    /// Deletes what is old and unused; which versions it was. What was observed last of the service says what is old, and
+    /// what is used is asked for now; AWS itself refuses to delete a version that an alias came to refer to since.
     pub(super) async fn prune_versions(
         &self,
         service: &ServiceName,
     ) -> Result<Vec<RevisionNumber>> {
-        let seen = self.see(service).await?;
+        let seen = match self.last_seen(service) {
+            Some(seen) => seen,
+            None => self.see(service).await?,
+        };
         let old = old(&seen);
         if old.is_empty() {
             return Ok(Vec::new());
         }
         let used = self.used(&seen).await?;
+        self.forget(service);
         let mut pruned = Vec::new();
         for number in old.into_iter().filter(|number| !used.contains(number)) {
             match self.delete_version(&seen.target.function, number).await {
@@ -62,6 +68,7 @@ impl Lambda {
         if self.used(&seen).await?.contains(&revision) {
             return Err(Error::HasTraffic(revision));
         }
+        self.forget(service);
         match self.delete_version(&seen.target.function, revision).await {
             Ok(()) => Ok(()),
             Err(error) if matches!(&*error.why, Why::InProgress | Why::Exists) => {
@@ -140,7 +147,11 @@ impl Lambda {
                 .set_marker(marker)
                 .send()
                 .await
-                .called("lambda:ListProvisionedConcurrencyConfigs", function)?;
+                .called("lambda:ListProvisionedConcurrencyConfigs", function);
+            // That there is nothing to list is none, also where it is said with a 404.
+            let Some(page) = found(page)? else {
+                return Ok(used);
+            };
             used.extend(
                 page.provisioned_concurrency_configs()
                     .iter()

@@ -8,8 +8,9 @@ use aws_sdk_lambda::operation::get_alias::GetAliasOutput;
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::types::{FunctionConfiguration, ProvisionedConcurrencyStatusEnum};
 
+use super::read::{self, found};
 use super::{Lambda, Target};
-use crate::clients::aws::{self, Called, Why};
+use crate::clients::aws::{self, Called};
 use crate::domain::alias::{self, Description, Note, Traffic};
 use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
@@ -161,15 +162,6 @@ impl Seen {
     }
 }
 
-/// Nothing there is an answer too.
-pub(super) fn found<T>(result: aws::Result<T>) -> aws::Result<Option<T>> {
-    match result {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if matches!(&*error.why, Why::NotFound) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 impl Lambda {
     /// Reads a service's function. Where none has its name, its tag is asked for once.
     pub(super) async fn see(&self, service: &ServiceName) -> Result<Seen> {
@@ -236,14 +228,7 @@ impl Lambda {
         qualifier: &str,
     ) -> aws::Result<Option<GetFunctionOutput>> {
         let client = self.session().lambda().await;
-        let answer = client
-            .get_function()
-            .function_name(function)
-            .qualifier(qualifier)
-            .send()
-            .await
-            .called("lambda:GetFunction", function);
-        found(answer)
+        read::function(&client, function, Some(qualifier)).await
     }
 
     async fn read_versions(
@@ -251,29 +236,7 @@ impl Lambda {
         function: &str,
     ) -> aws::Result<BTreeMap<RevisionNumber, FunctionConfiguration>> {
         let client = self.session().lambda().await;
-        let mut versions = BTreeMap::new();
-        let mut marker = None;
-        loop {
-            let page = client
-                .list_versions_by_function()
-                .function_name(function)
-                .set_marker(marker)
-                .send()
-                .await
-                .called("lambda:ListVersionsByFunction", function);
-            let Some(page) = found(page)? else {
-                return Ok(versions);
-            };
-            for version in page.versions.unwrap_or_default() {
-                if let Some(number) = version.version().and_then(number) {
-                    versions.insert(number, version);
-                }
-            }
-            marker = page.next_marker.filter(|marker| !marker.is_empty());
-            if marker.is_none() {
-                return Ok(versions);
-            }
-        }
+        read::versions(&client, function).await
     }
 
     /// The alias as it is meant. While provisioned concurrency moves to the version that the alias points at, AWS itself

@@ -144,6 +144,19 @@ fn choose(
             }
         }
     }
+    // functions-states.html: "When you try to invoke a function that is inactive, the invocation fails and Lambda sets the
+    // function to pending state until the function resources are recreated." API reference, Invoke,
+    // ResourceNotReadyException 502.
+    if function.version(&version)?.state == "Inactive" {
+        if let Some(function) = region.lambda.by_name.get_mut(&name) {
+            function.wake(&version, now + settings.settle_ms);
+        }
+        return Err(Failure::new(
+            502,
+            "ResourceNotReadyException",
+            "The function is inactive and its VPC connection is no longer available. Wait for the VPC connection to reestablish and try again.",
+        ));
+    }
     let found = function.version(&version)?;
     if found.state == "Pending" {
         return Err(conflict(

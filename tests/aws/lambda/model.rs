@@ -39,7 +39,7 @@ pub(crate) struct Version {
     pub(crate) sha256: String,
     pub(crate) revision: String,
     pub(crate) modified: u64,
-    /// `Pending`, `Active` or `Failed`.
+    /// `Pending`, `Active`, `Inactive` or `Failed`.
     pub(crate) state: &'static str,
     pub(crate) state_reason: Option<Failing>,
     /// `Successful`, `InProgress`, `Failed`; none until the function is active for the first time.
@@ -222,6 +222,14 @@ impl Function {
         }
     }
 
+    /// What was inactive is brought back by then.
+    pub(crate) fn wake(&mut self, name: &str, until: u64) {
+        if let Some(version) = self.version_mut(name) {
+            version.state = "Pending";
+            version.settles = Some((until, None));
+        }
+    }
+
     /// 409 while something is under way (functions-states.html: while Pending, "invoke, update and publish fail").
     pub(crate) fn must_be_idle(&self) -> Result<(), Failure> {
         if self.latest.state == "Pending" {
@@ -233,6 +241,17 @@ impl Function {
             return Err(in_progress(&self.arn));
         }
         Ok(())
+    }
+
+    /// A version by its name, to be changed.
+    pub(crate) fn version_mut(&mut self, name: &str) -> Option<&mut Version> {
+        match name {
+            "$LATEST" => Some(&mut self.latest),
+            number => number
+                .parse()
+                .ok()
+                .and_then(|number: u64| self.versions.get_mut(&number)),
+        }
     }
 
     /// A version by its name, `$LATEST` or a number.
@@ -292,6 +311,10 @@ impl Function {
         if version.state == "Pending" {
             set("StateReason", json!("The function is being created."));
             set("StateReasonCode", json!("Creating"));
+        }
+        if version.state == "Inactive" {
+            set("StateReason", json!("The function is inactive."));
+            set("StateReasonCode", json!("Idle"));
         }
         if let Some(failing) = &version.state_reason {
             set("StateReason", json!(failing.reason));

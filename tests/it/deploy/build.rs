@@ -68,7 +68,7 @@ fn a_build_that_is_not_installed_says_so() {
 ›
 › ◌ build            no-such-builder all
 › error: cannot deploy `payments`: the build does not start: `no-such-builder` is not installed, or not on PATH
-› live: `payments` was never live here, and takes no traffic
+› live: `payments` is not live here, and takes no traffic
 › hint: correct `command` under [build] in squad.toml, or install what it names
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/build-failed.md
 [exit 1]
@@ -160,7 +160,7 @@ fn an_artifact_that_is_not_there_says_where_it_was_looked_for() {
 › ◌ build            true
 › ✔ built
 › error: cannot deploy `payments`: there is no artifact at `[WORK]/payments/dist`: the build left no such directory
-› live: `payments` was never live here, and takes no traffic
+› live: `payments` is not live here, and takes no traffic
 › hint: set `artifact` under [build] in squad.toml to the directory that holds what is to run
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/artifact-missing.md
 [exit 1]
@@ -175,7 +175,7 @@ fn an_artifact_that_is_not_there_says_where_it_was_looked_for() {
 ›   the first deploy here: nothing is live yet
 ›
 › error: cannot deploy `payments`: there is no artifact at `[WORK]/payments/dist`: there is no such directory
-› live: `payments` was never live here, and takes no traffic
+› live: `payments` is not live here, and takes no traffic
 › hint: set `artifact` under [build] in squad.toml to the directory that holds what is to run
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/artifact-missing.md
 [exit 1]
@@ -192,7 +192,7 @@ fn an_artifact_that_is_not_there_says_where_it_was_looked_for() {
 ›   the work tree has changes that are not committed
 ›
 › error: cannot deploy `payments`: there is no artifact at `[WORK]/payments/dist`: it holds no file that git tracks or would track
-› live: `payments` was never live here, and takes no traffic
+› live: `payments` is not live here, and takes no traffic
 › hint: set `artifact` under [build] in squad.toml to the directory that holds what is to run
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/artifact-missing.md
 [exit 1]

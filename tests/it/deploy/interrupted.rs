@@ -108,7 +108,7 @@ fn ctrl_c_while_python_packages_are_installed_ends_pip() {
 › ◌ environment      installing the Python packages, once for each lock file
 › stopping; what is live stays as it is (Ctrl-C again to quit now)
 › error: cannot deploy `payments`: the build was stopped
-› live: `payments` was never live here, and takes no traffic
+› live: `payments` is not live here, and takes no traffic
 › hint: to begin again: `squad deploy payments`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/interrupted.md
 [exit 130]
@@ -218,7 +218,7 @@ fn a_time_limit_ends_a_build_with_its_children() {
 ›
 › ◌ build            sh build.sh
 › error: cannot deploy `payments`: the build was not finished after [DURATION]
-› live: `payments` was never live here, and takes no traffic
+› live: `payments` is not live here, and takes no traffic
 › hint: give it longer: `squad deploy payments --timeout 20m`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/timeout.md
 [exit 124]

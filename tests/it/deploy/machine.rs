@@ -122,7 +122,7 @@ fn a_read_only_state_directory_is_named() {
 ›   the first deploy here: nothing is live yet
 ›
 › error: cannot deploy `payments`: cannot create `[HOME]/.local/state/squad/services`: read-only file system
-› live: `payments` was never live here, and takes no traffic
+› live: `payments` is not live here, and takes no traffic
 › hint: look at what is mounted there: `findmnt -T [HOME]/.local/state/squad`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/not-writable.md
 [exit 1]
@@ -156,7 +156,7 @@ fn a_full_disk_changes_nothing_and_room_mends_it() {
 ›   the first deploy here: nothing is live yet
 ›
 › error: cannot deploy `payments`: cannot write `[HOME]/.local/state/squad/staging/deploy-[ID]/artifact/big`: the disk is full
-› live: `payments` was never live here, and takes no traffic
+› live: `payments` is not live here, and takes no traffic
 › hint: free some space and run the same command again
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/disk-full.md
 [exit 1]

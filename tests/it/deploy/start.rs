@@ -113,7 +113,7 @@ fn each_way_not_to_start_has_its_cause() {
 › error: cannot deploy `payments`: revision 1 does not start
 ›   version 1 starts, no-port
 ›   caused by: it has to listen on 127.0.0.1, on the port in the variable PORT, here [PORT]
-› live: `payments` was never live here, and takes no traffic
+› live: `payments` is not live here, and takes no traffic
 › hint: look at the log with `squad logs payments --revision 1`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/port-not-opened.md
 [exit 1]
@@ -135,7 +135,7 @@ fn each_way_not_to_start_has_its_cause() {
 ›   version 1 starts, other-port
 ›   stopping
 ›   caused by: it listens on port [PORT], and has to listen on the port in the variable PORT, here [PORT]
-› live: `payments` was never live here, and takes no traffic
+› live: `payments` is not live here, and takes no traffic
 › hint: look at the log with `squad logs payments --revision 2`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/port-not-opened.md
 [exit 1]
@@ -157,7 +157,7 @@ fn each_way_not_to_start_has_its_cause() {
 ›   version 1 starts, never-ready
 ›   stopping
 ›   caused by: `GET /readyz` answered 503, and has to answer 200 once it can take requests
-› live: `payments` was never live here, and takes no traffic
+› live: `payments` is not live here, and takes no traffic
 › hint: look at the log with `squad logs payments --revision 3`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-ready.md
 [exit 1]
@@ -187,7 +187,7 @@ fn a_command_that_is_not_there_has_its_cause() {
 › ✖ revision         1: `bin/serve` is not in the artifact
 › error: cannot deploy `payments`: revision 1 does not start
 ›   caused by: `bin/serve` is not in the artifact
-› live: `payments` was never live here, and takes no traffic
+› live: `payments` is not live here, and takes no traffic
 › hint: correct `command` under [run] in squad.toml, or the build
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/command-not-found.md
 [exit 1]

@@ -211,3 +211,94 @@ fn doctor_calls_nothing_fine_that_it_could_not_look_at() {
         "{said}"
     );
 }
+
+/// A function with a queue and a topic that call past its alias.
+fn with_callers() -> Cloud {
+    let cloud = Cloud::with_function(2);
+    others(
+        &cloud,
+        "/2015-03-31/event-source-mappings/",
+        &json!({ "FunctionName": "receipts", "EventSourceArn": "arn:aws:sqs:eu-west-1:123456789012:paid" }),
+    );
+    others(
+        &cloud,
+        "/2015-03-31/functions/receipts/policy",
+        &json!({ "StatementId": "topic", "Action": "lambda:InvokeFunction", "Principal": "sns.amazonaws.com",
+            "SourceArn": "arn:aws:sns:eu-west-1:123456789012:paid" }),
+    );
+    others(
+        &cloud,
+        "/2021-10-31/functions/receipts/url",
+        &json!({ "AuthType": "AWS_IAM" }),
+    );
+    cloud.aws.forget_calls();
+    cloud
+}
+
+/// How many callers `--adopt-alias` would move.
+fn left_to_move(cloud: &Cloud) -> usize {
+    let wire = cloud
+        .squad(&[
+            "deploy",
+            "receipts",
+            "--adopt-alias",
+            "--dry-run",
+            "-o",
+            "json",
+        ])
+        .success()
+        .json();
+    let callers = wire["callers"].as_array().unwrap();
+    callers
+        .iter()
+        .filter(|caller| caller["outcome"] == "to-move")
+        .count()
+}
+
+/// Whatever was moved when it died is known, and is taken back.
+#[test]
+fn a_move_that_is_killed_at_any_call_can_be_taken_back() {
+    let cloud = with_callers();
+    cloud
+        .squad(&["deploy", "receipts", "--adopt-alias"])
+        .success();
+    let calls = cloud.calls().len();
+    assert!(calls >= 20, "{calls}");
+    assert_eq!(left_to_move(&cloud), 0);
+    for nth in 1..=calls {
+        for point in ["hold-before", "hold-after"] {
+            let cloud = with_callers();
+            cloud.kill_at(&["deploy", "receipts", "--adopt-alias"], point, nth);
+            let at = format!("{point} {nth}");
+            cloud
+                .squad(&["deploy", "receipts", "--adopt-alias", "--undo"])
+                .success();
+            assert_eq!(left_to_move(&cloud), 3, "{at}");
+            cloud.squad(&["audit", "verify"]).success();
+        }
+    }
+}
+
+/// Killed while it is taken back: the same command goes on.
+#[test]
+fn taking_back_that_is_killed_at_any_call_is_done_by_the_next_one() {
+    let undo = ["deploy", "receipts", "--adopt-alias", "--undo"];
+    let moved = || {
+        let cloud = with_callers();
+        cloud
+            .squad(&["deploy", "receipts", "--adopt-alias"])
+            .success();
+        cloud.aws.forget_calls();
+        cloud
+    };
+    let cloud = moved();
+    cloud.squad(&undo).success();
+    let calls = cloud.calls().len();
+    for nth in 1..=calls {
+        let cloud = moved();
+        cloud.kill_at(&undo, "hold-after", nth);
+        cloud.squad(&undo).success();
+        assert_eq!(left_to_move(&cloud), 3, "{nth}");
+        cloud.squad(&["audit", "verify"]).success();
+    }
+}

@@ -193,15 +193,16 @@ fn a_function_that_was_deleted_is_said() {
     cloud.aws.forget_calls();
     cloud.drive().failure(7).assert(str![[r#"
 › error: `receipts` has no rollout
-› live: `receipts` was never live here, and takes no traffic
+› live: `receipts` is not live here, and takes no traffic
 › hint: start one: `squad rollout start receipts --env cloud`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-rollout.md
 [exit 7]
 
 "#]]);
     cloud.squad(&["stop", "receipts"]).assert(str![[r#"
-› error: cannot roll back `receipts`: it was never live here
-› live: `receipts` was never live here, and takes no traffic
+› error: cannot roll back `receipts`: nothing of it is live here
+›   revision 2 was live, as the audit log has it (rollout by ana@example.com, [AGO]): it was removed since, and not by squad
+› live: `receipts` is not live here, and takes no traffic
 › hint: deploy it with `squad deploy receipts --env cloud`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/nothing-live.md
 [exit 7]
@@ -336,7 +337,7 @@ fn a_driver_at_work_ends_when_the_function_is_gone() {
 › ✔ shifting         1 in 10 of everything else to revision 3
 ...
 › error: cannot drive the rollout of `receipts`: it was deleted, and nothing of it is there any more
-› live: `receipts` was never live here, and takes no traffic
+› live: `receipts` is not live here, and takes no traffic
 › hint: look at what is there with `squad status`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/conflict.md
 [exit 6]

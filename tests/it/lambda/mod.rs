@@ -13,6 +13,7 @@ mod invoke;
 mod kept;
 mod leaks;
 mod logs;
+mod many;
 mod stop;
 
 use std::path::PathBuf;

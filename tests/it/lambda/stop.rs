@@ -27,19 +27,54 @@ aborted
         .iter()
         .filter(|call| call.operation == "UpdateAlias")
         .collect();
-    // The first one moves everything at once; the second one only says that the rollout is over.
-    assert_eq!(writes.len(), 2);
-    for write in &writes {
-        let (_, body) = write.request.split_once("\n\n").unwrap();
-        let body: serde_json::Value = serde_json::from_str(body).unwrap();
-        assert_eq!(body["FunctionVersion"], "2");
-        assert_eq!(
-            body["RoutingConfig"],
-            json!({ "AdditionalVersionWeights": {} })
-        );
-        assert!(body["RevisionId"].is_string());
-    }
-    assert!(calls.iter().all(|call| call.service != "monitoring"));
+    // It moves everything at once, and says that the rollout is over.
+    assert_eq!(writes.len(), 1);
+    let (_, body) = writes[0].request.split_once("\n\n").unwrap();
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(body["FunctionVersion"], "2");
+    assert_eq!(
+        body["RoutingConfig"],
+        json!({ "AdditionalVersionWeights": {} })
+    );
+    assert!(body["RevisionId"].is_string());
+    let description = body["Description"].as_str().unwrap();
+    assert!(description.contains(" ph=aborted "), "{description}");
+    let names: Vec<_> = calls.iter().map(crate::support::aws::Call::name).collect();
+    let write = names.iter().position(|name| name == "lambda.UpdateAlias");
+    let (before, after) = names.split_at(write.unwrap());
+    let sorted = |names: &[String]| {
+        let mut names = names.to_vec();
+        names.sort_unstable();
+        names
+    };
+    // One look, what the two revisions are among it.
+    assert_eq!(
+        sorted(before),
+        [
+            "lambda.GetAlias",
+            "lambda.GetFunction",
+            "lambda.GetFunction",
+            "lambda.ListVersionsByFunction",
+            "sts.GetCallerIdentity",
+        ]
+    );
+    // The hint for the fleet goes.
+    assert_eq!(after[1], "lambda.UntagResource");
+    // One look verifies it, and two frame what is read for the rollout's log.
+    assert_eq!(
+        sorted(&after[2..]),
+        [
+            "lambda.GetAlias",
+            "lambda.GetAlias",
+            "lambda.GetAlias",
+            "lambda.GetFunction",
+            "lambda.GetFunction",
+            "lambda.GetFunction",
+            "lambda.ListVersionsByFunction",
+            "lambda.ListVersionsByFunction",
+            "lambda.ListVersionsByFunction",
+        ]
+    );
     assert_eq!(cloud.left(), ["3"]);
     cloud
         .squad(&["stop", "receipts"])
@@ -51,6 +86,24 @@ aborted
 "#]]);
     cloud.squad(&["audit", "verify"]).success();
     cloud.is_quiet();
+}
+
+/// The phases before and after each decision in the logs of rollouts.
+fn decisions(cloud: &Cloud) -> Vec<String> {
+    let store = cloud.home.path().join("store");
+    let mut files = crate::support::files_below(&store, "json");
+    files.retain(|file| file.to_string_lossy().contains("/log/"));
+    files.sort();
+    files
+        .iter()
+        .filter_map(|file| {
+            let text = std::fs::read_to_string(file).ok()?;
+            let entry: serde_json::Value = serde_json::from_str(&text).ok()?;
+            let decision = entry.pointer("/what/decision").or(entry.get("decision"))?;
+            let phase = |end: &str| decision[end][0].as_str().unwrap().to_owned();
+            Some(format!("{} {}", phase("from"), phase("to")))
+        })
+        .collect()
 }
 
 /// Where a command can be killed: before each of its calls, and after those that change something. After a read is before
@@ -74,6 +127,11 @@ fn a_stop_that_is_killed_at_any_call_is_done_by_the_next_one() {
     let kept = cloud.keep();
     cloud.put_back(&kept);
     cloud.squad(&["stop", "receipts"]).success();
+    let wanted = decisions(&cloud);
+    assert!(
+        wanted.ends_with(&["holding aborting".into(), "aborting aborted".into()]),
+        "{wanted:?}"
+    );
     let points = points(&cloud.calls());
     assert!(points.len() >= 10, "{points:?}");
     for (point, nth) in points {
@@ -86,6 +144,8 @@ fn a_stop_that_is_killed_at_any_call_is_done_by_the_next_one() {
         let alias = cloud.alias();
         let note = alias["Description"].as_str().unwrap();
         assert!(note.contains(" x=3"), "{at}: {note}");
+        // So is the rollout's log, for the report.
+        assert_eq!(decisions(&cloud), wanted, "{at}");
         cloud.squad(&["audit", "verify"]).success();
     }
     // Nothing is left to be done.

@@ -77,7 +77,7 @@ fn a_request_counts_against_the_quota_that_aws_counts_it_against() {
 #[test]
 fn no_second_has_more_calls_than_the_lane_allows() {
     for (lane, priority, most, total) in [
-        (Lane::Control, Priority::Deploy, 8, 80),
+        (Lane::Control, Priority::Deploy, 12, 120),
         (Lane::GetFunction, Priority::Deploy, 80, 800),
         (Lane::GetFunction, FLEET, 26, 250),
         (Lane::GetFunction, Priority::Fleet { rate: 500 }, 80, 800),
@@ -141,7 +141,7 @@ fn a_damaged_file_or_a_clock_that_was_set_back_means_no_calls_yet() {
         assert_eq!(Times::decode(bytes).encode(), Times::default().encode());
     }
     let mut times = Times::default();
-    for _ in 0..8 {
+    for _ in 0..12 {
         times.take(Lane::Control, Priority::Deploy, START + 3600 * SECOND);
     }
     assert_eq!(
@@ -155,7 +155,7 @@ async fn processes_share_one_pace_through_a_file() {
     let directory = tempfile::tempdir().unwrap();
     let cache = directory.path().join("cache");
     let began = Instant::now();
-    let turns = (0..16).map(|n| {
+    let turns = (0..20).map(|n| {
         // A value of its own for each, as if in a process of its own.
         let pace = Pace::new(Some(&cache), "123456789012-eu-west-1");
         async move {

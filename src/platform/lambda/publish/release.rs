@@ -12,7 +12,6 @@ use super::work::{self, Work};
 use crate::clients::aws::Kept;
 use crate::clients::zip::{self, Tree};
 use crate::domain::image::ImageReference;
-use crate::domain::live::Token;
 use crate::domain::plan::Difference;
 use crate::domain::release::{Package, Release};
 use crate::domain::service::Service;
@@ -51,13 +50,7 @@ pub(in crate::platform::lambda) async fn run(
         smoke: release.smoke.clone(),
         progress,
     };
-    // The alias is read first: whoever moves it from now on has won, and the commit says so.
-    let alias = async { Ok(platform.read_alias(&target).await?) };
-    let (published, alias) = tokio::try_join!(super::publish(&work), alias)?;
-    Ok(Published {
-        token: Token(alias.map_or_else(String::new, |alias| alias.revision_id)),
-        ..published
-    })
+    super::publish(&work).await
 }
 
 /// The code as it is sent.

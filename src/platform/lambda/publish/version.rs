@@ -3,6 +3,7 @@
 //! A publish is guarded twice, by the code's digest and by the `RevisionId` that was looked at. A second version of
 //! the same release is never made: whenever something was in doubt, the versions are listed first.
 
+use super::super::wake;
 use super::latest::Run;
 use super::observed::{Condition, Observed, Version};
 use super::race;
@@ -192,8 +193,23 @@ pub(super) async fn active(
         Some(first) => first,
         None => again().await?,
     };
-    let found = settle::version(work, first, again).await?;
+    let mut found = settle::version(work, first, again).await?;
+    let mut pause = Pause::within(settle::CHANGE);
+    for _ in 0..wake::TIMES {
+        if found.condition != Condition::Inactive {
+            break;
+        }
+        work.tell(wake::TOLD);
+        let version = revision.to_string();
+        Box::pin(wake::wake(work.invoker, work.function, &version)).await?;
+        pause.wait().await?;
+        found = settle::version(work, again().await?, again).await?;
+    }
     match &found.condition {
+        Condition::Inactive => Err(Error::Invalid(format!(
+            "AWS does not bring version {revision} of `{}` back, which nobody called for a long time",
+            work.function
+        ))),
         Condition::Failed(why) => Err(does_not_start(
             revision,
             Diagnosis {

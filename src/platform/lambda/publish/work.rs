@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use aws_sdk_lambda::Client;
 
+use super::super::read as reads;
 use super::observed::{Observed, Version};
 use super::wanted::{Code, Wanted};
-use crate::clients::aws::{self, Called, Kept, Why};
+use crate::clients::aws::{self, Kept};
 use crate::domain::version::VersionNote;
 use crate::platform::{Error, OnProgress, Progress, Result};
 
@@ -44,7 +45,8 @@ impl Work<'_> {
 
     /// All published versions, ascending; none when there is no function.
     pub(super) async fn versions(&self) -> Result<Vec<Version>> {
-        versions(self.client, self.function).await
+        let found = reads::versions(self.client, self.function).await?;
+        Ok(found.values().filter_map(Version::of).collect())
     }
 
     /// Says what is waited for.
@@ -59,50 +61,13 @@ impl Work<'_> {
     }
 }
 
-/// `GetFunction`: code, settings, tags and state in one call (100 each second; everything else shares 15).
+/// `$LATEST`, or a version; none where there is no such thing.
 pub(super) async fn read(
     client: &Client,
     function: &str,
     version: Option<u64>,
 ) -> Result<Option<Observed>> {
-    let answer = client
-        .get_function()
-        .function_name(function)
-        .set_qualifier(version.map(|version| version.to_string()))
-        .send()
-        .await
-        .called("lambda:GetFunction", function);
-    match answer {
-        Ok(output) => Ok(Some(Observed::of_function(&output).ok_or_else(|| {
-            aws::Error::new("lambda:GetFunction", function, Why::Unreadable)
-        })?)),
-        Err(error) if *error.why == Why::NotFound => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// `ListVersionsByFunction`, all pages.
-pub(super) async fn versions(client: &Client, function: &str) -> Result<Vec<Version>> {
-    let mut found = Vec::new();
-    let mut marker = None;
-    loop {
-        let answer = client
-            .list_versions_by_function()
-            .function_name(function)
-            .set_marker(marker)
-            .send()
-            .await
-            .called("lambda:ListVersionsByFunction", function);
-        let page = match answer {
-            Ok(page) => page,
-            Err(error) if *error.why == Why::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error.into()),
-        };
-        found.extend(page.versions().iter().filter_map(Version::of));
-        marker = page.next_marker().map(str::to_owned);
-        if marker.is_none() {
-            found.sort_unstable_by_key(|version| version.number);
-            return Ok(found);
-        }
-    }
+    let qualifier = version.map(|version| version.to_string());
+    let found = reads::function(client, function, qualifier.as_deref()).await?;
+    Ok(found.as_ref().and_then(Observed::of_function))
 }

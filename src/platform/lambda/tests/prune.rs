@@ -92,6 +92,22 @@ async fn only_what_squad_published_and_nothing_refers_to_is_deleted() {
     assert_eq!(deletions(&aws).len(), 2);
 }
 
+/// An account that never had provisioned concurrency may say so with a 404: that is none, and no failure.
+#[tokio::test]
+async fn no_list_of_provisioned_concurrency_is_none() {
+    let aws = Aws::start();
+    let platform = There::new(&aws).platform();
+    let service = name(FUNCTION);
+    versions(&aws);
+    write(&platform, &service, &commit(all(15), "", "ana")).await;
+    let none = json!({ "status": 404, "code": "ProvisionedConcurrencyConfigNotFoundException",
+        "message": "No Provisioned Concurrency Config found for this function" });
+    aws.rule(json!({ "operation": "ListProvisionedConcurrencyConfigs", "times": 0, "do": "answer", "answer": none }));
+    platform.retire(&service, RevisionNumber(10)).await.unwrap();
+    let pruned = platform.prune(&service).await.unwrap();
+    assert_eq!(pruned, (3..=9).map(RevisionNumber).collect::<Vec<_>>());
+}
+
 /// Between the look and the deletion somebody points an alias at it: AWS refuses, and the rest goes on.
 #[tokio::test]
 async fn what_comes_into_use_meanwhile_is_kept() {

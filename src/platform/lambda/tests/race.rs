@@ -8,7 +8,7 @@ use super::client::{Aws, Release};
 use super::{There, alias, all, calls, commit, function, name, shared, write};
 use crate::domain::live::Token;
 use crate::domain::release::RevisionNumber;
-use crate::platform::{Commit, Error, Platform};
+use crate::platform::{Commit, Error, Platform, Progress};
 
 /// Races of two; each is a commit on the same state.
 const RACES: usize = 1000;
@@ -218,4 +218,41 @@ async fn whoever_went_on_after_a_lost_answer_is_named() {
         other => panic!("{other:?}"),
     }
     assert_eq!(alias(&aws, "overtaken")["FunctionVersion"], json!("3"));
+}
+
+/// What a rollback goes back to may sleep: it is woken before it takes traffic.
+#[tokio::test]
+async fn a_version_that_nobody_called_for_weeks_is_woken_before_it_takes_traffic() {
+    let aws = Aws::start();
+    let platform = There::new(&aws).platform();
+    function(&aws, "asleep", 2);
+    let service = name("asleep");
+    write(&platform, &service, &commit(all(2), "", "ana")).await;
+    aws.change(json!({ "kind": "inactive", "function": "asleep", "version": "1" }));
+    aws.forget_calls();
+    let told = std::sync::Mutex::new(Vec::new());
+    let progress = |progress| {
+        if let Progress::Waiting { what } = progress {
+            told.lock().unwrap().push(what);
+        }
+    };
+    platform
+        .prepare(&service, RevisionNumber(1), &progress)
+        .await
+        .unwrap();
+    assert_eq!(
+        calls(&aws),
+        ["lambda:GetFunction", "lambda:Invoke", "lambda:GetFunction"]
+    );
+    assert_eq!(
+        told.into_inner().unwrap(),
+        ["nobody called this version for a long time: AWS brings it back"]
+    );
+    // Awake: nothing is called.
+    aws.forget_calls();
+    platform
+        .prepare(&service, RevisionNumber(1), &|_| {})
+        .await
+        .unwrap();
+    assert_eq!(calls(&aws), ["lambda:GetFunction"]);
 }

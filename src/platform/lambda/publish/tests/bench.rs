@@ -144,6 +144,15 @@ impl Drop for StandIn {
 
 /// A client of a server, with as many attempts as a deploy's.
 pub(in crate::platform::lambda) fn client(address: &str) -> Client {
+    client_with(
+        address,
+        RetryConfig::adaptive()
+            .with_max_attempts(8)
+            .with_initial_backoff(Duration::from_millis(10)),
+    )
+}
+
+fn client_with(address: &str, retries: RetryConfig) -> Client {
     let config = aws_sdk_lambda::Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new("eu-west-1"))
@@ -155,11 +164,7 @@ pub(in crate::platform::lambda) fn client(address: &str) -> Client {
             None,
             "test",
         ))
-        .retry_config(
-            RetryConfig::adaptive()
-                .with_max_attempts(8)
-                .with_initial_backoff(Duration::from_millis(10)),
-        );
+        .retry_config(retries);
     Client::from_conf(config.build())
 }
 
@@ -212,9 +217,11 @@ impl Deploy {
     /// Publishes it, with the progress that was told.
     pub(in crate::platform::lambda) async fn run(&self, address: &str) -> Result<Published> {
         let client = client(address);
-        super::super::publish(&Work {
+        // Running a function twice is not the same as running it once.
+        let invoker = client_with(address, RetryConfig::disabled());
+        Box::pin(super::super::publish(&Work {
             client: &client,
-            invoker: &client,
+            invoker: &invoker,
             function: FUNCTION,
             wanted: self.wanted.clone(),
             code: self.code(),
@@ -228,7 +235,7 @@ impl Deploy {
             tags: [(SERVICE_TAG.to_owned(), FUNCTION.to_owned())].into(),
             smoke: self.smoke.clone(),
             progress: &|_| {},
-        })
+        }))
         .await
     }
 }
@@ -261,7 +268,7 @@ pub(in crate::platform::lambda) async fn image(
     let mut wanted = Deploy::of("a").wanted;
     (wanted.runtime, wanted.handler) = (None, None);
     let client = client(&aws.address);
-    super::super::publish(&Work {
+    Box::pin(super::super::publish(&Work {
         client: &client,
         invoker: &client,
         function: FUNCTION,
@@ -279,6 +286,6 @@ pub(in crate::platform::lambda) async fn image(
         tags: [(SERVICE_TAG.to_owned(), FUNCTION.to_owned())].into(),
         smoke: None,
         progress: &|_| {},
-    })
+    }))
     .await
 }

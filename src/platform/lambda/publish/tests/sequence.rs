@@ -42,6 +42,46 @@ async fn a_deploy_of_the_same_writes_nothing() {
     );
 }
 
+/// One invocation wakes it, and is refused; the smoke test comes when it is awake.
+#[tokio::test]
+async fn a_version_that_nobody_called_for_weeks_is_woken_before_it_is_tested() {
+    let aws = StandIn::start();
+    revision(Deploy::of("a").run(&aws.address).await);
+    aws.change(json!({ "kind": "inactive", "function": FUNCTION, "version": "1" }));
+    aws.calls();
+    let deploy = Deploy {
+        smoke: Some("{}".into()),
+        ..Deploy::of("a")
+    };
+    assert_eq!(revision(deploy.run(&aws.address).await), (1, true));
+    assert_eq!(
+        sorted_head(aws.calls(), 2),
+        [
+            "GetFunction",
+            "ListVersionsByFunction",
+            "GetFunction 1",
+            "Invoke 1 !502",
+            "GetFunction 1",
+            "Invoke 1",
+        ]
+    );
+}
+
+/// AWS sets a version back to inactive that it cannot bring up.
+#[tokio::test]
+async fn a_version_that_does_not_wake_is_said() {
+    let aws = StandIn::start();
+    revision(Deploy::of("a").run(&aws.address).await);
+    aws.change(json!({ "kind": "inactive", "function": FUNCTION, "version": "1" }));
+    let slept = json!({ "kind": "inactive", "function": FUNCTION, "version": "1" });
+    aws.rule(json!({ "operation": "GetFunction", "times": 0, "do": "change", "change": slept }));
+    let error = Deploy::of("a").run(&aws.address).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "AWS does not bring version 1 of `receipts` back, which nobody called for a long time"
+    );
+}
+
 #[tokio::test]
 async fn a_change_of_the_code_is_one_update_and_one_publish() {
     let aws = StandIn::start();

@@ -1,0 +1,42 @@
+//! A service that its platform has nothing of, and that was live once as the audit log has it: somebody removed it with
+//! another tool, and "it is not there" alone would hide that.
+
+use std::time::Duration;
+
+use crate::cli::context::Context;
+use crate::cli::time::relative;
+use crate::domain::environment::Environment;
+use crate::domain::name::ServiceName;
+use crate::error::Error;
+use crate::ops::history;
+
+/// How long the audit log may take to answer: what is added to an error must not hold it up.
+const WITHIN: Duration = Duration::from_secs(5);
+
+/// The error with what the log knows, where it says that nothing of the service is there. A log that cannot be read adds
+/// nothing.
+pub(super) async fn told(
+    context: &Context,
+    environment: &Environment,
+    service: &ServiceName,
+    error: Error,
+) -> Error {
+    if !matches!(error.id, "nothing-live" | "never-deployed") {
+        return error;
+    }
+    let Ok(journal) = context.journal(environment) else {
+        return error;
+    };
+    let known = tokio::time::timeout(WITHIN, history::last_live(&journal, service)).await;
+    let Ok(Ok(Some(last))) = known else {
+        return error;
+    };
+    let what = last.event.short_kind();
+    error.detail(format!(
+        "revision {} was live, as the audit log has it ({} by {}, {}): it was removed since, and not by squad",
+        last.revision,
+        what.split('.').next().unwrap_or(what),
+        last.actor,
+        relative(last.event.time, context.now()),
+    ))
+}
