@@ -10,6 +10,7 @@ pub(crate) mod counts;
 pub(crate) mod doctor;
 pub(crate) mod environment;
 pub(crate) mod fleet;
+pub(crate) mod gate;
 #[cfg_attr(
     not(test),
     expect(dead_code, reason = "the platform lambda is what resolves images")
