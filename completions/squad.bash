@@ -576,7 +576,7 @@ _squad() {
             return 0
             ;;
         squad__subcmd__deploy)
-            opts="-o -y -q -v -h -V --dry-run --exit-code --artifact --port --rebuild --all --changed-since --no-wait --timeout --reason --again --allow-older --allow-dirty --all-at-once --canary --adopt-alias --undo --steps --hold --route --max-unattended-weight --org --env --output --color --yes --no-input --quiet --verbose --help --version"
+            opts="-o -y -q -v -h -V --dry-run --exit-code --artifact --port --rebuild --all --changed-since --no-wait --timeout --reason --again --allow-older --allow-dirty --all-at-once --canary --adopt-alias --undo --steps --hold --route --gate --max-unattended-weight --org --env --output --color --yes --no-input --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -611,6 +611,10 @@ _squad() {
                     return 0
                     ;;
                 --route)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --gate)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1556,7 +1560,7 @@ _squad() {
             return 0
             ;;
         squad__subcmd__rollout__subcmd__lint)
-            opts="-o -y -q -v -h -V --revision --steps --hold --route --max-unattended-weight --org --env --output --color --yes --no-input --quiet --verbose --help --version"
+            opts="-o -y -q -v -h -V --revision --steps --hold --route --gate --max-unattended-weight --org --env --output --color --yes --no-input --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1575,6 +1579,10 @@ _squad() {
                     return 0
                     ;;
                 --route)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --gate)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1838,7 +1846,7 @@ _squad() {
             return 0
             ;;
         squad__subcmd__rollout__subcmd__start)
-            opts="-o -y -q -v -h -V --revision --steps --hold --route --max-unattended-weight --supersede --dry-run --exit-code --no-wait --reason --org --env --output --color --yes --no-input --quiet --verbose --help --version"
+            opts="-o -y -q -v -h -V --revision --steps --hold --route --gate --max-unattended-weight --supersede --dry-run --exit-code --no-wait --reason --org --env --output --color --yes --no-input --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1857,6 +1865,10 @@ _squad() {
                     return 0
                     ;;
                 --route)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --gate)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -210,6 +210,7 @@ complete -c squad -n "__fish_squad_using_subcommand deploy" -l reason -d 'Why; g
 complete -c squad -n "__fish_squad_using_subcommand deploy" -l steps -d 'Weights in percent, rising; those of squad.toml if not given' -r
 complete -c squad -n "__fish_squad_using_subcommand deploy" -l hold -d 'Time to stay at each step at least' -r
 complete -c squad -n "__fish_squad_using_subcommand deploy" -l route -d 'Move only this route, with weights of its own (can be repeated)' -r
+complete -c squad -n "__fish_squad_using_subcommand deploy" -l gate -d 'Open this new route before the promotion: to named consumers, or to buckets of callers, as `consumer:mobile,web` or `bucket:5,25,50` (can be repeated)' -r
 complete -c squad -n "__fish_squad_using_subcommand deploy" -l max-unattended-weight -d 'The highest weight in percent that a driver may set which does not stay' -r
 complete -c squad -n "__fish_squad_using_subcommand deploy" -l org -d 'Org: a name, a directory or a git URL' -r
 complete -c squad -n "__fish_squad_using_subcommand deploy" -l env -d 'Environment' -r
@@ -615,6 +616,7 @@ complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_sub
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from lint" -l steps -d 'Weights in percent, rising; those of squad.toml if not given' -r
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from lint" -l hold -d 'Time to stay at each step at least' -r
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from lint" -l route -d 'Move only this route, with weights of its own (can be repeated)' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from lint" -l gate -d 'Open this new route before the promotion: to named consumers, or to buckets of callers, as `consumer:mobile,web` or `bucket:5,25,50` (can be repeated)' -r
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from lint" -l max-unattended-weight -d 'The highest weight in percent that a driver may set which does not stay' -r
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from lint" -l org -d 'Org: a name, a directory or a git URL' -r
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from lint" -l env -d 'Environment' -r
@@ -720,6 +722,7 @@ complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_sub
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l steps -d 'Weights in percent, rising; those of squad.toml if not given' -r
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l hold -d 'Time to stay at each step at least' -r
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l route -d 'Move only this route, with weights of its own (can be repeated)' -r
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l gate -d 'Open this new route before the promotion: to named consumers, or to buckets of callers, as `consumer:mobile,web` or `bucket:5,25,50` (can be repeated)' -r
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l max-unattended-weight -d 'The highest weight in percent that a driver may set which does not stay' -r
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l reason -d 'Why; goes into the audit log' -r
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l org -d 'Org: a name, a directory or a git URL' -r

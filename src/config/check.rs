@@ -206,6 +206,18 @@ pub(crate) fn relative_path(value: &Value) -> Converted<String> {
     Ok(text)
 }
 
+/// The name of a request header, in lower case.
+pub(crate) fn header(value: &Value) -> Converted<String> {
+    let text = filled(value)?;
+    if crate::domain::gate::is_header_name(&text) {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err(format!(
+            "is `{text}`; it must be the name of a header such as \"x-consumer-id\""
+        ))
+    }
+}
+
 /// An AWS account id.
 pub(crate) fn account(value: &Value) -> Converted<String> {
     if let Value::Integer(number) = value {

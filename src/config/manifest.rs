@@ -502,6 +502,7 @@ fn rollout(root: &mut Reader<'_>) -> Result<Option<Rollout>, Noted> {
         return Err(Noted);
     };
     let (steps, good) = steps(&mut table);
+    let identity = table.value("identity", check::header);
     if let Value::List(items) = &whole.node.value
         && items.is_empty()
     {
@@ -513,7 +514,7 @@ fn rollout(root: &mut Reader<'_>) -> Result<Option<Rollout>, Noted> {
     }
     table.finish();
     if good && !steps.is_empty() {
-        Ok(Some(Rollout { steps }))
+        Ok(Some(Rollout { steps, identity }))
     } else {
         Err(Noted)
     }

@@ -10,6 +10,7 @@ pub(crate) mod counts;
 pub(crate) mod doctor;
 pub(crate) mod environment;
 pub(crate) mod fleet;
+pub(crate) mod gate;
 pub(crate) mod image;
 pub(crate) mod live;
 pub(crate) mod name;

@@ -167,6 +167,10 @@ pub(crate) struct Route {
 pub(crate) struct Rollout {
     /// In order; weights rise.
     pub(crate) steps: Vec<RolloutStep>,
+    /// The request header that says who calls; the gates of new routes go by it. Whatever stands before the service has
+    /// to set it, and must not let a caller choose it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) identity: Option<String>,
 }
 
 /// One step of a rollout.

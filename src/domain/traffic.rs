@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::gate::Gate;
 use super::release::RevisionNumber;
 use super::service::Route;
 
@@ -99,6 +100,9 @@ pub(crate) struct RouteSplit {
     pub(crate) route: Route,
     /// Who takes them.
     pub(crate) weights: Weights,
+    /// Who is let through to another revision, whatever the weights say; a route that only that revision has.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) gate: Option<Gate>,
 }
 
 /// The weights of each listed route and of the rest.
@@ -119,6 +123,7 @@ impl Split {
                 .map(|route| RouteSplit {
                     route: route.clone(),
                     weights: Weights::all(revision),
+                    gate: None,
                 })
                 .collect(),
             rest: Weights::all(revision),
@@ -136,6 +141,7 @@ impl Split {
                         row.route.method.clone(),
                         row.route.path.0.clone(),
                         row.weights.clone(),
+                        row.gate.clone(),
                     )
                 })
                 .collect();
@@ -153,10 +159,16 @@ impl Split {
             .flat_map(|route| route.weights.iter())
             .chain(self.rest.iter())
             .map(|(revision, _)| revision)
+            .chain(self.gates().map(|gate| gate.to))
             .collect();
         all.sort_unstable();
         all.dedup();
         all
+    }
+
+    /// Every gate.
+    pub(crate) fn gates(&self) -> impl Iterator<Item = &Gate> {
+        self.routes.iter().filter_map(|row| row.gate.as_ref())
     }
 
     /// The revision that takes everything, if one does.

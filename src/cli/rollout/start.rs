@@ -12,6 +12,7 @@ use crate::cli::view::rollout as view;
 use crate::domain::environment::Environment;
 use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
+use crate::domain::rollout::gate::{GateWish, Who};
 use crate::domain::rollout::plan::{MAX_UNATTENDED_WEIGHT, RouteSteps, Wish};
 use crate::domain::route::PathTemplate;
 use crate::error::{Kind, Result};
@@ -31,6 +32,7 @@ use crate::platform::Platform;
   $ squad rollout start payments --env prod
   $ squad rollout start --steps 5,25,50 --hold 10m
   $ squad rollout start --route 'POST /charges/{id}/refund=5,25,50'
+  $ squad rollout start --gate 'POST /refunds=consumer:mobile,web'
   $ squad rollout start payments --dry-run")]
 pub(crate) struct Args {
     /// Service; the one of the current directory if not given
@@ -71,6 +73,10 @@ pub(crate) struct PlanArgs {
     /// Move only this route, with weights of its own (can be repeated)
     #[arg(long, value_name = "method path=weights", value_parser = parse_route)]
     route: Vec<RouteSteps>,
+    /// Open this new route before the promotion: to named consumers, or to buckets of callers, as
+    /// `consumer:mobile,web` or `bucket:5,25,50` (can be repeated)
+    #[arg(long, value_name = "method path=who", value_parser = parse_gate)]
+    gate: Vec<GateWish>,
     /// The highest weight in percent that a driver may set which does not stay
     #[arg(long, value_name = "weight", value_parser = clap::value_parser!(u8).range(0..=100))]
     max_unattended_weight: Option<u8>,
@@ -110,22 +116,61 @@ fn parse_hold(text: &str) -> std::result::Result<Duration, String> {
 }
 
 fn parse_route(text: &str) -> std::result::Result<RouteSteps, String> {
-    let wrong =
-        |why: &str| format!("`{text}` {why}; write it like 'POST /charges/{{id}}/refund=5,25,50'");
+    let like = "'POST /charges/{id}/refund=5,25,50'";
     let (route, list) = text
         .rsplit_once('=')
-        .ok_or_else(|| wrong("has no weights"))?;
-    let (method, path) = route
-        .trim()
-        .split_once(' ')
-        .ok_or_else(|| wrong("has no method"))?;
-    let path = PathTemplate::parse(path.trim())
-        .map_err(|error| wrong(&format!("has no usable path ({error})")))?;
+        .ok_or_else(|| wrong(text, "has no weights", like))?;
+    let (method, path) = method_and_path(text, route, like)?;
     Ok(RouteSteps {
-        method: method.trim().to_ascii_uppercase(),
+        method,
         path,
         weights: weights(list)?,
     })
+}
+
+fn parse_gate(text: &str) -> std::result::Result<GateWish, String> {
+    let like = "'POST /refunds=consumer:mobile,web' or 'POST /refunds=bucket:5,25,50'";
+    let (route, who) = text
+        .split_once('=')
+        .ok_or_else(|| wrong(text, "does not say who is let through", like))?;
+    let (method, path) = method_and_path(text, route, like)?;
+    let who = match who.trim().split_once(':') {
+        Some(("consumer", names)) => Who::Consumers(
+            names
+                .split(',')
+                .map(str::trim)
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect(),
+        ),
+        Some(("bucket", list)) => Who::Buckets(weights(list)?),
+        _ => {
+            return Err(wrong(
+                text,
+                "lets through neither consumers nor buckets",
+                like,
+            ));
+        }
+    };
+    Ok(GateWish { method, path, who })
+}
+
+fn wrong(text: &str, why: &str, like: &str) -> String {
+    format!("`{text}` {why}; write it like {like}")
+}
+
+fn method_and_path(
+    text: &str,
+    route: &str,
+    like: &str,
+) -> std::result::Result<(String, PathTemplate), String> {
+    let (method, path) = route
+        .trim()
+        .split_once(' ')
+        .ok_or_else(|| wrong(text, "has no method", like))?;
+    let path = PathTemplate::parse(path.trim())
+        .map_err(|error| wrong(text, &format!("has no usable path ({error})"), like))?;
+    Ok((method.trim().to_ascii_uppercase(), path))
 }
 
 impl PlanArgs {
@@ -134,6 +179,7 @@ impl PlanArgs {
         self.steps.is_some()
             || self.hold.is_some()
             || !self.route.is_empty()
+            || !self.gate.is_empty()
             || self.max_unattended_weight.is_some()
     }
 
@@ -141,6 +187,7 @@ impl PlanArgs {
     pub(crate) fn wish(&self) -> Wish {
         Wish {
             routes: self.route.clone(),
+            gates: self.gate.clone(),
             steps: self.steps.as_ref().map(|steps| steps.0.clone()),
             hold_seconds: self.hold.map(|hold| hold.as_secs()),
             max_unattended_weight: self.max_unattended_weight.unwrap_or(MAX_UNATTENDED_WEIGHT),

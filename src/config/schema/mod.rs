@@ -240,6 +240,10 @@ table! {
         /// In order; weights rise.
         #[schemars(length(min = 1))]
         steps: Vec<StepTable>,
+        /// The request header that says who calls; the gates of new routes go by it. Whatever stands before the service
+        /// has to set it.
+        #[schemars(length(min = 1, max = 128))]
+        identity: Option<String>,
     }
 }
 

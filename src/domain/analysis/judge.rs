@@ -56,7 +56,8 @@ impl Judge {
 
     /// Adds one interval; cheap.
     pub(crate) fn observe(&mut self, interval: Interval) {
-        let (canary, stable) = (interval.canary.sane(), interval.stable.sane());
+        let canary = interval.canary.sane();
+        let stable = self.settings.baseline.of(interval.stable);
         self.evidence.observe(Interval { canary, stable });
         self.comparison.observe(canary, stable);
         self.recent.0 = self.recent.0 * FADING + real(stable.requests);

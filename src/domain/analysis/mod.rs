@@ -97,6 +97,17 @@ pub(crate) enum Baseline {
     None,
 }
 
+impl Baseline {
+    /// What counts of stable's requests: of a route that it does not have, nothing. Its answers 404 are no bad events, and
+    /// would make any new route look worse.
+    fn of(self, stable: Tally) -> Tally {
+        match self {
+            Self::Concurrent => stable.sane(),
+            Self::None => Tally::default(),
+        }
+    }
+}
+
 /// What one unit (a route, or the rest) is judged by.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Settings {

@@ -20,8 +20,8 @@ impl Watch {
     /// A watch that has seen nothing; `baseline` is all that stable did during the rollout.
     pub(crate) fn new(settings: Settings, baseline: Tally) -> Self {
         Self {
+            baseline: settings.baseline.of(baseline),
             settings: settings.sane(),
-            baseline: baseline.sane(),
             canary: Tally::default(),
         }
     }

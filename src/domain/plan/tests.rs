@@ -289,7 +289,10 @@ fn a_protected_environment_refuses_dirty_trees_and_jumps() {
     );
     assert!(deploy(&live, &environment(false), &dirty, Allowed::default()).is_ok());
     let mut gradual = wanted("b");
-    gradual.service.rollout = Some(Rollout { steps: Vec::new() });
+    gradual.service.rollout = Some(Rollout {
+        steps: Vec::new(),
+        identity: None,
+    });
     let goes_gradually = |decision| match decision {
         Ok(Deploy::Change(change)) => Some(change.gradual),
         _ => None,

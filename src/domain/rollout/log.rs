@@ -360,7 +360,7 @@ pub(crate) fn intervals(plan: &Plan, added: &[CountSeries]) -> Vec<Interval> {
             let mut interval = Interval::default();
             let of_unit = added
                 .iter()
-                .filter(|series| !series.forced && belongs(unit, &series.route, &plan.gated));
+                .filter(|series| !series.forced && belongs(unit, &series.route, plan.new_routes()));
             for series in of_unit {
                 let tally = Tally {
                     requests: series.requests,
@@ -391,8 +391,15 @@ pub(crate) fn only(counts: Counts, revisions: &[RevisionNumber]) -> Counts {
 }
 
 /// Whether a series' row is one of the unit's.
-pub(crate) fn belongs(unit: &Unit, row: &str, gated: &[Route]) -> bool {
+pub(crate) fn belongs<'a>(
+    unit: &Unit,
+    row: &str,
+    gated: impl IntoIterator<Item = &'a Route>,
+) -> bool {
     let listed = unit.routes.iter().any(|route| route.name.as_str() == row);
-    let is_gated = || gated.iter().any(|route| route.name.as_str() == row);
+    let is_gated = || {
+        let mut gated = gated.into_iter();
+        gated.any(|route| route.name.as_str() == row)
+    };
     listed || (unit.is_rest && row == super::plan::REST && !is_gated())
 }

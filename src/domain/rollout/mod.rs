@@ -4,8 +4,10 @@
 //! stored with the traffic in one compare-and-swap; the plan and the log of looks and decisions are create-only objects,
 //! so that whoever takes over replays the same evidence and comes to the same step.
 
+pub(crate) mod gate;
 pub(crate) mod log;
 pub(crate) mod machine;
+pub(crate) mod mistake;
 pub(crate) mod plan;
 pub(crate) mod state;
 

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::gate::{self, GateWish, UnitGate};
+use super::mistake::Mistake;
 use super::state::{MOST_STEPS, MOST_UNITS, Phase, State};
 use crate::domain::analysis;
 use crate::domain::name::ServiceName;
@@ -61,6 +63,9 @@ pub(crate) struct Unit {
     pub(crate) requests_per_second: f64,
     /// Share of bad requests of stable before the start, 0–1.
     pub(crate) bad_share: f64,
+    /// Who is let through, where only the canary has the route: then its steps say how wide the gate is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) gate: Option<UnitGate>,
 }
 
 impl Unit {
@@ -133,10 +138,10 @@ pub(crate) struct Plan {
     pub(crate) stable: RevisionNumber,
     /// What is rolled out.
     pub(crate) canary: RevisionNumber,
-    /// The listed routes in the order of the file, then the rest; the rest is always there.
+    /// The listed routes in the order of the file, those that are gated, then the rest; the rest is always there.
     pub(crate) units: Vec<Unit>,
-    /// Routes that only the canary has: they stay on stable until the promotion, and only the forcing header reaches
-    /// them, because stable would answer 404 to the other share.
+    /// Routes that only the canary has and that no unit gates: they stay on stable until the promotion, and only the
+    /// forcing header reaches them, because stable would answer 404 to the other share.
     pub(crate) gated: Vec<Route>,
     /// The canary's own table, for after the promotion.
     pub(crate) canary_routes: Vec<Route>,
@@ -183,82 +188,14 @@ pub(crate) struct RouteSteps {
 pub(crate) struct Wish {
     /// The routes to move, each with its weights; empty = every listed route with the service's steps.
     pub(crate) routes: Vec<RouteSteps>,
+    /// New routes, each with whom it lets through.
+    pub(crate) gates: Vec<GateWish>,
     /// Weights instead of the service's, for every unit that has none of its own.
     pub(crate) steps: Option<Vec<u8>>,
     /// Seconds to hold each step instead of the service's.
     pub(crate) hold_seconds: Option<u64>,
     /// The highest weight in percent that a driver may set which does not stay.
     pub(crate) max_unattended_weight: u8,
-}
-
-/// What is wrong with a wish; each is one line for a person.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Mistake {
-    /// No step at all.
-    #[error("{of}: there is no step; write weights such as 5,25,50")]
-    NoSteps {
-        /// The route, or `steps`.
-        of: String,
-    },
-    /// A weight of 0, of 100 or more.
-    #[error("{of}: {weight} % is no step: a weight is 1 to 99, and 100 comes with the promotion")]
-    Weight {
-        /// The route, or `steps`.
-        of: String,
-        /// The weight.
-        weight: u8,
-    },
-    /// Weights that do not rise.
-    #[error(
-        "{of}: {after} comes after {before}, and each step must be higher than the one before it"
-    )]
-    NotRising {
-        /// The route, or `steps`.
-        of: String,
-        /// The earlier one.
-        before: u8,
-        /// The later one.
-        after: u8,
-    },
-    /// Too many steps.
-    #[error("{of}: {count} steps are more than the {MOST_STEPS} that a rollout can keep")]
-    TooManySteps {
-        /// The route, or `steps`.
-        of: String,
-        /// How many.
-        count: usize,
-    },
-    /// Too many routes.
-    #[error(
-        "{count} routes are more than the {MOST_UNITS} that one rollout can move; name those that changed with `--route`"
-    )]
-    TooManyUnits {
-        /// How many.
-        count: usize,
-    },
-    /// Two plans match the same request.
-    #[error("`{first}` and `{second}` match the same requests; plan one of them at a time")]
-    Overlap {
-        /// One.
-        first: String,
-        /// The other.
-        second: String,
-    },
-    /// A route that only the new revision has.
-    #[error(
-        "`{route}` is new in revision {canary}: revision {stable} would answer 404 to its share, so it cannot be split; it opens with the promotion, and until then the forcing header reaches it"
-    )]
-    New {
-        /// The route.
-        route: String,
-        /// What serves.
-        stable: RevisionNumber,
-        /// What is rolled out.
-        canary: RevisionNumber,
-    },
-    /// A method that no request has.
-    #[error("`{0}` is not an HTTP method")]
-    Method(String),
 }
 
 /// Everything else that a plan needs.
@@ -301,7 +238,7 @@ pub(crate) fn plan(
     let (stable, canary) = (given.stable.1, given.canary.1);
     let mut mistakes = Vec::new();
     let steps = service_steps(canary, wish, &mut mistakes);
-    let gated: Vec<Route> = canary
+    let mut gated: Vec<Route> = canary
         .routes
         .iter()
         .filter(|route| !has(&stable.routes, route))
@@ -318,6 +255,8 @@ pub(crate) fn plan(
     } else {
         wished_units(given, wish, &gated, &known, &mut mistakes)
     };
+    units.extend(gate::units(given, wish, &steps, &mut mistakes));
+    gated.retain(|route| !units.iter().any(|unit| has(&unit.routes, route)));
     let others: Vec<Route> = stable
         .routes
         .iter()
@@ -395,7 +334,7 @@ fn service_steps(canary: &Service, wish: &Wish, mistakes: &mut Vec<Mistake>) -> 
 }
 
 /// Weights with the holds of other steps, the last of them for all that follow.
-fn with_holds(weights: &[u8], like: &[RolloutStep]) -> Vec<RolloutStep> {
+pub(super) fn with_holds(weights: &[u8], like: &[RolloutStep]) -> Vec<RolloutStep> {
     weights
         .iter()
         .enumerate()
@@ -409,7 +348,7 @@ fn with_holds(weights: &[u8], like: &[RolloutStep]) -> Vec<RolloutStep> {
         .collect()
 }
 
-fn check(of: &str, weights: &[u8], mistakes: &mut Vec<Mistake>) {
+pub(super) fn check(of: &str, weights: &[u8], mistakes: &mut Vec<Mistake>) {
     let of = || of.to_owned();
     if weights.is_empty() {
         mistakes.push(Mistake::NoSteps { of: of() });
@@ -506,10 +445,11 @@ fn unit(
         design_effect: known.design_effect,
         requests_per_second: known.requests_per_second,
         bad_share: known.bad_share,
+        gate: None,
     }
 }
 
-fn has(routes: &[Route], wanted: &Route) -> bool {
+pub(super) fn has(routes: &[Route], wanted: &Route) -> bool {
     routes
         .iter()
         .any(|route| route.method == wanted.method && route::same_paths(&route.path, &wanted.path))
@@ -531,9 +471,18 @@ impl Plan {
             units: self.judged(),
             design_effect: unit.design_effect,
             absolute: 0.05,
-            baseline: analysis::Baseline::Concurrent,
-            usual: Some(unit.bad_share),
+            baseline: match unit.gate {
+                Some(_) => analysis::Baseline::None,
+                None => analysis::Baseline::Concurrent,
+            },
+            usual: unit.gate.is_none().then_some(unit.bad_share),
         }
+    }
+
+    /// The routes that only the canary has, gated by a unit or not.
+    pub(crate) fn new_routes(&self) -> impl Iterator<Item = &Route> {
+        let by_units = self.units.iter().filter(|unit| unit.gate.is_some());
+        by_units.flat_map(|unit| &unit.routes).chain(&self.gated)
     }
 
     /// Whether any unit has a step: else there is nothing to judge at all.
@@ -569,10 +518,16 @@ impl Plan {
         let mut routes: Vec<RouteSplit> = Vec::new();
         let mut rest = Weights::all(self.stable);
         for (index, unit) in self.units.iter().enumerate() {
-            let weights = weight(unit, state.positions.get(index));
+            let position = state.positions.get(index);
+            let weights = match unit.gate {
+                Some(_) => Weights::all(self.stable),
+                None => weight(unit, position),
+            };
+            let gate = unit.gate_at(position.copied().unwrap_or(0), state);
             routes.extend(unit.routes.iter().map(|route| RouteSplit {
                 route: route.clone(),
                 weights: weights.clone(),
+                gate: gate.clone(),
             }));
             if unit.is_rest {
                 rest = weights;
@@ -581,6 +536,7 @@ impl Plan {
         routes.extend(self.gated.iter().map(|route| RouteSplit {
             route: route.clone(),
             weights: Weights::all(self.stable),
+            gate: None,
         }));
         Split { routes, rest }
     }

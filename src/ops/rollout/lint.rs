@@ -47,6 +47,7 @@ impl History {
             design_effect: 1.0,
             requests_per_second: 0.0,
             bad_share: 0.0,
+            gate: None,
         };
         self.minutes
             .iter()
@@ -161,9 +162,11 @@ pub(crate) fn forecasts(plan: &Plan) -> Vec<UnitForecast> {
             .map(|(forecast, step)| StepForecast {
                 weight: step.weight,
                 hold_seconds: step.hold_seconds,
-                is_too_long: forecast
-                    .expected_seconds
-                    .is_none_or(|seconds| seconds > longest),
+                // Nobody knows the traffic of a route that is not open yet.
+                is_too_long: unit.gate.is_none()
+                    && forecast
+                        .expected_seconds
+                        .is_none_or(|seconds| seconds > longest),
                 forecast,
             })
             .collect();
@@ -197,10 +200,12 @@ pub(crate) fn check(
     options: &super::start::Options,
 ) -> Result<()> {
     let flag = &options.flag;
-    let silent: Vec<&Unit> = plan
-        .units
-        .iter()
-        .filter(|unit| !unit.is_rest && unit.requests_per_second <= 0.0)
+    let listed = || {
+        let units = plan.units.iter();
+        units.filter(|unit| !unit.is_rest && unit.gate.is_none())
+    };
+    let silent: Vec<&Unit> = listed()
+        .filter(|unit| unit.requests_per_second <= 0.0)
         .collect();
     let hours = BACK.as_secs() / 3600;
     if silent.is_empty() && plan.has_steps() {
@@ -218,7 +223,7 @@ pub(crate) fn check(
             format!(
                 "{asked}: {} of {} routes had no request on revision {} in the last {hours} hours, so nothing could be told about them",
                 silent.len(),
-                plan.units.len() - 1,
+                listed().count(),
                 plan.stable
             )
         },
@@ -227,10 +232,8 @@ pub(crate) fn check(
         error = error.detail(format!("{}  {}", unit.name, unit.spoken()));
     }
     let service = &plan.service;
-    let others: String = plan
-        .units
-        .iter()
-        .filter(|unit| !unit.is_rest && unit.requests_per_second > 0.0)
+    let others: String = listed()
+        .filter(|unit| unit.requests_per_second > 0.0)
         .map(|unit| {
             let weights: Vec<String> = unit
                 .steps

@@ -7,6 +7,7 @@ use super::{Rollout, drive};
 use crate::domain::analysis::{Interval, Judgement};
 use crate::domain::name::ServiceName;
 use crate::domain::release::Actor;
+use crate::domain::rollout::gate::UnitGate;
 use crate::domain::rollout::{Evidence, Plan, State, What, Why};
 use crate::ops::going_on::GoingOn;
 
@@ -39,6 +40,8 @@ pub(crate) struct UnitSnapshot {
     pub(crate) position: u8,
     /// How many steps it has; 0 = it moves with the promotion.
     pub(crate) steps: usize,
+    /// Who is let through, where only the canary has the route.
+    pub(crate) gate: Option<UnitGate>,
     /// Seconds at the present weight.
     pub(crate) held_seconds: f64,
     /// Seconds that it stays there at least.
@@ -118,6 +121,7 @@ fn units(rollout: &Rollout, evidence: &Evidence) -> Vec<UnitSnapshot> {
             next_weight: unit.next_weight(*position),
             position: *position,
             steps: unit.steps.len(),
+            gate: unit.gate.clone(),
             held_seconds: seen.held_seconds,
             hold_seconds: unit.hold(*position),
             eta_seconds: eta(plan, unit, *position, seen),

@@ -9,7 +9,7 @@ use crate::domain::audit::event::RolloutStep;
 use crate::domain::live::{Live, Revision};
 use crate::domain::name::ServiceName;
 use crate::domain::release::{Actor, RevisionNumber};
-use crate::domain::rollout::plan::Mistake;
+use crate::domain::rollout::mistake::Mistake;
 use crate::domain::rollout::plan::{Given, Wish, plan as make};
 use crate::domain::rollout::{Command, Plan, State};
 use crate::domain::service::{Kind as ServiceKind, Service};
@@ -208,6 +208,15 @@ fn check_kind(
             format!("{asked}: this platform has one weight for all requests, so `--route` cannot be kept"),
         )
         .hint("leave `--route` out: the whole service moves together")
+        .live(live_state(name, Some(live))));
+    }
+    if !options.wish.gates.is_empty() && !platform.capabilities().gate {
+        return Err(Error::new(
+            Kind::Refused,
+            "rollout-unsupported",
+            format!("{asked}: this platform cannot tell one caller from another, so `--gate` cannot be kept"),
+        )
+        .hint("leave `--gate` out: a new route opens with the promotion")
         .live(live_state(name, Some(live))));
     }
     Ok(())

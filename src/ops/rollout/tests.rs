@@ -134,6 +134,7 @@ async fn start(home: &Home, platform: &dyn Platform, service: &ServiceName) {
     };
     let wish = Wish {
         routes: Vec::new(),
+        gates: Vec::new(),
         steps: None,
         hold_seconds: None,
         max_unattended_weight: 10,

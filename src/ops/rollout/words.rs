@@ -11,7 +11,10 @@ pub(crate) fn weights(plan: &Plan, state: &State) -> String {
         .zip(&state.positions)
         .filter_map(|(unit, position)| {
             let weight = unit.weight(*position);
-            (weight > 0).then(|| format!("{} of {}", share(weight), unit.spoken()))
+            (weight > 0).then(|| match &unit.gate {
+                Some(gate) => format!("{} for {}", unit.spoken(), gate.spoken(weight)),
+                None => format!("{} of {}", share(weight), unit.spoken()),
+            })
         })
         .collect();
     match parts.as_slice() {

@@ -355,6 +355,7 @@ async fn each_route_has_weights_of_its_own(p: P<'_>) {
         routes: vec![RouteSplit {
             route,
             weights: half,
+            gate: None,
         }],
         rest: Weights::all(one()),
     };

@@ -368,6 +368,11 @@ fn expressible(split: &Split, state: &str) -> Result<Traffic> {
                 .to_owned(),
         ));
     }
+    if split.gates().next().is_some() {
+        return Err(Error::Invalid(
+            "a Lambda alias does not see who calls, so no route can be gated".to_owned(),
+        ));
+    }
     shared(&split.rest)
 }
 
@@ -512,6 +517,7 @@ mod tests {
                 path: crate::domain::route::PathTemplate("/items/{id}".into()),
             },
             weights: weights(rows),
+            gate: None,
         };
         let together = Split {
             routes: vec![row(&[(1, 100)])],

@@ -112,3 +112,33 @@ fn weights_are_written_and_the_stop_takes_all_of_them_back() {
     cloud.squad(&["rollout", "status", "receipts"]).failure(1);
     cloud.is_quiet();
 }
+
+#[test]
+fn a_gate_is_refused_before_anything_is_written() {
+    let cloud = Cloud::with_function(3);
+    cloud
+        .squad(&["rollback", "receipts", "--to", "2"])
+        .success();
+    cloud.aws.forget_calls();
+    let gate = "GET /items/{id}=bucket:5";
+    cloud
+        .squad(&[
+            "rollout",
+            "start",
+            "receipts",
+            "--revision",
+            "3",
+            "--gate",
+            gate,
+        ])
+        .failure(7)
+        .assert(str![[r#"
+› error: cannot start a rollout of `receipts`: this platform cannot tell one caller from another, so `--gate` cannot be kept
+› live: revision 2 serves all traffic
+› hint: leave `--gate` out: a new route opens with the promotion
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/rollout-unsupported.md
+[exit 7]
+
+"#]]);
+    assert!(cloud.calls().iter().all(|call| !call.contains("Update")));
+}

@@ -1,6 +1,7 @@
 //! `squad rollout` and `squad stop`: whole rollouts with real processes and real requests.
 
 mod brakes;
+mod gates;
 mod gradual;
 mod live_view;
 mod people;

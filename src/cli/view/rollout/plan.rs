@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::{grouped, seconds, span};
 use crate::domain::environment::{Environment, PlatformKind};
+use crate::domain::rollout::gate::UnitGate;
 use crate::ops::rollout::lint::UnitForecast;
 use crate::ops::rollout::start::Planned;
 use crate::output::sanitize;
@@ -52,13 +53,25 @@ pub(crate) fn plan_lines(
         .filter(|unit| !unit.steps.is_empty())
         .zip(&planned.forecasts)
     {
-        lines.push(format!(
-            "  {}  {:.1} requests/s, {:.2} % bad on revision {}",
-            unit.spoken(),
-            unit.requests_per_second,
-            unit.bad_share * 100.0,
-            plan.stable
-        ));
+        lines.push(match &unit.gate {
+            Some(gate) => format!(
+                "  {}  new: who is let through is told by the header `{}`; to all others revision {} answers as now",
+                unit.spoken(),
+                gate.identity,
+                plan.stable
+            ),
+            None => format!(
+                "  {}  {:.1} requests/s, {:.2} % bad on revision {}",
+                unit.spoken(),
+                unit.requests_per_second,
+                unit.bad_share * 100.0,
+                plan.stable
+            ),
+        });
+        if let Some(gate) = &unit.gate {
+            lines.extend(gate_lines(gate, forecast));
+            continue;
+        }
         lines.extend(step_lines(forecast));
     }
     if plan.units.last().is_some_and(|rest| rest.steps.is_empty()) {
@@ -91,6 +104,23 @@ pub(crate) fn plan_lines(
     ));
     lines.push(String::new());
     lines
+}
+
+/// Nothing is told of times: nobody knows the traffic of a route that is not open yet.
+fn gate_lines(gate: &UnitGate, forecast: &UnitForecast) -> Vec<String> {
+    forecast
+        .steps
+        .iter()
+        .map(|step| {
+            format!(
+                "    {}  hold {}; {} requests show a harm of {:.1} points",
+                sanitize(&gate.spoken(step.weight)),
+                span(seconds(step.hold_seconds)),
+                grouped(step.forecast.minimum_requests),
+                step.forecast.delta * 100.0,
+            )
+        })
+        .collect()
 }
 
 fn step_lines(forecast: &UnitForecast) -> Vec<String> {

@@ -179,11 +179,12 @@ fn holding(snapshot: &Snapshot) -> String {
 /// failed, about as many as before`.
 pub(super) fn plain(snapshot: &Snapshot, unit: &UnitSnapshot) -> String {
     let canary = unit.total.canary;
-    let weight = unit.weight;
+    let (part, goes) = match gated(snapshot, unit) {
+        Some(callers) => (format!("{} for {callers}", sanitize(&unit.spoken)), "goes"),
+        None => (requests(unit.weight, &unit.spoken), goes(unit.weight)),
+    };
     format!(
-        "{} {} to {}; {} handled, {} {}, {}",
-        requests(weight, &unit.spoken),
-        goes(weight),
+        "{part} {goes} to {}; {} handled, {} {}, {}",
         snapshot.state.canary,
         grouped(canary.requests),
         grouped(canary.bad),
@@ -192,8 +193,18 @@ pub(super) fn plain(snapshot: &Snapshot, unit: &UnitSnapshot) -> String {
     )
 }
 
+/// Who passes the gate of a unit; none for one that is split, and for a gate that is shut or gone.
+pub(super) fn gated(snapshot: &Snapshot, unit: &UnitSnapshot) -> Option<String> {
+    let phase = snapshot.state.phase;
+    let is_open = matches!(phase, Phase::Shifting | Phase::Holding | Phase::Paused);
+    let gate = unit.gate.as_ref().filter(|_| is_open && unit.weight > 0)?;
+    Some(sanitize(&gate.spoken(unit.weight)))
+}
+
 fn compared(snapshot: &Snapshot, unit: &UnitSnapshot) -> String {
     match unit.judgement.as_ref().map(|judgement| &judgement.verdict) {
+        Some(Verdict::Pass) if unit.gate.is_some() => "few enough for a new route".to_owned(),
+        Some(Verdict::Fail(_)) if unit.gate.is_some() => "too many for a new route".to_owned(),
         Some(Verdict::Pass) => "about as many as before".to_owned(),
         Some(Verdict::Fail(_)) => "more than before".to_owned(),
         // There may have been requests: nobody could count them.

@@ -1,10 +1,11 @@
 //! The units of a rollout in the block of `squad rollout status`: as a table, or each as a few lines.
 
 use super::block::{folded, spelled};
-use super::screen::plain;
+use super::screen::{gated, plain};
 use super::{fold, grouped, seconds, span};
 use crate::domain::analysis::{Judgement, Verdict};
 use crate::domain::rollout::Phase;
+use crate::domain::rollout::gate::{By, UnitGate};
 use crate::ops::rollout::snapshot::{Snapshot, UnitSnapshot};
 use crate::output::{Output, Style, sanitize};
 use console::measure_text_width;
@@ -43,7 +44,16 @@ pub(super) fn row(output: &Output, snapshot: &Snapshot, unit: &UnitSnapshot) -> 
     };
     Row {
         name: sanitize(&unit.spoken),
-        weight: format!("{} %", unit.weight),
+        weight: match (&unit.gate, gated(snapshot, unit)) {
+            (
+                Some(UnitGate {
+                    by: By::Consumers(_),
+                    ..
+                }),
+                Some(_),
+            ) => "named".to_owned(),
+            _ => format!("{} %", unit.weight),
+        },
         counted: [
             count(canary.requests, canary.requests),
             count(canary.requests, canary.bad),

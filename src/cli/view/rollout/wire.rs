@@ -6,6 +6,7 @@ use super::screen::verdict;
 use crate::domain::analysis::{FailReason, Judgement, Reason, Tally, Verdict};
 use crate::domain::environment::Environment;
 use crate::domain::name::ServiceName;
+use crate::domain::rollout::gate::UnitGate;
 use crate::domain::rollout::{Entry, Plan, State, Why};
 use crate::ops::rollout::list::Row;
 use crate::ops::rollout::snapshot::{Driver, Snapshot};
@@ -171,6 +172,9 @@ struct UnitWire {
     hold_seconds: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     eta_seconds: Option<f64>,
+    /// Who is let through, where only the canary has the route.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gate: Option<UnitGate>,
     canary: Tally,
     stable: Tally,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -273,6 +277,7 @@ impl SnapshotWire {
                     held_seconds: unit.held_seconds,
                     hold_seconds: unit.hold_seconds,
                     eta_seconds: unit.eta_seconds,
+                    gate: unit.gate.clone(),
                     canary: unit.total.canary,
                     stable: unit.total.stable,
                     judgement: unit.judgement.as_ref().map(JudgementWire::new),

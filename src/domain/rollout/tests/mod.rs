@@ -1,6 +1,7 @@
 //! Tests of the rules of rollouts: tables here, properties over random histories in `properties`, and every sequence of
 //! commands against a small reference model in `model`.
 
+mod gate;
 mod model;
 mod properties;
 mod replay;
@@ -62,6 +63,7 @@ pub(super) fn service(routes: &[Route]) -> Service {
                     hold_seconds: 60,
                 },
             ],
+            identity: Some("x-consumer".to_owned()),
         }),
         analysis: Analysis::default(),
     }
@@ -77,6 +79,7 @@ pub(super) fn two_routes() -> Vec<Route> {
 pub(super) fn wish() -> Wish {
     Wish {
         routes: Vec::new(),
+        gates: Vec::new(),
         steps: None,
         hold_seconds: None,
         max_unattended_weight: 10,
@@ -97,7 +100,7 @@ pub(super) fn made(
     after: &Service,
     wish: &Wish,
     rest_has_traffic: bool,
-) -> Result<Plan, Vec<super::plan::Mistake>> {
+) -> Result<Plan, Vec<super::mistake::Mistake>> {
     let given = Given {
         id: "01KB3R5Y7TAAAAAAAAAAAAAAAA".to_owned(),
         stable: (STABLE, before),

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::live::Health;
+use crate::domain::rollout::gate::{GateWish, Who};
 use crate::domain::rollout::machine::{Command, Next, Sight, command, next};
 use crate::domain::rollout::state::Phase;
 
@@ -24,19 +25,34 @@ fn weights() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn any_plan() -> impl Strategy<Value = Plan> {
-    (weights(), weights(), any::<bool>(), any::<bool>()).prop_map(|(own, other, named, rest)| {
-        let both = service(&two_routes());
-        let wish = Wish {
-            routes: if named {
-                vec![steps("POST /charges/{id}/refund", &other)]
-            } else {
-                Vec::new()
-            },
-            steps: Some(own),
-            ..wish()
-        };
-        made(&both, &both, &wish, rest).unwrap()
-    })
+    (
+        weights(),
+        weights(),
+        any::<bool>(),
+        any::<bool>(),
+        proptest::option::of(weights()),
+    )
+        .prop_map(|(own, other, named, rest, gate)| {
+            let before = service(&two_routes());
+            let mut routes = two_routes();
+            routes.push(route("dispute", "POST", "/charges/{id}/dispute"));
+            let gates = gate.into_iter().map(|weights| GateWish {
+                method: "POST".to_owned(),
+                path: PathTemplate("/charges/{id}/dispute".to_owned()),
+                who: Who::Buckets(weights),
+            });
+            let wish = Wish {
+                gates: gates.collect(),
+                routes: if named {
+                    vec![steps("POST /charges/{id}/refund", &other)]
+                } else {
+                    Vec::new()
+                },
+                steps: Some(own),
+                ..wish()
+            };
+            made(&before, &service(&routes), &wish, rest).unwrap()
+        })
 }
 
 fn any_phase() -> impl Strategy<Value = Phase> {
@@ -47,7 +63,7 @@ fn any_state() -> impl Strategy<Value = (Plan, State)> {
     (
         any_plan(),
         any_phase(),
-        proptest::collection::vec(0_u8..=4, 3),
+        proptest::collection::vec(0_u8..=4, 4),
         any::<bool>(),
     )
         .prop_map(|(plan, phase, positions, stays)| {
@@ -93,6 +109,8 @@ proptest! {
         prop_assert_eq!(sum(&split.rest), 100);
         for row in &split.routes {
             prop_assert_eq!(sum(&row.weights), 100);
+            // A gate is beside the weights: it opens a route that only the canary has, and no other.
+            prop_assert!(row.gate.is_none() || row.weights.sole() == Some(STABLE));
         }
     }
 

@@ -6,7 +6,7 @@ use crate::domain::live::Health;
 use crate::domain::rollout::machine::{
     Command, Move, Next, Refused, Sight, Waiting, Why, command, next,
 };
-use crate::domain::rollout::plan::Mistake;
+use crate::domain::rollout::mistake::Mistake;
 use crate::domain::rollout::state::{LONGEST, MOST_STEPS, MOST_UNITS, Phase};
 
 fn look(plan: &Plan, state: &State, evidence: &Evidence) -> Next {

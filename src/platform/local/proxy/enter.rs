@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use tokio::time::Instant;
 
 use super::backend::InFlight;
+use super::headers;
 use super::problem::problem;
 use super::table::{Nowhere, Pick, Ready};
 use super::{Body, ServiceProxy};
@@ -66,11 +67,12 @@ impl ServiceProxy {
         &self,
         method: &str,
         path: &str,
-        forced: Option<&str>,
+        headers: &HeaderMap,
     ) -> Result<Entered, Nowhere> {
+        let forced = headers::forced(headers, self.service().as_str());
         loop {
             let table = self.table.load_full().ok_or(Nowhere::Nobody)?;
-            let pick = table.pick(method, path, forced)?;
+            let pick = table.pick(method, path, forced, headers)?;
             let under_way = pick.backend.enter();
             // Whoever replaced the table before this request entered may have found the backend empty and be ending
             // its process. Who replaces it from now on finds the request there: both count under one lock.
@@ -90,14 +92,14 @@ impl ServiceProxy {
         &self,
         method: &str,
         path: &str,
-        forced: Option<&str>,
+        headers: &HeaderMap,
         waiting: &mut Waiting,
     ) -> Result<(Entered, bool), Nowhere> {
         let deadline = waiting.started + self.limits.patience;
         loop {
             // It is not to be counted where it waited only.
             waiting.handed_on();
-            let entered = self.enter(method, path, forced)?;
+            let entered = self.enter(method, path, headers)?;
             waiting.series = Some(Arc::clone(&entered.pick.series));
             if entered.pick.backend.is_available() {
                 return Ok((entered, true));

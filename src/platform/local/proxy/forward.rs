@@ -100,13 +100,12 @@ impl ServiceProxy {
             let detail = "CONNECT is not for a service: it asks for a tunnel to somewhere else";
             return problem(StatusCode::NOT_IMPLEMENTED, detail, Some(service), None);
         }
-        let forced = headers::forced(request.headers(), service.as_str()).map(str::to_owned);
         let mut waiting = Waiting::new(Instant::now());
         let entered = self
             .enter_available(
                 request.method().as_str(),
                 request.uri().path(),
-                forced.as_deref(),
+                request.headers(),
                 &mut waiting,
             )
             .await;

@@ -31,6 +31,14 @@ pub(super) fn forced<'a>(headers: &'a HeaderMap, service: &str) -> Option<&'a st
         })
 }
 
+/// Who calls, as a header says. Said twice it says nothing: a caller may have set one, and what stands before the service
+/// the other.
+pub(super) fn caller<'a>(headers: &'a HeaderMap, identity: &str) -> Option<&'a str> {
+    let mut values = headers.get_all(identity).iter();
+    let caller = values.next()?.to_str().ok()?.trim();
+    (values.next().is_none() && !caller.is_empty()).then_some(caller)
+}
+
 /// The protocol that a message wants to switch to, if it does.
 pub(super) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     let asks = headers

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::Backend;
+use http::HeaderMap;
+
+use super::{Backend, headers};
 use crate::domain::counts::REST;
+use crate::domain::gate::Gate;
 use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
 use crate::domain::route::RouteTable;
@@ -39,6 +42,8 @@ struct Row {
     route: Option<Route>,
     /// None before the first commit.
     weights: Option<Weights>,
+    /// Who goes elsewhere, whatever the weights say.
+    gate: Option<Gate>,
     tickets: Arc<Tickets>,
     series: BTreeMap<RevisionNumber, Counted>,
 }
@@ -79,7 +84,7 @@ impl Ready {
         metrics: &Metrics,
         before: Option<&Self>,
     ) -> Self {
-        let row = |route: Option<&Route>, weights: Option<&Weights>| {
+        let row = |route: Option<&Route>, weights: Option<&Weights>, gate: Option<&Gate>| {
             let key = |revision: RevisionNumber, forced: bool| Key {
                 service: service.clone(),
                 route: route.map_or_else(|| REST.to_owned(), |route| route.name.to_string()),
@@ -102,6 +107,7 @@ impl Ready {
             Row {
                 route: route.cloned(),
                 weights: weights.cloned(),
+                gate: gate.cloned(),
                 tickets,
                 series: series.collect(),
             }
@@ -114,21 +120,22 @@ impl Ready {
             routes: RouteTable::new(routes.iter().map(|one| &one.route)),
             rows: routes
                 .iter()
-                .map(|one| row(Some(&one.route), Some(&one.weights)))
+                .map(|one| row(Some(&one.route), Some(&one.weights), one.gate.as_ref()))
                 .collect(),
-            rest: row(None, rest),
+            rest: row(None, rest, None),
             backends: table.backends,
             rollout: table.rollout,
             slow: table.slow,
         }
     }
 
-    /// Picks by route and weight, or as the forcing header says.
+    /// Picks by route, gate and weight, or as the forcing header says.
     pub(super) fn pick(
         &self,
         method: &str,
         path: &str,
         forced: Option<&str>,
+        headers: &HeaderMap,
     ) -> Result<Pick, Nowhere> {
         let row = self
             .routes
@@ -139,6 +146,11 @@ impl Ready {
             Some(name) => self
                 .named(name)
                 .ok_or_else(|| Nowhere::Unknown(name.to_owned()))?,
+            None if let Some(gate) =
+                row.gate.as_ref().filter(|gate| is_admitted(gate, headers)) =>
+            {
+                gate.to
+            }
             None => {
                 let weights = row.weights.as_ref().ok_or(Nowhere::Nobody)?;
                 weights
@@ -183,6 +195,10 @@ impl Ready {
         let revision = RevisionNumber(name.parse().ok()?);
         self.backends.contains_key(&revision).then_some(revision)
     }
+}
+
+fn is_admitted(gate: &Gate, headers: &HeaderMap) -> bool {
+    gate.admits(headers::caller(headers, &gate.identity))
 }
 
 /// Deals the tickets of one row, in the order of its requests.

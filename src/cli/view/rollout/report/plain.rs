@@ -163,8 +163,16 @@ pub(super) fn unit(story: &Story<'_>, one: &UnitStory<'_>) -> String {
     );
     let moved = if is_shared {
         let weight = one.weight.unwrap_or(0);
-        let part = capital(&requests(weight, &spoken));
-        format!("{part} {} to the new version now", goes(weight))
+        match one.unit.gate.as_ref().filter(|_| weight > 0) {
+            Some(gate) => {
+                let callers = sanitize(&gate.spoken(weight));
+                format!("{spoken} goes to the new version for {callers} now")
+            }
+            None => {
+                let part = capital(&requests(weight, &spoken));
+                format!("{part} {} to the new version now", goes(weight))
+            }
+        }
     } else {
         let first = one.unit.weight(1);
         let most = if first < one.highest { "Up to " } else { "" };

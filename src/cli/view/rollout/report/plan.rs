@@ -43,7 +43,13 @@ fn row(page: &mut Markup, unit: &Unit) {
     let steps: Vec<String> = unit
         .steps
         .iter()
-        .map(|step| format!("{} % for {}", step.weight, span(seconds(step.hold_seconds))))
+        .map(|step| {
+            let hold = span(seconds(step.hold_seconds));
+            match &unit.gate {
+                Some(gate) => format!("{} for {hold}", gate.spoken(step.weight)),
+                None => format!("{} % for {hold}", step.weight),
+            }
+        })
         .collect();
     let steps = if steps.is_empty() {
         "none: moves with the promotion".to_owned()

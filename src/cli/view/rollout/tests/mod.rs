@@ -53,6 +53,7 @@ fn unit(name: &str, method: &str, path: &str, rate: f64) -> Unit {
         design_effect: 1.0,
         requests_per_second: rate,
         bad_share: 0.003,
+        gate: None,
     }
 }
 
@@ -326,6 +327,7 @@ impl Log {
                 next_weight: unit.next_weight(position),
                 position,
                 steps: unit.steps.len(),
+                gate: unit.gate.clone(),
                 held_seconds: seen.held_seconds,
                 hold_seconds: unit.hold(position),
                 eta_seconds: (position > 0).then(|| (hold - seen.held_seconds).max(0.0)),

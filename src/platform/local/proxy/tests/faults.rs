@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -83,7 +83,7 @@ async fn no_request_enters_a_backend_that_was_drained() {
             std::thread::spawn(move || {
                 let mut late = 0;
                 while !done.load(Ordering::Relaxed) {
-                    let entered = proxy.enter("GET", "/", None).ok().unwrap();
+                    let entered = proxy.enter("GET", "/", &HeaderMap::new()).ok().unwrap();
                     late += u32::from(ended[&entered.pick.revision].load(Ordering::SeqCst));
                 }
                 late

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{Ground, TestClient, client, get, ground, revision, table, upstream};
+use crate::domain::gate::{Admits, Gate, bucket};
 use crate::domain::release::RevisionNumber;
 use crate::domain::route::{PathTemplate, cases};
 use crate::domain::service::Route;
@@ -28,6 +29,7 @@ async fn requests_go_by_the_table_of_route_cases() {
                 .map(|route: &Route| RouteSplit {
                     route: route.clone(),
                     weights: Weights::all(RevisionNumber(1)),
+                    gate: None,
                 })
                 .collect(),
             rest: Weights::all(RevisionNumber(2)),
@@ -92,6 +94,7 @@ async fn of_a_hundred_requests_each_revision_gets_its_weight() {
             routes: vec![RouteSplit {
                 route: route.clone(),
                 weights: weighted(weight),
+                gate: None,
             }],
             rest,
         };
@@ -144,4 +147,78 @@ async fn the_header_forces_a_revision_and_is_counted_apart() {
     }
     assert_eq!(ground.counts(false).requests, 1);
     assert_eq!(ground.counts(true).requests, 1);
+}
+
+#[tokio::test]
+async fn a_gate_lets_admitted_callers_through_and_nobody_else() {
+    let ground = ground();
+    let backends = [
+        revision(1, upstream("1").await),
+        revision(2, upstream("2").await),
+    ];
+    let route = Route {
+        name: "dispute".parse().unwrap(),
+        method: "GET".to_owned(),
+        path: PathTemplate("/dispute".to_owned()),
+    };
+    let split = |admits| Split {
+        routes: vec![RouteSplit {
+            route: route.clone(),
+            weights: Weights::all(RevisionNumber(1)),
+            gate: Some(Gate {
+                to: RevisionNumber(2),
+                identity: "x-consumer".to_owned(),
+                admits,
+            }),
+        }],
+        rest: Weights::all(RevisionNumber(1)),
+    };
+    let (salt, within) = ("7f3a".to_owned(), bucket("7f3a", "mobile"));
+    let buckets = |below| Admits::Buckets {
+        below,
+        salt: salt.clone(),
+    };
+    let named = || Admits::Consumers(vec!["mobile".to_owned()]);
+    for (admits, path, headers, wanted) in [
+        (named(), "/dispute", "x-consumer: mobile\r\n", "2"),
+        (named(), "/dispute?x=1", "X-Consumer:  mobile \r\n", "2"),
+        (named(), "/dispute", "x-consumer: web\r\n", "1"),
+        (named(), "/dispute", "", "1"),
+        (named(), "/other", "x-consumer: mobile\r\n", "1"),
+        // Said twice it says nothing: one of the two was not set by what stands before the service.
+        (
+            named(),
+            "/dispute",
+            "x-consumer: mobile\r\nx-consumer: web\r\n",
+            "1",
+        ),
+        (named(), "/dispute", "x-squad-canary: payments=2\r\n", "2"),
+        (
+            named(),
+            "/dispute",
+            "x-consumer: mobile\r\nx-squad-canary: payments=1\r\n",
+            "1",
+        ),
+        (
+            buckets(within + 1),
+            "/dispute",
+            "x-consumer: mobile\r\n",
+            "2",
+        ),
+        (buckets(within), "/dispute", "x-consumer: mobile\r\n", "1"),
+        (buckets(100), "/dispute", "", "1"),
+    ] {
+        ground
+            .proxy
+            .set_table(table(split(admits.clone()), &backends));
+        let mut stream = TcpStream::connect(ground.address).await.unwrap();
+        let text = format!("GET {path} HTTP/1.1\r\nhost: x\r\n{headers}connection: close\r\n\r\n");
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(
+            answer.contains(&format!("x-squad-revision: {wanted}\r\n")),
+            "{admits:?} {path} {headers:?}\n{answer}"
+        );
+    }
 }
