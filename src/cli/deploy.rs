@@ -176,7 +176,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             };
             return adopt::run(context, &wish).await;
         }
-        one(context, args, &config, &environment).await
+        Box::pin(one(context, args, &config, &environment)).await
     })
 }
 

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::change::{self, Carried};
-use super::{Rollout, Tools, brake, read_some, read_some_on};
+use super::{Rollout, Tools, brake, read_on, read_some};
 use crate::domain::audit::event::RolloutStep;
 use crate::domain::counts;
 use crate::domain::live::Health;
@@ -185,14 +185,16 @@ impl Driver<'_> {
     }
 
     async fn read_again(&mut self) -> Result<()> {
-        self.rollout = read_some_on(
-            self.tools.platform,
-            &self.options.service,
-            &self.options.flag,
-            Some(&self.rollout),
-        )
-        .await?;
-        Ok(())
+        let service = &self.options.service;
+        let again = read_on(self.tools.platform, service, Some(&self.rollout)).await?;
+        match again {
+            Some(rollout) => {
+                self.rollout = rollout;
+                Ok(())
+            }
+            // It was there: whoever took it away in the middle of a round is told as between two.
+            None => Err(self.lost(&self.observe().await?)),
+        }
     }
 
     async fn run(&mut self, cancel: &Cancel, on_round: OnRound<'_>) -> Result<Ended> {
