@@ -288,7 +288,7 @@ fn a_rollout_survives_the_end_of_whoever_works_on_it() {
     let room = Room::new(RUNS);
     let offset = OnceLock::new();
     let case = |name: &str, run: &(dyn Fn(Option<u64>) -> (End, u64) + Sync)| {
-        converge(&format!("rollout_kill::{name}"), &room, run);
+        converge(&format!("kill_rollout::{name}"), &room, run);
     };
     std::thread::scope(|scope| {
         let driver_of = |name: &'static str, start| {
