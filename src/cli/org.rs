@@ -4,6 +4,7 @@ use clap::Subcommand;
 
 use super::context::Context;
 use super::view::org as view;
+use super::view::template::counted;
 use crate::config::{self, Sources, person};
 use crate::domain::name::OrgName;
 use crate::domain::org::{Registered, Registry, Source};
@@ -150,10 +151,10 @@ fn add(context: &Context, args: &Add) -> Result<u8> {
         (None, false) => "added".to_owned(),
     };
     output.status(&format!(
-        "{} {what}: {alias}, {} environments, {} squads{}",
+        "{} {what}: {alias}, {}, {}{}",
         output.paint(Style::Done, output.tick()),
-        file.environments.len(),
-        file.squads.len(),
+        counted(file.environments.len(), "environment"),
+        counted(file.squads.len(), "squad"),
         if added.in_use { ", in use" } else { "" }
     ));
     if !added.in_use {

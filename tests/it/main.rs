@@ -21,6 +21,7 @@ mod audit_trust;
 mod aws_credentials;
 mod aws_stand_in;
 mod config;
+mod demo;
 mod deploy;
 mod docs;
 mod errors;

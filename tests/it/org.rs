@@ -31,7 +31,7 @@ fn orgs_live_side_by_side() {
     let said = machine.squad("work", &["org", "add", "../acme"]);
     assert_eq!(
         said.err,
-        "✔ added: acme, 2 environments, 1 squads, in use\n"
+        "✔ added: acme, 2 environments, 1 squad, in use\n"
     );
     assert_eq!(said.good(), "acme\n");
     let said = machine.squad("work", &["org", "add", "../other/org.toml"]);

@@ -25,10 +25,12 @@ impl<'a> Stage<'a> {
         if root.exists() && clean(context, root)? {
             context.output.status("removed the demo that was here");
         }
+        fs::create_private_dir(root)?;
+        // First of all: whatever else is there when it is killed can be removed.
+        fs::write_durably(&root.join(MARKER), b"", 0o600)?;
         for directory in ["config", "state", "org"] {
             fs::create_private_dir(&root.join(directory))?;
         }
-        fs::write_durably(&root.join(MARKER), b"", 0o600)?;
         fs::write_durably(&root.join("env"), variables_file(root).as_bytes(), 0o600)?;
         let executable = std::env::current_exe().map_err(Error::internal)?;
         Ok(Self {
@@ -192,6 +194,11 @@ pub(crate) fn clean(context: &Context, root: &Path) -> Result<bool> {
         return Ok(false);
     }
     if !root.join(MARKER).exists() {
+        // Killed before it had made anything, or after it had removed all of it.
+        let mut entries = std::fs::read_dir(root).map_err(fs::at("read", root))?;
+        if entries.next().is_none() {
+            return Ok(false);
+        }
         return Err(Error::new(
             Kind::Refused,
             "not-a-demo",
@@ -208,10 +215,34 @@ pub(crate) fn clean(context: &Context, root: &Path) -> Result<bool> {
         root: root.to_owned(),
         executable,
     };
-    // Nothing may be running, and the org may not be there yet: then there is nothing to stop.
-    let mut command = stage.command("", &["local", "stop", "--org", "acme", "--env", "local"]);
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    drop(command.status());
-    std::fs::remove_dir_all(root).map_err(fs::at("remove", root))?;
+    // Before there is a local platform there is nothing to stop.
+    if root.join("state/squad/local").exists() {
+        // A driver that outlived the demo would start the platform again; there may be none, and no service yet.
+        let place = ["--org", "acme", "--env", "local"];
+        let stop = [&["stop", "payments"][..], &place].concat();
+        drop(stage.look("", &stop)?);
+        stage.quietly("", &[&["local", "stop"][..], &place].concat())?;
+    }
+    remove(root)?;
     Ok(true)
+}
+
+/// Removes the directory, its marker last, so that what is left by a kill is still known as a demo's.
+fn remove(root: &Path) -> Result<()> {
+    let at = || fs::at("remove", root);
+    for entry in std::fs::read_dir(root).map_err(at())? {
+        let entry = entry.map_err(at())?;
+        if entry.file_name() == MARKER {
+            continue;
+        }
+        let path = entry.path();
+        let is_directory = entry.file_type().map_err(at())?.is_dir();
+        let removed = if is_directory {
+            std::fs::remove_dir_all(&path)
+        } else {
+            std::fs::remove_file(&path)
+        };
+        removed.map_err(fs::at("remove", &path))?;
+    }
+    Ok(std::fs::remove_dir_all(root).map_err(at())?)
 }

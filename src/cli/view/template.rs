@@ -204,7 +204,7 @@ pub(crate) fn good(context: &Context, template: &Template, report: &Report) {
     }
 }
 
-fn counted(number: usize, what: &str) -> String {
+pub(crate) fn counted(number: usize, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {what}{plural}")
 }

@@ -234,7 +234,7 @@ function-0002  cloud  2     made [AGO]  ok
         .failure(1)
         .assert(str![[r#"
 › as of [AGO], kept on this machine
-› error: `nope` was never deployed to cloud
+› error: `nope` is not deployed to cloud
 › hint: `squad status --all --env cloud` shows what is there, `squad deploy nope --env cloud` deploys it
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
 [exit 1]

@@ -152,7 +152,7 @@ fn first(cloud: &Cloud, directory: &PathBuf) {
         )
         .success()
         .assert(str![[r#"
-›   info receipt made
+›   info receipt made env=unknown receipt=rc-ch_7-7000-[HASH] request_id=[ID] service=receipts span_id=[HASH] trace_id=[HASH] version=1
 › revision 1 answered in [DURATION], request [ID]
 {"id": "rc-ch_7-7000-[HASH]", "charge": "ch_7", "amount": 7000}
 [exit 0]

@@ -161,7 +161,7 @@ fn what_lambda_would_refuse_is_refused_before_the_call() {
 
 "#]]);
     cloud.squad(&["invoke", "nope"]).failure(1).assert(str![[r#"
-› error: cannot invoke `nope`: it was never deployed here
+› error: cannot invoke `nope`: it is not deployed here
 › hint: deploy it with `squad deploy nope --env cloud`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/nothing-live.md
 [exit 1]

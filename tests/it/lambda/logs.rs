@@ -171,7 +171,7 @@ fn a_function_that_is_not_there_is_not_followed() {
         .squad(&["logs", "nope", "--follow"])
         .failure(1)
         .assert(str![[r#"
-› error: cannot read the log of `nope`: it was never deployed to cloud
+› error: cannot read the log of `nope`: it is not deployed to cloud
 › hint: to deploy it: `squad deploy nope --env cloud`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
 [exit 1]

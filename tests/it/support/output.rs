@@ -115,6 +115,8 @@ pub(crate) fn redact(text: &str, root: &Path) -> String {
             (r"\b01[0-9A-HJKMNP-TV-Z]{4,24}\b", "[ID]"),
             // Digests and git hashes.
             (r"\b(sha256:)?[0-9a-f]{64}\b", "[HASH]"),
+            // The id of a trace (W3C Trace Context).
+            (r"\b[0-9a-f]{32}\b", "[HASH]"),
             (r"\b[0-9a-f]{40}\b", "[HASH]"),
             (r"\b[0-9a-f]{7,16}\b", "[HASH]"),
             (r"(127\.0\.0\.1|localhost):\d{2,5}\b", "$1:[PORT]"),
