@@ -200,11 +200,13 @@ def by_hand(cloud):
             shutil.make_archive(archive, "zip", os.path.join(cloud.directory, "src"))
             took = (time.perf_counter() - clock) * 1000
             name = ("--function-name", "receipts")
+            # Version 1 is pruned by now; which one the alias points to costs the same.
+            there = cloud.alias()["FunctionVersion"]
             for step in [
                 ("lambda", "update-function-code", *name, "--zip-file", f"fileb://{archive}.zip"),
                 ("lambda", "wait", "function-updated", *name),
                 ("lambda", "publish-version", *name),
-                ("lambda", "update-alias", *name, "--name", "live", "--function-version", "1"),
+                ("lambda", "update-alias", *name, "--name", "live", "--function-version", there),
             ]:
                 step_took, calls, _ = aws(cloud, *step)
                 took += step_took - under_way(calls)
