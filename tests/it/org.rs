@@ -29,10 +29,7 @@ fn orgs_live_side_by_side() {
     assert!(said.err.contains("no org is known"), "{said:?}");
     assert_eq!(said.good(), "");
     let said = machine.squad("work", &["org", "add", "../acme"]);
-    assert_eq!(
-        said.err,
-        "✔ added: acme, 2 environments, 1 squad, in use\n"
-    );
+    assert_eq!(said.err, "✔ added: acme, 2 environments, 1 squad, in use\n");
     assert_eq!(said.good(), "acme\n");
     let said = machine.squad("work", &["org", "add", "../other/org.toml"]);
     assert!(
