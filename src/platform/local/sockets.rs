@@ -55,11 +55,7 @@ pub(super) fn free_port() -> std::io::Result<u16> {
 
 /// The process that listens on a port, such as `python3 (process 4711)`.
 pub(super) fn owner_of(port: u16) -> Option<String> {
-    let inodes: BTreeSet<u64> = listeners()
-        .into_iter()
-        .filter(|(listening, _)| *listening == port)
-        .map(|(_, inode)| inode)
-        .collect();
+    let inodes = inodes_on(port);
     processes().into_iter().find_map(|process| {
         if sockets_of(&process).is_disjoint(&inodes) {
             return None;
@@ -87,11 +83,7 @@ fn directory_of(pid: u32) -> PathBuf {
 /// before `leader` was started, or one that another watcher started; anybody younger may work for it, as the
 /// proxy of a container does.
 pub(super) fn stranger_on(port: u16, leader: u32) -> Option<String> {
-    let inodes: BTreeSet<u64> = listeners()
-        .into_iter()
-        .filter(|(listening, _)| *listening == port)
-        .map(|(_, inode)| inode)
-        .collect();
+    let inodes = inodes_on(port);
     if inodes.is_empty() {
         return None;
     }
@@ -190,6 +182,15 @@ pub(super) fn resident_bytes() -> Option<u64> {
         .find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kibibytes * 1024)
+}
+
+/// The sockets that listen on a port.
+fn inodes_on(port: u16) -> BTreeSet<u64> {
+    listeners()
+        .into_iter()
+        .filter(|(listening, _)| *listening == port)
+        .map(|(_, inode)| inode)
+        .collect()
 }
 
 /// All listening TCP sockets: port and inode.
