@@ -402,7 +402,7 @@ _squad() {
             return 0
             ;;
         squad__subcmd__completions)
-            opts="-o -y -q -v -h -V --org --env --output --color --yes --no-input --quiet --verbose --help --version bash elvish fish powershell zsh"
+            opts="-o -y -q -v -h -V --org --env --output --color --yes --no-input --quiet --verbose --help --version bash fish zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1234,13 +1234,17 @@ _squad() {
             return 0
             ;;
         squad__subcmd__org__subcmd__add)
-            opts="-o -y -q -v -h -V --name --org --env --output --color --yes --no-input --quiet --verbose --help --version"
+            opts="-o -y -q -v -h -V --name --timeout --org --env --output --color --yes --no-input --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1306,12 +1310,16 @@ _squad() {
             return 0
             ;;
         squad__subcmd__org__subcmd__refresh)
-            opts="-o -y -q -v -h -V --org --env --output --color --yes --no-input --quiet --verbose --help --version"
+            opts="-o -y -q -v -h -V --timeout --org --env --output --color --yes --no-input --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --org)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -474,6 +474,7 @@ complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_sub
 complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh show use" -f -a "show" -d 'Show an org: its source, environments and squads'
 complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh show use" -f -a "use" -d 'Use an org wherever nothing else names one'
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from add" -l name -d 'Name to add it under, when it is not the one in its file' -r
+complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from add" -l timeout -d 'The longest that fetching a repository may take' -r
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from add" -l org -d 'Org: a name, a directory or a git URL' -r
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from add" -l env -d 'Environment' -r
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from add" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
@@ -500,6 +501,7 @@ complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcomm
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more (can be repeated)'
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from refresh" -l timeout -d 'The longest that fetching a repository may take' -r
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from refresh" -l org -d 'Org: a name, a directory or a git URL' -r
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from refresh" -l env -d 'Environment' -r
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from refresh" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'

@@ -54,7 +54,10 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<u8> {
 }
 
 fn check(context: &Context) -> Result<u8> {
-    let files = context.check_config()?;
+    let config::Checked { files, warnings } = context.check_config()?;
+    for warning in &warnings {
+        context.output.warn(warning);
+    }
     let output = &context.output;
     if files.is_empty() {
         output.status("nothing to check: there is no squad.toml and no org.toml here or above");

@@ -5,12 +5,14 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use dialoguer::console::Term;
 
 use crate::cli::prompt;
+use crate::cli::view::number::counted;
 use crate::clients::aws::{Session, Settings};
+use crate::clients::guard::Guard;
 use crate::clients::{git, process};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Draft, Located, Need, Sources};
@@ -29,6 +31,7 @@ use crate::ops::registry::Registry;
 use crate::ops::settle;
 use crate::output::Output;
 use crate::platform::lambda::{Target, Targets};
+use crate::platform::local::own_executable;
 use crate::platform::{self, Places, Platform};
 
 /// Built once for each run of the binary.
@@ -48,12 +51,26 @@ pub(crate) struct Context {
     /// The ways to AWS that were asked for, by the name of the environment's log: credentials and identity are looked
     /// for once.
     pub(crate) sessions: Mutex<BTreeMap<String, Session>>,
+    /// The command is a brake: it waits for nothing, so an org that was fetched before is taken as it is here.
+    pub(crate) is_brake: bool,
+    /// What ends builds when this process is killed.
+    pub(crate) guard: OnceLock<Guard>,
 }
 
 impl Context {
     /// The machine's clock.
     pub(crate) fn clock(&self) -> &dyn Clock {
         &self.clock
+    }
+
+    /// What ends the children of this command when it is killed; the same one for all of them.
+    pub(crate) fn guard(&self) -> Result<Guard> {
+        if let Some(guard) = self.guard.get() {
+            return Ok(guard.clone());
+        }
+        let given = std::env::current_exe().map_err(Error::internal)?;
+        let guard = Guard::new(own_executable(&given));
+        Ok(self.guard.get_or_init(|| guard).clone())
     }
 
     /// Where files go.
@@ -136,8 +153,8 @@ impl Context {
         })
     }
 
-    /// Checks all files of the configuration and returns their names.
-    pub(crate) fn check_config(&self) -> Result<Vec<String>> {
+    /// Checks all files of the configuration.
+    pub(crate) fn check_config(&self) -> Result<config::Checked> {
         self.with_draft(&self.directory()?, self.org.as_deref(), |draft| {
             let committed = self.bring(draft.need(self.clock.now()))?;
             Ok(draft.check(committed)?)
@@ -172,6 +189,10 @@ impl Context {
     fn bring(&self, need: Need) -> Result<Option<Committed>> {
         match need {
             Need::Nothing => Ok(None),
+            Need::Stale(_)
+            | Need::Fetch {
+                snapshot: Some(_), ..
+            } if self.is_brake => Ok(None),
             Need::Stale(snapshot) => {
                 self.warn_of_age(&snapshot, None);
                 Ok(None)
@@ -204,6 +225,7 @@ impl Context {
                     file: config::ORG_FILE,
                     snapshot_file: config::SNAPSHOT_FILE,
                     timeout,
+                    children: &process::Children::default(),
                 };
                 match (ops::org::refresh(&options, self.clock()), snapshot) {
                     (Ok(_), _) => {}
@@ -433,9 +455,8 @@ impl Context {
             Ok(settled) => {
                 if settled.closed > 0 {
                     self.output.warn(&format!(
-                        "{} earlier operation{} had no outcome: recorded as unknown, with what is live now",
-                        settled.closed,
-                        if settled.closed == 1 { "" } else { "s" }
+                        "{} had no outcome: recorded as unknown, with what is live now",
+                        counted(settled.closed as u64, "earlier operation")
                     ));
                 }
             }

@@ -8,6 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::progress::{Progress, seconds};
 use crate::cli::prompt::{self, Consent};
 use crate::cli::rollout::{Beginning, PlanArgs, begin};
+use crate::cli::signals::Signals;
 use crate::cli::time::parse_span;
 use crate::cli::view::deploy as view;
 use crate::config::{Config, Located};
@@ -154,6 +155,7 @@ impl Args {
             pipeline: context.pipeline(),
             state: directories.state,
             cache: directories.cache,
+            guard: context.guard()?,
         })
     }
 }
@@ -195,7 +197,12 @@ async fn one(
         context.output.status(&line);
         context.settle(&*platform, environment).await;
         print(context, &options, &plan, None);
-        return Ok(0);
+        let Some((line, hint)) = view::unwell(&options, &plan) else {
+            return Ok(0);
+        };
+        context.output.warn(&line);
+        context.output.hint(&hint);
+        return Ok(Kind::Unhealthy.exit_code());
     }
     for line in view::plan_lines(&options, &plan, context.now(), context.output.width()) {
         context.output.status(&line);
@@ -353,19 +360,20 @@ pub(crate) async fn applied(
     Box::pin(apply::apply(&tools, options, plan)).await
 }
 
-/// Runs an operation under Ctrl-C: once = stop cleanly, twice = at once.
+/// Runs an operation under Ctrl-C, and what else asks a process to end: once = stop cleanly, twice = at once.
 pub(crate) async fn under_interrupts<T>(
     context: &Context,
     work: impl AsyncFnOnce(Cancel) -> Result<T>,
 ) -> Result<T> {
     let (stop, cancel) = Cancel::new();
+    let mut signals = Signals::listen()?;
     let interrupts = async {
-        drop(tokio::signal::ctrl_c().await);
+        _ = signals.asked().await;
         context
             .output
             .status("stopping; what is live stays as it is (Ctrl-C again to quit now)");
         _ = stop.send(true);
-        drop(tokio::signal::ctrl_c().await);
+        _ = signals.asked().await;
     };
     tokio::select! {
         result = work(cancel) => result,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::cli::context::Context;
 use crate::cli::view::local as view;
+use crate::clients::guard;
 use crate::domain::name::ServiceName;
 use crate::error::{Error, Kind, Result};
 use crate::ops::going_on;
@@ -33,6 +34,8 @@ enum Command {
     Supervise(SuperviseArgs),
     #[command(hide = true)]
     Watch(WatchArgs),
+    #[command(hide = true)]
+    Guard(GuardArgs),
     #[command(hide = true)]
     Exec(ExecArgs),
 }
@@ -97,6 +100,10 @@ struct SuperviseArgs {
 #[derive(Debug, clap::Args)]
 struct WatchArgs {}
 
+/// End what a command started when the command is killed
+#[derive(Debug, clap::Args)]
+struct GuardArgs {}
+
 /// Become a process for a watcher
 #[derive(Debug, clap::Args)]
 struct ExecArgs {
@@ -130,6 +137,10 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<u8> {
         Command::Watch(_) => local::watch(&local::own_executable(&executable()?))
             .map(|()| 0)
             .map_err(Error::internal),
+        Command::Guard(_) => {
+            guard::run(std::io::stdin().lock());
+            Ok(0)
+        }
         Command::Exec(args) => {
             let error = local::run_command(args.watcher, &args.command);
             let program = args.command.first().cloned().unwrap_or_default();

@@ -23,6 +23,7 @@ mod progress;
 mod prompt;
 mod rollback;
 mod rollout;
+mod signals;
 mod status;
 mod stop;
 mod template;
@@ -33,7 +34,7 @@ mod whoami;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
@@ -141,6 +142,17 @@ enum Command {
     Whoami(whoami::Args),
 }
 
+impl Command {
+    /// Whether it stops what is going on.
+    fn is_brake(&self) -> bool {
+        match self {
+            Self::Rollback(_) | Self::Stop(_) => true,
+            Self::Rollout(args) => args.is_brake(),
+            _ => false,
+        }
+    }
+}
+
 /// The whole command line as clap knows it: for completions, man pages and the reference.
 pub(crate) fn command() -> clap::Command {
     Cli::command()
@@ -181,6 +193,8 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         environment: cli.global.env,
         yes: cli.global.yes,
         sessions: Mutex::default(),
+        is_brake: cli.command.is_brake(),
+        guard: OnceLock::new(),
     };
     let result = dispatch(&context, cli.command).and_then(|code| match context.output.lost() {
         None => Ok(code),

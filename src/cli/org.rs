@@ -1,10 +1,15 @@
 //! `squad org`: the orgs that this machine knows.
 
+use std::time::Duration;
+
 use clap::Subcommand;
 
 use super::context::Context;
+use super::signals::Signals;
+use super::time::parse_span;
+use super::view::number::counted;
 use super::view::org as view;
-use super::view::template::counted;
+use crate::clients::process::Children;
 use crate::config::{self, Sources, person};
 use crate::domain::name::OrgName;
 use crate::domain::org::{Registered, Registry, Source};
@@ -42,6 +47,9 @@ struct Add {
     /// Name to add it under, when it is not the one in its file
     #[arg(long, value_name = "name")]
     name: Option<OrgName>,
+    /// The longest that fetching a repository may take
+    #[arg(long, value_name = "time", default_value = "1m", value_parser = parse_span)]
+    timeout: Duration,
 }
 
 /// List the orgs
@@ -56,6 +64,9 @@ struct Refresh {
     /// Org [default: the one in use]
     #[arg(value_name = "org")]
     name: Option<OrgName>,
+    /// The longest that fetching a repository may take
+    #[arg(long, value_name = "time", default_value = "1m", value_parser = parse_span)]
+    timeout: Duration,
 }
 
 /// Show an org: its source, environments and squads
@@ -81,7 +92,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<u8> {
     match args.verb {
         Verb::Add(args) => add(context, &args),
         Verb::List(_) => list(context),
-        Verb::Refresh(args) => refresh(context, args.name),
+        Verb::Refresh(args) => refresh(context, args.name, args.timeout),
         Verb::Show(args) => show(context, args.name),
         Verb::Use(args) => choose(context, &args.name),
     }
@@ -123,7 +134,7 @@ fn add(context: &Context, args: &Add) -> Result<u8> {
     let stored = match &source {
         Source::Directory(_) => source.clone(),
         Source::Git(url) => {
-            fetch(context, url)?;
+            fetch(context, url, args.timeout)?;
             Source::Git(config::without_password(url))
         }
     };
@@ -153,8 +164,8 @@ fn add(context: &Context, args: &Add) -> Result<u8> {
     output.status(&format!(
         "{} {what}: {alias}, {}, {}{}",
         output.paint(Style::Done, output.tick()),
-        counted(file.environments.len(), "environment"),
-        counted(file.squads.len(), "squad"),
+        counted(file.environments.len() as u64, "environment"),
+        counted(file.squads.len() as u64, "squad"),
         if added.in_use { ", in use" } else { "" }
     ));
     if !added.in_use {
@@ -164,23 +175,40 @@ fn add(context: &Context, args: &Add) -> Result<u8> {
     Ok(0)
 }
 
-/// Fetches an org's repository, however lately it was fetched.
-fn fetch(context: &Context, url: &str) -> Result<()> {
+/// Fetches an org's repository, however lately it was fetched. Ctrl-C ends it.
+fn fetch(context: &Context, url: &str, timeout: Duration) -> Result<()> {
     let directories = context.directories()?;
     let shown = config::without_password(url);
     context.output.status(&format!("fetching {shown}"));
-    ops::org::refresh(
-        &ops::org::RefreshOptions {
-            url,
-            shown: &shown,
-            cache: &config::cache_of(url, &directories),
+    let children = Children::default();
+    let _end = children.end_on_drop();
+    let (url, of, clock) = (url.to_owned(), shown.clone(), context.clock.clone());
+    let work = move || {
+        let options = ops::org::RefreshOptions {
+            url: &url,
+            shown: &of,
+            cache: &config::cache_of(&url, &directories),
             file: config::ORG_FILE,
             snapshot_file: config::SNAPSHOT_FILE,
-            timeout: ops::org::FIRST_TIMEOUT,
-        },
-        context.clock(),
-    )?;
-    Ok(())
+            timeout,
+            children: &children,
+        };
+        ops::org::refresh(&options, &clock)
+    };
+    context.block_on(async {
+        let mut signals = Signals::listen()?;
+        tokio::select! {
+            fetched = tokio::task::spawn_blocking(work) => {
+                drop(fetched.map_err(Error::internal)??);
+                Ok(())
+            }
+            _ = signals.asked() => Err(Error::new(
+                Kind::Interrupted,
+                "interrupted",
+                format!("stopped fetching {shown}; nothing is changed"),
+            )),
+        }
+    })
 }
 
 fn list(context: &Context) -> Result<u8> {
@@ -232,7 +260,7 @@ fn config_with(context: &Context, name: Option<OrgName>) -> Result<config::Confi
     context.config_for(Some(name.as_str()))
 }
 
-fn refresh(context: &Context, name: Option<OrgName>) -> Result<u8> {
+fn refresh(context: &Context, name: Option<OrgName>, timeout: Duration) -> Result<u8> {
     let url = match &name {
         Some(name) => {
             let registry = registry(context)?;
@@ -244,7 +272,7 @@ fn refresh(context: &Context, name: Option<OrgName>) -> Result<u8> {
         None => context.org_in_use()?.ok_or_else(none_in_use)?,
     };
     match &url {
-        Source::Git(url) => fetch(context, url)?,
+        Source::Git(url) => fetch(context, url, timeout)?,
         Source::Directory(directory) => context.output.status(&format!(
             "nothing to fetch: the org lies in `{}`",
             directory.display()

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use super::process;
+use super::process::{self, Children};
 use crate::domain::org::Committed;
 
 /// Where the remote's newest commit is kept in the clone.
@@ -48,11 +48,12 @@ pub(crate) enum Error {
 /// Fetches the newest commit of a remote's main branch into a bare repository of ours, and returns the commit
 /// and the file in it. `url` may hold credentials; they are handed to git through its environment, where other
 /// people of this machine cannot see them, and nothing of them is stored.
+/// The child is one of `children`, through which it can be ended.
 pub(crate) fn fetch(
     url: &str,
     repository: &Path,
     file: &str,
-    timeout: Duration,
+    (timeout, children): (Duration, &Children),
 ) -> Result<Committed, Error> {
     check_address(url)?;
     if !repository.join("HEAD").is_file() {
@@ -87,7 +88,16 @@ pub(crate) fn fetch(
             .env("GIT_CONFIG_KEY_0", format!("url.{url}.insteadOf"))
             .env("GIT_CONFIG_VALUE_0", &plain);
     }
-    run(&mut fetch, b"", timeout).map_err(|error| without(error, secret.as_deref()))?;
+    let (sender, fetched) = mpsc::channel();
+    let own = children.clone();
+    std::thread::spawn(move || drop(sender.send(own.output_on_terminal(&mut fetch))));
+    match fetched.recv_timeout(timeout) {
+        Ok(result) => drop(result.map_err(|error| without(error.into(), secret.as_deref()))?),
+        Err(_) => {
+            drop(children.end_on_drop());
+            return Err(Error::Timeout(timeout));
+        }
+    }
     read(git_in(repository), REFERENCE, file)
 }
 

@@ -6,6 +6,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::guard::{Guard, Guarded};
+
 /// Why a program did not do its work.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -51,24 +53,33 @@ pub(crate) fn command_async(program: impl AsRef<OsStr>) -> tokio::process::Comma
 /// A child that leads a process group of its own, together with all that it started: they end with this value, unless
 /// it is released.
 #[derive(Debug)]
-pub(crate) struct Group(Option<rustix::process::Pid>);
+pub(crate) struct Group {
+    id: Option<rustix::process::Pid>,
+    guarded: Option<Guarded>,
+}
 
 impl Group {
-    /// The group of a child that was started with `process_group(0)`.
-    pub(crate) fn of(child: &tokio::process::Child) -> Self {
+    /// The group of a child that was started with `process_group(0)`, after the guard was. It ends also when this process is
+    /// killed.
+    pub(crate) fn of(child: &tokio::process::Child, guard: &Guard) -> Self {
         let id = child.id().and_then(|id| i32::try_from(id).ok());
-        Self(id.and_then(rustix::process::Pid::from_raw))
+        let id = id.and_then(rustix::process::Pid::from_raw);
+        Self {
+            id,
+            guarded: id.map(|id| guard.watch(id)),
+        }
     }
 
     /// The child ended by itself.
     pub(crate) fn release(&mut self) {
-        self.0 = None;
+        self.id = None;
+        self.guarded = None;
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        if let Some(id) = self.0 {
+        if let Some(id) = self.id {
             // Nobody is left to be killed when this fails.
             _ = rustix::process::kill_process_group(id, rustix::process::Signal::KILL);
         }
@@ -77,15 +88,41 @@ impl Drop for Group {
 
 /// Children that a thread waits for, and that another one can end: those that run and those that come later.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Children(Arc<Mutex<Running>>);
+pub(crate) struct Children {
+    running: Arc<Mutex<Running>>,
+    guard: Option<Guard>,
+}
 
 #[derive(Debug, Default)]
 struct Running {
     ended: bool,
-    group: Option<rustix::process::Pid>,
+    child: Option<rustix::process::Pid>,
+    /// The child leads a process group of its own.
+    leads: bool,
+}
+
+impl Running {
+    fn end(&mut self) {
+        self.ended = true;
+        let Some(child) = self.child else { return };
+        // It may have ended by itself.
+        _ = if self.leads {
+            rustix::process::kill_process_group(child, rustix::process::Signal::KILL)
+        } else {
+            rustix::process::kill_process(child, rustix::process::Signal::KILL)
+        };
+    }
 }
 
 impl Children {
+    /// None yet; they end also when this process is killed.
+    pub(crate) fn guarded(guard: &Guard) -> Self {
+        Self {
+            running: Arc::default(),
+            guard: Some(guard.clone()),
+        }
+    }
+
     /// Ends them when the returned value is dropped.
     pub(crate) fn end_on_drop(&self) -> EndOnDrop {
         EndOnDrop(self.clone())
@@ -93,26 +130,40 @@ impl Children {
 
     /// [`output`], in a process group of its own that can be ended.
     pub(crate) fn output(&self, command: &mut Command) -> Result<Vec<u8>, Error> {
-        command
-            .process_group(0)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let child = {
-            let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        command.process_group(0);
+        self.wait_for(command, true)
+    }
+
+    /// [`output`], in the process group of this process, so that it may ask something on the terminal (ssh: the passphrase of a
+    /// key). It can be ended; what it started has to notice that by itself.
+    pub(crate) fn output_on_terminal(&self, command: &mut Command) -> Result<Vec<u8>, Error> {
+        self.wait_for(command, false)
+    }
+
+    fn wait_for(&self, command: &mut Command, leads: bool) -> Result<Vec<u8>, Error> {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        if let Some(guard) = &self.guard {
+            guard.begin();
+        }
+        let (child, guarded) = {
+            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
             if running.ended {
                 return Err(failed_to_run(command, io::ErrorKind::Interrupted.into()));
             }
             let child = command
                 .spawn()
                 .map_err(|source| failed_to_run(command, source))?;
-            running.group = i32::try_from(child.id())
+            running.leads = leads;
+            running.child = i32::try_from(child.id())
                 .ok()
                 .and_then(rustix::process::Pid::from_raw);
-            child
+            let guarded = self.guard.as_ref().zip(running.child).filter(|_| leads);
+            (child, guarded.map(|(guard, group)| guard.watch(group)))
         };
         let output = child.wait_with_output();
-        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        running.group = None;
+        drop(guarded);
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.child = None;
         drop(running);
         checked(
             command,
@@ -127,12 +178,12 @@ pub(crate) struct EndOnDrop(Children);
 
 impl Drop for EndOnDrop {
     fn drop(&mut self) {
-        let mut running = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        running.ended = true;
-        if let Some(id) = running.group {
-            // It may have ended by itself.
-            _ = rustix::process::kill_process_group(id, rustix::process::Signal::KILL);
-        }
+        let mut running = self
+            .0
+            .running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        running.end();
     }
 }
 

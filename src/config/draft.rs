@@ -154,12 +154,12 @@ impl<'a> Draft<'a> {
             }
         };
         let (environments, uncommitted) = environments(org.as_ref(), &mut warnings);
-        let known = org.as_ref().map(names);
+        let known = org.as_ref().map(known);
         let members = members::read(
             std::mem::take(&mut self.found.services),
             self.found.defaults.as_ref(),
             org.as_ref().and_then(|org| org.file.defaults.as_ref()),
-            known.as_deref(),
+            known.as_ref(),
             &mut self.mistakes,
         );
         if !self.mistakes.is_empty() {
@@ -187,17 +187,19 @@ impl<'a> Draft<'a> {
 
 impl Draft<'_> {
     /// [`finish`](Self::finish), and an `org.toml` in the directory itself: how an org checks its own file.
-    pub(crate) fn check(self, committed: Option<Committed>) -> Result<Vec<String>, Error> {
+    pub(crate) fn check(self, committed: Option<Committed>) -> Result<Checked, Error> {
         let directory = self.sources.directory;
         let own = directory.join(ORG_FILE);
         let mut files = Vec::new();
+        let mut warnings = Vec::new();
         let mut mistakes = Vec::new();
         if let Some(file) = place::read(&own, directory, Role::Org, &mut mistakes)? {
             read_org(&file, Some(directory), &mut mistakes);
             files.push(file.shown.clone());
         }
         match self.finish(committed) {
-            Ok(config) => {
+            Ok(mut config) => {
+                warnings = std::mem::take(&mut config.warnings);
                 if let Some(root) = &config.root {
                     files.push(place::shown(&root.join(MANIFEST), directory));
                 }
@@ -221,8 +223,17 @@ impl Draft<'_> {
         }
         let mut seen = std::collections::BTreeSet::new();
         files.retain(|file| seen.insert(file.clone()));
-        Ok(files)
+        Ok(Checked { files, warnings })
     }
+}
+
+/// Files without mistakes.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// As a person would type them here, each once.
+    pub(crate) files: Vec<String>,
+    /// What could not be checked, and what does not count.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Reads and checks an org's file by itself.
@@ -382,7 +393,19 @@ pub(crate) fn read_org(
     read.map(|read| (read, findings.into_values()))
 }
 
-/// Every name that the org's file has, in either form.
+/// What the org's file has that a service's may name, in either form.
+fn known(org: &Org) -> members::Known {
+    let files = [&org.file].into_iter().chain(&org.committed);
+    let mut squads: Vec<_> = files.flat_map(|file| file.squads.keys().cloned()).collect();
+    squads.sort();
+    squads.dedup();
+    members::Known {
+        environments: names(org),
+        squads,
+    }
+}
+
+/// Every name of an environment that the org's file has, in either form.
 fn names(org: &Org) -> Vec<EnvironmentName> {
     let committed = org.committed.iter().flat_map(|file| &file.names);
     let mut names: Vec<EnvironmentName> = org.file.names.iter().chain(committed).cloned().collect();

@@ -9,17 +9,27 @@ use super::reader::Findings;
 use super::tree::{self, Node};
 use super::workspace::{self, Manifest};
 use super::{Member, check};
-use crate::domain::name::{EnvironmentName, ServiceName};
+use crate::domain::name::{EnvironmentName, ServiceName, SquadName};
+
+/// What the org has that a service's file may name.
+#[derive(Debug)]
+pub(crate) struct Known {
+    /// Every environment, in either form of the org's file.
+    pub(crate) environments: Vec<EnvironmentName>,
+    /// Every squad, in either form of the org's file; an org without any is not asked.
+    pub(crate) squads: Vec<SquadName>,
+}
 
 /// Reads every service once, for no environment and for each that it has overrides for, and notes mistakes.
 pub(crate) fn read(
     manifests: Vec<Manifest>,
     defaults: Option<&Node>,
     org_defaults: Option<&Node>,
-    environments: Option<&[EnvironmentName]>,
+    org: Option<&Known>,
     mistakes: &mut Vec<Mistake>,
 ) -> Vec<Member> {
-    let mut members: Vec<(Member, Place)> = Vec::new();
+    let mut members: Vec<Member> = Vec::new();
+    let mut names: Vec<(ServiceName, Place)> = Vec::new();
     for manifest in manifests {
         let findings = Findings::default();
         let mut tree = manifest.tree;
@@ -29,51 +39,73 @@ pub(crate) fn read(
         let (base, overrides) = tree.without("env");
         let name = manifest::service(&base, &findings).map(|service| service.name);
         if let Some(overrides) = &overrides {
+            let environments = org.map(|org| org.environments.as_slice());
             check_overrides(&base, overrides, environments, &findings);
+        }
+        if let Some(org) = org {
+            check_squad(&base, &org.squads, &findings);
         }
         mistakes.extend(workspace::suppressed(
             findings.take_mistakes(),
             manifest.broken,
         ));
-        let place = base
-            .at(&["service", "name"])
-            .and_then(|node| node.place.clone());
-        let (Some(name), Some(place), Some(directory)) = (name, place, manifest.path.parent())
-        else {
+        // A name counts also where the rest of the file has mistakes.
+        let named = base.at(&["service", "name"]);
+        let text = named.and_then(|node| ServiceName::new(node.as_text()?).ok());
+        names.extend(text.zip(named.and_then(|node| node.place.clone())));
+        let (Some(name), Some(directory)) = (name, manifest.path.parent()) else {
             continue;
         };
-        members.push((
-            Member {
-                name,
-                directory: directory.to_owned(),
-                path: manifest.path,
-                base,
-                overrides,
-            },
-            place,
-        ));
+        members.push(Member {
+            name,
+            directory: directory.to_owned(),
+            path: manifest.path,
+            base,
+            overrides,
+        });
     }
-    note_duplicates(&members, mistakes);
-    let mut members: Vec<Member> = members.into_iter().map(|(member, _)| member).collect();
+    note_duplicates(&names, mistakes);
     members.sort_by(|a, b| a.name.cmp(&b.name));
     members
 }
 
-fn note_duplicates(members: &[(Member, Place)], mistakes: &mut Vec<Mistake>) {
+/// Notes a squad that the org does not have.
+fn check_squad(base: &Node, squads: &[SquadName], findings: &Findings) {
+    let Some(node) = base.at(&["service", "squad"]) else {
+        return;
+    };
+    let (Some(text), Some(place)) = (node.as_text(), &node.place) else {
+        return;
+    };
+    if squads.is_empty() || squads.iter().any(|squad| squad.as_str() == text) {
+        return;
+    }
+    let names: Vec<&str> = squads.iter().map(SquadName::as_str).collect();
+    let message = nearest(text, names.iter().copied()).map_or_else(
+        || {
+            let known = check::listed(&names);
+            format!("`service.squad` is `{text}`; the org has {known}")
+        },
+        |meant| format!("`service.squad` is `{text}`; did you mean `{meant}`?"),
+    );
+    findings.mistake(place, message);
+}
+
+fn note_duplicates(names: &[(ServiceName, Place)], mistakes: &mut Vec<Mistake>) {
     let mut first: BTreeMap<&ServiceName, &Place> = BTreeMap::new();
-    for (member, place) in members {
-        if let Some(other) = first.get(&member.name) {
+    for (name, place) in names {
+        if let Some(other) = first.get(name) {
             mistakes.push(Mistake {
                 place: place.clone(),
                 message: format!(
                     "two services are named `{}`: the other one is in {}",
-                    member.name,
+                    name,
                     other.shown()
                 ),
                 missing: false,
             });
         } else {
-            first.insert(&member.name, place);
+            first.insert(name, place);
         }
     }
 }

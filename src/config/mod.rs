@@ -25,7 +25,7 @@ mod workspace;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub(crate) use draft::{Draft, Need};
+pub(crate) use draft::{Checked, Draft, Need};
 pub(crate) use duration::roughly;
 pub(crate) use error::Error;
 pub(crate) use origin::{Origin, Setting};

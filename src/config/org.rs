@@ -457,7 +457,12 @@ pub(crate) fn check_defaults(defaults: &Node, tables: &[&str], shown: &str, find
                         .is_some_and(|key| key.start == mistake.place.start)
                 });
             if mistake.place.file.path == place.file.path && !unknown_table {
-                findings.mistake(&mistake.place, mistake.message.clone());
+                // In full, as it stands in this file.
+                let message =
+                    mistake
+                        .message
+                        .replacen("unknown key `", &format!("unknown key `{shown}."), 1);
+                findings.mistake(&mistake.place, message);
             }
         }
     }

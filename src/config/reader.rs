@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use super::place::{Mistake, Place, nearest};
+use super::place::{Mistake, Place, Role, nearest};
 use super::tree::{Entry, Node, Table, Value};
 
 /// Keys that only the org's file may hold (DESIGN §13).
@@ -354,6 +354,9 @@ impl<'a> Reader<'a> {
             let full = self.key(key);
             let message = match nearest(key, self.asked.iter().map(String::as_str)) {
                 Some(meant) => format!("unknown key `{full}`; did you mean `{meant}`?"),
+                None if place.file.role == Role::Org => {
+                    format!("unknown key `{full}`; {}", self.known_here())
+                }
                 None if ORG_ONLY.contains(&key.as_str()) || key == "trusted" => format!(
                     "`{full}` cannot be set here: {key} comes from the org's file alone (org.toml)"
                 ),

@@ -82,6 +82,15 @@ pub(crate) struct LastCommit {
     pub(crate) operation: String,
 }
 
+/// A release that a rollback left, by what it is: it is known again when the same sources come back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LeftRelease {
+    /// Its digest.
+    pub(crate) digest: String,
+    /// The number that its revision had.
+    pub(crate) revision: RevisionNumber,
+}
+
 /// All that a platform knows about one service in one environment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Live {
@@ -92,6 +101,9 @@ pub(crate) struct Live {
     pub(crate) kind: Option<Kind>,
     /// Ascending.
     pub(crate) revisions: Vec<Revision>,
+    /// Releases that a rollback left and whose revision is not there any more; where the platform remembers them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) left_releases: Vec<LeftRelease>,
     /// None before the first commit.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) split: Option<Split>,
@@ -112,6 +124,7 @@ impl Live {
             token: Token(String::new()),
             kind: None,
             revisions: Vec::new(),
+            left_releases: Vec::new(),
             split: None,
             state: String::new(),
             last_commit: None,

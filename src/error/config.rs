@@ -152,9 +152,7 @@ impl From<git_remote::Error> for Error {
         match error {
             git_remote::Error::Address(why) => Self::new(Kind::Config, "org-address", why),
             git_remote::Error::Git(process::Error::Failed { stderr, .. }) => {
-                let last = stderr.lines().rev().find(|line| !line.trim().is_empty());
-                let last = last.unwrap_or("git gave no reason");
-                let last = last.trim_start_matches("fatal: ").to_owned();
+                let last = telling(&stderr).to_owned();
                 if NO_CREDENTIALS.iter().any(|words| stderr.contains(words)) {
                     return Self::new(
                         Kind::Credentials,
@@ -162,7 +160,7 @@ impl From<git_remote::Error> for Error {
                         format!("{cannot}: it does not let this machine in"),
                     )
                     .cause(last)
-                    .hint("try what git does: `git ls-remote <url>`");
+                    .hint(TRY_GIT);
                 }
                 Self::new(
                     Kind::Failed,
@@ -170,6 +168,7 @@ impl From<git_remote::Error> for Error {
                     format!("{cannot}: {last}"),
                 )
                 .retryable()
+                .hint(TRY_GIT)
             }
             git_remote::Error::Git(error) => error.into(),
             git_remote::Error::Timeout(time) => Self::new(
@@ -177,12 +176,36 @@ impl From<git_remote::Error> for Error {
                 "org-fetch-failed",
                 format!("{cannot}: no answer within {} s", time.as_secs()),
             )
-            .retryable(),
+            .retryable()
+            .hint("is the address right, and does this machine need a proxy? `git ls-remote <url>` shows what git sees"),
             git_remote::Error::Answer(why) => {
                 Self::new(Kind::Failed, "org-fetch-failed", format!("{cannot}: {why}"))
             }
         }
     }
+}
+
+const TRY_GIT: &str = "try what git does: `git ls-remote <url>`";
+
+/// The line of git's errors that says why: the last one that is not about what people should check then.
+fn telling(stderr: &str) -> &str {
+    const GENERAL: [&str; 4] = [
+        "fatal: Could not read from remote repository",
+        "Please make sure you have the correct access rights",
+        "and the repository exists.",
+        "fatal: the remote end hung up",
+    ];
+    let lines = stderr
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty());
+    let own = |line: &&str| !GENERAL.iter().any(|general| line.starts_with(general));
+    let told = lines
+        .clone()
+        .rfind(own)
+        .or_else(|| lines.clone().next_back());
+    told.unwrap_or("git gave no reason")
+        .trim_start_matches("fatal: ")
 }
 
 /// What git and SSH say when they are not let in.

@@ -101,7 +101,7 @@ impl Kind {
             Self::Differs => "there are differences; only under `--exit-code`",
             Self::Internal => "a bug in squad",
             Self::Timeout => "the time given with `--timeout` ran out",
-            Self::Interrupted => "interrupted with Ctrl-C",
+            Self::Interrupted => "interrupted with Ctrl-C, or asked to end (SIGTERM, SIGHUP)",
         }
     }
 }
@@ -115,9 +115,29 @@ pub(crate) struct LiveState {
     /// Percent of the traffic that it takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) traffic: Option<u8>,
+    /// Requests that ended while the command was at work, where somebody counted them; never 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) requests: Option<u64>,
+    /// How many of these failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) failed_requests: Option<u64>,
     /// The same as one line for people.
     #[serde(skip)]
     pub(crate) text: String,
+}
+
+impl LiveState {
+    /// Adds the requests that ended meanwhile, and how many of these failed.
+    pub(crate) fn meanwhile(mut self, requests: u64, failed: u64) -> Self {
+        let plural = if requests == 1 { "" } else { "s" };
+        self.text = format!(
+            "{}; of {requests} request{plural} meanwhile {failed} failed",
+            self.text
+        );
+        self.requests = Some(requests);
+        self.failed_requests = Some(failed);
+        self
+    }
 }
 
 /// An error in the user's words.

@@ -36,6 +36,11 @@ impl Entry {
         revision(&self.change.before)
     }
 
+    /// The revision that a deploy made or started and that did not get the traffic.
+    pub(crate) fn attempted(&self) -> Option<&str> {
+        self.change.after.get("attempted").and_then(Value::as_str)
+    }
+
     /// The revision after: the one that was to be, or is, live.
     pub(crate) fn after(&self) -> Option<&str> {
         revision(&self.change.after).or_else(|| {

@@ -131,6 +131,7 @@ mod tests {
     fn live(kind: Option<ServiceKind>, committed: bool) -> Live {
         let number = RevisionNumber(3);
         Live {
+            left_releases: Vec::new(),
             token: Token("t".into()),
             kind,
             revisions: vec![Revision {

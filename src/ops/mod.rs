@@ -96,6 +96,8 @@ pub(crate) fn live_state(
         return LiveState {
             revision: None,
             traffic: None,
+            requests: None,
+            failed_requests: None,
             text: format!("not known: look with `squad status {service}`"),
         };
     };
@@ -103,6 +105,8 @@ pub(crate) fn live_state(
         (Some(revision), _) => LiveState {
             revision: Some(revision.number.to_string()),
             traffic: Some(100),
+            requests: None,
+            failed_requests: None,
             text: match revision.health {
                 Health::Ok => format!("revision {} serves all traffic", revision.number),
                 health => format!(
@@ -115,6 +119,8 @@ pub(crate) fn live_state(
         (None, Some(split)) => LiveState {
             revision: None,
             traffic: None,
+            requests: None,
+            failed_requests: None,
             text: format!(
                 "revisions {} share the traffic",
                 split
@@ -128,6 +134,8 @@ pub(crate) fn live_state(
         (None, None) => LiveState {
             revision: None,
             traffic: Some(0),
+            requests: None,
+            failed_requests: None,
             text: format!("`{service}` is not live here, and takes no traffic"),
         },
     }

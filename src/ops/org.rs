@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clients::git_remote;
+use crate::clients::process::Children;
 use crate::clock::Clock;
 use crate::domain::name::OrgName;
 use crate::domain::org::{Committed, Registered, Registry, Snapshot};
@@ -12,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fs;
 
 /// How long a person waits for an org that is not on this machine yet.
-pub(crate) const FIRST_TIMEOUT: Duration = Duration::from_mins(2);
+pub(crate) const FIRST_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long a command waits for news of an org that is here already.
 pub(crate) const REFRESH_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -31,6 +32,8 @@ pub(crate) struct RefreshOptions<'a> {
     pub(crate) snapshot_file: &'a str,
     /// How long to wait.
     pub(crate) timeout: Duration,
+    /// Among which git is, so that it can be ended.
+    pub(crate) children: &'a Children,
 }
 
 /// Fetches an org's file. One process at a time does it; the others take what it brought.
@@ -48,7 +51,12 @@ pub(crate) fn refresh(options: &RefreshOptions<'_>, clock: &dyn Clock) -> Result
         return Ok(before.clone());
     }
     let repository = options.cache.join("repository.git");
-    let fetched = git_remote::fetch(options.url, &repository, options.file, options.timeout);
+    let fetched = git_remote::fetch(
+        options.url,
+        &repository,
+        options.file,
+        (options.timeout, options.children),
+    );
     let now = clock.now();
     let outcome = fetched.map_err(Error::from).and_then(|committed| {
         let missing = || {

@@ -210,13 +210,17 @@ pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> 
         Ok(live) => Some(live.clone()),
         Err(_) => tools.platform.observe(&options.service).await.ok(),
     };
+    let mut after = live.as_ref().map(described).unwrap_or_default();
+    if let (Err(_), Some(members)) = (&result, after.as_object_mut()) {
+        members.insert("attempted".to_owned(), to.to_string().into());
+    }
     let outcome = audit::Outcome {
         result: if result.is_ok() {
             ResultWord::Succeeded
         } else {
             ResultWord::Failed
         },
-        after: live.as_ref().map(described).unwrap_or_default(),
+        after,
         message: result.as_ref().err().map(|error| error.message.clone()),
         error_id: result.as_ref().err().map(|error| error.id.to_owned()),
     };

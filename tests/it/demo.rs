@@ -4,7 +4,10 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
 use crate::support::Home;
+use crate::support::journey::signal;
 
 /// The demo is killed while a rollout of it is being driven: its driver lives on, and would start again what is stopped
 /// below it.
@@ -30,6 +33,35 @@ fn a_demo_that_is_killed_in_the_middle_of_a_rollout_is_removed_whole() {
         .success();
     assert!(!directory.exists());
     home.wait_until_quiet(Duration::from_secs(20));
+}
+
+#[test]
+fn a_demo_that_is_stopped_says_what_is_left() {
+    let home = Home::new().with_packages();
+    let place = home.work().join("demo").display().to_string();
+    for asked in [Signal::SIGINT, Signal::SIGTERM] {
+        let mut demo = home
+            .command(["demo", "--directory", &place])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("squad");
+        let told = BufReader::new(demo.stderr.take().expect("a pipe"));
+        let mut lines = told.lines().map_while(Result::ok);
+        let deploys = lines.find(|line| line == "$ squad deploy");
+        assert!(deploys.is_some(), "the demo ended before its first deploy");
+        signal(demo.id(), asked);
+        let rest: Vec<String> = lines.collect();
+        let status = demo.wait().expect("it ended");
+        assert_eq!(status.code(), Some(130), "{asked}: {rest:#?}");
+        let error =
+            format!("error: the demo was stopped; what it started still runs, below {place}");
+        assert!(rest.contains(&error), "{asked}: {rest:#?}");
+        home.squad(["demo", "--clean", "--directory", &place])
+            .success();
+        home.wait_until_quiet(Duration::from_secs(20));
+    }
 }
 
 #[test]

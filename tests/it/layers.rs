@@ -39,9 +39,8 @@ const ALLOWED: [(&str, &[&str]); 12] = [
 ];
 
 /// Crates that belong to one place: only it may name them.
-const OWNED: [(&str, &[&str]); 5] = [
+const OWNED: [(&str, &[&str]); 4] = [
     ("clap", &["cli", "lib.rs"]),
-    ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
     ("dialoguer", &["cli"]),
     ("indicatif", &["cli"]),

@@ -26,6 +26,7 @@ mod deploy;
 mod docs;
 mod errors;
 mod generated;
+mod golden_paths;
 mod harness;
 mod invoke;
 mod kill;

@@ -213,6 +213,45 @@ fn an_org_is_added_from_a_git_repository() {
 }
 
 #[test]
+fn a_repository_that_cannot_be_fetched_says_why() {
+    let machine = Machine::new();
+    machine.write("org.git/readme", "no repository");
+    let err = machine
+        .squad("work", &["org", "add", "file:///no/such/org.git"])
+        .failed(1);
+    assert!(
+        err.contains("cannot fetch the org's repository: '/no/such/org.git' does not appear to be a git repository\n")
+            && err.contains("hint: try what git does: `git ls-remote <url>`\n"),
+        "{err}"
+    );
+    // A server that takes the connection and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/org.git", silent.local_addr().unwrap());
+    let err = machine
+        .squad("work", &["org", "add", &url, "--timeout", "1s"])
+        .failed(1);
+    assert!(err.contains("no answer within 1 s"), "{err}");
+}
+
+#[test]
+fn a_brake_takes_the_org_as_it_is_here() {
+    let machine = Machine::new();
+    remote(&machine, ORG);
+    machine.squad("work", &["org", "add", "../org.git"]).good();
+    std::fs::rename(machine.path("org.git"), machine.path("gone.git")).unwrap();
+    for arguments in [
+        ["rollback", "payments", "--env", "local"],
+        ["stop", "payments", "--env", "local"],
+    ] {
+        age(&machine, "2026-01-01T00:00:00Z");
+        let err = machine.squad("work", &arguments).failed(7);
+        assert!(!err.contains("the org is"), "{arguments:?}: {err}");
+    }
+    let said = machine.squad("work", &["status", "--all", "--env", "local"]);
+    assert!(said.err.contains("the org is"), "{said:?}");
+}
+
+#[test]
 fn a_broken_org_is_replaced_by_the_next_fetch() {
     let machine = Machine::new();
     remote(&machine, ORG);

@@ -101,6 +101,41 @@ WHEN      WHO              WHAT                                                R
 }
 
 #[test]
+fn a_release_that_was_left_is_known_when_its_revision_is_gone() {
+    let home = Home::new();
+    let mut service = deployed(&home, 2);
+    home.squad(["rollback", "payments"]).success();
+    for version in ["3", "4", "5", "6", "7", "8", "9"] {
+        service.version(&home, version);
+        home.squad_in(&service.directory, ["deploy"]).success();
+    }
+    home.squad(["local", "prune"]).success();
+    service.version(&home, "2");
+    home.squad_in(&service.directory, ["deploy"])
+        .failure(7)
+        .assert(str![[r#"
+› error: cannot deploy `payments`: a rollback or an abort left this very release (revision 2)
+› live: revision 9 serves all traffic
+› hint: change something; or, if the cause was elsewhere: `squad deploy payments --again --reason "…"`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/release-left.md
+[exit 7]
+
+"#]]);
+    home.squad_in(
+        &service.directory,
+        ["deploy", "--again", "--reason", "the cause was elsewhere"],
+    )
+    .success();
+    assert_eq!(get(port(&home, "payments"), "/").body, "version 2\n");
+    // It serves: it is not left any more.
+    service.version(&home, "10");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    home.squad(["local", "prune"]).success();
+    service.version(&home, "2");
+    home.squad_in(&service.directory, ["deploy"]).success();
+}
+
+#[test]
 fn json_is_one_document() {
     let home = Home::new();
     deployed(&home, 2);
@@ -386,7 +421,7 @@ fn it_does_not_wait_for_the_audit_log_and_a_deploy_does() {
 WHEN      WHO              WHAT                                               RESULT
 [AGO]  ana@example.com  deploy payments 1 → 3 in prod (Serve version 3)    done
 [AGO]  ana@example.com  rollback payments 2 → 1 in prod (Serve version 1)  done
-[AGO]  ana@example.com  deploy payments in prod (Serve version 3)          refused
+[AGO]  ana@example.com  deploy payments in prod (Serve version 3)          refused (file)
 [AGO]  ana@example.com  deploy payments 1 → 2 in prod (Serve version 2)    done
 [AGO]  ana@example.com  deploy payments → 1 in prod (Serve version 1)      done
 [exit 0]

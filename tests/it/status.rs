@@ -118,19 +118,35 @@ fn a_service_that_fails_is_degraded_and_the_exit_code_says_so() {
         Duration::from_secs(30),
         || {
             let _answer = request(port, "GET", "/", &[], b"");
-            (home.squad(["status", "payments"]).code == 3).then_some(())
+            let row = home.squad(["status", "payments", "-o", "json"]);
+            (row.json()["services"][0]["health"] == "failed").then_some(())
         },
     );
+    // Ready again for a moment, it is still in its crash loop.
+    wait_for("it answers", Duration::from_secs(30), || {
+        let reply = request(port, "GET", "/", &[], b"");
+        reply.is_ok_and(|reply| reply.status == 200).then_some(())
+    });
     let output = home.squad(["status", "payments"]);
     assert_eq!(output.code, 3, "{}", output.transcript());
+    // The same again is nothing to do, and not well.
+    let again = home.squad_in(&service.directory, ["deploy"]).failure(3);
+    assert!(
+        again.stderr.contains("Nothing to do.\n")
+            && again
+                .stderr
+                .contains("warning: revision 1 is live and failed: process ended with exit code 9")
+            && again.stderr.contains("`squad deploy payments --rebuild`\n"),
+        "{}",
+        again.transcript()
+    );
     let row = home.squad(["status", "payments", "-o", "json"]);
     let row = &row.json()["services"][0];
+    assert_eq!(row["health"], "failed", "{row}");
     assert!(
-        matches!(row["health"].as_str(), Some("degraded" | "failed")),
-        "{row}"
-    );
-    assert!(
-        row["problem"].as_str().is_some_and(|text| !text.is_empty()),
+        row["problem"]
+            .as_str()
+            .is_some_and(|text| text.contains("exit code 9")),
         "{row}"
     );
 }
@@ -293,12 +309,14 @@ fn on_a_terminal_a_watch_shows_the_newest_state_alone() {
     watch.expect("payments  local  1");
     service.version(&home, "2");
     home.squad_in(&service.directory, ["deploy"]).success();
-    watch.expect("payments  local  2");
-    assert!(
-        watch.raw().contains("\u{1b}[H\u{1b}[2J"),
-        "{:?}",
-        watch.raw()
-    );
+    // It may be seen with the deploy still at work on it first.
+    let clear = "\u{1b}[H\u{1b}[2J";
+    wait_for("the deploy is done", Duration::from_secs(20), || {
+        let raw = watch.raw();
+        let (_, newest) = raw.rsplit_once(clear)?;
+        let done = newest.contains("http") && !newest.contains("GOING ON");
+        (newest.contains("local  2") && done).then_some(())
+    });
     watch.interrupt();
     let (code, text) = watch.finish();
     assert_eq!(code, 0, "{text}");
@@ -382,12 +400,12 @@ fn what_changed_over_all_services() {
     home.squad(["history", "--all", "--since", "1h"])
         .success()
         .assert(str![[r#"
-WHEN      WHO                     WHAT                                                    RESULT
-[AGO]  ana@example.com         rollback payments 3 → 1 in local (#12 Serve version 1)  done
-[AGO]  ana@example.com         deploy payments 1 → 3 in local (Serve version 2)        done
-[AGO]  github-actions run 991  deploy payments in local (#13 Serve version 1 exit:1)   failed, 1 serves
-[AGO]  ana@example.com         deploy receipts → 1 in local (Serve version 1)          done
-[AGO]  github-actions run 991  deploy payments → 1 in local (#12 Serve version 1)      done
+WHEN      WHO                     WHAT                                                         RESULT
+[AGO]  ana@example.com         rollback payments 3 → 1 in local (#12 Serve version 1)       done
+[AGO]  ana@example.com         deploy payments 1 → 3 in local (Serve version 2)             done
+[AGO]  github-actions run 991  deploy payments 1 → 2 in local (#13 Serve version 1 exit:1)  failed (process-exited), 1 serves
+[AGO]  ana@example.com         deploy receipts → 1 in local (Serve version 1)               done
+[AGO]  github-actions run 991  deploy payments → 1 in local (#12 Serve version 1)           done
 [exit 0]
 
 "#]]);

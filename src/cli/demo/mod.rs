@@ -8,6 +8,7 @@ mod acts;
 mod load;
 mod rollouts;
 mod stage;
+mod stop;
 
 use std::path::PathBuf;
 

@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use super::stop::Stop;
 
 use crate::cli::context::Context;
 use crate::clients::process;
@@ -17,6 +20,7 @@ pub(crate) struct Stage<'a> {
     pub(crate) context: &'a Context,
     pub(crate) root: PathBuf,
     executable: PathBuf,
+    stop: Arc<Stop>,
 }
 
 impl<'a> Stage<'a> {
@@ -37,6 +41,7 @@ impl<'a> Stage<'a> {
             context,
             root: root.to_owned(),
             executable,
+            stop: Stop::listen()?,
         })
     }
 
@@ -45,7 +50,8 @@ impl<'a> Stage<'a> {
     pub(crate) fn squad(&self, directory: &str, arguments: &[&str], wanted: u8) -> Result<()> {
         self.show(&format!("squad {}", quoted(arguments)));
         let mut command = self.command(directory, arguments);
-        let status = command.status().map_err(Error::internal)?;
+        let mut child = command.spawn().map_err(Error::internal)?;
+        let status = self.stop.wait(&mut child)?;
         self.check(arguments, status.code(), wanted)
     }
 
@@ -74,6 +80,7 @@ impl<'a> Stage<'a> {
     }
 
     fn check(&self, arguments: &[&str], code: Option<i32>, wanted: u8) -> Result<()> {
+        self.stop.check(&self.root)?;
         if code == Some(i32::from(wanted)) {
             return Ok(());
         }
@@ -214,6 +221,7 @@ pub(crate) fn clean(context: &Context, root: &Path) -> Result<bool> {
         context,
         root: root.to_owned(),
         executable,
+        stop: Arc::default(),
     };
     // Before there is a local platform there is nothing to stop.
     if root.join("state/squad/local").exists() {

@@ -41,6 +41,13 @@ enum Command {
     Wait(wait::Args),
 }
 
+impl Args {
+    /// Whether it stops what is going on.
+    pub(crate) fn is_brake(&self) -> bool {
+        matches!(self.command, Command::Abort(_) | Command::Pause(_))
+    }
+}
+
 /// Runs `squad rollout`.
 pub(crate) fn run(context: &Context, args: Args) -> Result<u8> {
     match args.command {

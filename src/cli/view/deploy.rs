@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::cli::time::relative;
 use crate::domain::environment::PlatformKind;
+use crate::domain::live::Health;
 use crate::domain::plan::{Change, Deploy, Difference};
 use crate::ops::deploy::port::PortChange;
 use crate::ops::deploy::{Options, Outcome, Plan};
@@ -156,6 +157,30 @@ pub(crate) fn nothing(options: &Options, plan: &Plan) -> Option<String> {
         )),
         Deploy::Change(_) => None,
     }
+}
+
+/// What is wrong with the live revision although there is nothing to do, with the command that helps; none when it is well,
+/// or not known to be ill.
+pub(crate) fn unwell(options: &Options, plan: &Plan) -> Option<(String, String)> {
+    let live = plan.live.sole()?;
+    if !matches!(live.health, Health::Failed | Health::Degraded) {
+        return None;
+    }
+    let problem = live.problem.as_ref();
+    let problem = problem.map_or_else(String::new, |problem| format!(": {}", sanitize(problem)));
+    Some((
+        format!(
+            "revision {} is live and {}{problem}",
+            live.number,
+            live.health.as_str()
+        ),
+        format!(
+            "look at the log with `squad logs {}{}`, or build and start it anew: `{} --rebuild`",
+            options.service.name,
+            options.environment.flag(),
+            options.command()
+        ),
+    ))
 }
 
 /// The plan in plain words: first what changes for people, then what changes in the machine.

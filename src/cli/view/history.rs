@@ -33,8 +33,12 @@ struct WireEntry {
     step: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     before: Option<String>,
+    /// The revision that was live when it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     after: Option<String>,
+    /// The revision that a deploy which failed would have made live.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempted: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     commit: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,6 +49,12 @@ struct WireEntry {
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
+    /// The id of the error that ended it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// The work tree had changes that are in no commit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dirty: Option<bool>,
 }
 
 impl Wire {
@@ -74,6 +84,9 @@ fn wire(entry: &Entry) -> WireEntry {
         step: entry.change.becomes.clone(),
         before: entry.before().map(str::to_owned),
         after: entry.after().map(str::to_owned),
+        attempted: entry.attempted().map(str::to_owned),
+        error: entry.change.error_id.clone(),
+        dirty: provenance.dirty.then_some(true),
         commit: provenance.commit,
         subject: provenance.subject,
         pull_request: provenance.pull_request,
@@ -110,11 +123,13 @@ fn what(entry: &Entry) -> String {
     if let Some(step) = rollout_step(&entry.change) {
         return format!("{text} {step} in {}", entry.change.environment);
     }
+    // What serves after a failure is somebody else's, and stands in the result.
+    let aimed = match entry.outcome {
+        None | Some(ResultWord::Succeeded) => entry.after(),
+        Some(_) => entry.attempted(),
+    };
     let published = entry.change.after.get("published").and_then(Value::as_str);
-    match (
-        entry.before(),
-        entry.after().filter(|_| published.is_none()),
-    ) {
+    match (entry.before(), aimed.filter(|_| published.is_none())) {
         (_, None) if published.is_some() => {
             text.push_str(&format!(": {} published", published.unwrap_or_default()));
         }
@@ -132,8 +147,14 @@ fn what(entry: &Entry) -> String {
             .map(|number| format!("#{number}"));
         let subject = provenance.subject.as_ref().map(|subject| sanitize(subject));
         let notes: Vec<_> = pull_request.into_iter().chain(subject).collect();
-        if !notes.is_empty() {
-            text.push_str(&format!(" ({})", notes.join(" ")));
+        let dirty = if provenance.dirty {
+            "with changes that are not committed"
+        } else {
+            ""
+        };
+        let notes = [notes.join(" ").as_str(), dirty].join(" ");
+        if !notes.trim().is_empty() {
+            text.push_str(&format!(" ({})", notes.trim()));
         }
     }
     text
@@ -173,9 +194,13 @@ fn result(entry: &Entry) -> String {
             Some(revision) => format!("not known; {revision} was live after"),
             None => "not known".to_owned(),
         },
-        Some(word) => match entry.after() {
-            Some(revision) => format!("{}, {revision} serves", word.as_str()),
-            None => word.as_str().to_owned(),
-        },
+        Some(word) => {
+            let why = entry.change.error_id.as_deref();
+            let why = why.map_or_else(String::new, |id| format!(" ({})", sanitize(id)));
+            match entry.after() {
+                Some(revision) => format!("{}{why}, {revision} serves", word.as_str()),
+                None => format!("{}{why}", word.as_str()),
+            }
+        }
     }
 }

@@ -127,6 +127,12 @@ pub(crate) fn summary(context: &Context, status: &SupervisorStatus) {
         status.pid,
         status.state.display()
     ));
+    if let Some(address) = &status.address {
+        let place = address.replacen("localhost", "<service>.localhost", 1);
+        context.output.status(&format!(
+            "  each service is at {place}, too; metrics at {address}/metrics"
+        ));
+    }
 }
 
 /// The services, for people.

@@ -10,6 +10,7 @@ pub(crate) mod history;
 pub(crate) mod invoke;
 pub(crate) mod local;
 pub(crate) mod new;
+pub(crate) mod number;
 pub(crate) mod org;
 pub(crate) mod rollout;
 pub(crate) mod status;

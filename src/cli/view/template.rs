@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::super::context::Context;
+use super::number::counted;
 use crate::output::table::{Align, render};
 use crate::output::{Style, sanitize};
 use crate::template::lint::Report;
@@ -195,16 +196,11 @@ pub(crate) fn good(context: &Context, template: &Template, report: &Report) {
         "{} {}: no mistakes in {}, {} and {}",
         manifest.name,
         manifest.version,
-        counted(files, "file"),
-        counted(questions, "question"),
-        counted(report.renders, "test render")
+        counted(files as u64, "file"),
+        counted(questions as u64, "question"),
+        counted(report.renders as u64, "test render")
     ));
     if report.renders == 0 {
         output.hint("add answers as tests/<name>.toml, so that each of them is rendered");
     }
-}
-
-pub(crate) fn counted(number: usize, what: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{plural}")
 }

@@ -14,6 +14,7 @@ fn the_mistakes_of_a_workspace_are_reported_together() {
     assert_eq!(
         machine.mistakes("w/f/a", None),
         [
+            "../b/squad.toml:3:8: two services are named `a`: the other one is in squad.toml:3",
             "../b/squad.toml:7:8: `run.port` is 0; the lowest is 1",
             "../../squad.toml:3:11: `workspace.members` names `gone`, which has no squad.toml",
             "../../squad.toml:3:11: `workspace.members` has `a/**`; write directories relative to this file, with `*` for one level",
@@ -23,6 +24,40 @@ fn the_mistakes_of_a_workspace_are_reported_together() {
             "../../squad.toml:8:13: `run.grace` is a number; it must be a time such as \"20s\", \"5m\", \"1h30m\" or \"500ms\"",
         ]
     );
+}
+
+#[test]
+fn what_the_org_does_not_have_is_a_mistake_of_the_service() {
+    let machine = Machine::new();
+    machine.write(
+        "org/org.toml",
+        "schema = 1\n[org]\nname = \"acme\"\n[squad.ledger]\n[squad.cards]\n[policy]\n[defaults]\nrun.grce = \"1s\"\n",
+    );
+    machine.write(
+        "a/squad.toml",
+        "schema = 1\n[service]\nname = \"a\"\nkind = \"http\"\nsquad = \"ledgr\"\n[run]\ncommand = [\"a\"]\n",
+    );
+    machine.write(
+        "b/squad.toml",
+        "schema = 1\n[service]\nname = \"a\"\nkind = \"http\"\nsquad = \"growth\"\n[run]\ncommand = [\"a\"]\n",
+    );
+    let of_org = [
+        "../org/org.toml:6:2: unknown key `policy`; at the top there can be `schema`, `org`, `squad`, `service`, `env`, `trusted`, `defaults`",
+        "../org/org.toml:8:5: unknown key `defaults.run.grce`; did you mean `grace`?",
+    ];
+    for (directory, own) in [
+        (
+            "a",
+            "squad.toml:5:9: `service.squad` is `ledgr`; did you mean `ledger`?",
+        ),
+        (
+            "b",
+            "squad.toml:5:9: `service.squad` is `growth`; the org has `cards` and `ledger`",
+        ),
+    ] {
+        let mistakes = machine.mistakes(directory, Some("../org"));
+        assert_eq!(mistakes, [&[own][..], &of_org].concat());
+    }
 }
 
 #[test]

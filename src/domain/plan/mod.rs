@@ -170,6 +170,16 @@ pub(crate) fn deploy(
             revision: existing.number,
         });
     }
+    let forgotten = live
+        .left_releases
+        .iter()
+        .find(|release| is_same(&release.digest, &wanted.digest))
+        .filter(|_| existing.is_none() && !allowed.again);
+    if let Some(release) = forgotten {
+        return Err(Refusal::LeftBefore {
+            revision: release.revision,
+        });
+    }
     // One that never served may have failed its smoke test: only a publish runs that test again.
     let existing = existing
         .filter(|one| one.last_served_at.is_some() || !is_tested_first(environment, wanted));

@@ -1,7 +1,7 @@
 //! Every rule of deploy and rollback, by table.
 
 use super::*;
-use crate::domain::live::{Health, LastCommit, Revision, Token};
+use crate::domain::live::{Health, LastCommit, LeftRelease, Revision, Token};
 use crate::domain::release::Actor;
 use crate::domain::service::{Analysis, Build, Function, Kind, Rollout, Run, Variable};
 use crate::domain::traffic::{Split, Weights};
@@ -72,6 +72,7 @@ fn live(rows: &[Row], serving: Option<u64>) -> Live {
         token: Token("7".into()),
         kind: Some(Kind::Http),
         revisions,
+        left_releases: Vec::new(),
         split: serving.map(|number| Split::all(&[], RevisionNumber(number))),
         state: String::new(),
         last_commit: serving.map(|_| LastCommit {
@@ -264,6 +265,19 @@ fn a_release_that_was_left_needs_again_and_a_reason() {
         deploy(&live, &environment(false), &wanted("b"), Allowed::default()),
         refused
     );
+    let mut pruned = live.clone();
+    pruned.revisions.retain(|one| one.number.0 == 1);
+    pruned.left_releases.push(LeftRelease {
+        digest: "b".into(),
+        revision: RevisionNumber(2),
+    });
+    let without = deploy(
+        &pruned,
+        &environment(false),
+        &wanted("b"),
+        Allowed::default(),
+    );
+    assert_eq!(without, refused, "its revision is not there any more");
     let allowed = with_reason(Allowed {
         again: true,
         ..Allowed::default()

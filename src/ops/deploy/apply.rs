@@ -3,15 +3,17 @@
 //! Killed at any point, the same command run again converges: the digest names the revision, the commit is one
 //! compare-and-swap, and an intent without an outcome is closed by the next command.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::build::{self, Built};
 use super::fleet::Builds;
-use super::{Options, Outcome, Plan, described, package, port};
+use super::{Options, Outcome, Plan, described, meanwhile, package, port};
 use crate::clients::zip;
 use crate::clock::Clock;
+use crate::domain::counts::Counts;
 use crate::domain::environment::PlatformKind;
 use crate::domain::live::{Live, Token};
 use crate::domain::plan::{Change, Deploy};
@@ -38,6 +40,18 @@ pub(crate) struct Tools<'a> {
     pub(crate) timeout: Duration,
     /// Whose turn it is to build.
     pub(crate) builds: Builds,
+}
+
+/// One run of a deploy.
+struct Attempt {
+    /// The operation.
+    id: String,
+    /// When it began, on the monotonic clock.
+    started: Duration,
+    /// The requests that were counted when it began; see [`meanwhile`].
+    before: Option<Counts>,
+    /// The revision that it made or started, as soon as it has one.
+    revision: OnceLock<RevisionNumber>,
 }
 
 /// Does what the plan says.
@@ -70,6 +84,7 @@ pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> 
         }
     };
     let started = tools.clock.monotonic();
+    let before = meanwhile::reading(tools, options, &plan.live).await;
     let build_id = ulid::Ulid::generate().to_string();
     let built = tokio::select! {
         built = async {
@@ -85,7 +100,11 @@ pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> 
     drop(turn);
     let built = match built {
         Ok(built) => built,
-        Err(error) => return Err(with_live(error.context(&asked), tools, options).await),
+        Err(error) => {
+            let live = tools.platform.observe(&options.service.name).await.ok();
+            let now = meanwhile::live_now(tools, options, live.as_ref(), before.as_ref()).await;
+            return Err(error.context(&asked).live(now));
+        }
     };
     let operation = tools
         .journal
@@ -96,24 +115,29 @@ pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> 
                 .context(&asked)
                 .live(live_state(&options.service.name, Some(&plan.live)))
         })?;
-    let id = operation.id().to_owned();
+    let attempt = Attempt {
+        id: operation.id().to_owned(),
+        started,
+        before,
+        revision: OnceLock::new(),
+    };
     tools.reporter.report(Event::Done {
         what: "recorded",
-        detail: format!("operation {id}, {}", options.environment.spoken()),
+        detail: format!("operation {}, {}", attempt.id, options.environment.spoken()),
         milliseconds: 0,
     });
     let left = tools
         .timeout
         .saturating_sub(tools.clock.monotonic().saturating_sub(started));
     let result = tokio::select! {
-        result = publish_and_commit(tools, options, plan, change, built.as_ref(), &id) => result,
+        result = publish_and_commit(tools, options, plan, change, built.as_ref(), &attempt) => result,
         () = tokio::time::sleep(left) => Err(timed_out(options, tools.timeout, "the deploy")),
         () = tools.cancel.cancelled() => Err(build::interrupted(options, "the deploy was stopped")),
     };
     if result.is_ok() {
         prune(tools, options, change).await;
     }
-    finish(tools, options, plan, operation, result, started)
+    finish(tools, options, plan, operation, result, &attempt)
         .await
         .map_err(|error| error.context(&asked))
 }
@@ -175,7 +199,7 @@ async fn publish_and_commit(
     plan: &Plan,
     change: &Change,
     built: Option<&Built>,
-    operation: &str,
+    attempt: &Attempt,
 ) -> Result<Shifted> {
     let name = &options.service.name;
     // Where nothing is live yet, no port is chosen that nobody will use. Else it changes when the revision is ready:
@@ -184,14 +208,14 @@ async fn publish_and_commit(
     if let Some(first) = new_port.take_if(|port| port.from.is_none()) {
         port::set(tools, options, first).await?;
     }
-    let mut published = publish(tools, options, plan, change, built, operation).await;
+    let mut published = publish(tools, options, plan, change, built, attempt).await;
     if let Some(port) = new_port {
         match &published {
             Ok(_) => port::set(tools, options, port).await?,
             // Somebody else has the port of before: the new one is the way out.
             Err(error) if error.id == "port-taken" => {
                 port::set(tools, options, port).await?;
-                published = publish(tools, options, plan, change, built, operation).await;
+                published = publish(tools, options, plan, change, built, attempt).await;
             }
             Err(_) => {}
         }
@@ -209,7 +233,7 @@ async fn publish_and_commit(
         state: String::new(),
         leaves: None,
         actor: tools.journal.actor().clone(),
-        operation: operation.to_owned(),
+        operation: attempt.id.clone(),
     };
     let started = tools.clock.monotonic();
     // Of the traffic that the plan was made for: whoever changed it since the person saw the plan wins.
@@ -292,7 +316,7 @@ async fn publish(
     plan: &Plan,
     change: &Change,
     built: Option<&Built>,
-    operation: &str,
+    attempt: &Attempt,
 ) -> Result<Published> {
     let name = &options.service.name;
     let started = tools.clock.monotonic();
@@ -329,7 +353,7 @@ async fn publish(
                 smoke: smoke(options)?,
                 provenance: plan.wanted.provenance.clone(),
                 actor: tools.journal.actor().clone(),
-                operation: operation.to_owned(),
+                operation: attempt.id.clone(),
             };
             tools.platform.publish(&release, &progress).await
         }
@@ -337,6 +361,7 @@ async fn publish(
     };
     match result {
         Ok(published) => {
+            _ = attempt.revision.set(published.revision);
             let (what, how) = if published.existed {
                 ("started", "kept from before, ready")
             } else {
@@ -355,6 +380,7 @@ async fn publish(
                 diagnosis,
             } = &error
             {
+                _ = attempt.revision.set(*revision);
                 tools.reporter.report(Event::Failed {
                     what: "revision",
                     detail: format!("{revision}: {}", diagnosis.summary),
@@ -372,9 +398,8 @@ async fn finish(
     plan: &Plan,
     operation: audit::Operation,
     result: Result<Shifted>,
-    started: Duration,
+    attempt: &Attempt,
 ) -> Result<Outcome> {
-    let id = operation.id().to_owned();
     match result {
         Ok(shifted) => {
             let outcome = audit::Outcome {
@@ -388,11 +413,11 @@ async fn finish(
                 .finish(tools.clock, operation, outcome)
                 .await?;
             Ok(Outcome {
-                operation: Some(id),
+                operation: Some(attempt.id.clone()),
                 revision: shifted.revision,
                 previous: plan.live.sole().map(|revision| revision.number),
                 address: shifted.live.address,
-                milliseconds: millis(tools.clock, started),
+                milliseconds: millis(tools.clock, attempt.started),
                 pending_events: match recorded {
                     Recorded::Committed => 0,
                     Recorded::Pending { events } => events,
@@ -407,14 +432,25 @@ async fn finish(
                 } else {
                     ResultWord::Failed
                 },
-                after: live.as_ref().map(described).unwrap_or_default(),
+                after: attempted(live.as_ref(), attempt),
                 message: Some(error.message.clone()),
                 error_id: Some(error.id.to_owned()),
             };
             drop(tools.journal.finish(tools.clock, operation, outcome).await);
-            Err(error.live(live_state(&options.service.name, live.as_ref())))
+            let now =
+                meanwhile::live_now(tools, options, live.as_ref(), attempt.before.as_ref()).await;
+            Err(error.live(now))
         }
     }
+}
+
+/// What is live after a deploy that failed, and the revision that was to be, if it came so far.
+fn attempted(live: Option<&Live>, attempt: &Attempt) -> serde_json::Value {
+    let mut after = live.map_or_else(|| json!({}), described);
+    if let (Some(members), Some(revision)) = (after.as_object_mut(), attempt.revision.get()) {
+        members.insert("attempted".to_owned(), revision.to_string().into());
+    }
+    after
 }
 
 /// What is live, and where a rollout will bring the traffic, the revision that waits for it.
@@ -425,11 +461,6 @@ fn after(plan: &Plan, shifted: &Shifted) -> serde_json::Value {
         members.insert("published".to_owned(), shifted.revision.to_string().into());
     }
     after
-}
-
-async fn with_live(error: Error, tools: &Tools<'_>, options: &Options) -> Error {
-    let live = tools.platform.observe(&options.service.name).await.ok();
-    error.live(live_state(&options.service.name, live.as_ref()))
 }
 
 pub(crate) fn millis(clock: &dyn Clock, since: Duration) -> u64 {

@@ -215,7 +215,7 @@ async fn python_environment(
     let started = clock.monotonic();
     let (sender, making) = tokio::sync::oneshot::channel();
     // pip would go on when nobody waits for it any more (Ctrl-C, the time limit): it ends with this call.
-    let children = process::Children::default();
+    let children = process::Children::guarded(&options.guard);
     let _end = children.end_on_drop();
     let mut work = tokio::task::spawn_blocking(move || {
         let sender = std::cell::Cell::new(Some(sender));
@@ -285,6 +285,7 @@ async fn run(
     if let Some(environment) = python_environment {
         command.env("VIRTUAL_ENV", environment);
     }
+    options.guard.begin();
     let mut child = command.spawn().map_err(|source| {
         let why = if source.kind() == std::io::ErrorKind::NotFound && program.contains('/') {
             format!(
@@ -303,7 +304,7 @@ async fn run(
         )
         .hint("correct `command` under [build] in squad.toml, or install what it names")
     })?;
-    let mut group = process::Group::of(&child);
+    let mut group = process::Group::of(&child, &options.guard);
     let (sender, mut lines) = tokio::sync::mpsc::channel::<Vec<u8>>(64);
     for stream in [
         child

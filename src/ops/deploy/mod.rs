@@ -5,6 +5,7 @@
 pub(crate) mod apply;
 pub(crate) mod build;
 pub(crate) mod fleet;
+mod meanwhile;
 pub(crate) mod package;
 pub(crate) mod port;
 mod sources;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::clients::git::{self, Repository};
+use crate::clients::guard::Guard;
 use crate::clients::source::Files;
 use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::live::Live;
@@ -54,6 +56,8 @@ pub(crate) struct Options {
     pub(crate) state: PathBuf,
     /// squad's cache directory.
     pub(crate) cache: PathBuf,
+    /// What ends builds when this process is killed.
+    pub(crate) guard: Guard,
 }
 
 impl Options {

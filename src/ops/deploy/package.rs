@@ -32,7 +32,7 @@ pub(crate) async fn package(
     let cache = options.cache.clone();
     let (sender, making) = tokio::sync::oneshot::channel();
     // pip would go on when nobody waits for it any more: it ends with this call.
-    let children = process::Children::default();
+    let children = process::Children::guarded(&options.guard);
     let _end = children.end_on_drop();
     let started = clock.monotonic();
     let mut work = tokio::task::spawn_blocking(move || {

@@ -46,6 +46,7 @@ pub(super) fn live(service: &ServiceName, seen: &Seen) -> Live {
         })
         .collect::<Vec<_>>();
     Live {
+        left_releases: Vec::new(),
         token: Token(
             seen.alias
                 .as_ref()

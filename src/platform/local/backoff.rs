@@ -52,6 +52,11 @@ impl Backoff {
         u32::try_from(self.ends.len()).unwrap_or(u32::MAX)
     }
 
+    /// A run of this length ends the row.
+    pub(super) fn forgiven(&self) -> Duration {
+        self.forgiven
+    }
+
     /// It became ready.
     pub(super) fn ready(&mut self) {
         if !self.was_ready {

@@ -2,7 +2,11 @@
 //!
 //! A cause is named only where the shape is certain; a guess would send people the wrong way.
 
+use std::collections::BTreeMap;
+
 use regex_lite::Regex;
+
+use crate::domain::service::Variable;
 
 /// A cause, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,101 +20,152 @@ pub(super) struct Cause {
 /// A shape of a line, and what it means.
 struct Shape {
     pattern: &'static str,
-    /// `$1` is what the pattern caught.
-    text: &'static str,
-    remedy: Option<&'static str>,
+    /// What the pattern caught means.
+    means: Means,
 }
 
-const SET_IT: Option<&str> = Some("set it under [run.env] in squad.toml");
+/// What a shape catches.
+#[derive(Clone, Copy)]
+enum Means {
+    /// The name of a variable that the process does not have.
+    Variable,
+    /// Words, put in for `$1`; and what to do, if the log says that too.
+    Words(&'static str, Option<&'static str>),
+}
+
+/// The remedy for a variable that is not there.
+const SET_IT: &str = "set it under [run.env] in squad.toml";
+/// Names that differ more from each other are not taken for one another.
+const SIMILAR: f64 = 0.85;
 
 /// The order is that of certainty: the first one that is found wins.
-const SHAPES: [Shape; 12] = [
+const SHAPES: [Shape; 17] = [
     Shape {
-        pattern: r"(?i)(?:missing|required|unset|undefined) (?:required )?environment variable:? ['`\x22]?([A-Z][A-Z0-9_]+)",
-        text: "it needs the variable $1, which `squad.toml` does not set",
-        remedy: SET_IT,
+        pattern: r"(?i)(?:missing|required|unset|undefined) (?:required )?(?:environment|env) ?var(?:iable)?:? ['`\x22]?([A-Z][A-Z0-9_]+)",
+        means: Means::Variable,
     },
     Shape {
-        pattern: r"(?i)environment variable ['`\x22]?([A-Z][A-Z0-9_]+)['`\x22]? (?:is )?(?:not set|missing|required|must be set)",
-        text: "it needs the variable $1, which `squad.toml` does not set",
-        remedy: SET_IT,
+        pattern: r"(?i)(?:environment|env) ?var(?:iable)? ['`\x22]?([A-Z][A-Z0-9_]+)['`\x22]? (?:is )?(?:not set|not found|missing|required|must be set)",
+        means: Means::Variable,
+    },
+    // Symfony.
+    Shape {
+        pattern: r#"Environment variable not found: "([A-Z][A-Z0-9_]+)""#,
+        means: Means::Variable,
+    },
+    // Go, envconfig.
+    Shape {
+        pattern: r"required key ([A-Z][A-Z0-9_]+) missing value",
+        means: Means::Variable,
     },
     // Java, Spring.
     Shape {
         pattern: r"Could not resolve placeholder '([A-Z][A-Z0-9_]+)'",
-        text: "it needs the variable $1, which `squad.toml` does not set",
-        remedy: SET_IT,
+        means: Means::Variable,
+    },
+    // Kotlin.
+    Shape {
+        pattern: r#"getenv\("([A-Z][A-Z0-9_]+)"\) must not be null"#,
+        means: Means::Variable,
+    },
+    // Anybody's own words; a name with an underscore, all in capitals, is no other thing.
+    Shape {
+        pattern: r"\b([A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9])['`\x22]? (?:is|was|must be) (?:not set|not defined|set|missing|required|unset|undefined)\b",
+        means: Means::Variable,
     },
     // Python.
     Shape {
         pattern: r"^ModuleNotFoundError: No module named '([^']+)'",
-        text: "the Python module `$1` is not installed in its environment",
-        remedy: Some("add it to the service's requirements and lock them again"),
+        means: Means::Words(
+            "the Python module `$1` is not installed in its environment",
+            Some("add it to the service's requirements and lock them again"),
+        ),
     },
     // Node.
     Shape {
         pattern: r"^Error: Cannot find module '([^']+)'",
-        text: "the module `$1` is not in the artifact",
-        remedy: None,
+        means: Means::Words("the module `$1` is not in the artifact", None),
     },
     // Java.
     Shape {
         pattern: r"Error: Could not find or load main class (\S+)",
-        text: "the class `$1` is not in the artifact",
-        remedy: None,
+        means: Means::Words("the class `$1` is not in the artifact", None),
     },
     Shape {
         pattern: r"(?i)(address already in use|EADDRINUSE|BindException)",
-        text: "the port that it wants is taken ($1): it has to listen on the port in the variable PORT",
-        remedy: None,
+        means: Means::Words(
+            "the port that it wants is taken ($1): it has to listen on the port in the variable PORT",
+            None,
+        ),
     },
     Shape {
         pattern: r#"^Exception in thread "[^"]*" (.+)"#,
-        text: "$1",
-        remedy: None,
+        means: Means::Words("$1", None),
     },
     // Go.
     Shape {
         pattern: r"^panic: (.+)",
-        text: "$1",
-        remedy: None,
+        means: Means::Words("$1", None),
     },
     // Rust.
     Shape {
         pattern: r"^thread '[^']*'.* panicked at (.+)",
-        text: "it panicked at $1",
-        remedy: None,
+        means: Means::Words("it panicked at $1", None),
     },
     // PHP.
     Shape {
         pattern: r"^(?:PHP )?Fatal error: +(.+)",
-        text: "$1",
-        remedy: None,
+        means: Means::Words("$1", None),
     },
     // Python: the last line of any other traceback.
     Shape {
         pattern: r"^((?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception)(?:: .+)?)$",
-        text: "$1",
-        remedy: None,
+        means: Means::Words("$1", None),
+    },
+    // A program that exits with its own words about what it was configured with.
+    Shape {
+        pattern: r"^((?i:fatal|configuration)(?i: error)?: .+)$",
+        means: Means::Words("$1", None),
     },
 ];
 
-/// Reads the cause out of what a revision wrote, oldest line first.
-pub(super) fn of(log: &[String]) -> Option<Cause> {
-    if let Some(variable) = python_variable(log) {
-        return Some(Cause {
-            text: format!("it needs the variable {variable}, which `squad.toml` does not set"),
-            remedy: SET_IT.map(str::to_owned),
-        });
+/// Reads the cause out of what a revision wrote, oldest line first. `set` is what `squad.toml` sets: a variable that it does
+/// set is never called missing.
+pub(super) fn of(log: &[String], set: &BTreeMap<String, Variable>) -> Option<Cause> {
+    let python = python_variable(log).and_then(|name| missing(&name, set));
+    python.or_else(|| SHAPES.iter().find_map(|shape| read(shape, log, set)))
+}
+
+/// What one shape says of a log.
+fn read(shape: &Shape, log: &[String], set: &BTreeMap<String, Variable>) -> Option<Cause> {
+    let pattern = Regex::new(shape.pattern).ok()?;
+    let caught = log.iter().rev().find_map(|line| pattern.captures(line))?;
+    let caught = caught.get(1)?.as_str().trim_end();
+    match shape.means {
+        Means::Variable => missing(caught, set),
+        Means::Words(text, remedy) => Some(Cause {
+            text: text.replace("$1", &shortened(caught)),
+            remedy: remedy.map(str::to_owned),
+        }),
     }
-    SHAPES.iter().find_map(|shape| {
-        let pattern = Regex::new(shape.pattern).ok()?;
-        let caught = log.iter().rev().find_map(|line| pattern.captures(line))?;
-        let caught = caught.get(1)?.as_str().trim_end();
-        Some(Cause {
-            text: shape.text.replace("$1", &shortened(caught)),
-            remedy: shape.remedy.map(str::to_owned),
-        })
+}
+
+/// The cause for a variable that the process did not find; none when `squad.toml` sets it, for then it is something else.
+fn missing(name: &str, set: &BTreeMap<String, Variable>) -> Option<Cause> {
+    if set.contains_key(name) {
+        return None;
+    }
+    let similar = set
+        .keys()
+        .map(|other| (strsim::jaro_winkler(name, other), other))
+        .filter(|(alike, _)| *alike >= SIMILAR)
+        .max_by(|one, other| one.0.total_cmp(&other.0));
+    let but = similar.map_or_else(String::new, |(_, other)| {
+        format!("; what it sets is {other}")
+    });
+    Some(Cause {
+        text: format!("it needs the variable {name}, which `squad.toml` does not set{but}"),
+        remedy: Some(SET_IT.to_owned()),
     })
 }
 
@@ -152,7 +207,27 @@ mod tests {
 
     fn cause(log: &str) -> Option<String> {
         let log: Vec<String> = log.lines().map(str::to_owned).collect();
-        of(&log).map(|cause| cause.text)
+        of(&log, &BTreeMap::new()).map(|cause| cause.text)
+    }
+
+    fn set(names: &[&str]) -> BTreeMap<String, Variable> {
+        let value = |name: &&str| ((*name).to_owned(), Variable::Value("1".to_owned()));
+        names.iter().map(value).collect()
+    }
+
+    #[test]
+    fn a_variable_that_is_set_is_not_called_missing_and_a_similar_one_is_named() {
+        let log = ["configuration: CHARGE_LIMIT is not set: it must be a whole number".to_owned()];
+        let text = |names: &[&str]| of(&log, &set(names)).unwrap().text;
+        assert_eq!(
+            text(&["OTHER"]),
+            "it needs the variable CHARGE_LIMIT, which `squad.toml` does not set"
+        );
+        assert_eq!(
+            text(&["OTHER", "CHARGE_LIMIT_CENTS"]),
+            "it needs the variable CHARGE_LIMIT, which `squad.toml` does not set; what it sets is CHARGE_LIMIT_CENTS"
+        );
+        assert_eq!(text(&["CHARGE_LIMIT"]), log[0]);
     }
 
     #[test]
@@ -174,6 +249,25 @@ mod tests {
             ("app/config.py:12  KeyError: 'DB_URL'", variable),
             ("fatal: environment variable DB_URL is not set", variable),
             ("missing required environment variable: DB_URL", variable),
+            ("Error: Missing env var DB_URL", variable),
+            (
+                "env: required environment variable \"DB_URL\" is not set",
+                variable,
+            ),
+            ("required key DB_URL missing value", variable),
+            ("DB_URL must be set", variable),
+            (
+                "java.lang.NullPointerException: System.getenv(\"DB_URL\") must not be null",
+                variable,
+            ),
+            (
+                "PHP Fatal error:  Uncaught EnvNotFoundException: Environment variable not found: \"DB_URL\".",
+                variable,
+            ),
+            (
+                "configuration: the port has to be a number",
+                "configuration: the port has to be a number",
+            ),
             (
                 "java.lang.IllegalArgumentException: Could not resolve placeholder 'DB_URL' in value \"${DB_URL}\"",
                 variable,
@@ -214,6 +308,8 @@ mod tests {
             "listening on 8080",
             "an Error occurred, see above",
             "stopped",
+            "HTTP is required",
+            "the log level is not set",
         ] {
             assert_eq!(cause(log), None, "{log}");
         }

@@ -2,10 +2,12 @@
 //!
 //! The id of each [`Diagnosis`] is that of its page in `docs/errors/`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
+use crate::domain::service::Variable;
 use crate::platform::Diagnosis;
 
 use super::cause;
@@ -84,14 +86,15 @@ impl Exit {
     }
 }
 
-/// Puts what was seen into words. `log` is what the revision wrote, oldest first.
+/// Puts what was seen into words. `log` is what the process wrote in its last attempt, oldest first; `set` is what the service's
+/// file sets of its environment.
 pub(super) fn diagnose(
     seen: &Seen,
-    service: &ServiceName,
-    revision: RevisionNumber,
+    (service, revision): (&ServiceName, RevisionNumber),
+    set: &BTreeMap<String, Variable>,
     log: &[String],
 ) -> Diagnosis {
-    let found = cause::of(log);
+    let found = cause::of(log, set);
     let look = format!("look at the log with `squad logs {service} --revision {revision}`");
     let hint = found
         .as_ref()
@@ -276,7 +279,7 @@ mod tests {
     fn of(seen: &Seen, log: &[&str]) -> Diagnosis {
         let log: Vec<String> = log.iter().map(|line| (*line).to_owned()).collect();
         let service = ServiceName::new("payments").unwrap();
-        diagnose(seen, &service, RevisionNumber(43), &log)
+        diagnose(seen, (&service, RevisionNumber(43)), &BTreeMap::new(), &log)
     }
 
     #[test]

@@ -23,7 +23,7 @@ const LONGEST_FILE: u64 = 10_000_000;
 const FILES: usize = 3;
 /// A line is split when it is longer, in bytes.
 pub(super) const LONGEST_LINE: usize = 64 << 10;
-/// Lines of each revision that are kept in memory to read a cause from.
+/// Lines of each process that are kept in memory to read a cause from.
 const TAIL: usize = 60;
 /// Lines that a slow follower may be behind.
 const BEHIND: usize = 1024;
@@ -45,7 +45,16 @@ struct Inner {
     /// None until the first line, and after a failure.
     file: Option<File>,
     length: u64,
-    tails: BTreeMap<RevisionNumber, VecDeque<String>>,
+    /// Of each process of each revision: its number among those of the revision is the second part.
+    tails: BTreeMap<(RevisionNumber, usize), Tail>,
+}
+
+/// What a process wrote last.
+#[derive(Debug, Default)]
+struct Tail {
+    lines: VecDeque<String>,
+    /// It was started again and has written nothing since: what is here is of the attempt before.
+    earlier: bool,
 }
 
 impl ServiceLog {
@@ -59,8 +68,15 @@ impl ServiceLog {
         }
     }
 
-    /// Adds one line.
-    pub(super) fn write(&self, revision: RevisionNumber, stream: &str, text: &str) {
+    /// A process is about to be started: what it writes from now on takes the place of what it wrote in the attempt before. One
+    /// that dies without a word leaves that.
+    pub(super) fn begin(&self, revision: RevisionNumber, slot: usize) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.tails.entry((revision, slot)).or_default().earlier = true;
+    }
+
+    /// Adds one line of a process: `slot` is its number among those of its revision.
+    pub(super) fn write(&self, revision: RevisionNumber, slot: usize, stream: &str, text: &str) {
         let line = LogLine {
             at: self.clock.now(),
             revision,
@@ -69,11 +85,14 @@ impl ServiceLog {
         };
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if stream != OWN {
-            let tail = inner.tails.entry(revision).or_default();
-            if tail.len() == TAIL {
-                tail.pop_front();
+            let tail = inner.tails.entry((revision, slot)).or_default();
+            if std::mem::take(&mut tail.earlier) {
+                tail.lines.clear();
             }
-            tail.push_back(line.text.clone());
+            if tail.lines.len() == TAIL {
+                tail.lines.pop_front();
+            }
+            tail.lines.push_back(line.text.clone());
         }
         if let Err(error) = self.store(&mut inner, &line) {
             inner.file = None;
@@ -130,20 +149,20 @@ impl ServiceLog {
         self.directory.join(file_name(age))
     }
 
-    /// The last lines that a revision wrote, oldest first.
-    pub(super) fn tail(&self, revision: RevisionNumber) -> Vec<String> {
+    /// The last lines that a process of a revision wrote in its last attempt, oldest first.
+    pub(super) fn tail(&self, revision: RevisionNumber, slot: usize) -> Vec<String> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner
             .tails
-            .get(&revision)
-            .map(|tail| tail.iter().cloned().collect())
+            .get(&(revision, slot))
+            .map(|tail| tail.lines.iter().cloned().collect())
             .unwrap_or_default()
     }
 
     /// Forgets what is in memory of a revision: before it is started anew, and when it is removed.
     pub(super) fn forget(&self, revision: RevisionNumber) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.tails.remove(&revision);
+        inner.tails.retain(|(of, _), _| *of != revision);
     }
 
     /// The files with their lengths in bytes, oldest first, and everything that is written after that.
@@ -341,7 +360,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let log = ServiceLog::new(home.path(), SystemClock::new());
         for n in 1..=4 {
-            log.write(RevisionNumber(1 + n % 2), "stdout", &format!("line {n}"));
+            log.write(RevisionNumber(1 + n % 2), 0, "stdout", &format!("line {n}"));
         }
         assert_eq!(texts(&log, &LogQuery::default()).len(), 4);
         let query = LogQuery {
@@ -351,7 +370,7 @@ mod tests {
         };
         assert_eq!(texts(&log, &query), ["line 4"]);
         let (before, mut follower) = log.follow();
-        log.write(RevisionNumber(1), OWN, "ended");
+        log.write(RevisionNumber(1), 0, OWN, "ended");
         let mut seen = 0;
         let go_on = read(&before, &LogQuery::default(), &mut |_| {
             seen += 1;
@@ -360,7 +379,26 @@ mod tests {
         assert!(!go_on.unwrap());
         assert_eq!(seen, 4);
         assert_eq!(follower.try_recv().unwrap().text, "ended");
-        assert_eq!(log.tail(RevisionNumber(1)), ["line 2", "line 4"]);
+        assert_eq!(log.tail(RevisionNumber(1), 0), ["line 2", "line 4"]);
+    }
+
+    #[test]
+    fn the_tail_is_that_of_the_last_attempt_of_one_process() {
+        let home = tempfile::tempdir().unwrap();
+        let log = ServiceLog::new(home.path(), SystemClock::new());
+        let revision = RevisionNumber(1);
+        log.begin(revision, 0);
+        log.write(revision, 0, "stderr", "first attempt");
+        log.write(revision, 1, "stderr", "of another process");
+        log.begin(revision, 0);
+        assert_eq!(log.tail(revision, 0), ["first attempt"]);
+        log.write(revision, 0, OWN, "started");
+        log.write(revision, 0, "stderr", "second attempt");
+        log.write(revision, 0, "stderr", "its second line");
+        assert_eq!(log.tail(revision, 0), ["second attempt", "its second line"]);
+        assert_eq!(log.tail(revision, 1), ["of another process"]);
+        log.forget(revision);
+        assert!(log.tail(revision, 0).is_empty() && log.tail(revision, 1).is_empty());
     }
 
     #[test]
@@ -369,7 +407,7 @@ mod tests {
         let log = ServiceLog::new(home.path(), SystemClock::new());
         let text = "x".repeat(LONGEST_LINE);
         for n in 0..700 {
-            log.write(RevisionNumber(1), "stdout", &format!("{n} {text}"));
+            log.write(RevisionNumber(1), 0, "stdout", &format!("{n} {text}"));
         }
         let sizes: Vec<u64> = (0..=FILES)
             .map(|age| {

@@ -179,6 +179,7 @@ impl Platform for Local {
                 token: Token(state::UNTOUCHED.to_owned()),
                 kind: None,
                 revisions: Vec::new(),
+                left_releases: Vec::new(),
                 split: None,
                 state: String::new(),
                 last_commit: None,

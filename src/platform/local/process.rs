@@ -47,6 +47,8 @@ pub(super) struct Sink {
     pub(super) log: Arc<ServiceLog>,
     /// Its revision.
     pub(super) revision: RevisionNumber,
+    /// Its number among the processes of its revision.
+    pub(super) slot: usize,
     /// What must not show.
     pub(super) secrets: Arc<[String]>,
     /// A function's pool and the place of the process in it: its lines belong to the invocation under way.
@@ -244,7 +246,7 @@ async fn read(mut stdout: ChildStdout, mut stderr: ChildStderr, sink: Sink) {
         let sink = &sink;
         move |line: &str| {
             let line = masked(line, &sink.secrets);
-            sink.log.write(sink.revision, stream, &line);
+            sink.log.write(sink.revision, sink.slot, stream, &line);
             if let Some((pool, slot)) = &sink.pool {
                 pool.log_line(*slot, &line);
             }
@@ -303,7 +305,7 @@ impl Pipe {
 impl Sink {
     /// Notes what the platform itself did.
     pub(super) fn say(&self, text: &str) {
-        self.log.write(self.revision, OWN, text);
+        self.log.write(self.revision, self.slot, OWN, text);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -82,6 +82,8 @@ pub(super) struct Runner {
     pub(super) wanted: watch::Sender<Wanted>,
     /// One for each process.
     pub(super) phases: watch::Sender<Vec<Phase>>,
+    /// Of each process that ends again and again: why, also while it is ready for a moment.
+    crashing: Mutex<Vec<Option<Box<Diagnosis>>>>,
     /// The process groups that run, by slot, for a restart on request.
     restarts: Arc<Restarts>,
 }
@@ -134,6 +136,7 @@ impl Runner {
             pool,
             wanted: watch::Sender::new(wanted),
             phases: watch::Sender::new(vec![Phase::Starting; slots]),
+            crashing: Mutex::new(vec![None; slots]),
             restarts,
         });
         let mut tasks = JoinSet::new();
@@ -165,6 +168,28 @@ impl Runner {
                 backend.set_available(phases.contains(&Phase::Ready));
             }
         });
+    }
+
+    /// Notes that a process ends again and again, or (none) that it has run long enough since.
+    pub(super) fn set_crashing(&self, slot: usize, why: Option<Box<Diagnosis>>) {
+        let mut crashing = self.crashing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(old) = crashing.get_mut(slot) {
+            *old = why;
+        }
+    }
+
+    /// Why processes end again and again, and whether that is so of each process that is ready; none when none does. A
+    /// process that is ready for a moment between two ends is still in its crash loop.
+    pub(super) fn crash_loop(&self) -> Option<(Box<Diagnosis>, bool)> {
+        let crashing = self.crashing.lock().unwrap_or_else(PoisonError::into_inner);
+        let why = crashing.iter().flatten().next()?.clone();
+        let all = self
+            .phases
+            .borrow()
+            .iter()
+            .zip(crashing.iter())
+            .all(|(phase, crashing)| *phase != Phase::Ready || crashing.is_some());
+        Some((why, all))
     }
 
     /// What a restart of a slot is asked through.

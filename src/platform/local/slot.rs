@@ -1,5 +1,6 @@
 //! One process of a revision over its life: attempt after attempt, until it is to end.
 
+use std::convert::Infallible;
 use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -66,12 +67,16 @@ pub(super) async fn supervise(runner: Arc<Runner>, slot: usize) {
             let plan = &runner.plan;
             let diagnosis = diagnosis::diagnose(
                 &seen,
-                &plan.release.service.name,
-                plan.revision,
-                &plan.log.tail(plan.revision),
+                (&plan.release.service.name, plan.revision),
+                &plan.release.service.run.env,
+                &plan.log.tail(plan.revision, slot),
             );
             sink(&runner, slot, &[]).say(&format!("failed: {}", diagnosis.summary));
-            runner.set(slot, Phase::Failed(Box::new(diagnosis)));
+            let diagnosis = Box::new(diagnosis);
+            if matches!(seen, Seen::Crashed(_)) {
+                runner.set_crashing(slot, Some(diagnosis.clone()));
+            }
+            runner.set(slot, Phase::Failed(diagnosis));
             if *wanted.borrow_and_update() != Wanted::Serving {
                 return;
             }
@@ -91,6 +96,7 @@ fn sink(runner: &Runner, slot: usize, secrets: &[String]) -> Sink {
     Sink {
         log: Arc::clone(&runner.plan.log),
         revision: runner.plan.revision,
+        slot,
         secrets: secrets.into(),
         pool: runner.pool.clone().map(|pool| (pool, slot)),
     }
@@ -128,6 +134,7 @@ async fn attempt(
     if let Some(pool) = &runner.pool {
         pool.process_starting(slot);
     }
+    runner.plan.log.begin(runner.plan.revision, slot);
     let started = runner.now();
     let mut process = match runner.plan.launcher.launch(launch, sink.clone()).await {
         Ok(process) => process,
@@ -166,7 +173,13 @@ async fn attempt(
     runner.set(slot, Phase::Ready);
     let ready_after = diagnosis::seconds(runner.now().saturating_sub(started));
     sink.say(&format!("ready after {ready_after}"));
+    let recovers = async {
+        sleep(backoff.forgiven()).await;
+        runner.set_crashing(slot, None);
+        pending::<Infallible>().await
+    };
     tokio::select! {
+        never = recovers => match never {},
         ended = process.ended() => ended_by_itself(runner, slot, &sink, started, ended, None),
         () = stopped(wanted) => {
             end(runner, slot, &sink, process).await;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::live::{LastCommit, Token};
+use crate::domain::live::{LastCommit, LeftRelease, Token};
 use crate::domain::name::ServiceName;
 use crate::domain::release::{Release, RevisionNumber};
 use crate::domain::rollout;
@@ -18,6 +18,9 @@ use crate::platform::{Commit, Diagnosis};
 
 /// How many of the newest revisions stay on the disk, besides the live one and the one before it.
 const NEWEST_KEPT: usize = 5;
+
+/// How many releases that were left are remembered.
+const LEFT_KEPT: usize = 200;
 
 /// The token of a service that no commit has touched, known even where there is no journal yet.
 pub(super) const UNTOUCHED: &str = "0";
@@ -110,6 +113,10 @@ pub(super) struct ServiceState {
     pub(super) generation: u64,
     /// The present traffic.
     pub(super) traffic: Option<Traffic>,
+    /// Releases that a commit left and that have had no traffic since, oldest first: known also when their revisions are
+    /// removed.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(super) left_releases: Vec<LeftRelease>,
 }
 
 /// One revision.
@@ -294,11 +301,21 @@ impl ServiceState {
             })?;
             revision.last_served_at = Some(at);
             revision.left = false;
+            let digest = &revision.release.digest;
+            self.left_releases.retain(|left| left.digest != *digest);
         }
         if let Some(left) = commit.leaves
             && let Some(revision) = self.revisions.get_mut(&left)
         {
             revision.left = true;
+            let digest = revision.release.digest.clone();
+            self.left_releases.retain(|other| other.digest != digest);
+            self.left_releases.push(LeftRelease {
+                digest,
+                revision: left,
+            });
+            let surplus = self.left_releases.len().saturating_sub(LEFT_KEPT);
+            drop(self.left_releases.drain(..surplus));
         }
         self.generation += 1;
         self.traffic = Some(Traffic {

@@ -369,6 +369,7 @@ impl Supervisor {
                 token: self.shared.ledger.read(|state| state.token(name)).await,
                 kind: None,
                 revisions: Vec::new(),
+                left_releases: Vec::new(),
                 split: None,
                 state: String::new(),
                 last_commit: None,

@@ -77,6 +77,53 @@ fn ctrl_c_during_the_build_leaves_nothing_behind() {
     assert_eq!(results(&home), ["succeeded"]);
 }
 
+/// What a CI job that is cancelled sends, and a terminal that is closed.
+#[test]
+fn other_signals_stop_a_deploy_as_ctrl_c_does() {
+    for asked in [Signal::SIGTERM, Signal::SIGHUP] {
+        let home = Home::new();
+        let mut service = TestService::new(&home, "payments");
+        with_build(&home, &mut service, "touch building\nsleep 602\n");
+        let child = begin(&home, &service.directory, ["deploy"]);
+        appears(&service.directory.join("building"));
+        signal(child.id(), asked);
+        let output = end(&home, child).failure(130);
+        assert!(
+            output
+                .stderr
+                .contains("error: cannot deploy `payments`: the build was stopped\n"),
+            "{asked}: {}",
+            output.transcript()
+        );
+        // A home that is dropped asserts that no process is left.
+    }
+}
+
+#[test]
+fn a_deploy_that_is_killed_takes_its_build_along() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    with_build(
+        &home,
+        &mut service,
+        "touch building\nsh -c 'sleep 603; true'\ntrue\n",
+    );
+    let child = begin(&home, &service.directory, ["deploy"]);
+    appears(&service.directory.join("building"));
+    let sleeping = || {
+        let processes = home.processes();
+        processes.iter().any(|one| one.command == "sleep 603")
+    };
+    wait_for("the build sleeps", Duration::from_secs(10), || {
+        sleeping().then_some(())
+    });
+    signal(child.id(), Signal::SIGKILL);
+    assert_eq!(end(&home, child).code, 137);
+    wait_for("the build ends", Duration::from_secs(5), || {
+        (!sleeping()).then_some(())
+    });
+}
+
 #[test]
 fn ctrl_c_while_python_packages_are_installed_ends_pip() {
     let home = Home::new();

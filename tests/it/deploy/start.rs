@@ -49,12 +49,8 @@ fn a_revision_that_cannot_start_never_gets_a_request() {
 › error: cannot deploy `payments`: revision 2 does not start
 ›   version 1 starts, exit
 ›   app/config.py:12  KeyError: 'ACQUIRER_URL'
-›   version 1 starts, exit
-›   app/config.py:12  KeyError: 'ACQUIRER_URL'
-›   version 1 starts, exit
-›   app/config.py:12  KeyError: 'ACQUIRER_URL'
 ›   caused by: it needs the variable ACQUIRER_URL, which `squad.toml` does not set
-› live: revision 1 serves all traffic
+› live: revision 1 serves all traffic; of [..] requests meanwhile 0 failed
 › hint: set it under [run.env] in squad.toml, or look at the log with `squad logs payments --revision 2`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/process-exited.md
 [exit 1]
@@ -75,6 +71,8 @@ fn a_revision_that_cannot_start_never_gets_a_request() {
     assert_eq!(error["exit_code"], 1);
     assert_eq!(error["live"]["revision"], "1");
     assert_eq!(error["live"]["traffic"], 100);
+    assert!(error["live"]["requests"].as_u64() > Some(0), "{error}");
+    assert_eq!(error["live"]["failed_requests"], 0);
     load.wait_for_more(20);
     let counts = load.stop_without_failures();
     assert_eq!(
@@ -83,6 +81,16 @@ fn a_revision_that_cannot_start_never_gets_a_request() {
         "{counts:?}"
     );
     assert_eq!(results(&home), ["failed", "failed", "succeeded"]);
+    home.squad(["history", "payments"])
+        .success()
+        .assert(str![[r#"
+WHEN      WHO              WHAT                                                     RESULT
+[AGO]  ana@example.com  deploy payments 1 → 2 in local (Serve version 1 exit:1)  failed (process-exited), 1 serves
+[AGO]  ana@example.com  deploy payments 1 → 2 in local (Serve version 1 exit:1)  failed (process-exited), 1 serves
+[AGO]  ana@example.com  deploy payments → 1 in local (Serve version 1)           done
+[exit 0]
+
+"#]]);
     service.behave(&home, "");
     home.squad_in(&service.directory, ["deploy"])
         .success()

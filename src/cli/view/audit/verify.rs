@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{noun, short};
 use crate::cli::time::relative;
+use crate::cli::view::number::{counted, grouped};
 use crate::domain::audit::hex;
 use crate::domain::audit::note::VerifierKey;
 use crate::domain::audit::verdict::{KeyUse, Verdict};
@@ -214,14 +215,14 @@ pub(crate) fn report(report: &Report, output: &Output, now: Timestamp) -> Vec<St
     let bad = |text: String| format!("{} {text}", output.paint_out(Style::Error, output.cross()));
     let mut lines = Vec::new();
     if report.verdict.is_whole() || report.commits > 0 {
-        lines.push(good(counted(report)));
+        lines.push(good(whole(report)));
     }
     if let Some(kept) = report.kept
         && report.verdict.is_whole()
     {
         lines.push(good(format!(
             "the first {} are the same as this machine has seen before",
-            plural(kept, "event")
+            counted(kept, "event")
         )));
     }
     for line in problem(&report.verdict) {
@@ -230,7 +231,7 @@ pub(crate) fn report(report: &Report, output: &Output, now: Timestamp) -> Vec<St
     if let Verdict::UnanchoredTail(tail) = report.verdict {
         lines.push(look(format!(
             "{} {} newer than the last checkpoint outside the store",
-            plural(tail, "event"),
+            counted(tail, "event"),
             if tail == 1 { "is" } else { "are" }
         )));
     }
@@ -273,7 +274,7 @@ fn key_lines(report: &Report, what: &str, of: impl Fn(&KeyUse) -> bool) -> Vec<S
             "key {} of `{}` {what}: {} from commit {} on",
             one.key.id(),
             sanitize(one.key.name()),
-            plural(one.commits, "commit"),
+            counted(one.commits, "commit"),
             grouped(one.first_commit)
         )
     })
@@ -292,11 +293,14 @@ fn signed(keys: &[KeyUse]) -> String {
         (0, _) => String::new(),
         (1, 1) => format!(", signed by 1 {word} key"),
         (keys, good) if keys == good => format!(", signed by {keys} {word} keys"),
-        (keys, good) => format!(", signed by {}, {good} of them {word}", plural(keys, "key")),
+        (keys, good) => format!(
+            ", signed by {}, {good} of them {word}",
+            counted(keys, "key")
+        ),
     }
 }
 
-fn counted(report: &Report) -> String {
+fn whole(report: &Report) -> String {
     let signed = signed(&report.keys);
     let root = hex(&report.root);
     let (first, last) = (root.get(..4).unwrap_or(""), root.get(60..).unwrap_or(""));
@@ -307,8 +311,8 @@ fn counted(report: &Report) -> String {
     };
     format!(
         "{fit}{} in {}, root {first}…{last}{signed}",
-        plural(report.events, "event"),
-        plural(report.commits, "commit")
+        counted(report.events, "event"),
+        counted(report.commits, "commit")
     )
 }
 
@@ -377,47 +381,15 @@ fn capped(mut lines: Vec<String>, what: &str) -> impl Iterator<Item = String> + 
     let rest = (more > 0).then(|| {
         format!(
             "and {} more (all of them: `-o json`)",
-            plural(more as u64, what)
+            counted(more as u64, what)
         )
     });
     lines.into_iter().chain(rest)
 }
 
-/// `1 event`, `18,204 events`.
-fn plural(count: u64, noun: &str) -> String {
-    let end = if count == 1 { "" } else { "s" };
-    format!("{} {noun}{end}", grouped(count))
-}
-
-/// `18,204`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_grouped_by_thousands() {
-        for (number, wanted) in [
-            (0, "0"),
-            (999, "999"),
-            (1000, "1,000"),
-            (18_204, "18,204"),
-            (1_234_567, "1,234,567"),
-        ] {
-            assert_eq!(grouped(number), wanted);
-        }
-    }
 
     #[test]
     fn long_lists_say_how_much_more_there_is() {

@@ -226,6 +226,7 @@ impl Host {
             token: now,
             kind,
             revisions,
+            left_releases: service.left_releases,
             split,
             state,
             last_commit,
@@ -239,8 +240,20 @@ impl Host {
         state: &RevisionState,
         taken: Option<&str>,
     ) -> Revision {
-        let (mut health, mut problem) = match self.runner(number).map(|runner| runner.phase()) {
-            Some(Phase::Ready) => (Health::Ok, None),
+        let runner = self.runner(number);
+        let crash_loop = runner.as_ref().and_then(|runner| runner.crash_loop());
+        let (mut health, mut problem) = match runner.map(|runner| runner.phase()) {
+            Some(Phase::Ready) => match crash_loop {
+                None => (Health::Ok, None),
+                Some((why, all)) => {
+                    let health = if all {
+                        Health::Failed
+                    } else {
+                        Health::Degraded
+                    };
+                    (health, Some(in_few_words(&why)))
+                }
+            },
             Some(Phase::Starting) => (Health::Starting, None),
             Some(Phase::Restarting(times, how)) => (
                 Health::Degraded,
@@ -282,9 +295,11 @@ impl Host {
             })
             .await
             .ok_or(Error::NoRevision(revision))?;
-        Ok(match self.runner(revision).map(|runner| runner.phase()) {
+        let runner = self.runner(revision);
+        let crash_loop = runner.as_ref().and_then(|runner| runner.crash_loop());
+        Ok(match runner.map(|runner| runner.phase()) {
             Some(Phase::Failed(diagnosis)) => Some(*diagnosis),
-            Some(Phase::Ready | Phase::Starting) => None,
+            Some(Phase::Ready | Phase::Starting) => crash_loop.map(|(why, _)| *why),
             Some(Phase::Restarting(..) | Phase::Stopped) | None => failed,
         })
     }

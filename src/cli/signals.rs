@@ -1,0 +1,56 @@
+//! What asks a command to end: Ctrl-C (SIGINT), a CI job that is cancelled (SIGTERM), a terminal that is closed (SIGHUP).
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::error::{Error, Result};
+
+/// The three signals; from now on they end the command only where it lets them.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    /// None when whoever started the command wants it to outlive the terminal (`nohup`).
+    hangup: Option<Signal>,
+}
+
+impl Signals {
+    /// Takes them over; the first one that comes after this is not lost.
+    pub(crate) fn listen() -> Result<Self> {
+        let listen = |kind| signal(kind).map_err(Error::internal);
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hangup: if hangup_is_ignored() {
+                None
+            } else {
+                Some(listen(SignalKind::hangup())?)
+            },
+        })
+    }
+
+    /// Waits until one of them comes; true for Ctrl-C, which a terminal sends to the children of the command as well.
+    pub(crate) async fn asked(&mut self) -> bool {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => true,
+            _ = self.terminate.recv() => false,
+            _ = hangup => false,
+        }
+    }
+}
+
+/// Whether SIGHUP was ignored when the process began: bit 0 of `SigIgn` in proc(5)'s `status`. Where there is no such file it
+/// counts as not ignored.
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & 1 == 1)
+}
