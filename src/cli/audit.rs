@@ -88,7 +88,7 @@ struct Verify {
 /// Runs `squad audit`.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     context.block_on(async {
-        let config = context.config()?;
+        let config = context.config_of_live(true, "audit")?;
         let trusted: Vec<VerifierKey> = config
             .org_file()
             .map(|file| file.trusted.values().cloned().collect())

@@ -125,15 +125,24 @@ impl Context {
     }
 
     fn config_without_services(&self) -> Result<Config> {
-        self.with_draft(&self.directory()?, self.org.as_deref(), |draft| {
+        let config = self.with_draft(&self.directory()?, self.org.as_deref(), |draft| {
             let draft = draft.without_services();
             let committed = self.bring(draft.need(self.clock.now()))?;
             Ok(draft.finish(committed)?)
-        })
+        })?;
+        for warning in config.warnings() {
+            self.output.warn(warning);
+        }
+        Ok(config)
     }
 
     fn config_at(&self, directory: &Path, org: Option<&str>) -> Result<Config> {
         self.with_draft(directory, org, |draft| {
+            let draft = if self.is_brake {
+                draft.lenient()
+            } else {
+                draft
+            };
             let committed = self.bring(draft.need(self.clock.now()))?;
             Ok(draft.finish(committed)?)
         })

@@ -57,6 +57,7 @@ pub(crate) async fn run(
             directory: located.directory,
         });
     }
+    config.complete()?;
     if members.is_empty() {
         return Err(Error::new(
             Kind::Config,
@@ -207,7 +208,9 @@ async fn apply(
         return None;
     }
     if cancel.is_cancelled() {
-        return Some(Err(deploy::build::stopped("it was not begun")));
+        let name = &item.options.service.name;
+        let error = deploy::build::stopped("the others were stopped before it was begun");
+        return Some(Err(error.context(&format!("cannot deploy `{name}`"))));
     }
     let name = item.options.service.name.as_str();
     Some(
@@ -253,9 +256,21 @@ fn print(
 ) {
     let mut services = Vec::new();
     let (mut failed, mut succeeded, mut planned) = (0, 0, 0);
+    let mut not_begun = Vec::new();
     for (item, outcome) in results {
         let name = &item.options.service.name;
         match (&item.plan, outcome) {
+            (Ok(_), Some(Err(error)))
+                if error.kind == Kind::Interrupted && error.live.is_none() =>
+            {
+                not_begun.push(name.as_str());
+                let mut value = error.to_json();
+                if let Some(object) = value.as_object_mut() {
+                    object.insert("service".into(), name.to_string().into());
+                    object.insert("outcome".into(), "not-begun".into());
+                }
+                services.push(value);
+            }
             (Err(error), _) | (_, Some(Err(error))) => {
                 failed += 1;
                 let mut value = error.to_json();
@@ -295,7 +310,7 @@ fn print(
             }
         }
     }
-    let word = match (failed, succeeded, planned) {
+    let word = match (failed + not_begun.len(), succeeded, planned) {
         (1.., _, _) => "failed",
         (0, 1.., _) => "succeeded",
         (0, 0, 1..) => undone,
@@ -309,12 +324,18 @@ fn print(
             services,
         });
     } else {
-        let unchanged = results.len() - succeeded - failed - planned;
+        let unchanged = results.len() - succeeded - failed - planned - not_begun.len();
         context.output.status(&if planned > 0 {
             format!("{planned} to deploy, {failed} failed, {unchanged} unchanged")
         } else {
             format!("{succeeded} deployed, {failed} failed, {unchanged} unchanged")
         });
+        if !not_begun.is_empty() {
+            let names = not_begun.join(", ");
+            context
+                .output
+                .status(&format!("{} not begun: {names}", not_begun.len()));
+        }
         if environment.platform == PlatformKind::Local && planned == 0 {
             context.output.status("on this machine only");
         }

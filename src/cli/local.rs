@@ -160,7 +160,7 @@ fn executable() -> Result<PathBuf> {
 
 /// The environment's settings.
 fn settings(context: &Context) -> Result<local::Settings> {
-    let config = context.config()?;
+    let config = context.config_of_live(true, "local")?;
     let environment = context.environment(&config)?;
     let directories = context.directories()?;
     Ok(platform::local_settings(

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,22 @@ pub(crate) enum Error {
     /// A file.
     #[error(transparent)]
     File(#[from] fs::Error),
+    /// Something that is no file: its content would never end, or is none.
+    #[error("`{}` is {what}; sources are files, directories and links", path.display())]
+    NoFile {
+        /// Where.
+        path: PathBuf,
+        /// What it is, such as `a named pipe`.
+        what: &'static str,
+    },
+    /// A link that leads out of what is deployed: what it means would depend on the machine.
+    #[error("the link `{}` points outside of what is deployed, to `{}`", path.display(), link.display())]
+    LinkOutside {
+        /// Where.
+        path: PathBuf,
+        /// Where to.
+        link: PathBuf,
+    },
     /// A walk over a directory that is not in git failed.
     #[error("cannot list `{}`: {reason}", path.display())]
     Walk {
@@ -189,6 +205,9 @@ fn entry_of(path: &Path, old: &StampCache, changed: &mut bool) -> Result<Entry, 
     let bytes = if metadata.is_symlink() {
         let target = std::fs::read_link(path).map_err(fs::at("read", path))?;
         target.as_os_str().as_bytes().to_vec()
+    } else if let Some(what) = no_file(metadata.file_type()) {
+        let path = path.to_owned();
+        return Err(Error::NoFile { path, what });
     } else {
         fs::read(path)?
     };
@@ -196,6 +215,17 @@ fn entry_of(path: &Path, old: &StampCache, changed: &mut bool) -> Result<Entry, 
         stamp,
         sha256: hex(digest(&SHA256, &bytes).as_ref()),
     })
+}
+
+/// What something is that is neither file, directory nor link.
+pub(crate) fn no_file(kind: std::fs::FileType) -> Option<&'static str> {
+    use std::os::unix::fs::FileTypeExt;
+    let kinds = [
+        (kind.is_fifo(), "a named pipe"),
+        (kind.is_socket(), "a socket"),
+        (kind.is_char_device() || kind.is_block_device(), "a device"),
+    ];
+    kinds.into_iter().find_map(|(is, what)| is.then_some(what))
 }
 
 /// A cache that cannot be written costs time, nothing else.
@@ -245,6 +275,10 @@ pub(crate) fn copy_below(files: &Files, from: &Path, to: &Path) -> Result<u64, E
         }
         if path.is_symlink() {
             let link = std::fs::read_link(path).map_err(fs::at("read", path))?;
+            if !stays_inside(name.parent().unwrap_or(Path::new("")), &link) {
+                let path = path.clone();
+                return Err(Error::LinkOutside { path, link });
+            }
             std::os::unix::fs::symlink(&link, &target).map_err(fs::at("create", &target))?;
         } else {
             // Either of the two files may be the cause; the disk is that of the copy.
@@ -265,6 +299,23 @@ pub(crate) fn copy_below(files: &Files, from: &Path, to: &Path) -> Result<u64, E
         copied += 1;
     }
     Ok(copied)
+}
+
+/// Whether a link in the directory `parent` (relative to the root) stays below the root, step by step.
+pub(crate) fn stays_inside(parent: &Path, link: &Path) -> bool {
+    let mut depth = parent.components().count();
+    link.components().all(|component| match component {
+        Component::Normal(_) => {
+            depth += 1;
+            true
+        }
+        Component::CurDir => true,
+        Component::ParentDir if depth > 0 => {
+            depth -= 1;
+            true
+        }
+        Component::ParentDir | Component::RootDir | Component::Prefix(_) => false,
+    })
 }
 
 /// Lower-case hex digits.

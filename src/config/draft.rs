@@ -57,8 +57,12 @@ pub(crate) struct Draft<'a> {
     selection: Selection,
     /// Of the services' files.
     service_mistakes: Vec<Mistake>,
+    /// Of the person's own file of habits.
+    person_mistakes: Vec<Mistake>,
     /// Of all other files.
     mistakes: Vec<Mistake>,
+    /// See [`lenient`](Self::lenient).
+    lenient: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -66,7 +70,8 @@ impl<'a> Draft<'a> {
     pub(crate) fn read(sources: &'a Sources<'a>) -> Result<Self, Error> {
         let (mut service_mistakes, mut mistakes) = (Vec::new(), Vec::new());
         let found = workspace::find(sources.directory, &mut service_mistakes)?;
-        let person = person::read(sources.directories, sources.directory, &mut mistakes)?;
+        let mut person_mistakes = Vec::new();
+        let person = person::read(sources.directories, sources.directory, &mut person_mistakes)?;
         let registry = person::registry(sources.directories, sources.directory, &mut mistakes)?;
         let selection = selection(sources, &found, &person, &registry)?;
         Ok(Self {
@@ -75,7 +80,9 @@ impl<'a> Draft<'a> {
             person,
             selection,
             service_mistakes,
+            person_mistakes,
             mistakes,
+            lenient: false,
         })
     }
 
@@ -84,6 +91,13 @@ impl<'a> Draft<'a> {
     pub(crate) fn without_services(mut self) -> Self {
         self.found = Found::default();
         self.service_mistakes.clear();
+        self.lenient()
+    }
+
+    /// Mistakes in the person's own file, and in a change of the org's file that is not committed, are only told: neither
+    /// must keep anybody from looking at what is live, or from stopping it.
+    pub(crate) fn lenient(mut self) -> Self {
+        self.lenient = true;
         self
     }
 
@@ -133,11 +147,22 @@ impl<'a> Draft<'a> {
     }
 
     /// Puts everything together and reports all mistakes. `committed` is what [`Need::Committed`] asked for;
-    /// without it, the protected environments of an org in a work tree cannot be used.
-    pub(crate) fn finish(mut self, committed: Option<Committed>) -> Result<Config, Error> {
+    /// without it, the protected environments of an org in a work tree cannot be used. A mistake in the file of another
+    /// member of the workspace leaves that member out, with a warning.
+    pub(crate) fn finish(self, committed: Option<Committed>) -> Result<Config, Error> {
+        self.assemble(committed, false)
+    }
+
+    fn assemble(mut self, committed: Option<Committed>, every: bool) -> Result<Config, Error> {
         let mut warnings = Vec::new();
         let mut missing_org = None;
         self.mistakes.append(&mut self.service_mistakes);
+        if self.lenient {
+            let told = self.person_mistakes.iter();
+            warnings.extend(told.map(|mistake| format!("{} (left out)", mistake.headline())));
+        } else {
+            self.mistakes.append(&mut self.person_mistakes);
+        }
         let org = match std::mem::replace(&mut self.selection, Selection::None) {
             Selection::None => None,
             Selection::Missing(name, place) => {
@@ -150,21 +175,54 @@ impl<'a> Draft<'a> {
                 None
             }
             Selection::Known(selected) => {
-                org_of(selected, committed, self.sources, &mut self.mistakes)?
+                let mut own = Vec::new();
+                let mut org = org_of(selected.clone(), committed.clone(), self.sources, &mut own)?;
+                if !own.is_empty()
+                    && self.lenient
+                    && let Some(good) = committed_alone(selected, committed)
+                {
+                    warnings.push(format!(
+                        "changes of {ORG_FILE} that are not committed have mistakes; what its newest commit says counts"
+                    ));
+                    org = Some(good);
+                    own.clear();
+                }
+                self.mistakes.append(&mut own);
+                org
             }
         };
         let (environments, uncommitted) = environments(org.as_ref(), &mut warnings);
         let known = org.as_ref().map(known);
-        let members = members::read(
+        let others = self.found.others();
+        let (mut members, doubled) = members::read(
             std::mem::take(&mut self.found.services),
             self.found.defaults.as_ref(),
             org.as_ref().and_then(|org| org.file.defaults.as_ref()),
             known.as_ref(),
             &mut self.mistakes,
         );
+        let mut left_out = Vec::new();
+        if !every {
+            let is_of_another = |mistake: &Mistake| others.contains(&mistake.place.file.path);
+            (left_out, self.mistakes) = self.mistakes.into_iter().partition(is_of_another);
+            left_out = in_order(left_out);
+            let files: Vec<&PathBuf> = left_out.iter().map(|one| &one.place.file.path).collect();
+            members.retain(|member| !files.contains(&&member.path));
+        }
+        self.mistakes.extend(doubled);
         if !self.mistakes.is_empty() {
             return Err(Error::Mistakes(in_order(self.mistakes)));
         }
+        let mut files: Vec<&str> = left_out
+            .iter()
+            .map(|mistake| mistake.place.file.shown.as_str())
+            .collect();
+        files.dedup();
+        warnings.extend(files.into_iter().map(|file| {
+            format!(
+                "{file} has mistakes, so its service is left out; `squad config check` shows them"
+            )
+        }));
         let chosen_environment = chosen_environment(self.sources, &self.person)?;
         let config = Config {
             directory: self.sources.directory.to_owned(),
@@ -176,6 +234,7 @@ impl<'a> Draft<'a> {
             manifest: self.found.nearest,
             root: self.found.root,
             chosen_environment,
+            left_out,
             warnings,
         };
         if let Ok(member) = config.member_here() {
@@ -197,7 +256,7 @@ impl Draft<'_> {
             read_org(&file, Some(directory), &mut mistakes);
             files.push(file.shown.clone());
         }
-        match self.finish(committed) {
+        match self.assemble(committed, true) {
             Ok(mut config) => {
                 warnings = std::mem::take(&mut config.warnings);
                 if let Some(root) = &config.root {
@@ -364,6 +423,25 @@ fn org_of(
             }))
         }
     }
+}
+
+/// The org as its newest commit has it alone; none when that has mistakes, or there is none.
+fn committed_alone(selected: Selected, committed: Option<Committed>) -> Option<Org> {
+    let Source::Directory(directory) = selected.source.clone() else {
+        return None;
+    };
+    let (text, commit) = committed.and_then(|committed| committed.text.zip(committed.commit))?;
+    let file = at_commit(&directory.join(ORG_FILE), ORG_FILE, &commit, text);
+    let mut mistakes = Vec::new();
+    let (file, values) = read_org(&file, Some(&directory), &mut mistakes)?;
+    mistakes.is_empty().then_some(Org {
+        selected,
+        file,
+        committed: None,
+        commit: Some(commit),
+        fetched_at: None,
+        values,
+    })
 }
 
 /// The org's file as a commit has it.

@@ -20,23 +20,33 @@ pub(crate) struct Known {
     pub(crate) squads: Vec<SquadName>,
 }
 
-/// Reads every service once, for no environment and for each that it has overrides for, and notes mistakes.
+/// Reads every service once, for no environment and for each that it has overrides for, and notes mistakes. The second list
+/// are names that two services have, which is nobody's mistake alone.
+///
+/// What a service says itself comes before any default, also one of `[workspace.defaults.env.<env>]`.
 pub(crate) fn read(
     manifests: Vec<Manifest>,
     defaults: Option<&Node>,
     org_defaults: Option<&Node>,
     org: Option<&Known>,
     mistakes: &mut Vec<Mistake>,
-) -> Vec<Member> {
+) -> (Vec<Member>, Vec<Mistake>) {
     let mut members: Vec<Member> = Vec::new();
     let mut names: Vec<(ServiceName, Place)> = Vec::new();
     for manifest in manifests {
         let findings = Findings::default();
-        let mut tree = manifest.tree;
+        let (mut base, mut overrides) = manifest.tree.without("env");
         for defaults in [defaults, org_defaults].into_iter().flatten() {
-            tree = tree::with_defaults(&tree, defaults);
+            let (below, of_environments) = defaults.clone().without("env");
+            if let Some(mut more) = of_environments {
+                tree::without_keys_of_each(&mut more, &base);
+                overrides = Some(match &overrides {
+                    Some(own) => tree::with_defaults(own, &more),
+                    None => more,
+                });
+            }
+            base = tree::with_defaults(&base, &below);
         }
-        let (base, overrides) = tree.without("env");
         let name = manifest::service(&base, &findings).map(|service| service.name);
         if let Some(overrides) = &overrides {
             let environments = org.map(|org| org.environments.as_slice());
@@ -64,9 +74,10 @@ pub(crate) fn read(
             overrides,
         });
     }
-    note_duplicates(&names, mistakes);
+    let mut doubled = Vec::new();
+    note_duplicates(&names, &mut doubled);
     members.sort_by(|a, b| a.name.cmp(&b.name));
-    members
+    (members, doubled)
 }
 
 /// Notes a squad that the org does not have.

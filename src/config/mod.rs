@@ -72,6 +72,8 @@ pub(crate) struct Config {
     manifest: Option<PathBuf>,
     root: Option<PathBuf>,
     chosen_environment: Option<(EnvironmentName, Origin)>,
+    /// The mistakes of other members of the workspace, which are left out for that.
+    left_out: Vec<Mistake>,
     warnings: Vec<String>,
 }
 
@@ -147,6 +149,15 @@ impl Config {
     /// When the selected org's repository was last fetched; none for a directory.
     pub(crate) fn org_fetched_at(&self) -> Option<jiff::Timestamp> {
         self.org.as_ref()?.fetched_at
+    }
+
+    /// Refuses when a member of the workspace is left out because of mistakes: for what is about all of them.
+    pub(crate) fn complete(&self) -> Result<(), Error> {
+        if self.left_out.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Mistakes(self.left_out.clone()))
+        }
     }
 
     /// What the person should know, and that stops nothing.
@@ -258,6 +269,10 @@ impl Config {
         if let Some(member) = self.members.iter().find(|member| member.name == *name) {
             return Ok(member);
         }
+        if !self.left_out.is_empty() {
+            // It may be one of these.
+            return Err(Error::Mistakes(self.left_out.clone()));
+        }
         let known: Vec<ServiceName> = self.services().into_iter().map(|(name, _)| name).collect();
         Err(Error::UnknownService {
             nearest: nearest(name.as_str(), known.iter().map(ServiceName::as_str))
@@ -276,7 +291,8 @@ impl Config {
             return Ok(member);
         }
         match self.members.as_slice() {
-            [only] => Ok(only),
+            [only] if self.left_out.is_empty() => Ok(only),
+            [] | [_] if !self.left_out.is_empty() => Err(Error::Mistakes(self.left_out.clone())),
             [] => Err(Error::NoService(self.directory.clone())),
             several => Err(Error::SeveralServices(
                 several.iter().map(|member| member.name.clone()).collect(),

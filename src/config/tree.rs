@@ -162,6 +162,33 @@ pub(crate) fn with_defaults(tree: &Node, defaults: &Node) -> Node {
     lay_over(defaults, tree, |_, tree| tree)
 }
 
+/// Takes out of each table of a table (the environments of `env`) what `said` says already.
+pub(crate) fn without_keys_of_each(tables: &mut Node, said: &Node) {
+    if let Value::Table(tables) = &mut tables.value {
+        for entry in tables.values_mut() {
+            without_keys_of(&mut entry.node, said);
+        }
+    }
+}
+
+/// Takes out what `said` says already; within tables that both have, key by key.
+fn without_keys_of(node: &mut Node, said: &Node) {
+    let (Value::Table(table), Value::Table(said)) = (&mut node.value, &said.value) else {
+        return;
+    };
+    table.retain(|key, entry| match said.get(key) {
+        None => true,
+        Some(other) => {
+            let both = matches!(entry.node.value, Value::Table(_))
+                && matches!(other.node.value, Value::Table(_));
+            if both {
+                without_keys_of(&mut entry.node, &other.node);
+            }
+            both
+        }
+    });
+}
+
 /// Chooses where a merged table counts as written.
 type Choose = for<'a> fn(Option<&'a Place>, Option<&'a Place>) -> Option<&'a Place>;
 

@@ -36,6 +36,17 @@ pub(crate) struct Found {
     pub(crate) defaults: Option<Node>,
 }
 
+impl Found {
+    /// The files of the other services: not the nearest one.
+    pub(crate) fn others(&self) -> Vec<PathBuf> {
+        let paths = self.services.iter().map(|manifest| &manifest.path);
+        paths
+            .filter(|path| Some(*path) != self.nearest.as_ref())
+            .cloned()
+            .collect()
+    }
+}
+
 /// Keys of `[workspace.defaults]`: any of a service.
 const DEFAULTS: [&str; 8] = [
     "service", "build", "run", "function", "route", "rollout", "analysis", "env",

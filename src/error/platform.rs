@@ -21,10 +21,18 @@ impl From<platform::Error> for Error {
             From::Unsplittable(_) => Self::new(Kind::Refused, "rollout-unsupported", message)
                 .hint("deploy all at once instead: `squad deploy --all-at-once --reason \"…\"`"),
             From::Invalid(_) => Self::new(Kind::Failed, "platform", message),
-            From::PortTaken { .. } => Self::new(Kind::Failed, "port-taken", message)
-                .hint("end that process, and run the same command again")
-                .hint("or let the service have another port: `squad deploy --port <port>`")
-                .retryable(),
+            From::PortTaken { owner, .. } => {
+                let another = "let the service have another port: `squad deploy --port <port>`";
+                let error = Self::new(Kind::Failed, "port-taken", message).retryable();
+                // Another service of squad keeps its port: there is no process to end.
+                if owner.is_some_and(|owner| owner.starts_with("the service")) {
+                    error.hint(another)
+                } else {
+                    error
+                        .hint("end that process, and run the same command again")
+                        .hint(format!("or {another}"))
+                }
+            }
             From::Timeout(_) => Self::new(Kind::Timeout, "timeout", message)
                 .hint("what was begun goes on; `squad status` shows how far it is"),
             From::CorruptJournal { .. } => Self::new(Kind::Failed, "journal-damaged", message)

@@ -8,6 +8,15 @@ impl From<source::Error> for Error {
         match error {
             source::Error::Git(error) => error.into(),
             source::Error::File(error) => error.into(),
+            source::Error::NoFile { .. } => {
+                Self::new(Kind::Failed, "source-not-a-file", error.to_string())
+                    .hint("remove it, or leave it out with .gitignore")
+            }
+            source::Error::LinkOutside { .. } => {
+                Self::new(Kind::Failed, "link-outside", error.to_string()).hint(
+                    "put a copy of the file in its place, or leave the link out with .gitignore",
+                )
+            }
             source::Error::Walk { path, reason } => Self::new(
                 Kind::Failed,
                 "file",

@@ -302,6 +302,28 @@ fn a_full_disk_changes_nothing_and_is_said() {
 }
 
 #[test]
+fn a_supervisor_that_is_stuck_is_named() {
+    let home = Home::new();
+    let service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let status = home.squad(["local", "status", "-o", "json"]).json();
+    let process = status["pid"].as_u64().expect("a process");
+    let id = u32::try_from(process).expect("a process");
+    signal(id, Signal::SIGSTOP);
+    let output = home.squad(["status", "payments"]);
+    signal(id, Signal::SIGCONT);
+    let output = output.failure(1);
+    assert!(
+        output.stderr.contains(&format!(
+            "its process {process} does not answer within 15 s: it is stopped or stuck"
+        )) && output.stderr.contains("errors/local-unreachable.md"),
+        "{}",
+        output.transcript()
+    );
+    home.squad(["status", "payments"]).success();
+}
+
+#[test]
 fn prune_removes_what_neither_serves_nor_is_needed_to_go_back() {
     let home = Home::new();
     let mut payments = TestService::new(&home, "payments");

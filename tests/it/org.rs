@@ -252,6 +252,26 @@ fn a_brake_takes_the_org_as_it_is_here() {
 }
 
 #[test]
+fn a_typo_that_is_not_committed_stops_no_brake() {
+    let machine = Machine::new();
+    machine.write("org/org.toml", ORG);
+    machine.git("org", &["init", "--quiet"]);
+    machine.git("org", &["add", "."]);
+    machine.git("org", &["commit", "--quiet", "--message=Org"]);
+    machine.squad("work", &["org", "add", "../org"]).good();
+    machine.write("org/org.toml", &format!("{ORG}\nx = [\n"));
+    // There is nothing to go back from, which is all that is wrong.
+    let err = machine
+        .squad("work", &["rollback", "payments", "--env", "local"])
+        .failed(7);
+    assert!(
+        err.contains("changes of org.toml that are not committed have mistakes; what its newest commit says counts"),
+        "{err}"
+    );
+    machine.squad("work", &["env", "list"]).failed(5);
+}
+
+#[test]
 fn a_broken_org_is_replaced_by_the_next_fetch() {
     let machine = Machine::new();
     remote(&machine, ORG);

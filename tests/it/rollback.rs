@@ -136,6 +136,28 @@ fn a_release_that_was_left_is_known_when_its_revision_is_gone() {
 }
 
 #[test]
+fn a_mistake_in_the_persons_own_file_stops_no_brake() {
+    let home = Home::new();
+    deployed(&home, 2);
+    let file = home.write(home.path().join(".config/squad/config.toml"), "colr = 1\n");
+    let output = home.squad(["rollback", "payments"]).success();
+    assert!(
+        output.stderr.contains("unknown key `colr`") && output.stderr.contains("(left out)"),
+        "{}",
+        output.transcript()
+    );
+    for arguments in [
+        &["status", "payments"][..],
+        &["audit", "verify"],
+        &["local", "status"],
+    ] {
+        home.squad(arguments).success();
+    }
+    home.squad(["config", "check"]).failure(5);
+    std::fs::remove_file(file).expect("it is there");
+}
+
+#[test]
 fn json_is_one_document() {
     let home = Home::new();
     deployed(&home, 2);

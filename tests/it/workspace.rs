@@ -194,10 +194,6 @@ fn one_that_fails_does_not_hold_up_the_others() {
 › error: cannot deploy `orders`: revision 1 does not start
 ›   version 1 starts, exit
 ›   app/config.py:12  KeyError: 'ACQUIRER_URL'
-›   version 1 starts, exit
-›   app/config.py:12  KeyError: 'ACQUIRER_URL'
-›   version 1 starts, exit
-›   app/config.py:12  KeyError: 'ACQUIRER_URL'
 ›   caused by: it needs the variable ACQUIRER_URL, which `squad.toml` does not set
 › live: `orders` is not live here, and takes no traffic
 › hint: set it under [run.env] in squad.toml, or look at the log with `squad logs orders --revision 1`
@@ -440,6 +436,36 @@ fn two_services_of_one_name_are_a_mistake() {
 [exit 5]
 
 "#]]);
+}
+
+#[test]
+fn a_mistake_in_one_members_file_holds_up_no_other() {
+    let home = Home::new();
+    let shop = workspace(&home, &["a", "b"]);
+    let file = shop.join("services/b/squad.toml");
+    let good = std::fs::read_to_string(&file).expect("a file");
+    home.write(&file, &format!("{good}\nx = [\n"));
+    let own = shop.join("services/a");
+    for command in [["deploy"], ["status"], ["logs"]] {
+        let output = home.squad_in(&own, command).success();
+        assert!(
+            output.stderr.contains(
+                "warning: ../b/squad.toml has mistakes, so its service is left out; `squad config check` shows them\n"
+            ),
+            "{}",
+            output.transcript()
+        );
+    }
+    // What is about all of them, or about that one, is refused.
+    for arguments in [&["deploy", "--all"][..], &["deploy", "b"]] {
+        let output = home.squad_in(&shop, arguments).failure(5);
+        assert!(
+            output.stderr.contains("services/b/squad.toml"),
+            "{}",
+            output.transcript()
+        );
+    }
+    home.squad_in(&own, ["config", "check"]).failure(5);
 }
 
 #[test]

@@ -148,9 +148,23 @@ pub(crate) fn nothing(options: &Options, plan: &Plan) -> Option<String> {
         return None;
     }
     match &plan.decision {
-        Deploy::UpToDate { revision } => Some(format!(
-            "{title}: revision {revision} already is exactly this (same sources, same configuration). Nothing to do."
-        )),
+        Deploy::UpToDate { revision } => {
+            let live = plan.live.revision(*revision);
+            let was_dirty = live.is_some_and(|live| live.provenance.dirty)
+                && !plan.wanted.provenance.dirty
+                && plan.wanted.provenance.commit.is_some();
+            let dirty = if was_dirty {
+                format!(
+                    " It was deployed before these changes were committed; `{} --rebuild` records the commit.",
+                    options.command()
+                )
+            } else {
+                String::new()
+            };
+            Some(format!(
+                "{title}: revision {revision} already is exactly this (same sources, same configuration). Nothing to do.{dirty}"
+            ))
+        }
         Deploy::Superseded { revision } => Some(format!(
             "{title}: revision {revision} is newer: this commit is an ancestor of what is live. Nothing to do. To go back to it all the same: `{} --allow-older --reason \"…\"`",
             options.command()

@@ -27,6 +27,8 @@ use super::wire::Failure;
 const TRIES: u32 = 4;
 /// How often it is looked whether a supervisor that was told to end has let go of its lock.
 const LOCK_GLANCE: Duration = Duration::from_millis(5);
+/// A supervisor that is well answers a hello at once, also under load; one that does not answer so long is stopped, or stuck.
+const GREETING_LIMIT: Duration = Duration::from_secs(15);
 /// The log of the supervisor is rotated when it is longer, in bytes.
 const LONGEST_LOG: u64 = 1 << 20;
 
@@ -229,7 +231,15 @@ impl Client {
             protocol::send(&mut stream, &own).await?;
             protocol::receive::<Hello>(&mut stream).await
         };
-        match greeting.await {
+        let Ok(greeted) = tokio::time::timeout(GREETING_LIMIT, greeting).await else {
+            let process = process_of(&stream).map_or_else(String::new, |id| format!(" {id}"));
+            return Err(Error::Unreachable(format!(
+                "its process{process} does not answer within {} s: it is stopped or stuck; its log is `{}`",
+                GREETING_LIMIT.as_secs(),
+                self.place.log.display()
+            )));
+        };
+        match greeted {
             Ok(Some(hello)) => Ok(Some(Greeted { stream, hello })),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 Err(Error::Unreachable(error.to_string()))

@@ -8,8 +8,9 @@
 
 use std::fs::File;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
+use crate::clients::source::stays_inside;
 use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
 use crate::fs::{self, at};
@@ -224,23 +225,6 @@ fn copy_link(root: &Path, source: &Path, target: &Path) -> Result<()> {
         )));
     }
     Ok(std::os::unix::fs::symlink(&link, target).map_err(at("create", target))?)
-}
-
-/// Whether a link in the directory `parent` (relative to the root) stays below the root, step by step.
-fn stays_inside(parent: &Path, link: &Path) -> bool {
-    let mut depth = parent.components().count();
-    link.components().all(|component| match component {
-        Component::Normal(_) => {
-            depth += 1;
-            true
-        }
-        Component::CurDir => true,
-        Component::ParentDir if depth > 0 => {
-            depth -= 1;
-            true
-        }
-        Component::ParentDir | Component::RootDir | Component::Prefix(_) => false,
-    })
 }
 
 fn relative(root: &Path, path: &Path) -> String {

@@ -131,6 +131,44 @@ fn a_build_that_prints_100_mb_fills_neither_memory_nor_disk() {
 }
 
 #[test]
+fn what_is_no_file_is_named_and_not_read() {
+    let home = Home::new();
+    let service = TestService::new(&home, "payments");
+    let other = home.work().join("artifact");
+    std::fs::create_dir(&other).expect("a directory");
+    home.run(home.program("mkfifo").arg(other.join("pipe")))
+        .success();
+    let arguments = ["deploy", "--artifact", "../artifact"];
+    home.squad_in(&service.directory, arguments)
+        .failure(1)
+        .assert(str![[r#"
+› error: cannot deploy `payments`: `[WORK]/payments/../artifact/pipe` is a named pipe; sources are files, directories and links
+› hint: remove it, or leave it out with .gitignore
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/source-not-a-file.md
+[exit 1]
+
+"#]]);
+    std::fs::remove_file(other.join("pipe")).expect("it is there");
+    // A link that leaves the sources means something else on each machine.
+    std::os::unix::fs::symlink("/etc/hostname", service.directory.join("name")).expect("a link");
+    home.commit_all(&service.directory, "A link");
+    home.squad_in(&service.directory, ["deploy"])
+        .failure(1)
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› error: cannot deploy `payments`: the link `[WORK]/payments/name` points outside of what is deployed, to `/etc/hostname`
+› live: `payments` is not live here, and takes no traffic
+› hint: put a copy of the file in its place, or leave the link out with .gitignore
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/link-outside.md
+[exit 1]
+
+"#]]);
+}
+
+#[test]
 fn ten_logs_of_builds_are_kept() {
     let home = Home::new();
     let mut service = TestService::new(&home, "payments");
