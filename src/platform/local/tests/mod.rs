@@ -186,12 +186,26 @@ async fn until(mut what: impl FnMut() -> bool) {
 }
 
 async fn get(address: &str, path: &str, forced: Option<&str>) -> Result<String, String> {
+    get_with(
+        address,
+        path,
+        forced.map(|forced| ("x-squad-canary", forced)),
+    )
+    .await
+}
+
+/// `GET` with one header more, which may be empty.
+async fn get_with(
+    address: &str,
+    path: &str,
+    header: Option<(&str, &str)>,
+) -> Result<String, String> {
     let host = address.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(host)
         .await
         .map_err(|error| error.to_string())?;
-    let header = forced.map_or(String::new(), |forced| {
-        format!("x-squad-canary: {forced}\r\n")
+    let header = header.map_or(String::new(), |(name, value)| {
+        format!("{name}: {value}\r\n")
     });
     let request =
         format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n{header}connection: close\r\n\r\n");
@@ -234,6 +248,15 @@ impl Proving for Home {
 
     async fn get(&self, address: &str, path: &str, forced: Option<&str>) -> Result<String, String> {
         get(address, path, forced).await
+    }
+
+    async fn get_as(
+        &self,
+        address: &str,
+        path: &str,
+        caller: Option<&str>,
+    ) -> Result<String, String> {
+        get_with(address, path, caller.map(|caller| ("x-consumer", caller))).await
     }
 }
 
