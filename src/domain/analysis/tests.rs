@@ -211,6 +211,40 @@ fn the_first_requests_all_failed() {
 }
 
 #[test]
+fn a_canary_that_fails_everything_is_told_the_same_way_wherever_the_looks_cut() {
+    // A handful of failures beside no request of stable, a few beside a few, many beside many: another test is the first
+    // to tell each time.
+    for (canary, stable) in [
+        (3, 0),
+        (3, 4),
+        (4, 12),
+        (5, 0),
+        (8, 8),
+        (12, 400),
+        (150, 150),
+        (40_000, 360_000),
+    ] {
+        let look = interval((canary, canary), (stable, stable / 200));
+        assert_eq!(
+            verdict(1, look, 25),
+            Verdict::Fail(FailReason::FirstRequestsFailed),
+            "{canary} {stable}"
+        );
+    }
+    // One good request is enough to be told by the test that found it.
+    assert_eq!(
+        verdict(1, interval((150, 149), (150, 0)), 25),
+        Verdict::Fail(FailReason::WorseThanStable)
+    );
+    let mut watch = Watch::new(Settings::default(), tally(9000, 45));
+    watch.observe(tally(300, 300));
+    assert_eq!(
+        watch.judge().verdict,
+        Verdict::Fail(FailReason::FirstRequestsFailed)
+    );
+}
+
+#[test]
 fn a_step_needs_traffic_of_its_own() {
     let mut judge = Judge::new(Settings::default());
     judge.begin_step();

@@ -162,7 +162,11 @@ impl Replay {
                 What::Decision(decision) => {
                     // It came into force exactly if the next one starts from where it led, or the traffic tells it.
                     let later = entries.iter().skip(index + 1).find_map(Entry::decision);
-                    if later.map_or(&now, |later| &later.from) == &decision.to {
+                    let is_in_force = match later {
+                        Some(later) => later.from == decision.to,
+                        None => decision.to == now || goes_back_from(&now, &decision.to),
+                    };
+                    if is_in_force {
                         replay.enter(decision);
                     } else if later.is_none() {
                         replay.open = Some((**decision).clone());
@@ -352,7 +356,15 @@ fn judges(plan: &Plan) -> Vec<Judge> {
         .collect()
 }
 
-/// The requests of each unit in a reading of deltas, those that a tester forced left out.
+/// Whether the traffic goes back, or went back, from a state: an abort is written before it is noted, and whoever wrote it
+/// may have died in between.
+fn goes_back_from(now: &(Phase, Vec<u8>), noted: &(Phase, Vec<u8>)) -> bool {
+    let is_back = |phase| matches!(phase, Phase::Aborting | Phase::Aborted | Phase::Superseded);
+    is_back(now.0) && !is_back(noted.0) && now.1 == noted.1
+}
+
+/// The requests of each unit in a reading of deltas, those that a tester forced left out. What stable answers on a route
+/// that it does not have is nothing to compare with, and not counted.
 pub(crate) fn intervals(plan: &Plan, added: &[CountSeries]) -> Vec<Interval> {
     plan.units
         .iter()

@@ -152,6 +152,24 @@ fn a_decision_that_never_came_into_force_changes_nothing() {
 }
 
 #[test]
+fn an_abort_that_was_never_noted_forgets_nothing_of_what_led_to_it() {
+    let plan = two_units_and_rest();
+    let mut whats = holding();
+    whats.push(look(1000, false));
+    let aborting = at(&plan, Phase::Aborting, [1, 1, 0]);
+    let replay = Replay::of(&plan, &entries(whats.clone()), &aborting);
+    assert!(!replay.has_open(), "it was in force until then");
+    assert_eq!(replay.evidence().units[0].judgement.canary.requests, 1000);
+    // A step that was noted and never written is still none.
+    whats.push(decision(
+        (Phase::Holding, [1, 1, 0]),
+        (Phase::Shifting, [2, 1, 0]),
+        Why::Passed(vec!["get-charge".to_owned()]),
+    ));
+    assert!(Replay::of(&plan, &entries(whats), &aborting).has_open());
+}
+
+#[test]
 fn a_rebase_judges_afresh_and_a_resume_waits_afresh() {
     use Phase::{Drifted, Holding, Paused, Shifting};
     let plan = two_units_and_rest();
