@@ -1,6 +1,8 @@
 //! Drivers that race or die, on a real supervisor: of two that saw the same, one writes, and what one saw before it died
 //! is what the next one records.
 
+mod counters;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -16,6 +18,7 @@ use crate::domain::release::RevisionNumber;
 use crate::domain::rollout::log::Look;
 use crate::domain::rollout::plan::{Given, Known, Wish, plan};
 use crate::domain::rollout::{Entry, Move, Phase, State, What, Why};
+use crate::domain::service::Analysis;
 use crate::domain::traffic::Split;
 use crate::ops::audit::{Journal, Settings, Store};
 use crate::ops::{Cancel, Event, Reporter};
@@ -124,8 +127,20 @@ impl Deed {
 
 /// A service with two revisions and a rollout from one to the other.
 async fn start(home: &Home, platform: &dyn Platform, service: &ServiceName) {
+    start_with(home, platform, service, Analysis::default(), None).await;
+}
+
+/// The same with what it is judged by, and so many seconds for each step.
+async fn start_with(
+    home: &Home,
+    platform: &dyn Platform,
+    service: &ServiceName,
+    analysis: Analysis,
+    hold_seconds: Option<u64>,
+) {
     let live = platform.observe(service).await.unwrap();
-    let release = home.release(service.as_str(), "a").service;
+    let mut release = home.release(service.as_str(), "a").service;
+    release.analysis = analysis;
     let (stable, canary) = (RevisionNumber(1), RevisionNumber(2));
     let given = Given {
         id: ulid::Ulid::generate().to_string(),
@@ -140,7 +155,7 @@ async fn start(home: &Home, platform: &dyn Platform, service: &ServiceName) {
         routes: Vec::new(),
         gates: Vec::new(),
         steps: None,
-        hold_seconds: None,
+        hold_seconds,
         max_unattended_weight: 10,
     };
     let known = Known {
