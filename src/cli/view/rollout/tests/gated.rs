@@ -62,7 +62,9 @@ fn holding(by: By) -> Log {
 #[test]
 fn buckets_in_the_block() {
     let snapshot = holding(By::Buckets).snapshot();
-    assert_data_eq!(shown(&snapshot, 160), str![[r#"
+    assert_data_eq!(
+        shown(&snapshot, 160),
+        str![[r#"
 payments 41 → 42 · prod · holding at 25 %, step 2 of 3 · driven by ana@acme.example on laptop
   started 24 Nov 14:41 UTC by ana@acme.example on laptop
   because: limit refunds for each customer (#812)
@@ -78,8 +80,11 @@ payments 41 → 42 · prod · holding at 25 %, step 2 of 3 · driven by ana@acme
   POST /charges/{id}/dispute for 25 % of callers goes to 42; 184 handled, 0 failed or slow, few enough for a new route
   next: 50 % in about 2 min · stop: `squad stop payments --env prod`
 
-"#]]);
-    assert_data_eq!(shown(&snapshot, 60), str![[r#"
+"#]]
+    );
+    assert_data_eq!(
+        shown(&snapshot, 60),
+        str![[r#"
 payments 41 → 42 · prod · holding at 25 %, step 2 of 3 ·
   driven by ana@acme.example on laptop
   started 24 Nov 14:41 UTC by ana@acme.example on laptop
@@ -111,14 +116,22 @@ payments 41 → 42 · prod · holding at 25 %, step 2 of 3 ·
   next: 50 % in about 2 min · stop: `squad stop payments
     --env prod`
 
-"#]]);
-    assert_data_eq!(one_line(&snapshot), str!["payments 41 → 42 · prod · holding at 25 %, step 2 of 3 · driven by ana@acme.example on laptop · refund 25 %: 258 handled, 1 bad, pass · dispute for 25 % of callers: 184 handled, 0 bad, pass"]);
+"#]]
+    );
+    assert_data_eq!(
+        one_line(&snapshot),
+        str![
+            "payments 41 → 42 · prod · holding at 25 %, step 2 of 3 · driven by ana@acme.example on laptop · refund 25 %: 258 handled, 1 bad, pass · dispute for 25 % of callers: 184 handled, 0 bad, pass"
+        ]
+    );
 }
 
 #[test]
 fn named_consumers_in_the_block() {
     let snapshot = holding(named()).snapshot();
-    assert_data_eq!(shown(&snapshot, 160), str![[r#"
+    assert_data_eq!(
+        shown(&snapshot, 160),
+        str![[r#"
 payments 41 → 42 · prod · holding at 5 %, step 1 of 3 · driven by ana@acme.example on laptop
   started 24 Nov 14:41 UTC by ana@acme.example on laptop
   because: limit refunds for each customer (#812)
@@ -134,8 +147,14 @@ payments 41 → 42 · prod · holding at 5 %, step 1 of 3 · driven by ana@acme.
   POST /charges/{id}/dispute for consumers mobile, web goes to 42; 1,170 handled, 0 failed or slow, few enough for a new route
   next: 25 % with the next pass · stop: `squad stop payments --env prod`
 
-"#]]);
-    assert_data_eq!(one_line(&snapshot), str!["payments 41 → 42 · prod · holding at 5 %, step 1 of 3 · driven by ana@acme.example on laptop · refund 5 %: 78 handled, 0 bad, pass · dispute for consumers mobile, web: 1,170 handled, 0 bad, pass"]);
+"#]]
+    );
+    assert_data_eq!(
+        one_line(&snapshot),
+        str![
+            "payments 41 → 42 · prod · holding at 5 %, step 1 of 3 · driven by ana@acme.example on laptop · refund 5 %: 78 handled, 0 bad, pass · dispute for consumers mobile, web: 1,170 handled, 0 bad, pass"
+        ]
+    );
 }
 
 #[test]
