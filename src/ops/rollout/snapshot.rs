@@ -174,8 +174,7 @@ fn eta(
     // A forecast takes the traffic of a whole route, and its part at a weight of at most 99.
     let whole = came * 100.0 / f64::from(weight.clamp(1, 99));
     let told = needs(whole, canary.share().unwrap_or_default())? - canary.requests as f64 / came;
-    let held = hold - seen.held_seconds;
-    Some((told.max(held) + late).max(0.0))
+    Some((told.max(hold - seen.held_seconds) + late).max(0.0))
 }
 
 /// Who gave the newest sign of life. On this machine a living process is seen by its mark; elsewhere by its looks.

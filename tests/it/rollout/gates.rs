@@ -11,7 +11,7 @@ use crate::support::journey::port;
 use crate::support::{Home, Terminal, request, wait_for};
 
 /// How many callers stand before a gate.
-const CALLERS: u64 = 1000;
+const CALLERS: u64 = 400;
 
 /// The second revision's new route, and the header that says who calls.
 fn with_dispute() -> String {
@@ -102,8 +102,10 @@ fn dispute(home: &Home) -> Value {
 fn a_new_route_opens_to_buckets_of_callers_and_is_shown_as_what_it_is() {
     let home = Home::new();
     let mut service = live(&home, "");
-    // Looks every 3 s, and 6 s of warm-up: long enough to see each of them.
-    let toml = with_dispute().replace("hold = \"2s\"", "hold = \"30s\"");
+    // Looks every 3 s, and so little harm that no step of the gate passes while it is looked at.
+    let toml = with_dispute()
+        .replace("hold = \"2s\"", "hold = \"30s\"")
+        .replace("harm = 5.0", "harm = 0.1");
     service.version(&home, "2").toml(&home, &toml);
     let traffic = Traffic::start(&home);
     let gate = "POST /disputes=bucket:20,60";
@@ -152,7 +154,7 @@ fn a_new_route_opens_to_buckets_of_callers_and_is_shown_as_what_it_is() {
     });
     let (held, left) = (&told["held_seconds"], &told["eta_seconds"]);
     let whole = held.as_f64().expect("a number") + left.as_f64().expect("a number");
-    assert!((30.0..120.0).contains(&whole), "{told:#}");
+    assert!(whole >= 30.0, "{told:#}");
     assert_eq!(
         told["stable"]["requests"], 0,
         "what stable answers there is nothing to compare with"

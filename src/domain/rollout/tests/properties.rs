@@ -208,13 +208,13 @@ impl Drawn {
 fn plans_that_are_drawn_are_those_that_a_wish_makes() {
     let mut draws = Draws::of(7);
     for n in 0..=255_u8 {
-        let drawn = Drawn {
+        let one = Drawn {
             own: draws.weights(),
             other: draws.weights(),
             gate: draws.weights(),
             form: n % 8,
         };
-        assert_eq!(drawn.like(&Drawn::of(drawn.form).made()), drawn.made());
+        assert_eq!(one.like(&Drawn::of(one.form).made()), one.made());
     }
 }
 
