@@ -77,7 +77,14 @@ struct Global {
     #[arg(long, global = true, value_enum, help_heading = "Global flags")]
     color: Option<When>,
     /// Go on without asking
-    #[arg(long, short, global = true, help_heading = "Global flags")]
+    // Said twice is said: a command that goes on in the background says it once more.
+    #[arg(
+        long,
+        short,
+        global = true,
+        overrides_with = "yes",
+        help_heading = "Global flags"
+    )]
     yes: bool,
     /// Never ask, even on a terminal
     #[arg(long, global = true, help_heading = "Global flags")]

@@ -8,6 +8,7 @@ use crate::domain::live::{Health, Live};
 use crate::domain::name::ServiceName;
 use crate::error::Result;
 use crate::ops::going_on::GoingOn;
+use crate::ops::rollout::snapshot::Driver;
 use crate::platform::{Look, Platform, Sight};
 
 /// One service in one environment.
@@ -23,6 +24,8 @@ pub(crate) struct Row {
     pub(crate) unreadable: Option<Unreadable>,
     /// The command that changes it right now, if one does.
     pub(crate) going_on: Option<GoingOn>,
+    /// Who drives the rollout that is live; none where none is, or nobody has looked.
+    pub(crate) driver: Option<Driver>,
 }
 
 impl Row {
@@ -131,5 +134,6 @@ fn row(
         environment: environment.clone(),
         live,
         unreadable,
+        driver: None,
     }
 }

@@ -70,6 +70,7 @@ pub(crate) struct Output {
     err_color: bool,
     err_terminal: bool,
     out_terminal: bool,
+    dumb: bool,
     can_ask: bool,
     unicode: bool,
     width: usize,
@@ -106,6 +107,7 @@ impl Output {
             out_color: colored(out_terminal),
             err_color: colored(err_terminal),
             out_terminal,
+            dumb,
             err_terminal: err_terminal && !dumb,
             can_ask: io::stdin().is_terminal()
                 && err_terminal
@@ -142,6 +144,11 @@ impl Output {
     /// Whether standard output is a terminal.
     pub(crate) fn is_terminal(&self) -> bool {
         self.out_terminal
+    }
+
+    /// Whether a block on standard output can be drawn again in its place: a terminal that knows how to move its cursor.
+    pub(crate) fn can_redraw(&self) -> bool {
+        self.out_terminal && !self.dumb
     }
 
     /// Columns.

@@ -44,7 +44,7 @@ struct End {
     phase: Value,
     /// Each unit with the canary's weight.
     weights: Vec<(Value, Value)>,
-    /// Each decision: from, to, why.
+    /// Each decision: from, to, why, the words of whoever decided, and the verdicts that it rests on.
     decisions: Vec<Value>,
     /// What runs.
     processes: Vec<String>,
@@ -109,14 +109,30 @@ fn decisions(home: &Home) -> Vec<Value> {
         .map(|entry| &entry["what"]["decision"])
         .filter(|decision| !decision.is_null())
         .map(|one| {
-            let mut why = one["why"].clone();
-            // How a bad canary was told depends on what the first look after the kill happened to count: a handful of
-            // failures beside no request of stable is one way, many beside many another. The verdict is the same.
-            if let Some(failed) = why.get_mut("failed").and_then(Value::as_object_mut) {
-                failed.remove("reason");
-            }
-            serde_json::json!({"from": one["from"], "to": one["to"], "why": why})
+            serde_json::json!({
+                "from": one["from"],
+                "to": one["to"],
+                "why": one["why"],
+                "reason": one["reason"],
+                "verdicts": verdicts(one),
+            })
         })
+        .collect()
+}
+
+/// The verdicts that a decision rests on; null for one that rests on none: what the judge thinks meanwhile depends on
+/// how many requests there were.
+fn verdicts(decision: &Value) -> Value {
+    let rests = ["passed", "failed"]
+        .iter()
+        .any(|why| !decision["why"][why].is_null());
+    if !rests && decision["why"] != "all_passed" {
+        return Value::Null;
+    }
+    let judgements = decision["judgements"].as_array().expect("judgements");
+    judgements
+        .iter()
+        .map(|judged| serde_json::json!([judged[0], judged[1]["verdict"]]))
         .collect()
 }
 

@@ -54,6 +54,29 @@ fn control_c_leaves_the_live_view_and_the_rollout_goes_on() {
 }
 
 #[test]
+fn a_terminal_that_cannot_move_its_cursor_gets_plain_lines() {
+    let home = Home::new();
+    let (driver, traffic) = holding(&home);
+    let mut command = home.program("setsid");
+    command.args(["--ctty", "--wait"]).arg(SQUAD);
+    command.args(["rollout", "status", "payments", "--watch"]);
+    command.env("TERM", "dumb").current_dir(home.work());
+    let mut terminal = Terminal::spawn(&home, 100, command);
+    let line = "payments 1 → 2 · local · holding at 20 %, step 1 of 2";
+    terminal.expect(line);
+    let lines = |terminal: &Terminal| terminal.raw().matches(line).count();
+    crate::support::wait_for("more lines", std::time::Duration::from_secs(20), || {
+        (lines(&terminal) > 1).then_some(())
+    });
+    let raw = terminal.raw();
+    assert!(!raw.contains('\u{1b}'), "{raw:?}");
+    terminal.interrupt();
+    let (code, text) = terminal.finish();
+    assert_eq!(code, 8, "{text}");
+    stop(&home, driver, traffic);
+}
+
+#[test]
 fn as_json_it_is_one_document_in_each_line() {
     let home = Home::new();
     let (driver, traffic) = holding(&home);

@@ -141,13 +141,11 @@ pub(super) fn snapshot(
     rollout: &Rollout,
 ) -> Result<Snapshot> {
     let going_on = going_on::list(&context.directories()?.state, environment);
-    let host = rustix::system::uname();
-    let host = host.nodename().to_string_lossy();
     Ok(Snapshot::of(
         rollout,
         environment.name.as_str(),
         &going_on,
-        &host,
+        &super::host(),
         context.now(),
     ))
 }

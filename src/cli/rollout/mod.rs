@@ -77,3 +77,9 @@ pub(crate) fn find(
     let name = context.service_name(&config, service)?;
     Ok((config, environment, name))
 }
+
+/// The name of this machine, which tells its own drivers from those of others.
+pub(crate) fn host() -> String {
+    let host = rustix::system::uname();
+    host.nodename().to_string_lossy().into_owned()
+}

@@ -17,6 +17,7 @@ use crate::domain::live::Health;
 use crate::domain::name::ServiceName;
 use crate::error::{Error, Kind, Result};
 use crate::ops::going_on;
+use crate::ops::rollout::snapshot::driver_of;
 use crate::ops::status::{self, Row};
 use crate::platform::Look;
 
@@ -185,7 +186,15 @@ async fn rows(
         let going_on = going_on::list(&context.directories()?.state, environment);
         let look = Look { only, rate: None };
         let seen = status::look(&*platform, &look, &|_, _| {}).await?;
-        rows.extend(status::rows(seen, environment, only, &going_on));
+        let mut seen = status::rows(seen, environment, only, &going_on);
+        for row in &mut seen {
+            let (service, live) = (&row.service, &row.live);
+            let (host, now) = (crate::cli::rollout::host(), context.now());
+            let driver = driver_of(&*platform, live, service, &going_on, &host, now);
+            // What cannot be told is not said; the rollout's own status says why.
+            row.driver = driver.await.ok().flatten();
+        }
+        rows.extend(seen);
     }
     rows.sort_by(|a, b| (&a.service, &a.environment.name).cmp(&(&b.service, &b.environment.name)));
     Ok(rows)

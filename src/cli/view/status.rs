@@ -7,6 +7,7 @@ use crate::cli::status::Age;
 use crate::cli::time::relative;
 use crate::domain::live::Health;
 use crate::domain::rollout::State;
+use crate::ops::rollout::snapshot::Driver;
 use crate::ops::rollout::words;
 use crate::ops::status::Row;
 use crate::output::sanitize;
@@ -64,6 +65,12 @@ struct WireRollout {
     canary: String,
     /// The highest percentage of any route that goes to the canary.
     weight: u8,
+    /// Absent when nobody drives, or nobody has looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    driver: Option<String>,
+    /// Whether nobody drives; absent when nobody has looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unattended: Option<bool>,
 }
 
 #[derive(Debug, Serialize)]
@@ -141,6 +148,14 @@ fn wire_row(row: &Row) -> WireRow {
             stable: state.stable.to_string(),
             canary: state.canary.to_string(),
             weight: weight(row, &state).0,
+            driver: match &row.driver {
+                Some(Driver::Alive(actor)) => Some(actor.to_string()),
+                _ => None,
+            },
+            unattended: row
+                .driver
+                .as_ref()
+                .map(|driver| matches!(driver, Driver::Nobody { .. })),
             id: state.id,
         }),
         going_on: row.going_on.as_ref().map(|one| WireGoingOn {
@@ -220,7 +235,7 @@ fn weight(row: &Row, state: &State) -> (u8, usize) {
     (weights.iter().copied().max().unwrap_or(0), weights.len())
 }
 
-/// `42 at 25 % on 2 routes, holding`.
+/// `42 at 25 % on 2 routes, holding, driven by ci run 991`.
 fn rollout(row: &Row) -> String {
     let Some(state) = State::live(&row.live.state) else {
         return "-".to_owned();
@@ -232,7 +247,19 @@ fn rollout(row: &Row) -> String {
     } else {
         format!(" at {weight} % on {routes} {plural}")
     };
-    format!("{}{at}, {}", state.canary, words::phase(state.phase))
+    let driver = match &row.driver {
+        Some(Driver::Alive(actor)) => format!(", driven by {}", sanitize(&actor.to_string())),
+        Some(Driver::Nobody { since: Some(since) }) => {
+            format!(", unattended since {}", since.strftime("%H:%M:%S UTC"))
+        }
+        Some(Driver::Nobody { since: None }) => ", unattended".to_owned(),
+        Some(Driver::Over) | None => String::new(),
+    };
+    format!(
+        "{}{at}, {}{driver}",
+        state.canary,
+        words::phase(state.phase)
+    )
 }
 
 /// The address, where it is one that a person can open. That of a function is its ARN, which says nothing that the name

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::bound::goal;
 use super::comparison::MULTIPLES;
 use super::evidence::{BETS, DIFFERENCE_BETS};
-use super::{Settings, delta, log_sum_exp, minimum_requests, real, whole};
+use super::{Baseline, Settings, delta, log_sum_exp, minimum_requests, real, whole};
 
 /// How long a step may stay inconclusive before it pauses, where nothing else is said: a day.
 pub(crate) const DEFAULT_MAX_HOLD_SECONDS: f64 = 24.0 * 3600.0;
@@ -44,7 +44,8 @@ pub(crate) struct Forecast {
 }
 
 /// The forecast of one step on its own: `requests_per_second` of the route, `base_bad_share` of stable (0–1), the
-/// weights of this step and of the next one (100 for the last).
+/// weights of this step and of the next one (100 for the last). Where there is no baseline, the share is that of a
+/// canary that stays as it is.
 pub(crate) fn forecast(
     settings: &Settings,
     requests_per_second: f64,
@@ -151,16 +152,21 @@ impl Path {
         } else {
             step.hold.max(0.0)
         };
+        let limit = match self.settings.baseline {
+            Baseline::Concurrent => delta,
+            Baseline::None => delta.max(self.settings.absolute),
+        };
         let seconds = |late: f64| {
-            let requests = self.until_pass(q, delta, need, late)?;
+            let requests = self.until_pass(q, limit, need, late)?;
             (rate > 0.0).then(|| ((requests - self.carried).max(0.0) / rate).max(hold))
         };
         let (expected_seconds, late_seconds) = (seconds(0.0), seconds(1.645));
         let harmed_before_detection = self.harmed(q, delta);
         let more = expected_seconds.unwrap_or(hold) * rate;
         self.carried += more;
+        let stable = self.stable_bad(more, q);
         for (sum, bet) in self.bets.iter_mut().zip(BETS) {
-            *sum += more * self.base / q * (bet * q).ln_1p();
+            *sum += stable * (bet * q).ln_1p();
         }
         Forecast {
             delta,
@@ -171,28 +177,37 @@ impl Path {
         }
     }
 
+    /// The bad events of stable beside so many requests of the canary; none where nothing is compared with it.
+    fn stable_bad(&self, requests: f64, q: f64) -> f64 {
+        match self.settings.baseline {
+            Baseline::Concurrent => requests * self.base / q,
+            Baseline::None => 0.0,
+        }
+    }
+
     /// How many requests of the canary, earlier ones included, make the bounds narrow enough, when it has `late` standard
     /// deviations more bad events than expected.
-    fn until_pass(&self, q: f64, delta: f64, need: f64, late: f64) -> Option<f64> {
+    fn until_pass(&self, q: f64, limit: f64, need: f64, late: f64) -> Option<f64> {
         let effect = self.settings.design_effect;
         let told = |requests: f64| {
             let mean = requests * self.base;
             let bad = mean + late * (mean * effect).sqrt();
             let sums = || {
-                let more = (requests - self.carried).max(0.0) * self.base / q;
+                let more = self.stable_bad((requests - self.carried).max(0.0), q);
                 BETS.iter()
                     .zip(&self.bets)
                     .map(move |(bet, sum)| (bet, sum + more * (bet * q).ln_1p()))
             };
             let difference = sums()
                 .take(DIFFERENCE_BETS)
-                .map(|(bet, sum)| (bad * (-bet).ln_1p() + sum + bet * delta * requests) / effect);
+                .map(|(bet, sum)| (bad * (-bet).ln_1p() + sum + bet * limit * requests) / effect);
             let tolerance = self.settings.tolerance;
             let ratio = sums()
                 .filter(|(bet, _)| **bet < tolerance)
                 .map(|(bet, sum)| (bad * (-bet / tolerance).ln_1p() + sum) / effect);
             log_sum_exp(difference) >= goal(DIFFERENCE_BETS)
-                || log_sum_exp(ratio) >= goal(BETS.len())
+                || self.settings.baseline == Baseline::Concurrent
+                    && log_sum_exp(ratio) >= goal(BETS.len())
         };
         let (mut low, mut high) = (need.min(MAX_REQUESTS), MAX_REQUESTS);
         if told(low) {
@@ -214,12 +229,37 @@ impl Path {
 
     /// The added bad requests of the worst canary among those that add at least 2 Δ and are beyond the tolerance.
     fn harmed(&self, q: f64, delta: f64) -> f64 {
-        let added = [2.0 * delta, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0];
+        let least = match self.settings.baseline {
+            Baseline::Concurrent => 2.0 * delta,
+            // Up to `absolute` it is not worse than a new route may be.
+            Baseline::None => 2.0 * delta.max(self.settings.absolute),
+        };
+        let added = [least, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0];
         added
             .iter()
-            .map(|added| (added.max(2.0 * delta)).min(1.0 - self.base))
-            .filter_map(|added| Some(added * self.until_fail(q, self.base + added)?))
+            .map(|added| (added.max(least)).min(1.0 - self.base))
+            .filter_map(|added| {
+                let requests = match self.settings.baseline {
+                    Baseline::Concurrent => self.until_fail(q, self.base + added)?,
+                    Baseline::None => self.until_above(self.base + added)?,
+                };
+                Some(added * requests)
+            })
             .fold(0.0, f64::max)
+    }
+
+    /// How many requests of a canary without a baseline make the evidence against a bad share of `share` sufficient.
+    fn until_above(&self, share: f64) -> Option<f64> {
+        let limit = self.settings.absolute;
+        let kept = (-limit).ln_1p();
+        let goal = self.settings.log_threshold();
+        let soonest = MULTIPLES.iter().filter_map(|(multiple, weight)| {
+            let other = -(multiple * kept).exp_m1();
+            let growth = share * (other / limit).ln() + (1.0 - share) * (multiple - 1.0) * kept;
+            (growth > 0.0).then(|| (goal - weight.ln()) * self.settings.design_effect / growth)
+        });
+        let requests = soonest.fold(f64::INFINITY, f64::min);
+        requests.is_finite().then(|| requests.ceil())
     }
 
     /// How many requests of the canary make the evidence against a bad share of `share` sufficient.

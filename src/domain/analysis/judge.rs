@@ -94,14 +94,8 @@ impl Judge {
         if canary.requests == 0 && stable.requests == 0 {
             return Verdict::Inconclusive(Reason::NoData);
         }
-        if self.comparison.is_reached() {
-            return Verdict::Fail(FailReason::WorseThanStable);
-        }
-        if guard::first_requests_failed(canary, stable, &self.settings) {
-            return Verdict::Fail(FailReason::FirstRequestsFailed);
-        }
-        if !self.has_baseline() && numbers.log_e >= numbers.log_threshold {
-            return Verdict::Fail(FailReason::AboveAbsolute);
+        if let Some(found) = self.failure(numbers) {
+            return Verdict::Fail(found.recorded(canary));
         }
         if let Some(reason) = self.silence() {
             return Verdict::Inconclusive(reason);
@@ -127,6 +121,20 @@ impl Judge {
             Verdict::Pass
         } else {
             Verdict::Inconclusive(Reason::NotYetTold)
+        }
+    }
+
+    /// The first of the tests that says that the canary is worse.
+    fn failure(&self, numbers: &Judgement) -> Option<FailReason> {
+        let (canary, stable) = (numbers.canary, numbers.stable);
+        if self.comparison.is_reached() {
+            Some(FailReason::WorseThanStable)
+        } else if guard::first_requests_failed(canary, stable, &self.settings) {
+            Some(FailReason::FirstRequestsFailed)
+        } else if !self.has_baseline() && numbers.log_e >= numbers.log_threshold {
+            Some(FailReason::AboveAbsolute)
+        } else {
+            None
         }
     }
 

@@ -184,6 +184,19 @@ pub(crate) enum FailReason {
     FirstRequestsFailed,
 }
 
+impl FailReason {
+    /// The reason that is recorded for what a test found. Where no request of the canary went well at all, that says
+    /// more than the test that was the first to tell: which one it is depends on how many requests a look happens to
+    /// count, and a rollout that was taken over is looked at at other moments.
+    fn recorded(self, canary: Tally) -> Self {
+        if canary.bad >= canary.requests {
+            Self::FirstRequestsFailed
+        } else {
+            self
+        }
+    }
+}
+
 /// Why it cannot be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -190,6 +190,49 @@ fn a_brand_new_route_is_held_to_a_share() {
 }
 
 #[test]
+fn a_forecast_without_a_baseline_is_what_the_judge_needs() {
+    let settings = new_route();
+    for (every, next) in [(0, 25), (0, 100), (200, 50), (60, 100)] {
+        let mut judge = Judge::new(settings.clone());
+        let needed = (1..100_000).find(|n| {
+            let bad = u64::from(every > 0 && n % every == 0);
+            judge.observe(interval((1, bad), (0, 0)));
+            judge.judge(next).verdict == Verdict::Pass
+        });
+        let share = if every > 0 { 1.0 / real(every) } else { 0.0 };
+        // 5 requests/s of the canary.
+        let told = forecast(&settings, 50.0, share, 10, next).expected_seconds;
+        let (needed, told) = (real(needed.unwrap()), told.unwrap() * 5.0);
+        assert!(
+            (needed / told - 1.0).abs() < 0.3,
+            "1 in {every}, {next} %: {needed} {told}"
+        );
+    }
+    // One that is too bad for ever has no end.
+    let never = forecast(&settings, 50.0, 0.08, 10, 100);
+    assert_eq!(never.expected_seconds, None);
+}
+
+#[test]
+fn what_a_new_route_harms_before_it_is_found_is_at_most_what_was_said() {
+    let settings = new_route();
+    let said = forecast(&settings, 50.0, 0.0, 10, 25).harmed_before_detection;
+    for (bad, of) in [(1, 10), (1, 5), (3, 10), (1, 2), (3, 4), (1, 1)] {
+        let mut judge = Judge::new(settings.clone());
+        let mut harmed = 0;
+        for n in 1..100_000 {
+            let is_bad = u64::from(n % of < bad);
+            harmed += is_bad;
+            judge.observe(interval((1, is_bad), (0, 0)));
+            if matches!(judge.judge(25).verdict, Verdict::Fail(_)) {
+                break;
+            }
+        }
+        assert!(real(harmed) <= said + 2.0, "{bad} of {of}: {harmed} {said}");
+    }
+}
+
+#[test]
 fn the_first_requests_all_failed() {
     let expected = Verdict::Fail(FailReason::FirstRequestsFailed);
     assert_eq!(verdict(1, interval((5, 5), (0, 0)), 25), expected);
@@ -207,6 +250,40 @@ fn the_first_requests_all_failed() {
     assert_ne!(
         after(&clumped, 1, interval((5, 5), (0, 0)), 25).verdict,
         expected
+    );
+}
+
+#[test]
+fn a_canary_that_fails_everything_is_told_the_same_way_wherever_the_looks_cut() {
+    // A handful of failures beside no request of stable, a few beside a few, many beside many: another test is the first
+    // to tell each time.
+    for (canary, stable) in [
+        (3, 0),
+        (3, 4),
+        (4, 12),
+        (5, 0),
+        (8, 8),
+        (12, 400),
+        (150, 150),
+        (40_000, 360_000),
+    ] {
+        let look = interval((canary, canary), (stable, stable / 200));
+        assert_eq!(
+            verdict(1, look, 25),
+            Verdict::Fail(FailReason::FirstRequestsFailed),
+            "{canary} {stable}"
+        );
+    }
+    // One good request is enough to be told by the test that found it.
+    assert_eq!(
+        verdict(1, interval((150, 149), (150, 0)), 25),
+        Verdict::Fail(FailReason::WorseThanStable)
+    );
+    let mut watch = Watch::new(Settings::default(), tally(9000, 45));
+    watch.observe(tally(300, 300));
+    assert_eq!(
+        watch.judge().verdict,
+        Verdict::Fail(FailReason::FirstRequestsFailed)
     );
 }
 

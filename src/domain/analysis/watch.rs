@@ -73,11 +73,12 @@ impl Watch {
         if have == 0 {
             Verdict::Inconclusive(Reason::NoData)
         } else if numbers.log_e >= numbers.log_threshold {
-            Verdict::Fail(if has_baseline {
+            let found = if has_baseline {
                 FailReason::WorseThanStable
             } else {
                 FailReason::AboveAbsolute
-            })
+            };
+            Verdict::Fail(found.recorded(self.canary))
         } else if guard::first_requests_failed(self.canary, self.baseline, &self.settings) {
             Verdict::Fail(FailReason::FirstRequestsFailed)
         } else if have < numbers.minimum_requests {

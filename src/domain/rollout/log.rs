@@ -96,6 +96,8 @@ pub(crate) struct UnitEvidence {
     pub(crate) waited_seconds: f64,
     /// The verdict for going on to its next weight.
     pub(crate) judgement: Judgement,
+    /// Requests of the canary each second at its present weight; none before the first look that counts.
+    pub(crate) canary_per_second: Option<f64>,
 }
 
 /// What is known of a rollout.
@@ -119,6 +121,8 @@ pub(crate) struct Replay {
     held: Vec<f64>,
     waited: Vec<f64>,
     totals: Vec<Interval>,
+    /// Requests of the canary at the present weight, and the seconds in which they came.
+    paces: Vec<(f64, f64)>,
     watches: Vec<Watch>,
     served_seconds: f64,
     phase_seconds: f64,
@@ -139,6 +143,7 @@ impl Replay {
             held: vec![0.0; units],
             waited: vec![0.0; units],
             totals: vec![Interval::default(); units],
+            paces: vec![(0.0, 0.0); units],
             watches: Vec::new(),
             served_seconds: 0.0,
             phase_seconds: 0.0,
@@ -162,7 +167,11 @@ impl Replay {
                 What::Decision(decision) => {
                     // It came into force exactly if the next one starts from where it led, or the traffic tells it.
                     let later = entries.iter().skip(index + 1).find_map(Entry::decision);
-                    if later.map_or(&now, |later| &later.from) == &decision.to {
+                    let is_in_force = match later {
+                        Some(later) => later.from == decision.to,
+                        None => decision.to == now || goes_back_from(&now, &decision.to),
+                    };
+                    if is_in_force {
                         replay.enter(decision);
                     } else if later.is_none() {
                         replay.open = Some((**decision).clone());
@@ -244,6 +253,20 @@ impl Replay {
             if let Some(judge) = self.judges.get_mut(index).filter(|_| raised) {
                 judge.begin_step();
             }
+            if let Some(pace) = self.paces.get_mut(index).filter(|_| raised) {
+                // Until a look tells better, so many more as the weight is higher.
+                let weight = |positions: &[u8]| {
+                    let position = positions.get(index).copied().unwrap_or(0);
+                    let unit = self.plan.units.get(index);
+                    f64::from(unit.map_or(0, |unit| unit.weight(position)))
+                };
+                let (before, after) = (weight(&decision.from.1), weight(&decision.to.1));
+                *pace = if before > 0.0 {
+                    (pace.0 * after / before, pace.1)
+                } else {
+                    (0.0, 0.0)
+                };
+            }
         }
         if decision.from.0 != decision.to.0 {
             self.phase_seconds = 0.0;
@@ -296,6 +319,10 @@ impl Replay {
                 total.canary = total.canary.plus(interval.canary);
                 total.stable = total.stable.plus(interval.stable);
             }
+            if let Some(pace) = self.paces.get_mut(index) {
+                pace.0 += real(interval.canary.requests);
+                pace.1 += look.seconds;
+            }
         }
     }
 
@@ -314,7 +341,9 @@ impl Replay {
                 if self.missing.is_some() && judgement.verdict == Verdict::Pass {
                     judgement.verdict = Verdict::Inconclusive(Reason::NoData);
                 }
+                let pace = self.paces.get(index).filter(|(_, seconds)| *seconds > 0.0);
                 UnitEvidence {
+                    canary_per_second: pace.map(|(requests, seconds)| requests / seconds),
                     held_seconds: self.held.get(index).copied().unwrap_or(0.0),
                     waited_seconds: self.waited.get(index).copied().unwrap_or(0.0),
                     judgement,
@@ -345,6 +374,14 @@ impl Replay {
     }
 }
 
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a number of requests, far below 2^52"
+)]
+fn real(requests: u64) -> f64 {
+    requests as f64
+}
+
 fn judges(plan: &Plan) -> Vec<Judge> {
     plan.units
         .iter()
@@ -352,7 +389,15 @@ fn judges(plan: &Plan) -> Vec<Judge> {
         .collect()
 }
 
-/// The requests of each unit in a reading of deltas, those that a tester forced left out.
+/// Whether the traffic goes back, or went back, from a state: an abort is written before it is noted, and whoever wrote it
+/// may have died in between.
+fn goes_back_from(now: &(Phase, Vec<u8>), noted: &(Phase, Vec<u8>)) -> bool {
+    let is_back = |phase| matches!(phase, Phase::Aborting | Phase::Aborted | Phase::Superseded);
+    is_back(now.0) && !is_back(noted.0) && now.1 == noted.1
+}
+
+/// The requests of each unit in a reading of deltas, those that a tester forced left out. What stable answers on a route
+/// that it does not have is nothing to compare with, and not counted.
 pub(crate) fn intervals(plan: &Plan, added: &[CountSeries]) -> Vec<Interval> {
     plan.units
         .iter()
@@ -368,7 +413,7 @@ pub(crate) fn intervals(plan: &Plan, added: &[CountSeries]) -> Vec<Interval> {
                 };
                 if series.revision == plan.canary {
                     interval.canary = interval.canary.plus(tally);
-                } else if series.revision == plan.stable {
+                } else if series.revision == plan.stable && unit.gate.is_none() {
                     interval.stable = interval.stable.plus(tally);
                 }
             }

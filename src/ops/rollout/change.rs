@@ -21,7 +21,7 @@ pub(crate) enum Carried {
     /// Somebody else changed the state or the log first: read again.
     Overtaken,
     /// The audit log cannot be written, so nothing may go forwards.
-    Unrecorded(Error),
+    Unrecorded(Box<Error>),
 }
 
 /// The word of the audit log for a move; none where no traffic changes and no person acted.
@@ -157,7 +157,7 @@ pub(crate) async fn carry_out(
             };
             match begun {
                 Ok(operation) => Some(operation),
-                Err(error) if to.is_forward() => return Ok(Carried::Unrecorded(error)),
+                Err(error) if to.is_forward() => return Ok(Carried::Unrecorded(Box::new(error))),
                 Err(error) => return Err(error),
             }
         }

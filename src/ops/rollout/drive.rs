@@ -375,7 +375,9 @@ impl Driver<'_> {
     /// Reads the counters and notes what they say; false when another process wrote first.
     async fn look(&mut self) -> Result<bool> {
         // A decision that was noted and never came into force is carried out first, on the evidence that it was made on.
-        if self.looked.is_none() && self.rollout.replay.has_open() {
+        // So is an abort that whoever drove before had seen the reason for, or had written and not noted yet: one more
+        // look could give it another reason.
+        if self.looked.is_none() && (self.rollout.replay.has_open() || self.is_aborting()) {
             self.looked = Some(self.tools.clock.monotonic());
             return Ok(true);
         }
@@ -405,6 +407,12 @@ impl Driver<'_> {
         };
         self.looked = Some(now);
         change::append(self.tools, &mut self.rollout, entry).await
+    }
+
+    /// Whether an abort is what the log, as it is, leads to.
+    fn is_aborting(&self) -> bool {
+        let next = self.next(&self.rollout.state, self.rollout.is_as_wanted());
+        matches!(next, Next::Move(to) if matches!(to.state.phase, Phase::Aborting | Phase::Aborted))
     }
 
     fn reading(&self, counts: counts::Counts, monotonic: Option<f64>) -> Look {

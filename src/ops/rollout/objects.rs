@@ -2,7 +2,7 @@
 
 use crate::domain::audit::{hex, sha256};
 use crate::domain::name::ServiceName;
-use crate::domain::rollout::{Entry, Plan, State};
+use crate::domain::rollout::{Entry, Plan, State, What};
 use crate::error::{Error, Kind, Result};
 use crate::platform::Platform;
 
@@ -98,6 +98,42 @@ pub(crate) async fn entries(
         entries.push(entry);
     }
     Ok(entries)
+}
+
+/// The newest look of a rollout's log, without reading all of it: the log has no gaps, so that its end is found by halving.
+pub(crate) async fn newest_look(
+    platform: &dyn Platform,
+    service: &ServiceName,
+    id: &str,
+) -> Result<Option<Entry>> {
+    let is_there = async |sequence: u64| -> Result<bool> {
+        let path = log_path(service, id, sequence);
+        Ok(platform.object(&path).await?.is_some())
+    };
+    let (mut count, mut beyond) = (0, 1);
+    while is_there(beyond - 1).await? {
+        (count, beyond) = (beyond, beyond * 2);
+    }
+    // The first `count` are there, and entry number `beyond` is not.
+    while beyond - count > 1 {
+        let middle = u64::midpoint(count, beyond);
+        if is_there(middle - 1).await? {
+            count = middle;
+        } else {
+            beyond = middle;
+        }
+    }
+    for sequence in (0..count).rev() {
+        let path = log_path(service, id, sequence);
+        let Some(bytes) = platform.object(&path).await? else {
+            break;
+        };
+        let entry: Option<Entry> = serde_json::from_slice(&bytes).ok();
+        if let Some(entry) = entry.filter(|entry| matches!(entry.what, What::Look(_))) {
+            return Ok(Some(entry));
+        }
+    }
+    Ok(None)
 }
 
 /// The ids of the rollouts that a service had, newest first: ULIDs sort by time.

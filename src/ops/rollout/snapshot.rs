@@ -3,13 +3,16 @@
 use jiff::Timestamp;
 
 use super::drive::lease_seconds;
-use super::{Rollout, drive};
+use super::{Rollout, drive, objects};
 use crate::domain::analysis::{Interval, Judgement};
+use crate::domain::live::Live;
 use crate::domain::name::ServiceName;
 use crate::domain::release::Actor;
 use crate::domain::rollout::gate::UnitGate;
-use crate::domain::rollout::{Evidence, Plan, State, What, Why};
+use crate::domain::rollout::{Entry, Evidence, Plan, State, What, Why};
+use crate::error::Result;
 use crate::ops::going_on::GoingOn;
+use crate::platform::Platform;
 
 /// Who drives a rollout.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,7 +49,8 @@ pub(crate) struct UnitSnapshot {
     pub(crate) held_seconds: f64,
     /// Seconds that it stays there at least.
     pub(crate) hold_seconds: u64,
-    /// Seconds until a verdict at the present traffic, where that can be told.
+    /// Seconds until a verdict at the present traffic, where that can be told: of a gated route not before the first
+    /// request came through.
     pub(crate) eta_seconds: Option<f64>,
     /// The verdict and its numbers; none before the canary had any traffic there.
     pub(crate) judgement: Option<Judgement>,
@@ -79,6 +83,8 @@ pub(crate) struct Snapshot {
     pub(crate) shares: Vec<(Option<f64>, Option<f64>)>,
     /// Why the newest look could not read the counters.
     pub(crate) missing: Option<String>,
+    /// The canary's first traffic is not judged yet.
+    pub(crate) is_warming_up: bool,
 }
 
 impl Snapshot {
@@ -98,6 +104,7 @@ impl Snapshot {
             watch: evidence.watch,
             phase_seconds: evidence.phase_seconds,
             missing: evidence.missing,
+            is_warming_up: rollout.replay.is_warming_up(),
             why: drive::last_why(rollout),
             driver: driver(rollout, going_on, host, now),
             shares: shares(rollout),
@@ -134,7 +141,7 @@ fn units(rollout: &Rollout, evidence: &Evidence) -> Vec<UnitSnapshot> {
 /// What is left of the larger of the hold and of what the judge will most likely need.
 #[expect(
     clippy::cast_precision_loss,
-    reason = "a number of seconds, far below 2^52"
+    reason = "numbers of seconds and of requests, far below 2^52"
 )]
 fn eta(
     plan: &Plan,
@@ -145,16 +152,29 @@ fn eta(
     if position == 0 {
         return None;
     }
-    let forecast = crate::domain::analysis::forecast(
-        &plan.settings(unit),
-        unit.requests_per_second,
-        unit.bad_share,
-        unit.weight(position),
-        unit.next_weight(position),
-    );
-    let needs =
-        forecast.expected_seconds?.max(unit.hold(position) as f64) + plan.late_seconds as f64;
-    Some((needs - seen.held_seconds).max(0.0))
+    let weight = unit.weight(position);
+    let (hold, late) = (unit.hold(position) as f64, plan.late_seconds as f64);
+    let needs = |requests_per_second: f64, bad_share: f64| {
+        crate::domain::analysis::forecast(
+            &plan.settings(unit),
+            requests_per_second,
+            bad_share,
+            weight,
+            unit.next_weight(position),
+        )
+        .expected_seconds
+    };
+    if unit.gate.is_none() {
+        let seconds = needs(unit.requests_per_second, unit.bad_share)?.max(hold) + late;
+        return Some((seconds - seen.held_seconds).max(0.0));
+    }
+    // Nobody knows the traffic of a route before it opens: what has come through the gate tells.
+    let came = seen.canary_per_second.filter(|came| *came > 0.0)?;
+    let canary = seen.judgement.canary;
+    // A forecast takes the traffic of a whole route, and its part at a weight of at most 99.
+    let whole = came * 100.0 / f64::from(weight.clamp(1, 99));
+    let told = needs(whole, canary.share().unwrap_or_default())? - canary.requests as f64 / came;
+    Some((told.max(hold - seen.held_seconds) + late).max(0.0))
 }
 
 /// Who gave the newest sign of life. On this machine a living process is seen by its mark; elsewhere by its looks.
@@ -162,26 +182,50 @@ fn driver(rollout: &Rollout, going_on: &[GoingOn], host: &str, now: Timestamp) -
     if !rollout.state.is_live() {
         return Driver::Over;
     }
-    let looks = rollout
-        .entries
-        .iter()
-        .rev()
-        .filter(|entry| matches!(entry.what, What::Look(_)));
-    let last = looks.clone().next();
-    let service = &rollout.plan.service;
+    let mut newest = rollout.entries.iter().rev();
+    let last = newest.find(|entry| matches!(entry.what, What::Look(_)));
+    told_by(&rollout.state, &rollout.plan, last, going_on, host, now)
+}
+
+/// The same for whoever has not read the whole rollout; none where none is live.
+pub(crate) async fn driver_of(
+    platform: &dyn Platform,
+    live: &Live,
+    service: &ServiceName,
+    going_on: &[GoingOn],
+    host: &str,
+    now: Timestamp,
+) -> Result<Option<Driver>> {
+    let Some(state) = State::live(&live.state) else {
+        return Ok(None);
+    };
+    let plan = objects::plan(platform, service, &state).await?;
+    let last = objects::newest_look(platform, service, &state.id).await?;
+    let last = last.as_ref();
+    Ok(Some(told_by(&state, &plan, last, going_on, host, now)))
+}
+
+fn told_by(
+    state: &State,
+    plan: &Plan,
+    last: Option<&Entry>,
+    going_on: &[GoingOn],
+    host: &str,
+    now: Timestamp,
+) -> Driver {
     let here = going_on
         .iter()
-        .find(|one| one.kind == DRIVING && one.services.contains(service));
+        .find(|one| one.kind == DRIVING && one.services.contains(&plan.service));
     if here.is_some() {
-        let actor = last.map_or_else(|| rollout.plan.actor.clone(), |entry| entry.actor.clone());
+        let actor = last.map_or_else(|| plan.actor.clone(), |entry| entry.actor.clone());
         return Driver::Alive(actor);
     }
-    let lease = i64::try_from(lease_seconds(&rollout.plan)).unwrap_or(i64::MAX);
+    let lease = i64::try_from(lease_seconds(plan)).unwrap_or(i64::MAX);
     match last {
         Some(entry)
             if entry.actor.host != host
                 && now.duration_since(entry.at).as_secs() <= lease
-                && entry.generation == rollout.state.generation =>
+                && entry.generation == state.generation =>
         {
             Driver::Alive(entry.actor.clone())
         }

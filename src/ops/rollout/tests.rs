@@ -1,20 +1,27 @@
-//! Drivers that race, on a real supervisor: of two that saw the same, one writes.
+//! Drivers that race or die, on a real supervisor: of two that saw the same, one writes, and what one saw before it died
+//! is what the next one records.
+
+mod counters;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::change::{self, Carried};
+use super::drive::{Ended, Options, drive};
 use super::{Rollout, Tools, objects, read};
 use crate::clock::SystemClock;
+use crate::domain::analysis::{FailReason, Interval, Tally};
 use crate::domain::environment::Environment;
 use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
+use crate::domain::rollout::log::Look;
 use crate::domain::rollout::plan::{Given, Known, Wish, plan};
-use crate::domain::rollout::{Entry, Move, Phase, State, Why};
+use crate::domain::rollout::{Entry, Move, Phase, State, What, Why};
+use crate::domain::service::Analysis;
 use crate::domain::traffic::Split;
 use crate::ops::audit::{Journal, Settings, Store};
-use crate::ops::{Event, Reporter};
+use crate::ops::{Cancel, Event, Reporter};
 use crate::platform::local::tests::Home;
 use crate::platform::{Commit, Platform};
 
@@ -120,8 +127,20 @@ impl Deed {
 
 /// A service with two revisions and a rollout from one to the other.
 async fn start(home: &Home, platform: &dyn Platform, service: &ServiceName) {
+    start_with(home, platform, service, Analysis::default(), None).await;
+}
+
+/// The same with what it is judged by, and so many seconds for each step.
+async fn start_with(
+    home: &Home,
+    platform: &dyn Platform,
+    service: &ServiceName,
+    analysis: Analysis,
+    hold_seconds: Option<u64>,
+) {
     let live = platform.observe(service).await.unwrap();
-    let release = home.release(service.as_str(), "a").service;
+    let mut release = home.release(service.as_str(), "a").service;
+    release.analysis = analysis;
     let (stable, canary) = (RevisionNumber(1), RevisionNumber(2));
     let given = Given {
         id: ulid::Ulid::generate().to_string(),
@@ -136,7 +155,7 @@ async fn start(home: &Home, platform: &dyn Platform, service: &ServiceName) {
         routes: Vec::new(),
         gates: Vec::new(),
         steps: None,
-        hold_seconds: None,
+        hold_seconds,
         max_unattended_weight: 10,
     };
     let known = Known {
@@ -215,4 +234,100 @@ async fn of_two_drivers_that_saw_the_same_exactly_one_writes() {
     }
     eprintln!("{RACES} races: {won:?} won, {noted} entries");
     assert!(won.iter().all(|times| *times > RACES / 20), "{won:?}");
+}
+
+/// A rollout at its first step whose log tells that the canary is worse.
+async fn told_as_worse(home: &Home, machine: &Machine, service: &ServiceName) -> Rollout {
+    for digest in ["a", "b"] {
+        let release = home.release(service.as_str(), digest);
+        machine.platform.publish(&release, &|_| {}).await.unwrap();
+    }
+    start(home, &*machine.platform, service).await;
+    let tools = machine.tools();
+    let mut seen = read(tools.platform, service).await.unwrap().unwrap();
+    let canary = seen.state.canary;
+    tools
+        .platform
+        .prepare(service, canary, &|_| {})
+        .await
+        .unwrap();
+    let holding = Move {
+        state: State {
+            positions: vec![1; seen.plan.units.len()],
+            ..seen.state.to(Phase::Holding)
+        },
+        why: Why::Verified,
+    };
+    let carried = change::carry_out(&tools, &mut seen, &holding, None).await;
+    assert!(matches!(carried.unwrap(), Carried::Done));
+    let tally = |requests, bad| Tally { requests, bad };
+    let entry = Entry {
+        sequence: seen.replay.next_sequence(),
+        at: Timestamp::UNIX_EPOCH,
+        generation: seen.state.generation,
+        actor: actor("first"),
+        what: What::Look(Box::new(Look {
+            seconds: 10.0,
+            counts: None,
+            units: vec![Interval {
+                canary: tally(400, 300),
+                stable: tally(4000, 20),
+            }],
+            reset: false,
+            warmup: false,
+            missing: None,
+        })),
+    };
+    assert!(change::append(&tools, &mut seen, entry).await.unwrap());
+    seen
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_abort_is_recorded_for_the_reason_that_was_seen_before_the_driver_died() {
+    // It died before it wrote the abort, or right after and before it was noted.
+    for is_written in [false, true] {
+        let home = Home::new();
+        let machine = Machine::new(&home, "first");
+        let service = ServiceName::new("payments").unwrap();
+        let mut seen = told_as_worse(&home, &machine, &service).await;
+        let tools = machine.tools();
+        if is_written {
+            let to = Move {
+                state: seen.state.to(Phase::Aborting),
+                why: Why::Verified,
+            };
+            let split = seen.plan.split(&to.state);
+            let written = change::commit(&tools, &mut seen, &to, split, None).await;
+            assert!(written.unwrap());
+        }
+        let (_switch, cancel) = Cancel::new();
+        let options = Options {
+            service: service.clone(),
+            flag: String::new(),
+            stays: true,
+            waits_for_people: false,
+        };
+        let ended = drive(&tools, &options, &cancel, &mut |_, _| {}).await;
+        let why = Why::Failed {
+            unit: "rest".to_owned(),
+            reason: FailReason::WorseThanStable,
+        };
+        match ended.unwrap() {
+            Ended::Over(state, told) => {
+                assert_eq!(
+                    (state.phase, told),
+                    (Phase::Aborted, Some(why.clone())),
+                    "written: {is_written}"
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+        let after = read(tools.platform, &service).await.unwrap().unwrap();
+        check(&after.entries);
+        let next = &after.entries[seen.entries.len()].what;
+        assert!(
+            matches!(next, What::Decision(decision) if decision.why == why),
+            "written: {is_written}, {next:?}"
+        );
+    }
 }

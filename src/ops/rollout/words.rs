@@ -46,14 +46,7 @@ pub(crate) fn why(plan: &Plan, why: &Why) -> String {
         Why::Ready => format!("revision {} is ready", plan.canary),
         Why::Verified => "verified".to_owned(),
         Why::Passed(names) if names.is_empty() => "the listed routes have passed".to_owned(),
-        Why::Passed(names) => {
-            let names: Vec<_> = names.iter().map(|name| unit(name)).collect();
-            format!(
-                "as healthy as revision {}: {}",
-                plan.stable,
-                names.join(", ")
-            )
-        }
+        Why::Passed(names) => passed(plan, names),
         Why::AllPassed => format!("all passed: as healthy as revision {}", plan.stable),
         Why::Failed { unit: name, reason } => format!("{}: {}", unit(name), fail(*reason, plan)),
         Why::CanaryDown => format!("revision {} does not run", plan.canary),
@@ -71,6 +64,30 @@ pub(crate) fn why(plan: &Plan, why: &Why) -> String {
         Why::Drifted => "the traffic was changed outside squad".to_owned(),
         Why::ByHand(command) => by_hand(*command).to_owned(),
     }
+}
+
+/// Which units passed: those that were compared, and new routes, which nothing was there to compare with.
+fn passed(plan: &Plan, names: &[String]) -> String {
+    let spoken = |is_gated: bool| -> Vec<String> {
+        let units = plan.units.iter().filter(|unit| names.contains(&unit.name));
+        units
+            .filter(|unit| unit.gate.is_some() == is_gated)
+            .map(crate::domain::rollout::Unit::spoken)
+            .collect()
+    };
+    let parts = [
+        (
+            format!("as healthy as revision {}", plan.stable),
+            spoken(false),
+        ),
+        ("healthy enough for a new route".to_owned(), spoken(true)),
+    ];
+    parts
+        .iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(how, names)| format!("{how}: {}", names.join(", ")))
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// What a person asked.

@@ -3,6 +3,7 @@
 //! An implementation brings a [`Proving`]: releases that behave as asked, and a way to send requests. What its
 //! capabilities do not have is skipped by name. Every case has a service of its own, so that all run at once.
 
+mod gate;
 mod rollout;
 
 use std::collections::BTreeMap;
@@ -39,6 +40,17 @@ pub(crate) trait Proving: Send + Sync {
 
     /// Sends one request and returns the body of a 2xx answer.
     async fn get(&self, address: &str, path: &str, forced: Option<&str>) -> Result<String, String>;
+
+    /// The same from a caller who says its name in the header `x-consumer`; none says nothing. Only asked for where a
+    /// platform can gate routes.
+    async fn get_as(
+        &self,
+        _address: &str,
+        _path: &str,
+        _caller: Option<&str>,
+    ) -> Result<String, String> {
+        Err("nobody sees who calls here".to_owned())
+    }
 
     /// Makes sure that a revision has run: on some platforms one runs only when it is called.
     async fn wake(&self, _service: &ServiceName, _revision: RevisionNumber) {}
@@ -464,6 +476,7 @@ pub(crate) async fn run(p: P<'_>) -> Vec<&'static str> {
         rollout::the_history_has_the_running_minute,
         rollout::an_object_is_made_once,
         rollout::what_a_live_rollout_names_stays_up,
+        gate::what_a_platform_cannot_do_is_refused_with_the_reason,
     );
     if capabilities.routes {
         each_route_has_weights_of_its_own(p).await;
@@ -475,6 +488,20 @@ pub(crate) async fn run(p: P<'_>) -> Vec<&'static str> {
         rollout::a_header_names_the_rollout(p).await;
     } else {
         skipped.extend(["a_header_forces_a_revision", "a_header_names_the_rollout"]);
+    }
+    if capabilities.gate {
+        gate::a_gate_lets_named_consumers_through(p).await;
+        gate::a_gate_lets_buckets_of_callers_through(p).await;
+    } else {
+        skipped.extend([
+            "a_gate_lets_named_consumers_through",
+            "a_gate_lets_buckets_of_callers_through",
+        ]);
+    }
+    if capabilities.gate && capabilities.forced_header {
+        gate::a_header_reaches_a_new_route_past_its_gate(p).await;
+    } else {
+        skipped.push("a_header_reaches_a_new_route_past_its_gate");
     }
     skipped
 }

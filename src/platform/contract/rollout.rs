@@ -12,7 +12,11 @@ use crate::domain::traffic::{Split, Weights};
 use crate::platform::Error;
 
 /// A platform may count a little later than it answers.
-async fn read_until(p: P<'_>, service: &ServiceName, enough: impl Fn(&Counts) -> bool) -> Counts {
+pub(super) async fn read_until(
+    p: P<'_>,
+    service: &ServiceName,
+    enough: impl Fn(&Counts) -> bool,
+) -> Counts {
     for _ in 0..400 {
         let counts = p.platform().counts(service).await.unwrap();
         if enough(&counts) {

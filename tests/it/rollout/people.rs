@@ -70,6 +70,39 @@ shifting
 }
 
 #[test]
+fn promoted_in_full_by_hand_and_seen_through_by_whoever_drives_all() {
+    let home = Home::new();
+    let mut service = live(&home, "");
+    service.version(&home, "2");
+    let traffic = Traffic::start(&home);
+    let toml = super::ROLLOUT.replace("hold = \"2s\"", "hold = \"10m\"");
+    service.toml(&home, &toml);
+    let driver = begin(&home, &service.directory, ["deploy", "--canary"]);
+    let _phase = wait_for_phase(&home, "holding");
+    crate::support::journey::signal(driver.id(), nix::sys::signal::Signal::SIGKILL);
+    let _killed = end(&home, driver);
+    let promote = [
+        "rollout", "promote", "payments", "--full", "--reason", "hotfix",
+    ];
+    let _promoted = home.squad(promote).success();
+    assert_eq!(weight(&home, "refund"), 100);
+    assert_eq!(weight(&home, "rest"), 100);
+    // Nobody drives: it stays as it is until somebody does.
+    assert_eq!(status(&home)["unattended"], true);
+    let driven = home.squad(["rollout", "drive", "--all"]).success();
+    assert_eq!(driven.line(), "succeeded", "{}", driven.transcript());
+    assert_eq!(serves(&home).as_deref(), Some("2"));
+    let idle = home.squad(["rollout", "drive", "--all"]).success();
+    assert!(
+        idle.stderr.contains("no rollout is live in local"),
+        "{}",
+        idle.transcript()
+    );
+    traffic.stop_without_failures();
+    home.squad(["audit", "verify"]).success();
+}
+
+#[test]
 fn without_traffic_it_pauses_and_is_neither_promoted_nor_aborted() {
     let home = Home::new();
     let mut service = live(&home, "");

@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 
 use super::{Traffic, live, serves, status, wait_for_phase};
 use crate::support::Home;
-use crate::support::journey::{begin, end, signal};
+use crate::support::journey::{begin, end, row, signal};
 
 #[test]
 fn a_killed_driver_is_taken_over_and_the_rollout_ends_as_it_would_have() {
@@ -14,9 +14,16 @@ fn a_killed_driver_is_taken_over_and_the_rollout_ends_as_it_would_have() {
     let traffic = Traffic::start(&home);
     let driver = begin(&home, &service.directory, ["deploy", "--canary"]);
     let _phase = wait_for_phase(&home, "holding");
+    let driven = row(&home, "payments")["rollout"].clone();
+    assert_eq!(driven["unattended"], false);
+    assert_eq!(driven["driver"], status(&home)["driver"]);
     signal(driver.id(), Signal::SIGKILL);
     let _killed = end(&home, driver);
     assert_eq!(status(&home)["unattended"], true);
+    // Nobody needs to ask for the rollout to see that nobody drives it.
+    assert_eq!(row(&home, "payments")["rollout"]["unattended"], true);
+    let table = home.squad(["status"]).stdout;
+    assert!(table.contains(", unattended"), "{table}");
     let before = status(&home)["generation"].as_u64();
     let output = home.squad(["rollout", "drive", "payments"]).success();
     assert_eq!(output.line(), "succeeded", "{}", output.transcript());

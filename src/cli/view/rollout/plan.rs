@@ -113,11 +113,12 @@ fn gate_lines(gate: &UnitGate, forecast: &UnitForecast) -> Vec<String> {
         .iter()
         .map(|step| {
             format!(
-                "    {}  hold {}; {} requests show a harm of {:.1} points",
+                "    {}  hold {}; {} requests show a harm of {:.1} points; at worst {} harmed first",
                 sanitize(&gate.spoken(step.weight)),
                 span(seconds(step.hold_seconds)),
                 grouped(step.forecast.minimum_requests),
                 step.forecast.delta * 100.0,
+                grouped(whole(step.forecast.harmed_before_detection)),
             )
         })
         .collect()

@@ -13,6 +13,10 @@ use crate::output::sanitize;
 
 /// Why nothing is told while the counters are silent.
 pub(super) const UNREADABLE: &str = "not known while the counters cannot be read";
+/// How a new route does, which nothing was there before to be compared with.
+pub(super) const NEW_ROUTE_PASSES: &str = "few enough for a new route";
+/// The opposite.
+pub(super) const NEW_ROUTE_FAILS: &str = "too many for a new route";
 
 /// What is on the screen.
 #[derive(Debug, Default)]
@@ -22,13 +26,13 @@ pub(crate) struct Screen {
 }
 
 impl Screen {
-    /// Shows a rollout: the whole block, or while following without a terminal one line where something changed.
+    /// Shows a rollout: the whole block, or while following without a terminal that can draw one line where something changed.
     pub(crate) fn show(&mut self, context: &Context, snapshot: &Snapshot, watch: bool) {
         if context.output.is_json() {
             context.output.json(&SnapshotWire::new(snapshot));
             return;
         }
-        if watch && !context.output.is_terminal() {
+        if watch && !context.output.can_redraw() {
             let line = one_line(snapshot);
             if self.last.as_ref() != Some(&line) {
                 context.output.out(&line);
@@ -66,13 +70,22 @@ pub(super) fn headline(snapshot: &Snapshot) -> String {
         format!("{} {} → {}", snapshot.service, state.stable, state.canary),
         snapshot.environment.clone(),
     ];
-    let furthest = snapshot.units.iter().max_by_key(|unit| unit.position);
-    parts.push(match (state.phase, furthest) {
-        (Phase::Shifting | Phase::Holding | Phase::Paused, Some(unit)) if unit.position > 0 => {
+    // A weight says more than a gate: that counts only where there is nothing else.
+    let furthest = |is_gated: bool| {
+        let units = snapshot.units.iter();
+        units
+            .filter(|unit| unit.position > 0 && unit.gate.is_some() == is_gated)
+            .max_by_key(|unit| unit.position)
+    };
+    parts.push(match (state.phase, furthest(false).or(furthest(true))) {
+        (Phase::Shifting | Phase::Holding | Phase::Paused, Some(unit)) => {
+            let place = match gated(snapshot, unit) {
+                Some(callers) => format!("open to {callers}"),
+                None => format!("at {} %", unit.weight),
+            };
             format!(
-                "{} at {} %, step {} of {}",
+                "{} {place}, step {} of {}",
                 words::phase(state.phase),
-                unit.weight,
                 unit.position,
                 unit.steps
             )
@@ -97,10 +110,13 @@ pub(super) fn headline(snapshot: &Snapshot) -> String {
 pub(crate) fn one_line(snapshot: &Snapshot) -> String {
     let mut line = headline(snapshot);
     for unit in snapshot.units.iter().filter(|unit| unit.position > 0) {
+        let part = gated(snapshot, unit).map_or_else(
+            || format!("{} %", unit.weight),
+            |callers| format!("for {callers}"),
+        );
         line.push_str(&format!(
-            " · {} {} %: {} handled, {} bad",
+            " · {} {part}: {} handled, {} bad",
             unit.name,
-            unit.weight,
             grouped(unit.total.canary.requests),
             grouped(unit.total.canary.bad)
         ));
@@ -203,13 +219,16 @@ pub(super) fn gated(snapshot: &Snapshot, unit: &UnitSnapshot) -> Option<String> 
 
 fn compared(snapshot: &Snapshot, unit: &UnitSnapshot) -> String {
     match unit.judgement.as_ref().map(|judgement| &judgement.verdict) {
-        Some(Verdict::Pass) if unit.gate.is_some() => "few enough for a new route".to_owned(),
-        Some(Verdict::Fail(_)) if unit.gate.is_some() => "too many for a new route".to_owned(),
+        Some(Verdict::Pass) if unit.gate.is_some() => NEW_ROUTE_PASSES.to_owned(),
+        Some(Verdict::Fail(_)) if unit.gate.is_some() => NEW_ROUTE_FAILS.to_owned(),
         Some(Verdict::Pass) => "about as many as before".to_owned(),
         Some(Verdict::Fail(_)) => "more than before".to_owned(),
         // There may have been requests: nobody could count them.
         Some(Verdict::Inconclusive(Reason::NoData)) if snapshot.missing.is_some() => {
             UNREADABLE.to_owned()
+        }
+        Some(Verdict::Inconclusive(Reason::NoData)) if snapshot.is_warming_up => {
+            "warming up, so not counted yet".to_owned()
         }
         Some(Verdict::Inconclusive(reason)) => words::inconclusive(reason),
         None => "nothing yet".to_owned(),

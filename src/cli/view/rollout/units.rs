@@ -106,6 +106,12 @@ fn time(snapshot: &Snapshot, unit: &UnitSnapshot) -> String {
         (Verdict::Pass, _) if held >= seconds(unit.hold_seconds) => "ready".to_owned(),
         (_, Some(left)) if left > 0.0 => format!("{} of about {}", span(held), span(whole)),
         (Verdict::Pass, _) => format!("{} of {}", span(held), span(seconds(unit.hold_seconds))),
+        // The traffic of a new route is not known before somebody has called it.
+        (Verdict::Inconclusive(_), None)
+            if unit.gate.is_some() && unit.total.canary.requests == 0 =>
+        {
+            format!("{}, no caller counted yet", span(held))
+        }
         (Verdict::Inconclusive(_), _) => format!("{}, no end known", span(held)),
     }
 }
@@ -239,7 +245,11 @@ pub(super) fn stacked(
     unit: &UnitSnapshot,
     width: usize,
 ) -> Vec<String> {
-    let mut lines = folded(output, &format!("{} at {}", row.name, row.weight), 2, width);
+    let place = gated(snapshot, unit).map_or_else(
+        || format!("at {}", row.weight),
+        |callers| format!("for {callers}"),
+    );
+    let mut lines = folded(output, &format!("{} {place}", row.name), 2, width);
     if unit.judgement.is_none() {
         let text = match row.time.as_str() {
             "-" => "no verdict",

@@ -187,6 +187,24 @@ fn its_requests_are_its_own_also_when_it_is_called_like_the_rest() {
 }
 
 #[test]
+fn what_stable_answers_on_a_new_route_is_not_counted() {
+    let plan = buckets();
+    let series = |revision, requests| crate::domain::counts::CountSeries {
+        route: "dispute".to_owned(),
+        method: "POST".to_owned(),
+        revision,
+        forced: false,
+        requests,
+        bad: 0,
+        errors: 0,
+        slow: 0,
+    };
+    let intervals = intervals(&plan, &[series(STABLE, 900), series(CANARY, 40)]);
+    let counted = intervals[2];
+    assert_eq!((counted.canary.requests, counted.stable.requests), (40, 0));
+}
+
+#[test]
 fn what_is_wrong_with_a_gate_is_said() {
     let some = || Who::Buckets(vec![5]);
     let texts = |gates| -> Vec<String> {

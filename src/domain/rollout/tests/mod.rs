@@ -166,6 +166,7 @@ pub(super) fn evidence(plan: &Plan, held: f64, judgement: &Judgement) -> Evidenc
                 held_seconds: held,
                 waited_seconds: held,
                 judgement: judgement.clone(),
+                canary_per_second: None,
             })
             .collect(),
         phase_seconds: held,

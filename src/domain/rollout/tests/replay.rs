@@ -97,6 +97,28 @@ fn holds_count_what_the_looks_cover() {
 }
 
 #[test]
+fn how_often_the_canary_is_called_is_told_by_the_looks_at_its_weight() {
+    let plan = two_units_and_rest();
+    let pace = |whats: &[What], state: &State| {
+        let replay = Replay::of(&plan, &entries(whats.to_vec()), state);
+        replay.evidence().units[0].canary_per_second
+    };
+    let mut whats = holding();
+    let first = at(&plan, Phase::Holding, [1, 1, 0]);
+    assert_eq!(pace(&whats, &first), None, "nobody knows yet");
+    whats.extend([look(20, false), look(40, false), look(0, true)]);
+    assert!(near(pace(&whats, &first).unwrap(), 3.0));
+    // From 5 to 50 %: ten times as many, until a look tells better.
+    whats.push(decision(
+        (Phase::Holding, [1, 1, 0]),
+        (Phase::Shifting, [2, 1, 0]),
+        Why::Passed(vec!["get-charge".to_owned()]),
+    ));
+    let second = at(&plan, Phase::Shifting, [2, 1, 0]);
+    assert!(near(pace(&whats, &second).unwrap(), 30.0));
+}
+
+#[test]
 fn a_pass_is_none_while_the_counters_cannot_be_read() {
     let plan = two_units_and_rest();
     let mut whats = holding();
@@ -149,6 +171,24 @@ fn a_decision_that_never_came_into_force_changes_nothing() {
     let paused = at(&plan, Phase::Paused, [1, 1, 0]);
     let replay = Replay::of(&plan, &entries(whats), &paused);
     assert!(near(replay.evidence().units[0].held_seconds, 10.0));
+}
+
+#[test]
+fn an_abort_that_was_never_noted_forgets_nothing_of_what_led_to_it() {
+    let plan = two_units_and_rest();
+    let mut whats = holding();
+    whats.push(look(1000, false));
+    let aborting = at(&plan, Phase::Aborting, [1, 1, 0]);
+    let replay = Replay::of(&plan, &entries(whats.clone()), &aborting);
+    assert!(!replay.has_open(), "it was in force until then");
+    assert_eq!(replay.evidence().units[0].judgement.canary.requests, 1000);
+    // A step that was noted and never written is still none.
+    whats.push(decision(
+        (Phase::Holding, [1, 1, 0]),
+        (Phase::Shifting, [2, 1, 0]),
+        Why::Passed(vec!["get-charge".to_owned()]),
+    ));
+    assert!(Replay::of(&plan, &entries(whats), &aborting).has_open());
 }
 
 #[test]

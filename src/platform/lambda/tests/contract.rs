@@ -38,10 +38,13 @@ pub(super) const LAMBDA: [Differs; 4] = [
 ];
 
 /// Those that Lambda's capabilities rule out.
-const RULED_OUT: [&str; 3] = [
+const RULED_OUT: [&str; 6] = [
     "each_route_has_weights_of_its_own",
     "a_header_forces_a_revision",
     "a_header_names_the_rollout",
+    "a_gate_lets_named_consumers_through",
+    "a_gate_lets_buckets_of_callers_through",
+    "a_header_reaches_a_new_route_past_its_gate",
 ];
 
 /// Lambda on one server.

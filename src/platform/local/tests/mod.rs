@@ -1,6 +1,7 @@
 //! The local platform as a whole: the contract, and what happens to it when things go wrong. Real supervisors,
 //! real processes.
 
+mod client;
 mod rollout;
 mod worker;
 
@@ -10,8 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use client::{get, get_with};
 
 use crate::clients::process;
 use crate::domain::live::Health;
@@ -185,31 +185,6 @@ async fn until(mut what: impl FnMut() -> bool) {
     panic!("it did not happen within 10 s");
 }
 
-async fn get(address: &str, path: &str, forced: Option<&str>) -> Result<String, String> {
-    let host = address.strip_prefix("http://").unwrap();
-    let mut stream = TcpStream::connect(host)
-        .await
-        .map_err(|error| error.to_string())?;
-    let header = forced.map_or(String::new(), |forced| {
-        format!("x-squad-canary: {forced}\r\n")
-    });
-    let request =
-        format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n{header}connection: close\r\n\r\n");
-    stream
-        .write_all(request.as_bytes())
-        .await
-        .map_err(|error| error.to_string())?;
-    let mut answer = String::new();
-    stream
-        .read_to_string(&mut answer)
-        .await
-        .map_err(|error| error.to_string())?;
-    match answer.split_once("\r\n\r\n") {
-        Some((head, body)) if head.starts_with("HTTP/1.1 200") => Ok(body.to_owned()),
-        _ => Err(answer),
-    }
-}
-
 #[async_trait]
 impl Proving for Home {
     fn platform(&self) -> Arc<dyn Platform> {
@@ -234,6 +209,15 @@ impl Proving for Home {
 
     async fn get(&self, address: &str, path: &str, forced: Option<&str>) -> Result<String, String> {
         get(address, path, forced).await
+    }
+
+    async fn get_as(
+        &self,
+        address: &str,
+        path: &str,
+        caller: Option<&str>,
+    ) -> Result<String, String> {
+        get_with(address, path, caller.map(|caller| ("x-consumer", caller))).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! The story in plain words, for people who do not know statistics.
 
-use super::super::screen::UNREADABLE;
+use super::super::screen::{NEW_ROUTE_FAILS, NEW_ROUTE_PASSES, UNREADABLE};
 use super::super::{bad_word, goes, grouped, requests, seconds, span};
 use super::numbers::share;
 use super::story::{Decided, Story, UnitStory};
@@ -173,6 +173,9 @@ pub(super) fn unit(story: &Story<'_>, one: &UnitStory<'_>) -> String {
                 format!("{part} {} to the new version now", goes(weight))
             }
         }
+    } else if let Some(gate) = &one.unit.gate {
+        let callers = sanitize(&gate.spoken(one.highest));
+        format!("{spoken} went to the new version for {callers}")
     } else {
         let first = one.unit.weight(1);
         let most = if first < one.highest { "Up to " } else { "" };
@@ -212,6 +215,8 @@ fn compared(story: &Story<'_>, one: &UnitStory<'_>) -> String {
         )
     };
     let how = match one.judgement.as_ref().map(|judgement| &judgement.verdict) {
+        Some(Verdict::Pass) if one.unit.gate.is_some() => NEW_ROUTE_PASSES.to_owned(),
+        Some(Verdict::Fail(_)) if one.unit.gate.is_some() => NEW_ROUTE_FAILS.to_owned(),
         Some(Verdict::Pass) => "about as many as before".to_owned(),
         Some(Verdict::Fail(_)) => "more than before".to_owned(),
         // There may have been requests: nobody could count them.
@@ -240,16 +245,20 @@ pub(super) fn change(story: &Story<'_>, decided: &Decided<'_>) -> String {
         }
         _ => {}
     }
-    let mut groups: Vec<((u8, u8), Vec<String>)> = Vec::new();
+    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
     for (index, unit) in story.plan.units.iter().enumerate() {
         let weight = |positions: &[u8]| unit.weight(positions.get(index).copied().unwrap_or(0));
-        let pair = (weight(&decision.from.1), weight(&decision.to.1));
-        if pair.0 == pair.1 {
+        let (from, to) = (weight(&decision.from.1), weight(&decision.to.1));
+        if from == to {
             continue;
         }
-        match groups.iter_mut().find(|(weights, _)| *weights == pair) {
+        let change = match &unit.gate {
+            Some(gate) => format!("open to {}", sanitize(&gate.spoken(to))),
+            None => format!("{from} → {to} %"),
+        };
+        match groups.iter_mut().find(|(known, _)| *known == change) {
             Some((_, names)) => names.push(unit.spoken()),
-            None => groups.push((pair, vec![unit.spoken()])),
+            None => groups.push((change, vec![unit.spoken()])),
         }
     }
     if groups.is_empty() {
@@ -257,7 +266,7 @@ pub(super) fn change(story: &Story<'_>, decided: &Decided<'_>) -> String {
     }
     let groups: Vec<String> = groups
         .iter()
-        .map(|((from, to), names)| format!("{from} → {to} %: {}", listed(names)))
+        .map(|(change, names)| format!("{change}: {}", listed(names)))
         .collect();
     groups.join("; ")
 }

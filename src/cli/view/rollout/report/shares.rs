@@ -7,7 +7,7 @@ use super::numbers::{bad_of, percent, share, since_start};
 use super::scale::{LEFT, RIGHT, Shares, Time, WIDTH};
 use super::series::{Point, Series};
 use super::story::{Story, UnitStory};
-use super::traffic::{has_missing, missing_spans};
+use super::traffic::{has_missing, label, missing_spans, room};
 
 /// Where the lines are: from the highest share to none.
 const TOP: f64 = 44.0;
@@ -142,6 +142,7 @@ fn signs(story: &Story<'_>, series: &Series) -> Vec<(Sign, &'static str, String)
 
 /// Where this unit's weight changed, and to what.
 fn weights(svg: &mut Markup, story: &Story<'_>, index: usize, time: Time) {
+    let one = story.units.get(index);
     let mut before = Some(0);
     let (mut free, mut drawn) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
     for (from, _, shift) in story.spans() {
@@ -156,9 +157,13 @@ fn weights(svg: &mut Markup, story: &Story<'_>, index: usize, time: Time) {
             drawn = x;
         }
         if x >= free {
-            let text = weight.map_or_else(|| "?".to_owned(), |weight| format!("{weight} %"));
+            let text = match (weight, one) {
+                (None, _) => "?".to_owned(),
+                (Some(weight), Some(one)) if weight > 0 => label(one, weight),
+                (Some(weight), _) => format!("{weight} %"),
+            };
             chart::label(svg, "value middle", x, TOP - 9.0, &text);
-            free = x + 34.0;
+            free = x + room(one);
         }
     }
 }

@@ -5,6 +5,7 @@ use super::markup::Markup;
 use super::numbers::{counted, evidence, ratio};
 use super::story::{Story, UnitStory};
 use crate::domain::analysis::{Interval, Tally};
+use crate::output::sanitize;
 
 /// A row for each unit, and their sum.
 pub(super) fn section(page: &mut Markup, story: &Story<'_>) {
@@ -49,7 +50,11 @@ pub(super) fn section(page: &mut Markup, story: &Story<'_>) {
 fn unit_row(page: &mut Markup, one: &UnitStory<'_>) {
     page.element("tr", &[], |page| {
         page.leaf("th", &[("scope", "row")], &one.unit.spoken());
-        number(page, &format!("{} %", one.highest));
+        let highest = match &one.unit.gate {
+            Some(gate) => sanitize(&gate.spoken(one.highest)),
+            None => format!("{} %", one.highest),
+        };
+        number(page, &highest);
         decisions::cell(page, &counted(one.judged.canary));
         decisions::cell(page, &counted(one.judged.stable));
         match &one.judgement {

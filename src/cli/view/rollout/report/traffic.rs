@@ -3,8 +3,10 @@
 use super::chart::{self, Sign, Words};
 use super::markup::Markup;
 use super::scale::{LEFT, RIGHT, Time, WIDTH};
-use super::story::{Shift, Story};
+use super::story::{Shift, Story, UnitStory};
+use crate::domain::rollout::gate::By;
 use crate::domain::rollout::{Phase, Why};
+use crate::output::sanitize;
 
 /// Heights of one unit's row: its name, its steps, the room below.
 struct Row {
@@ -27,6 +29,9 @@ const DENSE: Row = Row {
 const HEAD: f64 = 44.0;
 /// The shortest way between two numbers of decisions, so that they can be read.
 const APART: f64 = 17.0;
+
+/// The most letters about who passes a gate.
+const CALLERS: usize = 24;
 
 /// Draws it.
 pub(super) fn chart(page: &mut Markup, story: &Story<'_>) {
@@ -93,6 +98,7 @@ fn steps(
 ) {
     let top_of = |weight: u8| base - height * f64::from(weight) / 100.0;
     let weight_of = |shift: &Shift| shift.weights.get(index).copied().flatten();
+    let one = story.units.get(index);
     chart::line(svg, "axis faint", (LEFT, base), (WIDTH - RIGHT, base));
     let mut area = String::new();
     let mut outline = String::new();
@@ -137,13 +143,32 @@ fn steps(
             continue;
         }
         let y = if weight >= 45 { y + 12.0 } else { y - 3.0 };
-        let text = if weight == 0 {
-            "0".to_owned()
-        } else {
-            format!("{weight} %")
+        let text = match one {
+            Some(one) => label(one, weight),
+            None => format!("{weight} %"),
         };
         chart::label(svg, "value", x, y, &text);
-        free = x + 34.0;
+        free = x + room(one);
+    }
+}
+
+/// A weight as it stands in a chart: of a gated route, who is let through.
+pub(super) fn label(one: &UnitStory<'_>, weight: u8) -> String {
+    match &one.unit.gate {
+        _ if weight == 0 => "0".to_owned(),
+        Some(gate) if weight < 100 || matches!(gate.by, By::Consumers(_)) => {
+            chart::cut(&sanitize(&gate.spoken(weight)), CALLERS)
+        }
+        _ => format!("{weight} %"),
+    }
+}
+
+/// How much room a label needs.
+pub(super) fn room(one: Option<&UnitStory<'_>>) -> f64 {
+    if one.is_some_and(|one| one.unit.gate.is_some()) {
+        130.0
+    } else {
+        34.0
     }
 }
 

@@ -21,7 +21,7 @@ fn output(color: Color, variables: &[(&str, &str)]) -> Output {
 }
 
 /// The block, checked: no line is wider than the screen, and without colour there is no escape sequence.
-fn shown(snapshot: &Snapshot, width: usize) -> String {
+pub(super) fn shown(snapshot: &Snapshot, width: usize) -> String {
     let text = block(
         &output(Color::Never, &[("LANG", "C.UTF-8")]),
         snapshot,

@@ -7,6 +7,7 @@
 )]
 
 mod block;
+mod gated;
 mod page;
 mod text;
 
@@ -211,14 +212,17 @@ impl Log {
                 )]
                 let all = (unit.requests_per_second * f64::from(seconds)) as u64;
                 let requests = all * u64::from(weight) / 100;
+                // A new route has no requests of stable, and its own ones go by who calls.
+                let is_gated = unit.gate.is_some();
+                let rest = if is_gated { 0 } else { all - requests };
                 let interval = Interval {
                     canary: Tally {
                         requests,
                         bad: self.bad(requests, worse.get(index).copied().unwrap_or(0.003)),
                     },
                     stable: Tally {
-                        requests: all - requests,
-                        bad: self.bad(all - requests, unit.bad_share),
+                        requests: rest,
+                        bad: self.bad(rest, unit.bad_share),
                     },
                 };
                 if self.state.1[index] > 0 && !promoted && !warmup {
@@ -361,6 +365,7 @@ impl Log {
             watch: evidence.watch,
             phase_seconds: evidence.phase_seconds,
             missing: evidence.missing,
+            is_warming_up: replay.is_warming_up(),
             why: self.row().why,
             driver: if state.is_live() {
                 Driver::Alive(self.who.clone())

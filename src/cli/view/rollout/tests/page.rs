@@ -6,7 +6,7 @@ use crate::domain::environment::Environment;
 use crate::domain::rollout::{Command, Phase, Why};
 use crate::domain::service::RolloutStep;
 
-fn page(log: &Log) -> String {
+pub(super) fn page(log: &Log) -> String {
     html(&log.row(), &log.entries, &Environment::builtin_local())
 }
 
@@ -65,7 +65,7 @@ fn text(page: &str) -> String {
 }
 
 #[track_caller]
-fn says(page: &str, wanted: &[&str]) {
+pub(super) fn says(page: &str, wanted: &[&str]) {
     let text = text(page);
     for one in wanted {
         assert!(text.contains(one), "`{one}` is not in:\n{text}");
