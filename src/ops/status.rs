@@ -21,6 +21,8 @@ pub(crate) struct Row {
     pub(crate) live: Live,
     /// Why nothing could be observed; what is in `live` then means nothing.
     pub(crate) unreadable: Option<Unreadable>,
+    /// What of it could not be read, in a sentence.
+    pub(crate) unknown: Option<String>,
     /// The command that changes it right now, if one does.
     pub(crate) going_on: Option<GoingOn>,
 }
@@ -109,7 +111,12 @@ pub(crate) fn rows(
         if is_asked_for && rows.iter().all(|row| row.service != *service) {
             let found = Found::Live(Box::new(Live::nothing()));
             let service = service.clone();
-            rows.push(row(Seen { service, found }, environment, &at_work));
+            let seen = Seen {
+                service,
+                found,
+                unknown: None,
+            };
+            rows.push(row(seen, environment, &at_work));
         }
     }
     rows.sort_by(|one, other| one.service.cmp(&other.service));
@@ -131,5 +138,6 @@ fn row(
         environment: environment.clone(),
         live,
         unreadable,
+        unknown: seen.unknown,
     }
 }
