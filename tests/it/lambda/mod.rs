@@ -11,6 +11,7 @@ mod golden;
 mod gradual;
 mod invoke;
 mod kept;
+mod killed;
 mod leaks;
 mod logs;
 mod many;
