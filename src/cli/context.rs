@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use dialoguer::console::Term;
 
 use crate::cli::prompt;
-use crate::cli::view::number::counted;
 use crate::cli::silence;
+use crate::cli::view::number::counted;
 use crate::clients::aws::{Session, Settings};
 use crate::clients::guard::Guard;
 use crate::clients::{git, process};
