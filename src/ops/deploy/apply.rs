@@ -281,6 +281,13 @@ async fn publish_and_commit(
                 return Err(platform::Error::Conflict { winner }.into());
             }
         }
+        // It was there a moment ago: this deploy published it.
+        Err(platform::Error::NoRevision(number)) => {
+            return Err(platform::Error::Overtaken(format!(
+                "somebody removed revision {number} of `{name}` while this deploy ran"
+            ))
+            .into());
+        }
         Err(error) => return Err(error.into()),
     }
     let live = tools.platform.observe(name).await?;

@@ -15,6 +15,7 @@ mod killed;
 mod leaks;
 mod logs;
 mod many;
+mod middle;
 mod stop;
 
 use std::path::PathBuf;
