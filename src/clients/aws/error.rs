@@ -288,7 +288,7 @@ where
 
 /// Whether no more connection was tried, because AWS never answered.
 fn is_given_up(error: &(dyn StdError + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| (*error).source()).any(|error| error.is::<GivenUp>())
+    std::iter::successors(Some(error), |error| (*error).source()).any(<dyn StdError>::is::<GivenUp>)
 }
 
 /// Why AWS did not do what it answered about (research: AWS Lambda API Reference, "Common Errors" and the errors of

@@ -14,6 +14,7 @@ use zip::read::ZipArchive;
 
 use super::tree::{Entry, Kind, Tree};
 use crate::clients::source::hex;
+use crate::fs;
 
 /// What made the zip: another squad may pack otherwise.
 const MADE_BY: &str = concat!("squad ", env!("CARGO_PKG_VERSION"), " packed/1\n");
@@ -30,14 +31,14 @@ pub(super) struct Before {
 impl Before {
     /// That of the tree's artifact; none where there is none that counts.
     pub(super) fn of(directory: &Path, tree: &Tree) -> Option<Self> {
-        let list = std::fs::read(path(directory, tree)).ok()?;
+        let list = fs::read(&path(directory, tree)).ok()?;
         let (list, sum) = list.split_at_checked(list.len().checked_sub(SHA)?)?;
         if digest(&SHA256, list).as_ref() != sum {
             return None;
         }
         let mut rest = list.strip_prefix(MADE_BY.as_bytes())?;
         let name = text(&mut rest)?;
-        let zip = std::fs::read(directory.join(&name)).ok()?;
+        let zip = fs::read(&directory.join(&name)).ok()?;
         if !name.ends_with(&format!("-{}.zip", hex(digest(&SHA256, &zip).as_ref()))) {
             return None;
         }

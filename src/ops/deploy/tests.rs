@@ -2,7 +2,11 @@
 //! with exit code 6 and says who won.
 
 #[path = "../../../tests/aws/client.rs"]
-#[allow(dead_code, reason = "the journeys use the rest of it")]
+#[allow(
+    dead_code,
+    clippy::duplicate_mod,
+    reason = "the journeys use the rest of it; other tests here use it as well"
+)]
 mod client;
 
 use std::path::{Path, PathBuf};
