@@ -19,6 +19,7 @@ use super::apply::{Tools, apply};
 use super::fleet::Builds;
 use super::{Options, Outcome, Pipeline, plan};
 use crate::clients::aws::{self, Session};
+use crate::clients::guard::Guard;
 use crate::clock::SystemClock;
 use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::name::ServiceName;
@@ -100,6 +101,7 @@ impl Deployer {
                 repository: None,
                 state: places.state,
                 cache: machine.join("cache"),
+                guard: Guard::new(PathBuf::new()),
             },
         }
     }
