@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use dialoguer::console::Term;
 
 use crate::cli::prompt;
+use crate::cli::silence;
 use crate::cli::view::number::counted;
 use crate::clients::aws::{Session, Settings};
 use crate::clients::guard::Guard;
@@ -270,7 +271,12 @@ impl Context {
             .enable_all()
             .build()
             .map_err(Error::internal)?;
-        let result = runtime.block_on(work);
+        let result = runtime.block_on(async {
+            tokio::select! {
+                result = work => result,
+                never = silence::told(self) => match never {},
+            }
+        });
         // A thread that still waits for a child (pip) must not hold up the end.
         runtime.shutdown_background();
         result
@@ -327,6 +333,12 @@ impl Context {
         };
         let config = self.config_at(&entry.directory, self.org.as_deref())?;
         Ok(config.service(name, &environment.name)?)
+    }
+
+    /// Whether a service was ever deployed from this machine.
+    pub(crate) fn is_registered(&self, config: &Config, name: &ServiceName) -> Result<bool> {
+        let state = self.directories()?.state;
+        Ok(Registry::new(&state, config.org()).find(name)?.is_some())
     }
 
     /// The name that was given, or that of the one service of the current directory.

@@ -18,6 +18,7 @@ use crate::domain::plan::{Allowed, Deploy};
 use crate::error::{Error, Kind, Result};
 use crate::ops::deploy::apply::{self, Tools};
 use crate::ops::deploy::fleet::Builds;
+use crate::ops::deploy::package::Packing;
 use crate::ops::deploy::{self, Options, Outcome, Plan};
 use crate::ops::rollout::start as rollout;
 use crate::ops::{Cancel, audit};
@@ -228,6 +229,12 @@ async fn one(
             0
         });
     }
+    let builds = Builds::new();
+    let ahead = if args.no_wait {
+        None
+    } else {
+        apply::ahead(&options, &plan, context.clock(), &builds).await
+    };
     if !prompt::confirm(context, consent(environment), "Deploy?")? {
         return Err(declined());
     }
@@ -249,7 +256,7 @@ async fn one(
     let journal = context.journal(environment)?;
     context.settle_with(&*platform, &journal).await;
     let work = async |cancel: Cancel| {
-        let turns = (cancel, Builds::new());
+        let turns = (cancel, builds, ahead);
         applied(
             context, args, &*platform, &journal, &options, &plan, "", turns,
         )
@@ -345,7 +352,7 @@ pub(crate) async fn applied(
     options: &Options,
     plan: &Plan,
     prefix: &str,
-    (cancel, builds): (Cancel, Builds),
+    (cancel, builds, ahead): (Cancel, Builds, Option<Packing>),
 ) -> Result<Outcome> {
     let reporter = Progress::new(context, prefix);
     let tools = Tools {
@@ -357,7 +364,7 @@ pub(crate) async fn applied(
         timeout: args.timeout,
         builds,
     };
-    Box::pin(apply::apply(&tools, options, plan)).await
+    Box::pin(apply::apply(&tools, options, plan, ahead)).await
 }
 
 /// Runs an operation under Ctrl-C, and what else asks a process to end: once = stop cleanly, twice = at once.

@@ -222,7 +222,7 @@ async fn apply(
             &item.options,
             plan,
             name,
-            (cancel, builds),
+            (cancel, builds, None),
         )
         .await,
     )

@@ -1,13 +1,17 @@
 //! `squad history`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::cli::context::Context;
 use crate::cli::time::parse_span;
 use crate::cli::view::history as view;
+use crate::config::{Config, nearest};
+use crate::domain::audit::event::Event;
+use crate::domain::environment::Environment;
 use crate::domain::name::ServiceName;
-use crate::error::Result;
-use crate::ops::audit::Query;
+use crate::error::{Error, Kind, Result};
+use crate::ops::audit::{Journal, Query};
 use crate::ops::history;
 
 /// Show what changed, who did it and how it ended
@@ -65,6 +69,13 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             .into_iter()
             .map(|recorded| recorded.event)
             .collect();
+        if let Some(service) = &args.service {
+            let is_recorded =
+                |event: &Event| event.change().is_some_and(|one| one.service == *service);
+            if !events.iter().any(is_recorded) {
+                known(context, &config, &environment, &journal, service).await?;
+            }
+        }
         let abandoned = journal
             .abandoned()
             .await
@@ -77,13 +88,56 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         if context.output.is_json() {
             context.output.json(&view::Wire::new(&entries));
         } else if entries.is_empty() {
-            context
-                .output
-                .status(&format!("nothing was recorded in {}", environment.spoken()));
+            let of = args.service.as_ref();
+            context.output.status(&format!(
+                "nothing was recorded{} in {}{}",
+                of.map_or_else(String::new, |service| format!(" of `{service}`")),
+                environment.spoken(),
+                if args.since.is_some() {
+                    " in that time"
+                } else {
+                    ""
+                },
+            ));
         } else {
             let width = context.output.is_terminal().then(|| context.output.width());
             context.output.out(&view::table(&entries, now, width));
         }
         Ok(0)
     })
+}
+
+/// An error for a service of which neither the record nor this machine knows anything: it names the nearest one.
+async fn known(
+    context: &Context,
+    config: &Config,
+    environment: &Environment,
+    journal: &Journal,
+    service: &ServiceName,
+) -> Result<()> {
+    // Before the time that was asked for as well.
+    let mut names: BTreeSet<_> = journal
+        .events(&Query::default())
+        .await?
+        .into_iter()
+        .filter_map(|recorded| Some(recorded.event.change()?.service))
+        .collect();
+    names.extend(config.services().into_iter().map(|(name, _)| name));
+    if names.contains(service) || context.is_registered(config, service)? {
+        return Ok(());
+    }
+    let flag = environment.flag();
+    let meant = nearest(service.as_str(), names.iter().map(ServiceName::as_str));
+    Err(Error::new(
+        Kind::Failed,
+        "never-deployed",
+        format!(
+            "cannot show the history of `{service}`: nothing of it was ever recorded in {}",
+            environment.spoken()
+        ),
+    )
+    .hint(match meant {
+        Some(meant) => format!("did you mean `{meant}`? `squad history {meant}{flag}`"),
+        None => format!("what was recorded of all services: `squad history --all{flag}`"),
+    }))
 }

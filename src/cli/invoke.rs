@@ -8,7 +8,7 @@ use crate::cli::gone;
 use crate::cli::view::invoke::{Wire, pretty};
 use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, own_lines};
 use crate::fs;
 use crate::ops::invoke::{EVENT_LIMIT, Options, invoke};
 use crate::output::{Style, sanitize};
@@ -79,9 +79,6 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
                 .json(&Wire::new(&options.service, &environment, &invocation));
         }
         if invocation.error.is_some() {
-            if !context.output.is_json() {
-                context.output.error_line(&sanitize(&invocation.payload));
-            }
             return Err(safe(Error::of_function(&options.service, &invocation)));
         }
         if !context.output.is_json() {
@@ -104,7 +101,14 @@ fn payload(args: &Args) -> Result<String> {
         (Some(text), _) if text == "-" => standard_input(),
         (Some(text), _) => Ok(text.clone()),
         (None, Some(path)) if path.as_os_str() == "-" => standard_input(),
-        (None, Some(path)) => Ok(fs::read_to_string(path)?),
+        (None, Some(path)) => fs::read_to_string(path).map_err(|error| {
+            Error::new(
+                Kind::Usage,
+                "payload-unreadable",
+                format!("cannot read the payload: {}", Error::from(error).message),
+            )
+            .hint("`--payload-file -` reads it from standard input")
+        }),
         (None, None) => Ok("{}".to_owned()),
     }
 }
@@ -127,8 +131,9 @@ fn standard_input() -> Result<String> {
     Ok(text)
 }
 
+/// The end of the log; what it says of an error that is told below is not shown twice.
 fn show_log(context: &Context, invocation: &Invocation) {
-    for line in &invocation.log_tail {
+    for line in own_lines(invocation) {
         let line = format!("  {}", sanitize(line));
         context
             .output

@@ -24,6 +24,7 @@ mod prompt;
 mod rollback;
 mod rollout;
 mod signals;
+mod silence;
 mod status;
 mod stop;
 mod template;

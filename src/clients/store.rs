@@ -5,6 +5,7 @@
 
 use std::path::{Path as FilePath, PathBuf};
 
+use bytes::Bytes;
 use futures_util::TryStreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -134,10 +135,16 @@ impl Objects {
     }
 
     /// Keeps something in the bucket, beside the objects, whose path names its content: `lambda/<function>/<digest>.zip`.
-    /// None where the store is a directory, which AWS cannot read.
-    pub(crate) async fn keep(&self, path: &str, bytes: Vec<u8>) -> Result<Option<Kept>, Error> {
+    /// `on_send` is called before anything is sent, which is not when it lies there already. None where the store is a
+    /// directory, which AWS cannot read.
+    pub(crate) async fn keep(
+        &self,
+        path: &str,
+        bytes: Bytes,
+        on_send: &(dyn Fn() + Send + Sync),
+    ) -> Result<Option<Kept>, Error> {
         match &self.backend {
-            Backend::Bucket(bucket) => Ok(Some(bucket.keep(checked(path)?, bytes).await?)),
+            Backend::Bucket(bucket) => Ok(Some(bucket.keep(checked(path)?, bytes, on_send).await?)),
             Backend::Directory(_) => Ok(None),
         }
     }

@@ -29,7 +29,7 @@ pub(crate) use draft::{Checked, Draft, Need};
 pub(crate) use duration::roughly;
 pub(crate) use error::Error;
 pub(crate) use origin::{Origin, Setting};
-pub(crate) use place::Mistake;
+pub(crate) use place::{Mistake, nearest};
 pub(crate) use selection::{ORG_FILE, SNAPSHOT_FILE, cache_of, source, without_password};
 
 use crate::domain::environment::Environment;
@@ -38,7 +38,6 @@ use crate::domain::org::Source;
 use crate::domain::service::Service;
 use crate::env::{Directories, Env};
 use org::OrgFile;
-use place::nearest;
 use reader::{Effective, Findings};
 use selection::Selected;
 use tree::Node;

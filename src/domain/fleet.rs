@@ -15,6 +15,9 @@ pub(crate) struct Seen {
     pub(crate) service: ServiceName,
     /// How it is, or why that cannot be told.
     pub(crate) found: Found,
+    /// What of it could not be read although it was asked for, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) unknown: Option<String>,
 }
 
 /// What a look found of one service.

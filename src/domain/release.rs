@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::service::Service;
@@ -67,7 +68,7 @@ pub(crate) enum Package {
     /// A zip archive.
     Zip {
         /// Its bytes.
-        bytes: Vec<u8>,
+        bytes: Bytes,
         /// SHA-256 of them, base64.
         sha256: String,
         /// The digest of the uncompressed tree, base64url.

@@ -84,6 +84,7 @@ fn plain(why: &Why, message: String) -> Error {
             .hint("set this machine's clock; AWS accepts five minutes of difference"),
         Why::Unreachable { .. } => Error::new(Kind::Failed, "aws-unreachable", message)
             .hint("check the network, a proxy, and `AWS_ENDPOINT_URL` if it is set")
+            .hint("whether AWS answers again: `squad whoami`")
             .retryable(),
         Why::TimedOut { .. } => Error::new(Kind::Failed, "aws-timeout", message)
             .hint(again)

@@ -15,6 +15,50 @@ struct Report {
     stack_trace: Vec<serde_json::Value>,
 }
 
+impl Report {
+    /// The lines of its message and its stack trace.
+    fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<_> = self.error_message.lines().map(str::to_owned).collect();
+        for frame in &self.stack_trace {
+            let text = match frame {
+                serde_json::Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            lines.extend(text.trim_end().lines().map(str::to_owned));
+        }
+        lines
+    }
+}
+
+/// What the function itself wrote. A runtime writes the error that it reports into the log as well: `[ERROR] ValueError:
+/// no such receipt`, and the stack trace below it.
+pub(crate) fn own_lines(invocation: &Invocation) -> Vec<&str> {
+    let report: Report = match &invocation.error {
+        Some(_) => serde_json::from_str(&invocation.payload).unwrap_or_default(),
+        None => Report::default(),
+    };
+    let (kind, lines) = (report.error_type.as_str(), report.lines());
+    // Runtimes indent with blanks that are none of ASCII's.
+    let told: Vec<&str> = lines
+        .iter()
+        .map(|line| line.trim())
+        .chain(["Traceback (most recent call last):"])
+        .collect();
+    let message = report.error_message.lines().next().unwrap_or_default();
+    let is_head = |line: &str| {
+        !kind.is_empty() && !message.is_empty() && line.contains(kind) && line.contains(message)
+    };
+    let mut is_below = false;
+    let mut own = Vec::new();
+    for line in &invocation.log_tail {
+        is_below = is_head(line) || (is_below && told.contains(&line.trim()));
+        if !is_below {
+            own.push(line.as_str());
+        }
+    }
+    own
+}
+
 impl Error {
     /// The error of a function that was called and failed: its message and its stack trace are the details.
     pub(crate) fn of_function(service: &ServiceName, invocation: &Invocation) -> Self {
@@ -39,18 +83,7 @@ impl Error {
         if report.error_message.is_empty() && kind.is_empty() {
             error.details.push(invocation.payload.clone());
         }
-        error
-            .details
-            .extend(report.error_message.lines().map(str::to_owned));
-        for frame in report.stack_trace {
-            let text = match frame {
-                serde_json::Value::String(text) => text,
-                other => other.to_string(),
-            };
-            error
-                .details
-                .extend(text.trim_end().lines().map(str::to_owned));
-        }
+        error.details.extend(report.lines());
         error.hint(format!(
             "read its log: `squad logs {service} --revision {revision}`"
         ))
@@ -61,6 +94,35 @@ impl Error {
 mod tests {
     use super::*;
     use crate::domain::release::RevisionNumber;
+
+    #[test]
+    fn what_the_runtime_writes_of_an_error_that_is_told_anyway_is_not_the_functions_own() {
+        let invocation = |payload: &str, log: &[&str]| Invocation {
+            revision: RevisionNumber(3),
+            payload: payload.into(),
+            error: Some("Unhandled".into()),
+            duration_milliseconds: 1,
+            request_id: "x".into(),
+            log_tail: log.iter().map(|line| (*line).to_owned()).collect(),
+        };
+        let python = r#"{"errorMessage":"no such receipt","errorType":"ValueError","stackTrace":["  File \"/var/task/app.py\", line 3, in handler\n    raise ValueError(\"no such receipt\")\n"]}"#;
+        let log = [
+            "about to fail",
+            "ERROR no such receipt",
+            "[ERROR] ValueError: no such receipt",
+            "Traceback (most recent call last):",
+            "\u{a0}\u{a0}File \"/var/task/app.py\", line 3, in handler",
+            "\u{a0}\u{a0}\u{a0}\u{a0}raise ValueError(\"no such receipt\")",
+            "closed",
+        ];
+        let wanted = ["about to fail", "ERROR no such receipt", "closed"];
+        assert_eq!(own_lines(&invocation(python, &log)), wanted);
+        // An error that is told by nobody else stays.
+        assert_eq!(own_lines(&invocation("oh no", &log)), log);
+        let node = r#"{"errorType":"Error","errorMessage":"no such receipt","trace":["Error: no such receipt","    at handler"]}"#;
+        let line = r#"ERROR Invoke Error {"errorType":"Error","errorMessage":"no such receipt"}"#;
+        assert_eq!(own_lines(&invocation(node, &["hello", line])), ["hello"]);
+    }
 
     #[test]
     fn what_went_wrong_comes_from_the_report() {

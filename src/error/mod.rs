@@ -15,6 +15,7 @@ mod sources;
 mod store;
 mod template;
 
+pub(crate) use function::own_lines;
 pub(crate) use template::answers;
 
 use serde::Serialize;

@@ -82,6 +82,7 @@ mod tests {
 
     fn seen(name: &str) -> Seen {
         Seen {
+            unknown: None,
             service: name.parse().unwrap(),
             found: Found::Unreadable(Unreadable {
                 why: "there is no alias `live`".into(),

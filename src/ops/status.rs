@@ -22,6 +22,8 @@ pub(crate) struct Row {
     pub(crate) live: Live,
     /// Why nothing could be observed; what is in `live` then means nothing.
     pub(crate) unreadable: Option<Unreadable>,
+    /// What of it could not be read, in a sentence.
+    pub(crate) unknown: Option<String>,
     /// The command that changes it right now, if one does.
     pub(crate) going_on: Option<GoingOn>,
     /// Who drives the rollout that is live; none where none is, or nobody has looked.
@@ -112,7 +114,12 @@ pub(crate) fn rows(
         if is_asked_for && rows.iter().all(|row| row.service != *service) {
             let found = Found::Live(Box::new(Live::nothing()));
             let service = service.clone();
-            rows.push(row(Seen { service, found }, environment, &at_work));
+            let seen = Seen {
+                service,
+                found,
+                unknown: None,
+            };
+            rows.push(row(seen, environment, &at_work));
         }
     }
     rows.sort_by(|one, other| one.service.cmp(&other.service));
@@ -135,5 +142,6 @@ fn row(
         live,
         unreadable,
         driver: None,
+        unknown: seen.unknown,
     }
 }

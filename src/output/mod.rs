@@ -74,6 +74,7 @@ pub(crate) struct Output {
     can_ask: bool,
     unicode: bool,
     width: usize,
+    begun: AtomicBool,
     closed: AtomicBool,
     lost: OnceLock<String>,
 }
@@ -115,6 +116,7 @@ impl Output {
                 && !settings.no_input,
             unicode: utf8,
             width: columns.or(asked).unwrap_or(80).max(20),
+            begun: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             lost: OnceLock::new(),
         }
@@ -216,6 +218,7 @@ impl Output {
         if self.closed.load(Ordering::Relaxed) {
             return;
         }
+        self.begun.store(true, Ordering::Relaxed);
         let mut out = io::stdout().lock();
         if let Err(error) = out.write_all(bytes).and_then(|()| out.flush()) {
             self.closed.store(true, Ordering::Relaxed);
@@ -230,6 +233,11 @@ impl Output {
     /// loss.
     pub(crate) fn lost(&self) -> Option<&str> {
         self.lost.get().map(String::as_str)
+    }
+
+    /// Whether anything of the answer is out already; on a terminal it may be a screen that is drawn over.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
     }
 
     /// Whether nobody reads standard output any more (`| head`): a stream of lines can end.

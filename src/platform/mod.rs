@@ -289,7 +289,11 @@ pub(crate) trait Platform: Send + Sync {
         on_sight(Sight::Total(services.len()));
         for service in services {
             let found = Found::Live(Box::new(self.observe(&service).await?));
-            on_sight(Sight::Seen(Box::new(Seen { service, found })));
+            on_sight(Sight::Seen(Box::new(Seen {
+                service,
+                found,
+                unknown: None,
+            })));
         }
         Ok(())
     }

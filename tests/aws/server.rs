@@ -98,6 +98,8 @@ async fn answer(
 ) -> Result<hyper::Response<Full<Bytes>>, io::Error> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    // Before anything is made of it: what a large request takes here is no time of the client's.
+    let arrived = clock::now();
     let request = Request::new(&parts, body);
     if request.path.first().is_some_and(|part| part == "_control") {
         return Ok(response(control::answer(&request, &shared).await));
@@ -108,7 +110,7 @@ async fn answer(
     let gone = Arc::new(AtomicBool::new(false));
     let presence = Presence(gone.clone(), shared.clone());
     // On its own, so that a call that has begun is carried out although its client dies.
-    let outcome = tokio::spawn(call(request, shared, gone))
+    let outcome = tokio::spawn(call(request, arrived, shared, gone))
         .await
         .map_err(io::Error::other)?;
     drop(presence);
@@ -138,8 +140,13 @@ struct Under {
 }
 
 /// None: no answer, the connection is reset.
-async fn call(request: Request, shared: Arc<Shared>, gone: Arc<AtomicBool>) -> Option<Reply> {
-    let mut under = begin(&request, &shared);
+async fn call(
+    request: Request,
+    arrived: u64,
+    shared: Arc<Shared>,
+    gone: Arc<AtomicBool>,
+) -> Option<Reply> {
+    let mut under = begin(&request, arrived, &shared);
     if under.latency > 0 {
         tokio::time::sleep(Duration::from_millis(under.latency)).await;
     }
@@ -191,7 +198,7 @@ async fn call(request: Request, shared: Arc<Shared>, gone: Arc<AtomicBool>) -> O
     Some(reply)
 }
 
-fn begin(request: &Request, shared: &Shared) -> Under {
+fn begin(request: &Request, arrived: u64, shared: &Shared) -> Under {
     let mut world = shared.world();
     let world = &mut *world;
     let operation = dispatch::operation(request);
@@ -223,7 +230,7 @@ fn begin(request: &Request, shared: &Shared) -> Under {
         error: None,
         fault: plan.name.clone(),
         applied: false,
-        began: clock::now(),
+        began: arrived,
         ended: None,
         request_id: request_id.clone(),
         request: request.raw(),

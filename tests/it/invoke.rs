@@ -104,7 +104,6 @@ fn a_function_is_called_in_all_its_moods() {
     assert_eq!(failed.stdout, "");
     failed.assert(str![[r#"
 ›   got an event
-› {"errorType": "ValueError", "errorMessage": "no such receipt", "stackTrace": ["  app.py line 3"]}
 › error: cannot invoke `receipts`: it failed with ValueError (revision 1)
 ›   no such receipt
 ›     app.py line 3

@@ -428,9 +428,19 @@ WHEN      WHO              WHAT                                            RESUL
     let limited = home.squad(["history", "--all", "--limit", "1"]);
     assert_eq!(limited.success().stdout.lines().count(), 2);
     let none = home.squad(["history", "no-such-service"]);
-    none.success().assert(str![[r#"
-› nothing was recorded in local
-[exit 0]
+    none.failure(1).assert(str![[r#"
+› error: cannot show the history of `no-such-service`: nothing of it was ever recorded in local
+› hint: what was recorded of all services: `squad history --all`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
+[exit 1]
+
+"#]]);
+    let near = home.squad(["history", "paymants"]);
+    near.failure(1).assert(str![[r#"
+› error: cannot show the history of `paymants`: nothing of it was ever recorded in local
+› hint: did you mean `payments`? `squad history payments`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
+[exit 1]
 
 "#]]);
 }

@@ -19,6 +19,7 @@ use crate::error::{Error, Kind, Result};
 use crate::ops::going_on;
 use crate::ops::rollout::snapshot::driver_of;
 use crate::ops::status::{self, Row};
+use crate::output::sanitize;
 use crate::platform::Look;
 
 /// Show what is live, and how it is
@@ -221,10 +222,32 @@ async fn nothing(context: &Context, args: &Args, environments: &[Environment]) -
         }
         return Err(error);
     }
+    // Looking in the wrong account or region is how everything is missing at once.
+    let places: Vec<_> = environments.iter().filter_map(at_aws).collect();
+    let at = if places.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", places.join("; "))
+    };
     context
         .output
-        .status(&format!("nothing was deployed to {place} yet"));
+        .status(&format!("nothing was deployed to {place}{at} yet"));
     Ok(())
+}
+
+/// `account 123456789012, eu-west-1`; none for an environment that does not lie at AWS.
+fn at_aws(environment: &Environment) -> Option<String> {
+    let parts: Vec<_> = [
+        environment
+            .account
+            .as_ref()
+            .map(|account| format!("account {account}")),
+        environment.region.clone(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 fn print(context: &Context, rows: &[Row]) {
@@ -233,6 +256,12 @@ fn print(context: &Context, rows: &[Row]) {
     } else if !rows.is_empty() {
         let width = context.output.is_terminal().then(|| context.output.width());
         context.output.out(&view::table(rows, context.now(), width));
+    }
+    for row in rows {
+        if let Some(unknown) = &row.unknown {
+            let text = format!("{}: {}", row.service, sanitize(unknown));
+            context.output.warn(&text);
+        }
     }
 }
 

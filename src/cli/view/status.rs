@@ -42,6 +42,9 @@ struct WireRow {
     health: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
+    /// What of it could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -140,6 +143,7 @@ fn wire_row(row: &Row) -> WireRow {
             row.health().as_str()
         },
         problem: row.problem().map(str::to_owned),
+        unknown: row.unknown.clone(),
         address: row.live.address.clone(),
         commit: live.and_then(|revision| revision.provenance.commit.clone()),
         dirty: live.is_some_and(|revision| revision.provenance.dirty),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::TryStreamExt;
 use http::HeaderValue;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredential};
@@ -176,8 +177,13 @@ impl Bucket {
     }
 
     /// Keeps an object whose path names its content, so that one of the same size is it: sent in parts, and only when
-    /// it is not there. Answers with where it lies.
-    pub(crate) async fn keep(&self, path: &str, bytes: Vec<u8>) -> Result<Kept> {
+    /// it is not there; `on_send` is called before that. Answers with where it lies.
+    pub(crate) async fn keep(
+        &self,
+        path: &str,
+        bytes: Bytes,
+        on_send: &(dyn Fn() + Send + Sync),
+    ) -> Result<Kept> {
         let location = Path::from(self.key(path));
         let kept = |version: Option<String>| Kept {
             bucket: self.0.name.clone(),
@@ -191,10 +197,11 @@ impl Bucket {
             Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
             Err(error) => return Err(self.failed("s3:GetObject", path, error)),
         }
+        on_send();
         let failed = |error| self.failed("s3:PutObject", path, error);
         let upload = store.put_multipart(&location).await.map_err(failed)?;
         let mut writer = WriteMultipart::new_with_chunk_size(upload, PART);
-        writer.put(bytes.into());
+        writer.put(bytes);
         let put = writer.finish().await.map_err(failed)?;
         Ok(kept(put.version))
     }

@@ -12,13 +12,16 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
+use super::contact::Contact;
 use super::credentials::Chain;
 use super::pace::{Lane, Pace, Priority};
 
 /// The one pool of connections of a session. What it takes to trust a server (hundreds of files on a usual system) is
-/// read when the first call over TLS goes out, and never for an address without it.
-pub(super) fn http() -> SharedHttpClient {
+/// read when the first call over TLS goes out, and never for an address without it. `contact` learns whether anything is
+/// answered.
+pub(super) fn http(contact: Contact) -> SharedHttpClient {
     SharedHttpClient::new(ByScheme {
+        contact,
         plain: Builder::new().build_http(),
         secure: Builder::new()
             .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
@@ -29,6 +32,7 @@ pub(super) fn http() -> SharedHttpClient {
 /// Two pools, of which an address chooses one.
 #[derive(Debug, Clone)]
 struct ByScheme {
+    contact: Contact,
     plain: SharedHttpClient,
     secure: SharedHttpClient,
 }
@@ -62,8 +66,20 @@ impl HttpConnector for Chosen {
         } else {
             &self.pools.secure
         };
-        pool.http_connector(&self.settings, &self.components)
-            .call(request)
+        let contact = self.pools.contact.clone();
+        contact.asked(request.uri());
+        let answer = pool
+            .http_connector(&self.settings, &self.components)
+            .call(request);
+        HttpConnectorFuture::new(async move {
+            match answer.await {
+                Ok(response) => {
+                    contact.answered();
+                    Ok(response)
+                }
+                Err(error) => Err(contact.failed(error)),
+            }
+        })
     }
 }
 

@@ -11,6 +11,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use super::contact::GivenUp;
 use super::credentials::{Origin, Source, Trouble};
 
 /// What every call returns.
@@ -204,7 +205,7 @@ impl Error {
             }
             SdkError::TimeoutError(_) => *made.why = Why::TimedOut { limit: None },
             SdkError::DispatchFailure(failure) => {
-                let io = failure.is_io() || failure.is_timeout();
+                let io = failure.is_io() || failure.is_timeout() || is_given_up(&error);
                 made.said = said(&deepest(&error));
                 *made.why = if io {
                     let connected = failure
@@ -283,6 +284,11 @@ where
     fn called(self, action: &'static str, resource: &str) -> Result<T> {
         self.map_err(|error| Error::of(action, resource, error))
     }
+}
+
+/// Whether no more connection was tried, because AWS never answered.
+fn is_given_up(error: &(dyn StdError + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| (*error).source()).any(<dyn StdError>::is::<GivenUp>)
 }
 
 /// Why AWS did not do what it answered about (research: AWS Lambda API Reference, "Common Errors" and the errors of

@@ -5,6 +5,7 @@
 
 mod bucket;
 mod connector;
+mod contact;
 mod credentials;
 mod error;
 mod identity;

@@ -15,6 +15,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::sync::OnceCell;
 
 use super::connector::{self, Paced};
+use super::contact::Contact;
 use super::credentials::{Chain, Source, Surroundings};
 use super::error::{Called, Error, Result, Why};
 use super::identity::Identity;
@@ -92,6 +93,7 @@ pub(crate) struct Session(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     settings: Settings,
+    contact: Contact,
     loaded: OnceCell<Loaded>,
     lambda: OnceCell<aws_sdk_lambda::Client>,
     identity: OnceCell<Identity>,
@@ -110,10 +112,17 @@ impl Session {
     pub(crate) fn new(settings: Settings) -> Self {
         Self(Arc::new(Inner {
             settings,
+            contact: Contact::default(),
             loaded: OnceCell::new(),
             lambda: OnceCell::new(),
             identity: OnceCell::new(),
         }))
+    }
+
+    /// The host that was asked first, and for how long AWS has answered nothing at all; none once it did, or before
+    /// anything was asked.
+    pub(crate) fn silent(&self) -> Option<(String, Duration)> {
+        self.0.contact.silent()
     }
 
     /// The account that the org file pins.
@@ -148,7 +157,7 @@ impl Session {
     async fn loaded(&self) -> &Loaded {
         self.0
             .loaded
-            .get_or_init(|| Box::pin(load(&self.0.settings)))
+            .get_or_init(|| Box::pin(load(&self.0.settings, self.0.contact.clone())))
             .await
     }
 
@@ -282,9 +291,9 @@ impl Session {
     }
 }
 
-async fn load(settings: &Settings) -> Loaded {
+async fn load(settings: &Settings, contact: Contact) -> Loaded {
     let region = settings.region.clone().map(Region::new);
-    let http = connector::http();
+    let http = connector::http(contact);
     let provider = ProviderConfig::without_region()
         .with_region(region.clone())
         .with_http_client(http.clone());

@@ -5,7 +5,9 @@
 //! reads the clock, the user or the host.
 
 mod archive;
+mod before;
 mod listed;
+mod noise;
 mod store;
 mod tree;
 mod write;
@@ -16,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use bytes::Bytes;
 
 pub(crate) use listed::Listed;
 pub(crate) use tree::Tree;
@@ -125,6 +128,8 @@ pub(crate) struct Package {
     file: File,
     /// Where it lies.
     path: PathBuf,
+    /// All of it, where it was made just now.
+    bytes: Option<Bytes>,
     sha256: [u8; 32],
     size: u64,
     tree: TreeDigest,
@@ -147,6 +152,7 @@ impl Package {
         Ok(Self {
             file: zip.file,
             path: zip.path,
+            bytes: zip.bytes,
             sha256: zip.sha256,
             size: zip.size,
             tree: *tree.digest(),
@@ -191,8 +197,11 @@ impl Package {
     }
 
     /// The whole zip, for a direct upload.
-    pub(crate) fn bytes(&self) -> Result<Vec<u8>, Error> {
-        self.part(0, self.size)
+    pub(crate) fn bytes(&self) -> Result<Bytes, Error> {
+        match &self.bytes {
+            Some(bytes) => Ok(bytes.clone()),
+            None => Ok(self.part(0, self.size)?.into()),
+        }
     }
 
     /// Up to `length` bytes of the zip from `offset`, for an upload in parts.

@@ -4,11 +4,13 @@
 //! process that was killed nor a loss of power can hand on half of one.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
+use bytes::Bytes;
 
+use super::before::{self, Before};
 use super::tree::{Tree, array};
 use super::{Error, TreeDigest, write};
 use crate::clients::source::hex;
@@ -17,12 +19,17 @@ use crate::fs;
 /// Bytes of zips that are kept: the ones that were not used for the longest time go first.
 const KEPT: u64 = 2 * 1024 * 1024 * 1024;
 
+/// Bytes, unpacked, up to which a zip is made in memory: it is sent in one piece anyway, and is read once less.
+const IN_MEMORY: u64 = 64 * 1024 * 1024;
+
 /// An open zip with its digest.
 pub(super) struct Zip {
     pub(super) file: File,
     pub(super) path: PathBuf,
     pub(super) sha256: [u8; 32],
     pub(super) size: u64,
+    /// All of it, where it is at hand.
+    pub(super) bytes: Option<Bytes>,
 }
 
 /// The zip of a tree, when it was made before.
@@ -53,6 +60,7 @@ pub(super) fn find(directory: &Path, tree: &TreeDigest) -> Result<Option<Zip>, E
                 path,
                 sha256: digest,
                 size,
+                bytes: None,
             }));
         }
         drop(std::fs::remove_file(&path));
@@ -67,19 +75,43 @@ pub(super) fn keep(directory: &Path, tree: &Tree) -> Result<Zip, Error> {
         .prefix(".making-")
         .tempfile_in(directory)
         .map_err(fs::at("create", directory))?;
-    write::zip(tree, temporary.as_file(), temporary.path())?;
-    let file = File::open(temporary.path()).map_err(fs::at("read", temporary.path()))?;
-    let (sha256, size) = digest(&file, temporary.path())?;
-    let path = directory.join(format!("{}-{}.zip", tree.digest().hex(), hex(&sha256)));
+    let made = temporary.path();
+    let mut before = Before::of(directory, tree);
+    let bytes = if tree.size() <= IN_MEMORY {
+        let mut memory = Cursor::new(Vec::new());
+        write::zip(tree, before.as_mut(), &mut memory, made)?;
+        let bytes = Bytes::from(memory.into_inner());
+        temporary
+            .as_file()
+            .write_all(&bytes)
+            .map_err(fs::at("write", made))?;
+        Some(bytes)
+    } else {
+        write::zip(tree, before.as_mut(), temporary.as_file(), made)?;
+        None
+    };
+    let file = File::open(made).map_err(fs::at("read", made))?;
+    let (sha256, size) = match &bytes {
+        Some(bytes) => {
+            let mut context = Context::new(&SHA256);
+            context.update(bytes);
+            (array(context), bytes.len() as u64)
+        }
+        None => digest(&file, made)?,
+    };
+    let name = format!("{}-{}.zip", tree.digest().hex(), hex(&sha256));
+    let path = directory.join(&name);
     temporary
         .persist(&path)
         .map_err(|error| fs::at("create", &path)(error.error))?;
+    before::keep(directory, tree, &name);
     prune(directory, &path);
     Ok(Zip {
         file,
         path,
         sha256,
         size,
+        bytes,
     })
 }
 

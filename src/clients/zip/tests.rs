@@ -427,12 +427,77 @@ fn a_zip_in_the_cache_is_used_while_it_is_whole() {
     std::fs::write(first.path(), &bytes[..10]).unwrap();
     let third = Package::of(&place.tree("a"), &cache).unwrap();
     assert_eq!(third.bytes().unwrap(), bytes);
-    assert_eq!(
-        std::fs::read_dir(cache.join("packages")).unwrap().count(),
-        1
-    );
+    let mut kept: Vec<_> = std::fs::read_dir(cache.join("packages"))
+        .unwrap()
+        .map(|item| item.unwrap().path().extension().unwrap().to_owned())
+        .collect();
+    kept.sort_unstable();
+    assert_eq!(kept, ["list", "zip"]);
     std::fs::remove_dir_all(&cache).unwrap();
     assert_eq!(third.bytes().unwrap(), bytes, "it stays open");
+}
+
+/// What is taken over from the package of before is byte for byte what packing makes.
+#[test]
+fn a_change_gives_the_same_bytes_with_a_package_of_before_and_without() {
+    let place = Place::new();
+    for number in 0..40 {
+        let text = format!("value = {number}\n").repeat(200 + number);
+        place.write(&format!("a/m{number:02}/é{number}.py"), text);
+    }
+    place.write("a/empty", "");
+    place.write("a/photo.png", "stored as it is");
+    std::fs::create_dir_all(place.at("a/nothing")).unwrap();
+    place.write("a/bin/run", "#!/bin/sh\n".repeat(100));
+    place.mode("a/bin/run", 0o755);
+    let cache = place.at("cache");
+    let pack = |cache: &Path| {
+        let package = Package::of(&place.tree("a"), cache).unwrap();
+        (package.code_sha256(), package.bytes().unwrap())
+    };
+    let first = pack(&cache);
+    for change in 0..4 {
+        match change {
+            0 => drop(place.write("a/m07/é7.py", "changed = True\n")),
+            1 => std::fs::remove_file(place.at("a/m00/é0.py")).unwrap(),
+            // The same contents under other names and modes are other entries.
+            2 => std::fs::rename(place.at("a/m09"), place.at("a/m99")).unwrap(),
+            _ => place.mode("a/bin/run", 0o644),
+        }
+        let with = pack(&cache);
+        let without = pack(&place.at(&format!("cache-{change}")));
+        assert_ne!(with, first, "{change}");
+        assert_eq!(with, without, "{change}");
+    }
+}
+
+/// A list or a zip of before that is not whole is as if it were not there.
+#[test]
+fn a_damaged_package_of_before_is_not_used() {
+    let place = Place::new();
+    place.write("a/one.py", "one = 1\n".repeat(500));
+    place.write("a/two.py", "two = 2\n".repeat(500));
+    for (number, ending) in ["list", "zip"].into_iter().enumerate() {
+        let cache = place.at(&format!("cache-{ending}"));
+        place.write("a/three.py", format!("three = {number}\n"));
+        let _first = Package::of(&place.tree("a"), &cache).unwrap();
+        let damaged: Vec<_> = std::fs::read_dir(cache.join("packages"))
+            .unwrap()
+            .map(|item| item.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|found| found == ending))
+            .collect();
+        let [damaged] = damaged.as_slice() else {
+            panic!("{damaged:?}")
+        };
+        let mut bytes = std::fs::read(damaged).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(damaged, bytes).unwrap();
+        place.write("a/three.py", "three = 3\n");
+        let with = Package::of(&place.tree("a"), &cache).unwrap();
+        let without = Package::of(&place.tree("a"), &place.at("fresh")).unwrap();
+        assert_eq!(with.code_sha256(), without.code_sha256(), "{ending}");
+    }
 }
 
 #[test]

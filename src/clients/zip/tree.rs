@@ -25,6 +25,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 use super::archive::{self, Archive};
 use super::listed::Listed;
+use super::noise::Sample;
 use super::{Error, LARGEST, Large, TreeDigest, UNPACKED_LIMIT};
 use crate::fs;
 
@@ -41,7 +42,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    fn letter(self) -> u8 {
+    pub(super) fn letter(self) -> u8 {
         match self {
             Self::File => b'f',
             Self::Executable => b'x',
@@ -68,6 +69,8 @@ pub(super) struct Entry {
     pub(super) kind: Kind,
     pub(super) size: u64,
     pub(super) sha256: [u8; 32],
+    /// It does not shrink.
+    pub(super) is_noise: bool,
     pub(super) source: Source,
     /// Which of the roots it comes from.
     root: usize,
@@ -76,6 +79,8 @@ pub(super) struct Entry {
 /// The contents of a package, not yet packed.
 #[derive(Debug)]
 pub(crate) struct Tree {
+    /// What it was read from.
+    artifact: PathBuf,
     entries: Vec<Entry>,
     /// The zip that the entries of [`Source::Zip`] are in.
     archive: Option<PathBuf>,
@@ -114,6 +119,7 @@ impl Tree {
         check_names(&mut entries, &roots)?;
         let size = entries.iter().map(|entry| entry.size).sum();
         let mut tree = Self {
+            artifact: std::path::absolute(artifact).unwrap_or_else(|_| artifact.to_owned()),
             entries,
             archive,
             digest: TreeDigest([0; 32]),
@@ -172,6 +178,11 @@ impl Tree {
         }
     }
 
+    /// The artifact, absolute.
+    pub(super) fn artifact(&self) -> &Path {
+        &self.artifact
+    }
+
     pub(super) fn entries(&self) -> &[Entry] {
         &self.entries
     }
@@ -187,7 +198,7 @@ impl Tree {
     fn take_digests(&mut self) -> Result<(), Error> {
         let next = AtomicUsize::new(0);
         let (entries, reader) = (&self.entries, || self.reader());
-        let work = || -> Result<Vec<(usize, [u8; 32])>, Error> {
+        let work = || -> Result<Vec<(usize, [u8; 32], bool)>, Error> {
             let (mut done, mut contents) = (Vec::new(), reader());
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
@@ -195,7 +206,9 @@ impl Tree {
                     return Ok(done);
                 };
                 if entry.kind != Kind::EmptyDirectory {
-                    done.push((index, contents.copy(entry, &mut std::io::sink())?));
+                    let mut sample = Sample::new();
+                    let sha256 = contents.copy(entry, &mut sample)?;
+                    done.push((index, sha256, sample.is_noise()));
                 }
             }
         };
@@ -210,9 +223,10 @@ impl Tree {
                 })
                 .collect::<Result<Vec<_>, _>>()
         })?;
-        for (index, sha256) in results.into_iter().flatten() {
+        for (index, sha256, is_noise) in results.into_iter().flatten() {
             if let Some(entry) = self.entries.get_mut(index) {
                 entry.sha256 = sha256;
+                entry.is_noise = is_noise;
             }
         }
         let mut context = Context::new(&SHA256);
@@ -521,6 +535,7 @@ impl Walk<'_> {
             kind,
             size,
             sha256: [0; 32],
+            is_noise: false,
             source,
             root: self.index,
         });
@@ -539,6 +554,7 @@ impl Entry {
             kind,
             size,
             sha256: [0; 32],
+            is_noise: false,
             source,
             root: 0,
         }

@@ -4,8 +4,7 @@
 //! Every header is a constant: 1980-01-01 00:00, Unix, 0644 or 0755. What is large is compressed straight into the
 //! file by the thread that writes; what waits for it in memory is bounded.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Seek, Write};
 use std::path::Path;
 use std::sync::mpsc;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -14,6 +13,7 @@ use zip::write::{PreparedZipFile, SimpleFileOptions, ZipFileBuilder};
 use zip::{CompressionMethod, DateTime, System, ZipWriter};
 
 use super::Error;
+use super::before::Before;
 use super::tree::{Contents, Entry, Kind, Tree, threads};
 use crate::fs;
 
@@ -30,15 +30,23 @@ const COMPRESSED: [&str; 14] = [
 
 type Prepared = (usize, Result<PreparedZipFile, Error>);
 
-/// Writes the zip of a tree.
-pub(super) fn zip(tree: &Tree, file: &File, path: &Path) -> Result<(), Error> {
+/// Writes the zip of a tree; what the zip of before has already is taken from there.
+pub(super) fn zip<W: Write + Seek>(
+    tree: &Tree,
+    before: Option<&mut Before>,
+    to: W,
+    path: &Path,
+) -> Result<(), Error> {
     let entries = tree.entries();
+    let place = |entry| before.as_ref().and_then(|before| before.place(entry));
+    let places: Vec<_> = entries.iter().map(place).collect();
     let queue = Queue {
         entries,
+        places: &places,
         state: Mutex::default(),
         changed: Condvar::new(),
     };
-    let mut writer = ZipWriter::new(BufWriter::with_capacity(256 * 1024, file));
+    let mut writer = ZipWriter::new(BufWriter::with_capacity(256 * 1024, to));
     std::thread::scope(|scope| {
         let (sender, receiver) = mpsc::channel();
         for _ in 0..threads() {
@@ -48,7 +56,7 @@ pub(super) fn zip(tree: &Tree, file: &File, path: &Path) -> Result<(), Error> {
         drop(sender);
         // However it ends, no thread may wait for ever for room.
         let _end = End(&queue);
-        write_all(tree, &queue, &receiver, &mut writer, path)
+        write_all(tree, &queue, (&receiver, before), &mut writer, path)
     })?;
     let mut rest = writer.finish().map_err(|error| failed(path, error))?;
     rest.flush().map_err(fs::at("write", path))?;
@@ -56,17 +64,22 @@ pub(super) fn zip(tree: &Tree, file: &File, path: &Path) -> Result<(), Error> {
 }
 
 /// The thread that writes: takes entries in their order.
-fn write_all<W: Write + std::io::Seek>(
+fn write_all<W: Write + Seek>(
     tree: &Tree,
     queue: &Queue<'_>,
-    receiver: &mpsc::Receiver<Prepared>,
+    (receiver, mut before): (&mpsc::Receiver<Prepared>, Option<&mut Before>),
     writer: &mut ZipWriter<W>,
     path: &Path,
 ) -> Result<(), Error> {
     let mut early = std::collections::BTreeMap::new();
     let mut contents = tree.reader();
     for (index, entry) in tree.entries().iter().enumerate() {
-        if is_prepared(entry) {
+        let place = queue.places.get(index).copied().flatten();
+        if let (Some(place), Some(before)) = (place, before.as_mut()) {
+            let file = before.archive().by_index_raw(place);
+            file.and_then(|file| writer.raw_copy_file(file))
+                .map_err(|error| failed(path, error))?;
+        } else if is_prepared(entry) {
             let prepared = loop {
                 if let Some(prepared) = early.remove(&index) {
                     break prepared;
@@ -88,7 +101,7 @@ fn write_all<W: Write + std::io::Seek>(
 }
 
 /// What is not compressed ahead: large files, directories, symlinks.
-fn write_here<W: Write + std::io::Seek>(
+fn write_here<W: Write + Seek>(
     entry: &Entry,
     contents: &mut Contents<'_>,
     writer: &mut ZipWriter<W>,
@@ -155,7 +168,7 @@ fn options(entry: &Entry) -> SimpleFileOptions {
         .extension()
         .and_then(|ending| ending.to_str())
         .unwrap_or_default();
-    let is_stored = entry.size == 0 || COMPRESSED.contains(&ending);
+    let is_stored = entry.size == 0 || entry.is_noise || COMPRESSED.contains(&ending);
     let options = SimpleFileOptions::default()
         .last_modified_time(DateTime::default())
         .system(System::Unix)
@@ -183,6 +196,8 @@ fn failed(path: &Path, error: zip::result::ZipError) -> Error {
 /// Who compresses what next, and how much waits to be written.
 struct Queue<'a> {
     entries: &'a [Entry],
+    /// Where the zip of before has them.
+    places: &'a [Option<usize>],
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -205,7 +220,7 @@ impl<'a> Queue<'a> {
             }
             let index = state.next;
             let entry = self.entries.get(index)?;
-            if !is_prepared(entry) {
+            if !self.is_queued(index, entry) {
                 state.next += 1;
             } else if state.waiting + entry.size <= WAITING || index <= state.written {
                 state.next += 1;
@@ -220,10 +235,15 @@ impl<'a> Queue<'a> {
         }
     }
 
+    /// Whether a thread compresses it.
+    fn is_queued(&self, index: usize, entry: &Entry) -> bool {
+        is_prepared(entry) && self.places.get(index).copied().flatten().is_none()
+    }
+
     fn written(&self, index: usize, entry: &Entry) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.written = index + 1;
-        if is_prepared(entry) {
+        if self.is_queued(index, entry) {
             state.waiting = state.waiting.saturating_sub(entry.size);
         }
         self.changed.notify_all();

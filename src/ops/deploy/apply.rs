@@ -10,7 +10,8 @@ use serde_json::json;
 
 use super::build::{self, Built};
 use super::fleet::Builds;
-use super::{Options, Outcome, Plan, described, meanwhile, package, port};
+use super::package::Packing;
+use super::{Options, Outcome, Plan, described, meanwhile, port};
 use crate::clients::zip;
 use crate::clock::Clock;
 use crate::domain::counts::Counts;
@@ -54,8 +55,30 @@ struct Attempt {
     revision: OnceLock<RevisionNumber>,
 }
 
-/// Does what the plan says.
-pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> Result<Outcome> {
+/// Begins to make the package while a person still reads the plan. None where something has to be built or fetched first;
+/// what cannot be packed is told by [`apply`].
+pub(crate) async fn ahead(
+    options: &Options,
+    plan: &Plan,
+    clock: &dyn Clock,
+    builds: &Builds,
+) -> Option<Packing> {
+    let is_new = matches!(&plan.decision, Deploy::Change(change) if change.existing.is_none());
+    if !is_new || !is_packed(options) || options.service.build.python_lock.is_some() {
+        return None;
+    }
+    let built = build::as_it_is(options, plan).ok()??;
+    let turn = builds.turn().await.ok()?;
+    Packing::begin(options, (built.artifact, built.listed), clock, turn).ok()
+}
+
+/// Does what the plan says; `ahead` is what [`ahead`] began.
+pub(crate) async fn apply(
+    tools: &Tools<'_>,
+    options: &Options,
+    plan: &Plan,
+    ahead: Option<Packing>,
+) -> Result<Outcome> {
     let asked = format!("cannot deploy `{}`", options.service.name);
     let change = match &plan.decision {
         Deploy::UpToDate { revision } | Deploy::Superseded { revision } => {
@@ -97,7 +120,6 @@ pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> 
         } => built,
         () = tokio::time::sleep(tools.timeout) => Err(timed_out(options, tools.timeout, "the build")),
     };
-    drop(turn);
     let built = match built {
         Ok(built) => built,
         Err(error) => {
@@ -106,6 +128,17 @@ pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> 
             return Err(error.context(&asked).live(now));
         }
     };
+    // Beside what is recorded and asked before it is sent.
+    let packing = built
+        .as_ref()
+        .filter(|_| is_packed(options) && ahead.is_none())
+        .map(|built| {
+            let artifact = (built.artifact.clone(), built.listed.clone());
+            Packing::begin(options, artifact, tools.clock, turn)
+        })
+        .transpose()
+        .map_err(|error| error.context(&asked))?
+        .or(ahead);
     let operation = tools
         .journal
         .begin(tools.clock, intent(options, plan, change))
@@ -130,7 +163,7 @@ pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> 
         .timeout
         .saturating_sub(tools.clock.monotonic().saturating_sub(started));
     let result = tokio::select! {
-        result = publish_and_commit(tools, options, plan, change, built.as_ref(), &attempt) => result,
+        result = publish_and_commit(tools, options, plan, change, (built.as_ref(), packing), &attempt) => result,
         () = tokio::time::sleep(left) => Err(timed_out(options, tools.timeout, "the deploy")),
         () = tools.cancel.cancelled() => Err(build::interrupted(options, "the deploy was stopped")),
     };
@@ -198,7 +231,7 @@ async fn publish_and_commit(
     options: &Options,
     plan: &Plan,
     change: &Change,
-    built: Option<&Built>,
+    (built, mut packing): (Option<&Built>, Option<Packing>),
     attempt: &Attempt,
 ) -> Result<Shifted> {
     let name = &options.service.name;
@@ -208,14 +241,15 @@ async fn publish_and_commit(
     if let Some(first) = new_port.take_if(|port| port.from.is_none()) {
         port::set(tools, options, first).await?;
     }
-    let mut published = publish(tools, options, plan, change, built, attempt).await;
+    let mut published = publish(tools, options, plan, change, (built, &mut packing), attempt).await;
     if let Some(port) = new_port {
         match &published {
             Ok(_) => port::set(tools, options, port).await?,
             // Somebody else has the port of before: the new one is the way out.
             Err(error) if error.id == "port-taken" => {
                 port::set(tools, options, port).await?;
-                published = publish(tools, options, plan, change, built, attempt).await;
+                published =
+                    publish(tools, options, plan, change, (built, &mut packing), attempt).await;
             }
             Err(_) => {}
         }
@@ -246,6 +280,13 @@ async fn publish_and_commit(
             if live.sole().map(|revision| revision.digest.as_str()) != Some(&plan.wanted.digest) {
                 return Err(platform::Error::Conflict { winner }.into());
             }
+        }
+        // It was there a moment ago: this deploy published it.
+        Err(platform::Error::NoRevision(number)) => {
+            return Err(platform::Error::Overtaken(format!(
+                "somebody removed revision {number} of `{name}` while this deploy ran"
+            ))
+            .into());
         }
         Err(error) => return Err(error.into()),
     }
@@ -315,7 +356,7 @@ async fn publish(
     options: &Options,
     plan: &Plan,
     change: &Change,
-    built: Option<&Built>,
+    (built, packing): (Option<&Built>, &mut Option<Packing>),
     attempt: &Attempt,
 ) -> Result<Published> {
     let name = &options.service.name;
@@ -349,7 +390,7 @@ async fn publish(
                 digest: plan.wanted.digest.clone(),
                 artifact: built.artifact.clone(),
                 python_environment: built.python_environment.clone(),
-                package: packaged(tools, options, plan, built).await?,
+                package: packaged(tools, options, plan, packing.take()).await?,
                 smoke: smoke(options)?,
                 provenance: plan.wanted.provenance.clone(),
                 actor: tools.journal.actor().clone(),
@@ -467,30 +508,28 @@ pub(crate) fn millis(clock: &dyn Clock, since: Duration) -> u64 {
     u64::try_from(clock.monotonic().saturating_sub(since).as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Whether the artifact becomes a zip.
+fn is_packed(options: &Options) -> bool {
+    let is_image = options.artifact.is_none() && build::image(options).is_some();
+    options.environment.platform == PlatformKind::Lambda && !is_image
+}
+
 /// The artifact as Lambda takes it; none for other platforms.
 async fn packaged(
     tools: &Tools<'_>,
     options: &Options,
     plan: &Plan,
-    built: &Built,
+    packing: Option<Packing>,
 ) -> Result<Option<release::Package>> {
-    if options.environment.platform != PlatformKind::Lambda {
-        return Ok(None);
-    }
-    if options.artifact.is_none() && build::image(options).is_some() {
+    let Some(packing) = packing else {
         // With the digest that the plan found for it.
         let reference = plan.wanted.service.build.artifact.clone();
-        return Ok(Some(release::Package::Image { reference }));
-    }
-    let _turn = tools.builds.turn().await?;
-    let package = package::package(
-        options,
-        (built.artifact.clone(), built.listed.clone()),
-        tools.clock,
-        tools.reporter,
-        &tools.cancel,
-    )
-    .await?;
+        let is_image = options.environment.platform == PlatformKind::Lambda;
+        return Ok(is_image.then_some(release::Package::Image { reference }));
+    };
+    let package = packing
+        .done(options, tools.clock, tools.reporter, &tools.cancel)
+        .await?;
     Ok(Some(release::Package::Zip {
         bytes: package.bytes().map_err(package_error)?,
         sha256: package.code_sha256(),

@@ -53,37 +53,15 @@ pub(crate) async fn build(
         environment = python_environment(options, clock, reporter) => environment?,
         () = cancel.cancelled() => return Err(interrupted(options, "the build was stopped")),
     };
-    if let Some(artifact) = &options.artifact {
+    if let Some(built) = as_it_is(options, plan)? {
         return Ok(Built {
-            artifact: artifact.clone(),
-            listed: None,
             python_environment,
-            _staging: None,
+            ..built
         });
     }
     let build = &options.service.build;
     let artifact = options.directory.join(&build.artifact);
     let is_image = image(options).is_some();
-    if build.command.is_empty() && (is_image || is_zip(options, &artifact)) {
-        return Ok(Built {
-            artifact,
-            listed: None,
-            python_environment,
-            _staging: None,
-        });
-    }
-    if build.command.is_empty() && options.environment.platform == PlatformKind::Lambda {
-        // Packed from where it lies: what is not tracked is left out there.
-        let artifact = directory(&artifact)?;
-        let listed =
-            Listed::below(&artifact, &plan.files.paths).ok_or_else(|| untracked(&artifact))?;
-        return Ok(Built {
-            artifact,
-            listed: Some(Arc::new(listed)),
-            python_environment,
-            _staging: None,
-        });
-    }
     if build.command.is_empty() {
         let staging = stage(options, plan, &artifact)?;
         return Ok(Built {
@@ -121,6 +99,33 @@ pub(crate) async fn build(
     } else {
         Err(missing(&artifact, "the build left no such directory"))
     }
+}
+
+/// The artifact where it lies, without its Python environment; none where something has to be made or copied first.
+pub(super) fn as_it_is(options: &Options, plan: &Plan) -> Result<Option<Built>> {
+    let there = |artifact, listed| {
+        Ok(Some(Built {
+            artifact,
+            listed,
+            python_environment: None,
+            _staging: None,
+        }))
+    };
+    if let Some(artifact) = &options.artifact {
+        return there(artifact.clone(), None);
+    }
+    let build = &options.service.build;
+    let artifact = options.directory.join(&build.artifact);
+    if !build.command.is_empty() || options.environment.platform != PlatformKind::Lambda {
+        return Ok(None);
+    }
+    if image(options).is_some() || is_zip(options, &artifact) {
+        return there(artifact, None);
+    }
+    // Packed from where it lies: what is not tracked is left out there.
+    let artifact = directory(&artifact)?;
+    let listed = Listed::below(&artifact, &plan.files.paths).ok_or_else(|| untracked(&artifact))?;
+    there(artifact, Some(Arc::new(listed)))
 }
 
 /// The image that the service's file names as its artifact, where the platform takes one.

@@ -123,27 +123,26 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
     if options.environment.platform == PlatformKind::Lambda {
         package::check_secrets(options)?;
     }
-    let pinned = build::pinned(platform, options)
-        .await
-        .map_err(|error| error.context(&asked))?;
-    let options = pinned.as_ref().unwrap_or(options);
     let gathered = {
         let options = options.clone();
         tokio::task::spawn_blocking(move || sources::gather(&options))
     };
-    let mut live = platform
-        .observe(name)
-        .await
-        .map_err(|error| Error::from(error).context(&asked))?;
+    // One round: what a tag means has nothing to do with what is live. That the account is the wrong one says more than
+    // what its registry answers.
+    let (live, pinned) = tokio::join!(platform.observe(name), build::pinned(platform, options));
+    let mut live = live.map_err(|error| Error::from(error).context(&asked))?;
+    let pinned = pinned.map_err(|error| error.context(&asked))?;
+    let options = pinned.as_ref().unwrap_or(options);
     let gathered = gathered
         .await
         .map_err(Error::internal)?
         .map_err(|error| error.context(&asked))?;
+    let digest = gathered.digest(options)?;
     let sources::Gathered {
-        digest,
         provenance,
         files,
         repository,
+        ..
     } = gathered;
     complete(platform, options, &mut live, &digest)
         .await
@@ -180,6 +179,12 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
                     .is_some_and(|revision| revision.last_served_at.is_some())
             });
         }
+        let commits = commits(
+            plan.repository.clone(),
+            plan.wanted.provenance.commit.clone(),
+            live_commit,
+            sources::roots(options),
+        );
         // What the platform really has counts, not what the live revision was published with.
         if change.existing.is_none()
             && let Some(differences) = platform
@@ -189,7 +194,9 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         {
             change.configuration = differences;
         }
-        add_changes(&mut plan, options, live_commit.as_deref());
+        let commits = commits.await.map_err(Error::internal)?;
+        plan.wanted.provenance.subject = commits.subject;
+        (plan.changes, plan.more_changes) = (commits.changes, commits.more);
     }
     Ok(plan)
 }
@@ -232,25 +239,45 @@ fn is_older(
     }
 }
 
-/// The commits that go out; that git cannot tell is no reason to fail.
-fn add_changes(plan: &mut Plan, options: &Options, live_commit: Option<&str>) {
-    let (Some(repository), Some(commit)) =
-        (&plan.repository, plan.wanted.provenance.commit.clone())
-    else {
-        return;
-    };
-    let paths = sources::roots(options);
-    if let Ok(head) = repository.log(None, &commit, &[], 1) {
-        plan.wanted.provenance.subject = head.into_iter().next().map(|commit| commit.subject);
-    }
-    if live_commit.is_none() {
-        return;
-    }
-    if let Ok(mut changes) = repository.log(live_commit, &commit, &paths, MOST_CHANGES + 1) {
-        plan.more_changes = changes.len() > MOST_CHANGES;
+/// What git says of what goes out; nothing where it cannot tell, which is no reason to fail.
+#[derive(Debug, Default)]
+struct Commits {
+    /// That of the commit that goes out.
+    subject: Option<String>,
+    changes: Vec<git::Commit>,
+    more: bool,
+}
+
+/// Asks git beside the platform: about the commit that goes out, and those since the one that is live.
+fn commits(
+    repository: Option<Repository>,
+    commit: Option<String>,
+    live: Option<String>,
+    paths: Vec<PathBuf>,
+) -> tokio::task::JoinHandle<Commits> {
+    tokio::task::spawn_blocking(move || {
+        let (Some(repository), Some(commit)) = (repository, commit) else {
+            return Commits::default();
+        };
+        let (head, since) = std::thread::scope(|scope| {
+            let head = scope.spawn(|| repository.log(None, &commit, &[], 1));
+            let since = live.as_deref().map_or(Ok(Vec::new()), |live| {
+                repository.log(Some(live), &commit, &paths, MOST_CHANGES + 1)
+            });
+            (head.join(), since)
+        });
+        let head = head.ok().and_then(std::result::Result::ok);
+        let mut changes = since.unwrap_or_default();
+        let more = changes.len() > MOST_CHANGES;
         changes.truncate(MOST_CHANGES);
-        plan.changes = changes;
-    }
+        Commits {
+            subject: head
+                .and_then(|head| head.into_iter().next())
+                .map(|commit| commit.subject),
+            changes,
+            more,
+        }
+    })
 }
 
 /// What the audit log says of the state before and after.
@@ -318,3 +345,6 @@ pub(crate) struct Outcome {
     /// Events of this operation that are on this machine only.
     pub(crate) pending_events: usize,
 }
+
+#[cfg(test)]
+mod tests;

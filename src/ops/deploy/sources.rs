@@ -10,8 +10,8 @@ use crate::error::{Error, Kind, Result};
 
 /// All that planning needs to know of the sources.
 pub(super) struct Gathered {
-    /// `sha256:<64 hex>` over the files, the effective configuration and the build's argv.
-    pub(super) digest: String,
+    /// The digest of the files.
+    sources: String,
     pub(super) provenance: Provenance,
     pub(super) files: Files,
     pub(super) repository: Option<Repository>,
@@ -106,22 +106,25 @@ pub(super) fn gather(options: &Options) -> Result<Gathered> {
         provenance.dirty = head.dirty;
     }
     Ok(Gathered {
-        digest: release_digest(options, &sources)?,
+        sources,
         provenance,
         files,
         repository,
     })
 }
 
-/// One digest over all that decides what the revision is. Secret values are not in it: only their references
-/// are known here.
-fn release_digest(options: &Options, sources: &str) -> Result<String> {
-    let service = serde_json::to_string(&options.service).map_err(Error::internal)?;
-    let text = format!("squad-release/v1\n{sources}\n{service}\n");
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
-    let digest = format!("sha256:{}", source::hex(digest.as_ref()));
-    if options.rebuild {
-        return Ok(format!("{digest}+{}", ulid::Ulid::generate()));
+impl Gathered {
+    /// `sha256:<64 hex>`: one digest over all that decides what the revision is, the files, the effective configuration
+    /// and the build's argv. Secret values are not in it: only their references are known here. `options` name the image
+    /// by its digest, where it is one.
+    pub(super) fn digest(&self, options: &Options) -> Result<String> {
+        let service = serde_json::to_string(&options.service).map_err(Error::internal)?;
+        let text = format!("squad-release/v1\n{}\n{service}\n", self.sources);
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+        let digest = format!("sha256:{}", source::hex(digest.as_ref()));
+        if options.rebuild {
+            return Ok(format!("{digest}+{}", ulid::Ulid::generate()));
+        }
+        Ok(digest)
     }
-    Ok(digest)
 }

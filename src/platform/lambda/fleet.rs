@@ -80,9 +80,23 @@ impl Lambda {
         Ok(())
     }
 
-    /// A single service: all that there is to know, the alias first.
+    /// A single service: all that there is to know, the alias first. Who may not list versions is shown those that the
+    /// alias names.
     async fn look_at_one(&self, service: &ServiceName, on_sight: OnSight<'_>) -> Result<()> {
-        let live = self.observe(service).await?;
+        let (live, unknown) = match self.observe(service).await {
+            Err(crate::platform::Error::Aws(error))
+                if error.call.action == read::LIST_VERSIONS
+                    && matches!(&*error.why, Why::Denied { .. }) =>
+            {
+                let seen = self.see_without_list(service).await?;
+                let unknown = format!(
+                    "revisions without traffic are not shown: {}",
+                    words::sentence(&error)
+                );
+                (observe::live(service, &seen), Some(unknown))
+            }
+            live => (live?, None),
+        };
         if live.revisions.is_empty() {
             on_sight(Sight::Total(0));
             return Ok(());
@@ -91,6 +105,7 @@ impl Lambda {
         on_sight(Sight::Seen(Box::new(fleet::Seen {
             service: service.clone(),
             found: Found::Live(Box::new(live)),
+            unknown,
         })));
         Ok(())
     }
@@ -226,6 +241,7 @@ impl Lambda {
             Ok(seen) => Ok(Some(fleet::Seen {
                 found: Found::Live(Box::new(observe::live(&service, &seen))),
                 service,
+                unknown: None,
             })),
             Err(error) => Err((service, error)),
         }
@@ -241,6 +257,7 @@ fn unreadable(service: ServiceName, why: String) -> fleet::Seen {
     fleet::Seen {
         service,
         found: Found::Unreadable(Unreadable { why }),
+        unknown: None,
     }
 }
 

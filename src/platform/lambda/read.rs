@@ -46,6 +46,9 @@ pub(super) async fn function(
     }
 }
 
+/// The action of [`versions`].
+pub(super) const LIST_VERSIONS: &str = "lambda:ListVersionsByFunction";
+
 /// `ListVersionsByFunction`, all pages, without `$LATEST`; empty where there is no function. It tells no states (Lambda
 /// API): those are in [`function`] alone.
 pub(super) async fn versions(
@@ -61,7 +64,7 @@ pub(super) async fn versions(
             .set_marker(marker)
             .send()
             .await
-            .called("lambda:ListVersionsByFunction", function);
+            .called(LIST_VERSIONS, function);
         let Some(page) = found(page)? else {
             return Ok(BTreeMap::new());
         };

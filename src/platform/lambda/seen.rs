@@ -162,28 +162,49 @@ impl Seen {
     }
 }
 
+/// What becomes of the list of versions in a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum List {
+    /// It is read.
+    Read,
+    /// It may not be read.
+    NotAllowed,
+}
+
 impl Lambda {
     /// Reads a service's function. Where none has its name, its tag is asked for once.
     pub(super) async fn see(&self, service: &ServiceName) -> Result<Seen> {
-        let seen = Box::pin(self.see_target(self.target(service))).await?;
+        let seen = Box::pin(self.see_target(self.target(service), List::Read)).await?;
         if !seen.versions.is_empty() || self.targets.is_known(service) {
             return Ok(seen);
         }
         match self.tagged(service).await? {
             Some(function) if function != seen.target.function => {
                 self.targets.learn_function(service, &function);
-                Box::pin(self.see_target(self.target(service))).await
+                Box::pin(self.see_target(self.target(service), List::Read)).await
             }
             _ => Ok(seen),
         }
     }
 
-    async fn see_target(&self, target: Target) -> Result<Seen> {
+    /// The same for who may not list versions: of these, those that the alias and its note name. Enough to be shown, and
+    /// never to decide by.
+    pub(super) async fn see_without_list(&self, service: &ServiceName) -> Result<Seen> {
+        Box::pin(self.see_target(self.target(service), List::NotAllowed)).await
+    }
+
+    async fn see_target(&self, target: Target, list: List) -> Result<Seen> {
         let guard = async { self.session().guard().await.map(drop) };
+        let versions = async {
+            match list {
+                List::Read => self.read_versions(&target.function).await,
+                List::NotAllowed => Ok(BTreeMap::new()),
+            }
+        };
         let (alias, serving, versions, ()) = tokio::try_join!(
             self.read_alias(&target),
             self.read_function(&target.function, &target.alias),
-            self.read_versions(&target.function),
+            versions,
             guard,
         )?;
         let mut seen = Seen {
@@ -204,7 +225,7 @@ impl Lambda {
         if let Some(alias) = seen.alias.take() {
             seen.alias = self.steady(&seen.target, alias).await?;
         }
-        self.see_others(&mut seen).await?;
+        self.see_others(&mut seen, list).await?;
         Ok(seen)
     }
 
@@ -254,7 +275,7 @@ impl Lambda {
     }
 
     /// How the other revisions are that traffic goes to, or that a live rollout waits for.
-    async fn see_others(&self, seen: &mut Seen) -> Result<()> {
+    async fn see_others(&self, seen: &mut Seen, list: List) -> Result<()> {
         let mut wanted = match seen.traffic() {
             Some(Traffic::Shared { primary, other, .. }) => vec![primary, other],
             Some(Traffic::All(sole)) => vec![sole],
@@ -266,7 +287,8 @@ impl Lambda {
         wanted.sort_unstable();
         wanted.dedup();
         wanted.retain(|number| {
-            !seen.states.contains_key(number) && seen.versions.contains_key(number)
+            let may_be_there = list == List::NotAllowed || seen.versions.contains_key(number);
+            may_be_there && !seen.states.contains_key(number)
         });
         let function = &seen.target.function;
         let reads = wanted.iter().map(|number| async move {
@@ -276,7 +298,12 @@ impl Lambda {
         for read in futures_util::future::join_all(reads).await {
             let (number, found) = read?;
             match found.and_then(|found| found.configuration) {
-                Some(configuration) => drop(seen.states.insert(number, configuration)),
+                Some(configuration) => {
+                    seen.versions
+                        .entry(number)
+                        .or_insert_with(|| configuration.clone());
+                    seen.states.insert(number, configuration);
+                }
                 None => drop(seen.versions.remove(&number)),
             }
         }

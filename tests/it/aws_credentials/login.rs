@@ -176,11 +176,14 @@ fn an_identity_center_that_cannot_be_reached_is_no_expired_login() {
         endpoint: "http://127.0.0.1:1".to_owned(),
         asked: Arc::default(),
     };
+    // Where that takes longer than a second, what is waited for is said first.
     refused(&home, &center).assert(str![[r#"
+...
 › error: cannot find out who this is at AWS: AWS cannot be reached for the credentials
 ›   tried: profile `dev`
 ›   caused by: Connection refused (os error 111)
 › hint: check the network, a proxy, and `AWS_ENDPOINT_URL` if it is set
+› hint: whether AWS answers again: `squad whoami`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/aws-unreachable.md
 [exit 1]
 

@@ -2,6 +2,7 @@
 
 mod broken;
 mod login;
+mod silence;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

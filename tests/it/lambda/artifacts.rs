@@ -1,13 +1,16 @@
 //! What goes to AWS besides a small zip: container images, and packages that are too large for a call.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::json;
 use snapbox::str;
 
 use super::deploy::sources;
 use super::{Cloud, QUIET};
-use crate::support::aws::{ACCOUNT, REGION};
+use crate::support::aws::{ACCOUNT, REGION, Release};
+use crate::support::wait_for;
 
 const REPOSITORY: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/receipts";
 
@@ -134,6 +137,43 @@ fn an_image_is_deployed_by_its_digest_and_a_tag_that_moved_is_another_release() 
     cloud.is_quiet();
 }
 
+/// What is live has nothing to do with what the tag means: all of it is asked before any of it is answered.
+#[test]
+fn what_a_tag_means_is_asked_beside_what_is_live() {
+    let cloud = Cloud::new();
+    tag(&cloud, "1.4", "a");
+    let directory = image(&cloud, &format!("{REPOSITORY}:1.4"));
+    cloud.squad_in(&directory, &["deploy"]).success();
+    cloud
+        .aws
+        .rule(json!({ "nth": 1, "times": 5, "do": "hold-before" }));
+    let mut command = cloud.aws.squad(&cloud.home, &["deploy", "--yes"]);
+    command
+        .current_dir(&directory)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let held = wait_for("all reads", Duration::from_secs(20), || {
+        let held = cloud.aws.held();
+        (held.len() == 5).then_some(held)
+    });
+    let mut operations: Vec<_> = held.into_iter().map(|call| call.operation).collect();
+    operations.sort_unstable();
+    assert_eq!(
+        operations,
+        [
+            "DescribeImages",
+            "GetAlias",
+            "GetCallerIdentity",
+            "GetFunction",
+            "ListVersionsByFunction",
+        ]
+    );
+    cloud.aws.release(Release::Continue);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(cloud.sole(), "1");
+}
+
 #[test]
 fn an_image_that_lambda_cannot_take_is_refused_before_anything_is_written() {
     let cloud = Cloud::new();
@@ -205,10 +245,10 @@ fn with_model(cloud: &Cloud, megabytes: usize) -> PathBuf {
 fn a_package_over_the_limit_of_a_call_goes_through_the_bucket_once() {
     let cloud = Cloud::new();
     let directory = with_model(&cloud, 52);
-    // A directory is nothing that AWS could read.
+    // A directory is nothing that AWS could read, so nothing is sent.
     let output = cloud.squad_in(&directory, &["deploy"]).failure(7);
     assert!(
-        output.stderr.contains("set `audit = \"s3://…\"`"),
+        output.stderr.contains("set `audit = \"s3://…\"`") && !output.stderr.contains("sending"),
         "{}",
         output.transcript()
     );
@@ -266,7 +306,12 @@ fn a_package_over_the_limit_of_a_call_goes_through_the_bucket_once() {
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, text.replace("memory_mb = 128", "memory_mb = 256")).unwrap();
     cloud.aws.forget_calls();
-    cloud.squad_in(&directory, &["deploy"]).success();
+    let output = cloud.squad_in(&directory, &["deploy"]).success();
+    assert!(
+        !output.stderr.contains("sending"),
+        "{}",
+        output.transcript()
+    );
     assert_eq!(cloud.sole(), "2");
     let sent: Vec<_> = cloud
         .aws

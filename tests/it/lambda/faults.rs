@@ -1,14 +1,19 @@
 //! Whole deploys while AWS fails one call in five: right, or refused with who won; never half of it.
 
 use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Cloud;
 use super::deploy::sources;
+use super::gradual::counted;
+use crate::support::{Output, wait_for};
 
 /// The digests in the descriptions of the published versions, in order.
-fn digests(cloud: &Cloud) -> Vec<String> {
+pub(super) fn digests(cloud: &Cloud) -> Vec<String> {
     let function = cloud.aws.function("receipts");
     function["versions"]
         .as_array()
@@ -23,14 +28,14 @@ fn digests(cloud: &Cloud) -> Vec<String> {
 }
 
 /// No content was published twice.
-fn is_each_once(cloud: &Cloud, at: &str) {
+pub(super) fn is_each_once(cloud: &Cloud, at: &str) {
     let digests = digests(cloud);
     let different: BTreeSet<_> = digests.iter().collect();
     assert_eq!(different.len(), digests.len(), "{at}: {digests:?}");
 }
 
 /// What the version that takes the traffic answers.
-fn answer(cloud: &Cloud) -> String {
+pub(super) fn answer(cloud: &Cloud) -> String {
     let output = cloud
         .squad(&["invoke", "receipts", "--payload", "{}"])
         .success();
@@ -115,4 +120,140 @@ fn a_deployer_who_wins_among_faults_is_named_and_nothing_is_lost() {
         assert_eq!(answer(&cloud), "\"two\"", "{at}");
         is_each_once(&cloud, &at);
     }
+}
+
+/// What a rollout's first step may leave: all traffic where it was, or 10 % on the new version.
+fn is_whole(cloud: &Cloud, stable: &str, canary: &str, at: &str) {
+    let alias = cloud.alias();
+    assert_eq!(alias["FunctionVersion"], *stable, "{at}: {alias}");
+    let weights = cloud.weights();
+    let has_none = weights.as_object().is_none_or(serde_json::Map::is_empty);
+    assert!(
+        has_none || weights == json!({ (canary): 0.1 }),
+        "{at}: {alias}"
+    );
+}
+
+/// A gradual deploy among faults: it comes to its first step, or fails with words and changes nothing; the same command
+/// once more does it.
+#[test]
+fn gradual_deploys_among_faults_come_to_their_first_step_and_publish_once() {
+    const CANARY: [&str; 6] = ["deploy", "--canary", "--steps", "10,50", "--hold", "1m"];
+    let mut reached = 0;
+    for seed in 1..=6 {
+        let cloud = Cloud::new();
+        let directory = sources(&cloud, "one");
+        cloud.squad_in(&directory, &["deploy"]).success();
+        let history: Vec<_> = (3..60).map(|back| counted(back, None, 600, 1)).collect();
+        cloud.aws.metrics(Value::Array(history));
+        sources(&cloud, "two");
+        chance(&cloud, 0.2, seed);
+        let first = until_first_step(&cloud, &directory, &CANARY);
+        chance(&cloud, 0.0, 1);
+        let at = format!("seed {seed}: {first:?}");
+        if let Some(first) = &first {
+            assert!([1, 3, 5, 6].contains(&first.code), "{}", first.transcript());
+            assert!(
+                first.stderr.contains("error: cannot "),
+                "{}",
+                first.transcript()
+            );
+        } else {
+            reached += 1;
+        }
+        is_whole(&cloud, "1", "2", &at);
+        // What was begun is gone on with; what was not is begun again.
+        if cloud.is_rolling() {
+            if cloud.weights() != json!({ "2": 0.1 }) {
+                cloud.drive().success();
+            }
+        } else {
+            let again = until_first_step(&cloud, &directory, &CANARY);
+            assert!(again.is_none(), "{at}, then {again:?}");
+        }
+        assert_eq!(cloud.weights(), json!({ "2": 0.1 }), "{at}");
+        is_each_once(&cloud, &at);
+        assert_eq!(digests(&cloud).len(), 2, "{at}");
+        cloud.squad(&["stop", "receipts"]).success();
+        assert_eq!(cloud.sole(), "1", "{at}");
+        assert_eq!(answer(&cloud), "\"one\"", "{at}");
+        cloud.squad(&["audit", "verify"]).success();
+        cloud.is_quiet();
+    }
+    assert!(reached > 0);
+}
+
+/// Runs a gradual deploy until its first step has traffic, where it is killed; what it said where it ended before.
+pub(super) fn until_first_step(
+    cloud: &Cloud,
+    directory: &Path,
+    arguments: &[&str],
+) -> Option<Output> {
+    let mut command = cloud.aws.squad(&cloud.home, arguments);
+    command
+        .arg("--yes")
+        .current_dir(directory)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    wait_for("the first step", Duration::from_mins(2), || {
+        let weights = cloud.weights();
+        let has_weights = weights
+            .as_object()
+            .is_some_and(|weights| !weights.is_empty());
+        (has_weights || child.try_wait().unwrap().is_some()).then_some(())
+    });
+    if child.try_wait().unwrap().is_none() {
+        child.kill().unwrap();
+        child.wait().unwrap();
+        return None;
+    }
+    let output = Output::of(&child.wait_with_output().unwrap(), cloud.home.root());
+    // It may have ended in the very moment of its first step.
+    let weights = cloud.weights();
+    let has_weights = weights
+        .as_object()
+        .is_some_and(|weights| !weights.is_empty());
+    (!has_weights).then_some(output)
+}
+
+/// A driver among faults: it takes the step, or fails with words; the next one takes it, once.
+#[test]
+fn drivers_among_faults_take_their_step_once() {
+    let cloud = Cloud::planned();
+    let kept = cloud.keep();
+    let mut ended = BTreeSet::new();
+    for seed in 1..=10 {
+        cloud.put_back(&kept);
+        chance(&cloud, 0.2, seed);
+        let output = cloud.drive();
+        chance(&cloud, 0.0, 1);
+        let at = format!("seed {seed}: {}", output.transcript());
+        ended.insert(output.code);
+        assert!([0, 1, 3, 5, 6].contains(&output.code), "{at}");
+        assert!(
+            output.code == 0 || output.stderr.contains("error: cannot "),
+            "{at}"
+        );
+        is_whole(&cloud, "2", "3", &at);
+        if output.code == 0 {
+            assert_eq!(cloud.weights(), json!({ "3": 0.1 }), "{at}");
+        }
+        cloud.drive().success();
+        // The second driver finds the step taken, or takes it; there is no third one before its time.
+        assert_eq!(cloud.weights(), json!({ "3": 0.1 }), "{at}");
+        chance(&cloud, 0.2, seed + 100);
+        let stopped = cloud.squad(&["stop", "receipts"]);
+        chance(&cloud, 0.0, 1);
+        let at = format!("{at}, then {}", stopped.transcript());
+        ended.insert(stopped.code);
+        if stopped.code == 0 {
+            assert_eq!(cloud.sole(), "2", "{at}");
+        }
+        cloud.squad(&["stop", "receipts"]).success();
+        assert_eq!(cloud.sole(), "2", "{at}");
+        cloud.squad(&["audit", "verify"]).success();
+    }
+    assert!(ended.contains(&0), "{ended:?}");
+    cloud.is_quiet();
 }

@@ -192,6 +192,59 @@ function-0002  cloud  2     made [AGO]  ok
     );
 }
 
+/// Who may not list versions sees what serves, and what is not known is said.
+#[test]
+fn without_the_right_to_list_versions_the_status_says_what_is_not_known() {
+    let cloud = Cloud::holding();
+    cloud
+        .aws
+        .settings(json!({ "denied": ["lambda:ListVersionsByFunction"] }));
+    cloud
+        .squad(&["status", "receipts"])
+        .success()
+        .assert(str![[r#"
+› warning: receipts: revisions without traffic are not shown: arn:aws:iam::[HASH]:user/stand-in may not do lambda:ListVersionsByFunction
+SERVICE   ENV    LIVE            SINCE     HEALTH  ROLLOUT
+receipts  cloud  2 90 %, 3 10 %  [AGO]  ok      3 at 10 % on 1 route, holding
+[exit 0]
+
+"#]]);
+    let status = cloud
+        .squad(&["status", "receipts", "-o", "json"])
+        .success()
+        .json();
+    let service = &status["services"][0];
+    assert_eq!(service["traffic"], json!({ "2": 90, "3": 10 }));
+    let unknown = service["unknown"].as_str().unwrap();
+    assert!(
+        unknown.contains("lambda:ListVersionsByFunction"),
+        "{unknown}"
+    );
+    // To decide by half of the truth is another thing.
+    cloud
+        .squad(&["rollback", "receipts"])
+        .failure(4)
+        .assert(str![[r#"
+› error: cannot list the versions of `receipts`: arn:aws:iam::[HASH]:user/stand-in may not do lambda:ListVersionsByFunction
+›   caused by: User: arn:aws:iam::[HASH]:user/stand-in is not authorized to perform: lambda:ListVersionsByFunction because no identity-based policy allows the lambda:ListVersionsByFunction action (AccessDeniedException, request [ID])
+› hint: ask the account's owner to allow `lambda:ListVersionsByFunction` on `receipts` for arn:aws:iam::[HASH]:user/stand-in
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/aws-denied.md
+[exit 4]
+
+"#]]);
+}
+
+/// Looking in the wrong region is how all functions are missing at once.
+#[test]
+fn where_nothing_is_the_account_and_the_region_are_named() {
+    let cloud = Cloud::new();
+    cloud.squad(&["status", "--all"]).success().assert(str![[r#"
+› nothing was deployed to cloud (account [HASH], eu-west-1) yet
+[exit 0]
+
+"#]]);
+}
+
 /// The bucket of AWS is never emptied by one who looks at the rate that is the habit, and no 429 is left in the answer.
 #[test]
 fn a_fleet_is_read_inside_the_quotas() {

@@ -91,10 +91,6 @@ fn a_function_that_fails_is_exit_code_1_with_its_error_and_its_log() {
 ›   ERROR no such receipt
 ›     one
 ›     two
-›   [ERROR] ValueError: no such receipt
-›   Traceback (most recent call last):
-...
-› {"errorMessage": "no such receipt", "errorType": "ValueError", [..]}
 › error: cannot invoke `receipts`: it failed with ValueError (revision 2)
 ›   no such receipt
 ...
@@ -103,18 +99,20 @@ fn a_function_that_fails_is_exit_code_1_with_its_error_and_its_log() {
 [exit 1]
 
 "#]]);
+    let fail = r#"{"do": "fail"}"#;
+    let output = cloud
+        .squad(&["invoke", "receipts", "--payload", fail])
+        .failure(1);
+    let told = output.stderr.matches("ValueError: no such receipt").count();
+    let raised = output.stderr.matches("raise ValueError").count();
+    assert_eq!((told, raised), (0, 1), "{}", output.transcript());
     let json = cloud
-        .squad(&[
-            "invoke",
-            "receipts",
-            "--payload",
-            r#"{"do": "fail"}"#,
-            "-o",
-            "json",
-        ])
+        .squad(&["invoke", "receipts", "--payload", fail, "-o", "json"])
         .failure(1);
     assert_eq!(json.error_json()["exit_code"], 1);
-    assert_eq!(invocations(&cloud), 2, "one call each, and none again");
+    let log = json.json()["log_tail"].to_string();
+    assert!(log.contains("Traceback"), "a program gets all of it: {log}");
+    assert_eq!(invocations(&cloud), 3, "one call each, and none again");
 }
 
 #[test]
@@ -153,11 +151,12 @@ fn what_lambda_would_refuse_is_refused_before_the_call() {
 "#]]);
     cloud
         .squad(&["invoke", "receipts", "--payload-file", "no-such-file"])
-        .failure(1)
+        .failure(2)
         .assert(str![[r#"
-› error: cannot read `no-such-file`: no such file or directory
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/file.md
-[exit 1]
+› error: cannot read the payload: cannot read `no-such-file`: no such file or directory
+› hint: `--payload-file -` reads it from standard input
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/payload-unreadable.md
+[exit 2]
 
 "#]]);
     cloud.squad(&["invoke", "nope"]).failure(1).assert(str![[r#"

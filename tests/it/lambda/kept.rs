@@ -141,6 +141,12 @@ impl Cloud {
         !held.is_empty()
     }
 
+    /// Whether a rollout is live.
+    pub(super) fn is_rolling(&self) -> bool {
+        let status = self.squad(&["status", "receipts", "-o", "json"]).json();
+        status["services"][0]["rollout"].is_object()
+    }
+
     /// `left` of each revision, as `status` says it.
     pub(super) fn left(&self) -> Vec<String> {
         let status = self

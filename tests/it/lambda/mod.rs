@@ -11,9 +11,11 @@ mod golden;
 mod gradual;
 mod invoke;
 mod kept;
+mod killed;
 mod leaks;
 mod logs;
 mod many;
+mod middle;
 mod stop;
 
 use std::path::PathBuf;

@@ -108,7 +108,7 @@ fn decisions(cloud: &Cloud) -> Vec<String> {
 
 /// Where a command can be killed: before each of its calls, and after those that change something. After a read is before
 /// the next one.
-fn points(calls: &[String]) -> Vec<(&'static str, usize)> {
+pub(super) fn points(calls: &[String]) -> Vec<(&'static str, usize)> {
     let mut points = Vec::new();
     for (index, call) in calls.iter().enumerate() {
         points.push(("hold-before", index + 1));

@@ -236,7 +236,7 @@ async fn code(work: &Work<'_>, run: &mut Run, found: &Observed) -> Result<(), aw
             .s3_bucket(&object.bucket)
             .s3_key(&object.key)
             .set_s3_object_version(object.version.clone()),
-        (Code::Zip { bytes, .. }, None) => call.zip_file(Blob::new(bytes.clone())),
+        (Code::Zip { bytes, .. }, None) => call.zip_file(Blob::new(bytes.to_vec())),
         (Code::Image { reference }, _) => call.image_uri(reference),
     };
     let answer = call
@@ -301,7 +301,7 @@ async fn create(work: &Work<'_>, run: &mut Run) -> Result<Result<(), aws::Error>
             .s3_key(&object.key)
             .set_s3_object_version(object.version.clone()),
         (Code::Zip { bytes, .. }, None) => {
-            FunctionCode::builder().zip_file(Blob::new(bytes.clone()))
+            FunctionCode::builder().zip_file(Blob::new(bytes.to_vec()))
         }
         (Code::Image { reference }, _) => FunctionCode::builder().image_uri(reference),
     };

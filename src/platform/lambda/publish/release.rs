@@ -90,17 +90,23 @@ async fn uploaded(
     if bytes.len() <= LARGEST_DIRECT {
         return Ok(None);
     }
-    progress(Progress::Waiting {
-        what: format!(
-            "sending {} MB to the environment's bucket",
-            bytes.len() / 1_000_000
-        ),
-    });
+    let on_send = || {
+        progress(Progress::Waiting {
+            what: format!(
+                "sending {} MB to the environment's bucket",
+                bytes.len() / 1_000_000
+            ),
+        });
+    };
     // Base64 for URLs: the digest becomes a part of a path.
     let name = sha256.replace('+', "-").replace('/', "_").replace('=', "");
     let kept = platform
         .objects
-        .keep(&format!("lambda/{function}/{name}.zip"), bytes.clone())
+        .keep(
+            &format!("lambda/{function}/{name}.zip"),
+            bytes.clone(),
+            &on_send,
+        )
         .await
         .map_err(stored)?;
     kept.map(Some).ok_or_else(|| {

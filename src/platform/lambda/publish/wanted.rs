@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use super::observed::{Configuration, Observed, Package};
 use super::values::Values;
 use crate::domain::plan::Difference;
@@ -18,7 +20,7 @@ pub(crate) enum Code {
     /// A zip archive.
     Zip {
         /// Its bytes.
-        bytes: Vec<u8>,
+        bytes: Bytes,
         /// SHA-256 of them, base64, as AWS names it.
         sha256: String,
         /// The digest of the uncompressed tree, for the version's description.

@@ -210,7 +210,7 @@ impl Deploy {
         Code::Zip {
             sha256: sha256(&bytes),
             tree: format!("tree-of-{}", self.source),
-            bytes,
+            bytes: bytes.into(),
         }
     }
 
