@@ -54,7 +54,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             (!here.is_empty()).then_some(here)
         };
         let now = context.now();
-        let journal = context.journal(&environment)?;
+        let journal = context.record(&environment)?;
         let query = Query {
             since: args.since.and_then(|span| now.checked_sub(span).ok()),
             ..Query::default()
@@ -65,13 +65,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             .into_iter()
             .map(|recorded| recorded.event)
             .collect();
-        let abandoned = journal
-            .abandoned()
-            .await
-            .unwrap_or_default()
-            .iter()
-            .map(|one| one.id().to_owned())
-            .collect();
+        let abandoned = journal.left_open().unwrap_or_default();
         let mut entries = history::entries(&events, only.as_deref(), &abandoned);
         entries.truncate(args.limit);
         if context.output.is_json() {

@@ -143,7 +143,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             return Err(declined());
         }
         let _mark = context.mark(&environment, "rollback", vec![options.service.clone()])?;
-        let journal = context.journal(&environment)?;
+        let journal = context.record(&environment)?;
         let work = async |cancel: Cancel| {
             let reporter = Progress::new(context, "");
             let tools = Tools {
@@ -164,7 +164,11 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         if environment.platform == PlatformKind::Local {
             context.output.status("on this machine only");
         }
-        pending(context, outcome.pending_events);
+        pending(
+            context,
+            outcome.pending_events,
+            journal.why_pending().as_ref(),
+        );
         print(context, &wire(Some(&outcome)));
         Ok(0)
     })

@@ -17,6 +17,7 @@
 )]
 
 mod audit;
+mod audit_machine;
 mod audit_trust;
 mod aws_credentials;
 mod aws_stand_in;

@@ -401,7 +401,8 @@ fn it_does_not_wait_for_the_audit_log_and_a_deploy_does() {
 › ✔ live             all traffic on revision 1
 ›   done in [DURATION]
 › on this machine only
-› warning: 4 events are recorded on this machine and pending: the audit store does not answer
+› warning: 4 events are recorded on this machine and pending: cannot read `[ROOT]/log/audit/acme/prod/commit/00000000000000000003`: not a directory
+› hint: a directory is needed, and this is none: `ls -l [ROOT]/log`
 1
 [exit 0]
 

@@ -37,7 +37,13 @@ pub(crate) struct Verification<'a> {
     keys: Vec<WireKey>,
     open_operations: Vec<WireOpen>,
     pending_events: usize,
+    /// Why they wait, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why_pending: Option<&'a str>,
     foreign_names: &'a [String],
+    /// Why this machine does not remember the log as it is now; absent where it does, and with a bad verdict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_remembered: Option<&'a str>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -105,7 +111,15 @@ impl<'a> Verification<'a> {
             keys: report.keys.iter().map(wire_key).collect(),
             open_operations: report.open.iter().map(wire_open).collect(),
             pending_events: report.pending,
+            why_pending: report
+                .why_pending
+                .as_ref()
+                .map(|error| error.message.as_str()),
             foreign_names: &report.foreign,
+            not_remembered: report
+                .not_remembered
+                .as_ref()
+                .map(|error| error.message.as_str()),
         }
     }
 }
@@ -246,13 +260,21 @@ pub(crate) fn report(report: &Report, output: &Output, now: Timestamp) -> Vec<St
     let open: Vec<String> = report.open.iter().map(|one| open_line(one, now)).collect();
     lines.extend(capped(open, "open operation").map(look));
     if report.pending > 0 {
+        let why = report.why_pending.as_ref();
         lines.push(look(format!(
-            "{} recorded on this machine and pending",
+            "{} recorded on this machine and pending{}",
             if report.pending == 1 {
                 "1 event is".to_owned()
             } else {
                 format!("{} events are", grouped(report.pending as u64))
-            }
+            },
+            why.map_or_else(String::new, |why| format!(": {}", sanitize(&why.message)))
+        )));
+    }
+    if let Some(why) = &report.not_remembered {
+        lines.push(look(format!(
+            "this machine does not remember the log as it is now: {}",
+            sanitize(&why.message)
         )));
     }
     let foreign = report.foreign.iter().map(|name| {
