@@ -518,3 +518,30 @@ fn ctrl_c_leaves_what_serves_and_closes_the_record() {
     let output = home.squad(["rollback", "payments"]).success();
     assert_eq!(output.line(), "1", "{}", output.transcript());
 }
+
+#[test]
+fn where_nothing_can_be_recorded_it_says_what_is_live() {
+    let home = Home::new();
+    deployed(&home, 2);
+    // A file in the place of the directory of what is under way.
+    let open = home.state().join("audit/local/local/open");
+    std::fs::remove_dir(&open).expect("it is empty");
+    std::fs::write(&open, "").expect("a file");
+    let refused = str![[r#"
+› payments → local: revision 2 → 1 (ana@example.com, [AGO], Serve version 1)
+› error: cannot roll back `payments`: cannot open `[HOME]/.local/state/squad/audit/local/local/open/[ID]`: not a directory
+› live: revision 2 serves all traffic
+› hint: a directory is needed, and this is none: `ls -l [HOME]/.local/state/squad/audit/local/local/open`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/file.md
+[exit 1]
+
+"#]];
+    for verb in ["rollback", "stop"] {
+        home.squad([verb, "payments"])
+            .failure(1)
+            .assert(refused.clone());
+    }
+    std::fs::remove_file(&open).expect("the file");
+    std::fs::create_dir(&open).expect("a directory");
+    home.squad(["rollback", "payments"]).success();
+}
