@@ -53,5 +53,6 @@ mod sync_order;
 mod template;
 mod terminal;
 mod tour;
+mod unreadable;
 mod whoami;
 mod workspace;
