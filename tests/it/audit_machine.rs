@@ -83,6 +83,7 @@ fn brakes_need_no_key_and_what_goes_forward_does() {
     std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).expect("a mode");
     home.squad(["audit", "verify"]).success().assert(str![[r#"
 ✔ 17 events in 7 commits, root [..]…[..], signed by 1 known key
+✔ 10 of them in `squad audit list`, 7 about the commits themselves
 ✔ the first 17 events are the same as this machine has seen before
 ok
 [exit 0]
@@ -102,6 +103,7 @@ fn the_record_is_read_without_a_key() {
 › warning: cannot use this machine's key: `[HOME]/.local/state/squad/keys/device.[HASH]` does not hold one
 › hint: move it away, and a new key is made: `mv [HOME]/.local/state/squad/keys/device.[HASH] [HOME]/.local/state/squad/keys/device.[HASH].damaged`
 ✔ 12 events in 6 commits, root [..]…[..], signed by 1 key, 0 of them known
+✔ 6 of them in `squad audit list`, 6 about the commits themselves
 ✔ the first 12 events are the same as this machine has seen before
 ⚠ key [HASH] of `[..]` is new to this machine: 6 commits from commit 0 on
 ok
@@ -144,6 +146,7 @@ WHEN      WHO              EVENT            SERVICE   RESULT     OPERATION
 [AGO]  ana@example.com  deploy.finished  payments  succeeded  [ID]
 [AGO]  ana@example.com  deploy.planned   payments  –          [ID]
 ✔ 12 events in 6 commits, root [..]…[..], signed by 1 known key
+✔ 6 of them in `squad audit list`, 6 about the commits themselves
 ✔ the first 12 events are the same as this machine has seen before
 ok
 [exit 0]
@@ -156,6 +159,7 @@ ok
             "verify",
             str![[r#"
 ✔ 12 events in 6 commits, root [..]…[..], signed by 1 known key
+✔ 6 of them in `squad audit list`, 6 about the commits themselves
 ⚠ 12 events are newer than the last checkpoint outside the store
 ⚠ this machine does not remember the log as it is now: cannot open `[HOME]/.local/state/squad/audit/local/local/pin.lock`: read-only file system
 ok, with an unanchored tail of 12
@@ -166,7 +170,7 @@ ok, with an unanchored tail of 12
         (
             "verify -o json",
             str![[r#"
-{"schema":"squad.audit-verify/v1","log":"local/local","verdict":"ok-unanchored-tail","commits":6,"events":12,"root":"[HASH]","unanchored_events":12,"keys":[{"id":"[HASH]","name":"[..]","key":"[..]","commits":6,"first_commit":0,"known":true}],"open_operations":[],"pending_events":0,"why_pending":"cannot open `[HOME]/.local/state/squad/audit/local/local/flush.lock`: read-only file system","foreign_names":[],"not_remembered":"cannot open `[HOME]/.local/state/squad/audit/local/local/pin.lock`: read-only file system"}
+{"schema":"squad.audit-verify/v1","log":"local/local","verdict":"ok-unanchored-tail","commits":6,"events":12,"listed_events":6,"root":"[HASH]","unanchored_events":12,"keys":[{"id":"[HASH]","name":"[..]","key":"[..]","commits":6,"first_commit":0,"known":true}],"open_operations":[],"pending_events":0,"why_pending":"cannot open `[HOME]/.local/state/squad/audit/local/local/flush.lock`: read-only file system","foreign_names":[],"not_remembered":"cannot open `[HOME]/.local/state/squad/audit/local/local/pin.lock`: read-only file system"}
 [exit 0]
 
 "#]],

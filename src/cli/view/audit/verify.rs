@@ -27,6 +27,8 @@ pub(crate) struct Verification<'a> {
     /// Commits that fit; with a bad verdict those before the finding.
     commits: u64,
     events: u64,
+    /// Those of them that `audit list` shows; the others are the first of each commit, about the commit itself.
+    listed_events: u64,
     /// Root of the tree over them, hexadecimal.
     root: String,
     /// Events covered by the checkpoint that this machine had kept.
@@ -102,6 +104,7 @@ impl<'a> Verification<'a> {
             finding: finding(&report.verdict),
             commits: report.commits,
             events: report.events,
+            listed_events: report.events.saturating_sub(report.commits),
             root: hex(&report.root),
             kept_events: report.kept,
             unanchored_events: match report.verdict {
@@ -230,6 +233,7 @@ pub(crate) fn report(report: &Report, output: &Output, now: Timestamp) -> Vec<St
     let mut lines = Vec::new();
     if report.verdict.is_whole() || report.commits > 0 {
         lines.push(good(whole(report)));
+        lines.extend(parts(report).map(good));
     }
     if let Some(kept) = report.kept
         && report.verdict.is_whole()
@@ -320,6 +324,19 @@ fn signed(keys: &[KeyUse]) -> String {
             counted(keys, "key")
         ),
     }
+}
+
+/// What the number of events is made of, so that it can be held against the list: the first event of each commit is about
+/// the commit itself.
+fn parts(report: &Report) -> Option<String> {
+    let listed = report.events.checked_sub(report.commits)?;
+    (report.commits > 0).then(|| {
+        format!(
+            "{} of them in `squad audit list`, {} about the commits themselves",
+            grouped(listed),
+            grouped(report.commits)
+        )
+    })
 }
 
 fn whole(report: &Report) -> String {
