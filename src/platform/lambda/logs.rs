@@ -262,10 +262,15 @@ impl Event {
                 at: Timestamp::from_millisecond(at).ok()?,
                 revision,
                 stream: stream.to_owned(),
-                text,
+                text: broken(&text),
             },
         })
     }
+}
+
+/// A text with its line breaks: runtime clients join the lines of one event with carriage returns.
+pub(super) fn broken(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
 }
 
 /// The version in the name of a stream; none for `$LATEST`, which nobody serves from, and for another function's: where
