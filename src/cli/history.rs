@@ -2,18 +2,22 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
 use crate::cli::context::Context;
 use crate::cli::time::parse_span;
 use crate::cli::view::history as view;
+use crate::config::Config;
+use crate::domain::environment::Environment;
 use crate::domain::name::ServiceName;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::ops::audit::Query;
-use crate::ops::history;
+use crate::ops::history::{self, Entry};
 
 /// Show what changed, who did it and how it ended
 ///
-/// Read from the audit log: one service, those of the current directory, or with --all every service of the
-/// environment.
+/// Read from the audit log: one service, those of the current directory, or with --all every service; in every
+/// environment where none is named.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   $ squad history
@@ -40,7 +44,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     context.block_on(async {
         let is_told = args.all || args.service.is_some();
         let config = context.config_of_live(is_told, "history")?;
-        let environment = context.environment(&config)?;
+        let environments = environments(context, &config)?;
         let only = if args.all {
             None
         } else if let Some(service) = &args.service {
@@ -54,30 +58,90 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             (!here.is_empty()).then_some(here)
         };
         let now = context.now();
-        let journal = context.record(&environment)?;
         let query = Query {
             since: args.since.and_then(|span| now.checked_sub(span).ok()),
             ..Query::default()
         };
-        let events: Vec<_> = journal
-            .events(&query)
-            .await?
-            .into_iter()
-            .map(|recorded| recorded.event)
-            .collect();
-        let abandoned = journal.left_open().unwrap_or_default();
-        let mut entries = history::entries(&events, only.as_deref(), &abandoned);
+        let logs = environments
+            .iter()
+            .map(|environment| of(context, environment, &query, only.as_deref()));
+        let (mut read, mut code) = (Vec::new(), 0);
+        for (environment, entries) in environments.iter().zip(join_all(logs).await) {
+            match entries {
+                Ok(entries) => read.push(entries),
+                Err(error) if environments.len() == 1 => return Err(error),
+                // What can be read is shown, and what cannot must not read as nothing.
+                Err(error) => {
+                    context.output.warn(&format!(
+                        "cannot read the record of `{}`: {}",
+                        environment.name, error.message
+                    ));
+                    code = Kind::Failed.exit_code();
+                }
+            }
+        }
+        let mut entries = merged(read);
         entries.truncate(args.limit);
         if context.output.is_json() {
             context.output.json(&view::Wire::new(&entries));
         } else if entries.is_empty() {
+            let places: Vec<_> = environments.iter().map(Environment::spoken).collect();
             context
                 .output
-                .status(&format!("nothing was recorded in {}", environment.spoken()));
+                .status(&format!("nothing was recorded in {}", places.join(", ")));
         } else {
             let width = context.output.is_terminal().then(|| context.output.width());
             context.output.out(&view::table(&entries, now, width));
         }
-        Ok(0)
+        Ok(code)
     })
+}
+
+/// The one that was named or is the default, else all: to look changes nothing.
+fn environments(context: &Context, config: &Config) -> Result<Vec<Environment>> {
+    let all = config.environments();
+    let is_named = context.environment.is_some() || config.default_environment().is_some();
+    if is_named || all.len() < 2 {
+        return Ok(vec![context.environment(config)?]);
+    }
+    Ok(all)
+}
+
+/// What one log has, in its order.
+async fn of(
+    context: &Context,
+    environment: &Environment,
+    query: &Query,
+    only: Option<&[ServiceName]>,
+) -> Result<Vec<Entry>> {
+    let journal = context.record(environment)?;
+    let events: Vec<_> = journal
+        .events(query)
+        .await?
+        .into_iter()
+        .map(|recorded| recorded.event)
+        .collect();
+    let abandoned = journal.left_open().unwrap_or_default();
+    Ok(history::entries(&events, only, &abandoned))
+}
+
+/// Several logs as one, newest first; each keeps its own order, which no clock can change.
+fn merged(logs: Vec<Vec<Entry>>) -> Vec<Entry> {
+    let mut logs: Vec<_> = logs
+        .into_iter()
+        .map(|entries| entries.into_iter().peekable())
+        .collect();
+    let mut all = Vec::new();
+    loop {
+        let newest = logs
+            .iter_mut()
+            .filter_map(|log| log.peek().map(|entry| entry.at))
+            .max();
+        let Some(newest) = newest else {
+            return all;
+        };
+        for log in &mut logs {
+            all.extend(log.next_if(|entry| entry.at == newest));
+        }
+    }
 }

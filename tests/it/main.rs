@@ -29,7 +29,7 @@ mod errors;
 mod generated;
 mod golden_paths;
 mod harness;
-mod history_clock;
+mod history;
 mod invoke;
 mod kill;
 mod kill_rollout;

@@ -1,9 +1,11 @@
-//! `squad history --since` over commits of clocks that disagree: the order of the log is the truth.
+//! `squad history` over commits of clocks that disagree, where the order of the log is the truth, and over environments.
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::support::Home;
+use snapbox::str;
+
 use crate::support::audit_log::{Key, Log, event};
+use crate::support::{Home, TestService};
 
 /// The text of an event with another time: so many minutes ago.
 fn minutes_ago(event: &str, minutes: i64) -> String {
@@ -61,4 +63,59 @@ fn a_clock_that_is_behind_hides_nothing_of_the_last_hour() {
     let entry = &home.squad(["history", "-o", "json"]).json()["operations"][4];
     let id = entry["operation"].as_str().expect("an id");
     home.squad(["audit", "show", id]).success();
+}
+
+#[test]
+fn where_no_environment_is_named_every_one_is_shown() {
+    let mut home = Home::new();
+    let broken = home.write("not-a-directory", "");
+    let org = home.write(
+        "org/org.toml",
+        "schema = 1\n[org]\nname = \"acme\"\n[squad.ledger]\n[env.staging]\nplatform = \"local\"\n[env.qa]\nplatform = \"local\"\n",
+    );
+    let directory = org.parent().expect("a directory").to_owned();
+    home.commit_all(&directory, "An org");
+    home.set("SQUAD_ORG", &directory.display().to_string());
+    let mut service = TestService::new(&home, "payments");
+    for (version, environment) in [("1", "staging"), ("1", "qa"), ("2", "staging")] {
+        service.version(&home, version);
+        home.squad_in(&service.directory, ["deploy", "--env", environment])
+            .success();
+    }
+    home.squad(["history", "--all"])
+        .success()
+        .assert(str![[r#"
+WHEN      WHO              WHAT                                                RESULT
+[AGO]  ana@example.com  deploy payments 1 → 2 in staging (Serve version 2)  done
+[AGO]  ana@example.com  deploy payments → 1 in qa (Serve version 1)         done
+[AGO]  ana@example.com  deploy payments → 1 in staging (Serve version 1)    done
+[exit 0]
+
+"#]]);
+    home.squad(["history", "--all", "--env", "qa", "--limit", "5"])
+        .success()
+        .assert(str![[r#"
+WHEN      WHO              WHAT                                         RESULT
+[AGO]  ana@example.com  deploy payments → 1 in qa (Serve version 1)  done
+[exit 0]
+
+"#]]);
+    // What cannot be read is said, and the rest is shown.
+    let text = std::fs::read_to_string(&org).expect("it is there");
+    home.write(
+        &org,
+        &format!(
+            "{text}[env.prod]\nplatform = \"local\"\naudit = \"{}\"\n",
+            broken.join("log").display()
+        ),
+    );
+    home.commit_all(&directory, "An environment whose log is nowhere");
+    home.squad(["history", "--all", "--limit", "1"])
+        .assert(str![[r#"
+› warning: cannot read the record of `prod`: cannot read `[WORK]/not-a-directory/log/audit/acme/prod/commit`: not a directory
+WHEN      WHO              WHAT                                                RESULT
+[AGO]  ana@example.com  deploy payments 1 → 2 in staging (Serve version 2)  done
+[exit 1]
+
+"#]]);
 }
