@@ -374,6 +374,15 @@ mod tests {
     }
 
     #[test]
+    fn what_a_client_joins_with_carriage_returns_has_lines() {
+        let text = "[ERROR] KeyError: 'X'\rTraceback\r\n  File \"app.py\"\n";
+        assert_eq!(
+            broken(text),
+            "[ERROR] KeyError: 'X'\nTraceback\n  File \"app.py\"\n"
+        );
+    }
+
+    #[test]
     fn a_line_of_json_is_shown_as_text() {
         for (text, stream, shown) in [
             ("hello", "stdout", "hello"),
