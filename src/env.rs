@@ -177,7 +177,7 @@ pub(crate) const ALL: &[(&str, &str)] = &[
     ),
     (
         "LC_ALL",
-        "the locale; without UTF-8 in it (or in the two below) only ASCII is written",
+        "the locale; without UTF-8 in it (or in the two below) squad's own words are ASCII",
     ),
     ("LC_CTYPE", "the locale, where `LC_ALL` is not set"),
     ("LANG", "the locale, where neither of the two above is set"),

@@ -54,6 +54,31 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
     }
 }
 
+/// Whether there is something of this name. What cannot be looked at is an error: it must not read as nothing.
+pub(crate) fn is_there(path: &Path) -> Result<bool, Error> {
+    match path.symlink_metadata() {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(at("look at", path)(error)),
+    }
+}
+
+/// Whether there is a directory of this name, also through a link. What cannot be looked at is an error.
+pub(crate) fn is_dir(path: &Path) -> Result<bool, Error> {
+    match path.metadata() {
+        Ok(metadata) => Ok(metadata.is_dir()),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(at("look at", path)(error)),
+    }
+}
+
 /// Makes a directory and its parents, readable by the owner alone (0700) where they are new.
 pub(crate) fn create_private_dir(path: &Path) -> Result<(), Error> {
     use std::os::unix::fs::DirBuilderExt;

@@ -97,7 +97,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             return key(context, &trusted);
         }
         let environment = context.environment(&config)?;
-        let journal = context.journal(&environment)?;
+        let journal = context.record(&environment)?;
         // What cannot be appended is shown as pending, and a log that takes nothing can still be looked at.
         drop(journal.flush(context.clock()).await);
         match &args.command {
@@ -215,6 +215,14 @@ async fn verify(
     } else {
         for line in view::report(&report, &context.output, context.now()) {
             context.output.out(&line);
+        }
+    }
+    if let Err(error) = journal.can_go_forward()
+        && error.id.starts_with("audit-key-")
+    {
+        context.output.warn(&error.message);
+        for hint in &error.hints {
+            context.output.hint(hint);
         }
     }
     if report.verdict.is_good() {

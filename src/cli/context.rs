@@ -431,8 +431,15 @@ impl Context {
         Ok(Some(session.clone()))
     }
 
-    /// The audit log of an environment.
+    /// The audit log of an environment for what goes forward: this machine can record and sign.
     pub(crate) fn journal(&self, environment: &Environment) -> Result<Journal> {
+        let journal = self.record(environment)?;
+        journal.can_go_forward()?;
+        Ok(journal)
+    }
+
+    /// The same for whoever only reads it, or brakes: neither needs the machine's key.
+    pub(crate) fn record(&self, environment: &Environment) -> Result<Journal> {
         let state = self.directories()?.state;
         Journal::open(audit::Settings {
             store: audit::Store::of(environment, &state),
@@ -444,12 +451,17 @@ impl Context {
         })
     }
 
-    /// Events about an environment that are on this machine only.
-    pub(crate) async fn pending_events(&self, environment: &Environment) -> Result<usize> {
+    /// Events about an environment that are on this machine only, and why.
+    pub(crate) async fn pending_events(
+        &self,
+        environment: &Environment,
+    ) -> Result<(usize, Option<Error>)> {
         if !audit::may_wait(&self.directories()?.state, environment) {
-            return Ok(0);
+            return Ok((0, None));
         }
-        self.journal(environment)?.still_pending(self.clock()).await
+        let journal = self.record(environment)?;
+        let events = journal.still_pending(self.clock()).await?;
+        Ok((events, journal.why_pending()))
     }
 
     /// Who does something: the run in CI, else the person as git knows them, else the login name.
@@ -496,7 +508,7 @@ impl Context {
         {
             return;
         }
-        match self.journal(environment) {
+        match self.record(environment) {
             Ok(journal) => self.settle_with(platform, &journal).await,
             Err(error) => self
                 .output

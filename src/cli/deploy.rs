@@ -253,7 +253,9 @@ async fn one(
         }
         return Ok(0);
     }
-    let journal = context.journal(environment)?;
+    let journal = context
+        .journal(environment)
+        .map_err(|error| plan.not_begun(&options, error))?;
     context.settle_with(&*platform, &journal).await;
     let work = async |cancel: Cancel| {
         let turns = (cancel, builds, ahead);
@@ -414,7 +416,7 @@ fn summary(context: &Context, options: &Options, outcome: &Outcome) {
     if options.environment.platform == PlatformKind::Local {
         context.output.status("on this machine only");
     }
-    pending(context, outcome.pending_events);
+    pending(context, outcome.pending_events, None);
 }
 
 /// Says that a brake found an outbox that it could not read, and where that is now.
@@ -427,16 +429,20 @@ pub(crate) fn put_aside(context: &Context, journal: &audit::Journal) {
     }
 }
 
-/// Says that events wait on this machine.
-pub(crate) fn pending(context: &Context, events: usize) {
+/// Says that events wait on this machine, and why: `why` is the error of the attempt to append them, where it is known.
+pub(crate) fn pending(context: &Context, events: usize, why: Option<&Error>) {
     if events > 0 {
         let (plural, verb) = if events == 1 {
             ("event", "is")
         } else {
             ("events", "are")
         };
+        let reason = why.map_or("the audit store does not answer", |why| &why.message);
         context.output.warn(&format!(
-            "{events} {plural} {verb} recorded on this machine and pending: the audit store does not answer"
+            "{events} {plural} {verb} recorded on this machine and pending: {reason}"
         ));
+        for hint in why.iter().flat_map(|why| &why.hints) {
+            context.output.hint(hint);
+        }
     }
 }

@@ -24,7 +24,7 @@ pub(super) async fn told(
     if !matches!(error.id, "nothing-live" | "never-deployed") {
         return error;
     }
-    let Ok(journal) = context.journal(environment) else {
+    let Ok(journal) = context.record(environment) else {
         return error;
     };
     let known = tokio::time::timeout(WITHIN, history::last_live(&journal, service)).await;

@@ -43,15 +43,13 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         ["exit-codes"] => exit_codes(context),
         ["environment"] => variables(context),
         [name] if page(name).is_some() => {
-            context
-                .output
-                .raw(page(name).unwrap_or_default().as_bytes());
+            context.output.text(page(name).unwrap_or_default());
         }
         _ => {
             let mut root = super::command();
             root.build();
             let text = find(&root, &args.words)?.clone().render_long_help();
-            context.output.raw(text.to_string().as_bytes());
+            context.output.text(&text.to_string());
         }
     }
     Ok(0)

@@ -225,7 +225,7 @@ fn stop(context: &Context, all: bool) -> Result<u8> {
     let environments = if all {
         let directories = context.directories()?;
         let executable = executable()?;
-        Local::environments(&directories.state)
+        Local::environments(&directories.state)?
             .into_iter()
             .map(|state| local::Settings {
                 name: String::new(),

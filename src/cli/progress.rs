@@ -77,7 +77,7 @@ impl<'a> Progress<'a> {
             format!("{what:<16} {}", sanitize(detail))
         };
         if let Some(bar) = &self.spinner {
-            bar.set_message(text);
+            bar.set_message(self.output.for_people(&text).into_owned());
             bar.enable_steady_tick(Duration::from_millis(120));
             return;
         }

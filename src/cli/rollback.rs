@@ -17,7 +17,7 @@ use crate::domain::name::ServiceName;
 use crate::domain::plan::Rollback;
 use crate::domain::release::RevisionNumber;
 use crate::domain::rollout::State;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::ops::Cancel;
 use crate::ops::rollback::{self, Options, Outcome, Plan, Tools};
 use crate::output::sanitize;
@@ -90,7 +90,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         };
         let mut seen = None;
         if options.to.is_none() && !args.dry_run {
-            let live = platform.observe(&options.service).await?;
+            let live = platform.observe(&options.service).await.map_err(|error| {
+                Error::from(error).context(&format!("cannot roll back `{}`", options.service))
+            })?;
             if let Some(state) = State::live(&live.state) {
                 return abort_instead(context, &*platform, &environment, &options, &state, live)
                     .await;
@@ -143,7 +145,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             return Err(declined());
         }
         let _mark = context.mark(&environment, "rollback", vec![options.service.clone()])?;
-        let journal = context.journal(&environment)?;
+        let journal = context
+            .record(&environment)
+            .map_err(|error| plan.not_begun(&options, error))?;
         let work = async |cancel: Cancel| {
             let reporter = Progress::new(context, "");
             let tools = Tools {
@@ -164,7 +168,11 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         if environment.platform == PlatformKind::Local {
             context.output.status("on this machine only");
         }
-        pending(context, outcome.pending_events);
+        pending(
+            context,
+            outcome.pending_events,
+            journal.why_pending().as_ref(),
+        );
         print(context, &wire(Some(&outcome)));
         Ok(0)
     })

@@ -8,7 +8,7 @@ use crate::cli::rollout::{brake, find};
 use crate::cli::time::parse_span;
 use crate::domain::name::ServiceName;
 use crate::domain::rollout::{Phase, State};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Stop what is going on: abort the live rollout, else roll back
 ///
@@ -35,7 +35,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     let (name, handled) = context.block_on(async {
         let (_, environment, name) = find(context, args.service.as_ref())?;
         let platform = context.platform(&environment)?;
-        let live = platform.observe(&name).await?;
+        let live = platform
+            .observe(&name)
+            .await
+            .map_err(|error| Error::from(error).context(&format!("cannot stop `{name}`")))?;
         let handled = match State::parse(&live.state) {
             Some(state) if state.is_live() => {
                 let reason = args.reason.as_deref();

@@ -154,7 +154,7 @@ impl AuditStore {
             }
             Backend::Directory(root) => root,
         };
-        if !root.is_dir() {
+        if !fs::is_dir(root)? {
             return Ok(None);
         }
         match store::files(root)?.get(&Path::from(self.key(n))).await {
@@ -207,7 +207,7 @@ impl AuditStore {
             }
             Backend::Directory(root) => root,
         };
-        if !root.is_dir() {
+        if !fs::is_dir(root)? {
             return Ok(false);
         }
         match store::files(root)?.head(&Path::from(self.key(n))).await {

@@ -91,6 +91,12 @@ impl DeviceKey {
             .ok_or_else(|| Error::Damaged(path.to_owned()))
     }
 
+    /// The public half of the key in a file, whoever can read that; none where there is no key that can be read.
+    pub(crate) fn public_of(path: &Path) -> Option<VerifierKey> {
+        let text = fs::read_if_there(path).ok()??;
+        Self::read(text.trim_end()).map(|key| key.public)
+    }
+
     fn read(line: &str) -> Option<Self> {
         let rest = line.strip_prefix("PRIVATE+KEY+")?;
         let mut parts = rest.splitn(3, '+');

@@ -84,6 +84,12 @@ impl Memory {
     /// Remembers `pin`, unless something newer is remembered. The first one is durable on return; a later one that
     /// a loss of power takes away only leaves the one before it.
     pub(crate) fn advance(&self, pin: &Pin) -> Result<(), Error> {
+        // It only ever goes forward, so this needs no lock; and it may be that nothing can be written here.
+        if let Ok(Some(current)) = self.pin()
+            && pin.position.commits <= current.position.commits
+        {
+            return Ok(());
+        }
         let _lock = self.lock()?;
         let path = self.path();
         let current = match fs::read(&path) {
@@ -118,11 +124,15 @@ impl Memory {
         Ok(text.lines().map(str::to_owned).collect())
     }
 
-    /// Remembers keys.
+    /// Remembers keys. Those that are known already need no writing.
     pub(crate) fn remember_keys(
         &self,
         keys: impl IntoIterator<Item = String>,
     ) -> Result<(), Error> {
+        let keys: BTreeSet<String> = keys.into_iter().collect();
+        if keys.is_subset(&self.known_keys()?) {
+            return Ok(());
+        }
         let _lock = self.lock()?;
         let mut known = self.known_keys()?;
         let before = known.len();

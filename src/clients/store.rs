@@ -154,7 +154,7 @@ impl Objects {
         let key = format!("{}/{}", self.root, checked(path)?);
         match &self.backend {
             Backend::Bucket(bucket) => Ok(Box::pin(bucket.read(&key)).await?),
-            Backend::Directory(root) if !root.is_dir() => Ok(None),
+            Backend::Directory(root) if !fs::is_dir(root)? => Ok(None),
             Backend::Directory(root) => match files(root)?.get(&Path::from(key)).await {
                 Ok(found) => Ok(Some(found.bytes().await?.to_vec())),
                 Err(object_store::Error::NotFound { .. }) => Ok(None),
@@ -171,7 +171,7 @@ impl Objects {
         };
         let keys = match &self.backend {
             Backend::Bucket(bucket) => Box::pin(bucket.list(&directory)).await?,
-            Backend::Directory(root) if !root.is_dir() => Vec::new(),
+            Backend::Directory(root) if !fs::is_dir(root)? => Vec::new(),
             Backend::Directory(root) => {
                 let files = files(root)?;
                 let listed = files.list(Some(&Path::from(directory)));
@@ -195,7 +195,7 @@ impl Objects {
 
 /// The files below a directory, which is made when it is not there.
 pub(super) fn files(root: &FilePath) -> Result<LocalFileSystem, Error> {
-    if !root.is_dir() {
+    if !fs::is_dir(root)? {
         std::fs::create_dir_all(root).map_err(fs::at("create", root))?;
         if let Some(above) = root.parent() {
             fs::sync_dir(above)?;

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{Error, Kind};
 use crate::domain::name::ServiceName;
-use crate::platform::Invocation;
+use crate::platform::{INIT_ERRORS, Invocation};
 
 /// What Lambda runtimes say about an error; every part can be missing.
 #[derive(Debug, Default, Deserialize)]
@@ -71,8 +71,13 @@ impl Error {
             "Runtime.ExitError" => "its process ended".to_owned(),
             "Function.ResponseSizeTooLarge" => "its response is too large".to_owned(),
             "Runtime.InvalidResponseModeHeader" => "it streams its response".to_owned(),
-            // Runtimes report what they find before the first event as `Runtime.…`.
-            kind if kind.starts_with("Runtime.") => format!("it could not be initialised ({kind})"),
+            kind if INIT_ERRORS.contains(&kind) => {
+                format!("it could not be initialised ({kind})")
+            }
+            "Runtime.MarshalError" => {
+                format!("what it returned cannot be written as JSON ({kind})")
+            }
+            "Runtime.UnmarshalError" => format!("its event cannot be read as JSON ({kind})"),
             kind => format!("it failed with {kind}"),
         };
         let mut error = Self::new(
@@ -138,6 +143,14 @@ mod tests {
             (
                 r#"{"errorType":"Runtime.ImportModuleError","errorMessage":"Unable to import module 'app'"}"#,
                 "it could not be initialised (Runtime.ImportModuleError) | Unable to import module 'app'",
+            ),
+            (
+                r#"{"errorType":"Runtime.MarshalError","errorMessage":"Unable to marshal response"}"#,
+                "what it returned cannot be written as JSON (Runtime.MarshalError) | Unable to marshal response",
+            ),
+            (
+                r#"{"errorType":"Runtime.OfTheFuture","errorMessage":"no"}"#,
+                "it failed with Runtime.OfTheFuture | no",
             ),
             ("oh no", "it failed | oh no"),
         ] {

@@ -85,6 +85,7 @@ fn id_of(diagnosis: &Diagnosis) -> &'static str {
         "process-exited" => "process-exited",
         "killed-by-signal" => "killed-by-signal",
         "command-not-found" => "command-not-found",
+        "artifact-gone" => "artifact-gone",
         "secret-unreadable" => "secret-unreadable",
         "port-not-opened" => "port-not-opened",
         "never-ready" => "never-ready",

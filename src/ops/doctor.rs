@@ -71,19 +71,27 @@ fn state_directory(state: &Path) -> Check {
     }
 }
 
-/// The record of an environment: what of it is on this machine only.
-pub(crate) fn record(pending: Result<usize>, environment: &Environment) -> Check {
+/// The record of an environment: what of it is on this machine only, and why.
+pub(crate) fn record(pending: Result<(usize, Option<Error>)>, environment: &Environment) -> Check {
     let what = "audit log";
     match pending {
-        Ok(0) => Check::fine(what, "every event is in the store"),
-        Ok(events) => Check::wrong(
-            what,
-            vec![Finding {
-                what: format!("{events} events are on this machine only"),
-                why: "nobody else sees what was done, and no change goes forwards until they are stored".to_owned(),
-                next: format!("when the store answers again: `squad audit verify{}`", environment.flag()),
-            }],
-        ),
+        Ok((0, _)) => Check::fine(what, "every event is in the store"),
+        Ok((events, why)) => {
+            let reason = why
+                .as_ref()
+                .map_or_else(String::new, |why| format!(": {}", why.message));
+            let next = why.and_then(|why| why.hints.into_iter().next());
+            Check::wrong(
+                what,
+                vec![Finding {
+                    what: format!("{events} events are on this machine only{reason}"),
+                    why: "nobody else sees what was done, and no change goes forwards until they are stored".to_owned(),
+                    next: next.unwrap_or_else(|| {
+                        format!("when the store answers again: `squad audit verify{}`", environment.flag())
+                    }),
+                }],
+            )
+        }
         Err(error) => Check::unknown(what, error.message),
     }
 }

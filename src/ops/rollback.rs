@@ -44,6 +44,16 @@ pub(crate) struct Plan {
     pub(crate) decision: Rollback,
 }
 
+impl Plan {
+    /// The error of what keeps it from being begun: what is live stays.
+    pub(crate) fn not_begun(&self, options: &Options, error: Error) -> Error {
+        let name = &options.service;
+        error
+            .context(&format!("cannot roll back `{name}`"))
+            .live(live_state(name, Some(&self.live)))
+    }
+}
+
 /// The outcome of a rollback.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Outcome {
@@ -194,7 +204,11 @@ pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> 
             .revision(to)
             .map(|revision| revision.digest.clone()),
     };
-    let operation = tools.journal.begin_brake(tools.clock, intent).await?;
+    let operation = tools
+        .journal
+        .begin_brake(tools.clock, intent)
+        .await
+        .map_err(|error| plan.not_begun(options, error))?;
     let id = operation.id().to_owned();
     let result = tokio::select! {
         result = shift(tools, options, plan, from, to, &id) => result,
@@ -224,14 +238,19 @@ pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> 
         message: result.as_ref().err().map(|error| error.message.clone()),
         error_id: result.as_ref().err().map(|error| error.id.to_owned()),
     };
-    let recorded = tools
-        .journal
-        .finish(tools.clock, operation, outcome)
-        .await?;
-    result.map_err(|error| {
+    let recorded = tools.journal.finish(tools.clock, operation, outcome).await;
+    let with_live = |error: Error| {
         error
             .context(&asked)
             .live(live_state(&options.service, live.as_ref()))
+    };
+    result.map_err(with_live)?;
+    let recorded = recorded.map_err(|error| Error {
+        message: format!(
+            "`{}` was rolled back, but {}",
+            options.service, error.message
+        ),
+        ..error.live(live_state(&options.service, live.as_ref()))
     })?;
     Ok(Outcome {
         operation: Some(id),

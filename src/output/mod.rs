@@ -3,9 +3,11 @@
 //! Standard output carries the answer, standard error everything else. A closed pipe is no error: what comes
 //! after it is dropped.
 
+mod ascii;
 pub(crate) mod canvas;
 pub(crate) mod table;
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -210,7 +212,36 @@ impl Output {
 
     /// One line of the answer, to standard output.
     pub(crate) fn out(&self, line: &str) {
+        let line = if self.is_json() {
+            Cow::Borrowed(line)
+        } else {
+            self.for_people(line)
+        };
         self.raw(format!("{line}\n").as_bytes());
+    }
+
+    /// Text for people that holds its own line ends, to standard output.
+    pub(crate) fn text(&self, text: &str) {
+        self.raw(self.for_people(text).as_bytes());
+    }
+
+    /// The same for a block that is drawn in its place: nothing becomes wider, so that no line wraps.
+    pub(crate) fn drawn(&self, text: &str) {
+        if self.unicode {
+            self.raw(text.as_bytes());
+        } else {
+            self.raw(ascii::as_wide(text).as_bytes());
+        }
+    }
+
+    /// Text as the locale can show it. What goes through [`Self::json`] and [`Self::raw`] is for programs and files, and
+    /// stays as it is.
+    pub(crate) fn for_people<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.unicode || text.is_ascii() {
+            Cow::Borrowed(text)
+        } else {
+            Cow::Owned(ascii::spelled_out(text))
+        }
     }
 
     /// Bytes of the answer, to standard output.
@@ -248,7 +279,7 @@ impl Output {
     /// One JSON document on one line, to standard output.
     pub(crate) fn json(&self, value: &impl serde::Serialize) {
         match serde_json::to_string(value) {
-            Ok(text) => self.out(&text),
+            Ok(text) => self.raw(format!("{text}\n").as_bytes()),
             Err(error) => self.error_line(&format!("error: cannot write JSON: {error}")),
         }
     }
@@ -263,6 +294,7 @@ impl Output {
     /// A warning, to standard error.
     pub(crate) fn warn(&self, text: &str) {
         if self.settings.verbosity >= 0 {
+            let text = self.for_people(text);
             self.error_line(&format!(
                 "{} {text}",
                 self.paint(Style::Warning, "warning:")
@@ -277,6 +309,11 @@ impl Output {
 
     /// One line to standard error, whatever the verbosity.
     pub(crate) fn error_line(&self, line: &str) {
+        let line = if self.is_json() {
+            Cow::Borrowed(line)
+        } else {
+            self.for_people(line)
+        };
         let mut err = io::stderr().lock();
         drop(writeln!(err, "{line}"));
     }

@@ -227,6 +227,16 @@ pub(crate) struct LogQuery {
     pub(crate) follow: bool,
 }
 
+/// Errors of a code that could not be loaded (AWS Lambda Developer Guide, "Troubleshoot invocation issues in Lambda"). Other
+/// `Runtime.…` errors come from a function that was loaded and ran.
+pub(crate) const INIT_ERRORS: [&str; 5] = [
+    "Runtime.HandlerNotFound",
+    "Runtime.ImportModuleError",
+    "Runtime.InvalidEntrypoint",
+    "Runtime.MalformedHandlerName",
+    "Runtime.UserCodeSyntaxError",
+];
+
 /// The answer of one invocation of a function.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Invocation {

@@ -1,5 +1,5 @@
-//! A template in a directory of this machine. Symbolic links and special files are refused, so that reading it
-//! cannot lead elsewhere or wait for ever.
+//! A template in a directory of this machine. Symbolic links and special files in it are refused, so that reading it
+//! cannot lead elsewhere or wait for ever: also where `template.toml`, `files` or `tests` itself is one.
 
 use std::borrow::Cow;
 use std::os::unix::fs::PermissionsExt;
@@ -10,22 +10,33 @@ use crate::fs;
 
 /// Files that a template may have.
 const MOST_FILES: usize = 5_000;
+/// What is said of a link.
+const LINK: &str = "symbolic links are refused";
 /// Bytes that a template may have in all.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Reads a template; every mistake that can be found is reported at once.
 pub(crate) fn open(directory: &Path) -> Result<Template, Error> {
+    let mut walk = Walk::default();
+    for name in [manifest::FILE, "files", "tests"] {
+        if directory.join(name).is_symlink() {
+            walk.mistake(name, LINK);
+        }
+    }
+    if !walk.mistakes.is_empty() {
+        return Err(broken(directory, walk.mistakes));
+    }
     let Some(text) = fs::read_if_there(&directory.join(manifest::FILE))? else {
         return Err(Error::NotATemplate(directory.to_owned()));
     };
     let absolute = std::fs::canonicalize(directory).map_err(fs::at("read", directory))?;
-    let mut walk = Walk::default();
     let files = absolute.join("files");
     if files.is_dir() {
         walk.below(&files, "")?;
     } else {
         walk.mistake("files", "there is no directory `files`");
     }
+    let cases = walk.cases(&absolute)?;
     let mut mistakes = walk.mistakes;
     let manifest = match manifest::parse(&text) {
         Ok(manifest) if mistakes.is_empty() => manifest,
@@ -42,7 +53,7 @@ pub(crate) fn open(directory: &Path) -> Result<Template, Error> {
         source: Source::Directory(absolute.clone()),
         manifest,
         files,
-        cases: cases(&absolute)?,
+        cases,
     })
 }
 
@@ -51,28 +62,6 @@ fn broken(directory: &Path, mistakes: Vec<Mistake>) -> Error {
         template: directory.display().to_string(),
         mistakes,
     }
-}
-
-/// The answer sets: `tests/*.toml`.
-fn cases(directory: &Path) -> Result<Vec<(String, String)>, Error> {
-    let tests = directory.join("tests");
-    let mut cases = Vec::new();
-    if !tests.is_dir() {
-        return Ok(cases);
-    }
-    for entry in std::fs::read_dir(&tests).map_err(fs::at("read", &tests))? {
-        let path = entry.map_err(fs::at("read", &tests))?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if path.is_file()
-            && path
-                .extension()
-                .is_some_and(|extension| extension == "toml")
-        {
-            cases.push((name.into_owned(), fs::read_to_string(&path)?));
-        }
-    }
-    cases.sort();
-    Ok(cases)
 }
 
 #[derive(Default)]
@@ -89,6 +78,29 @@ impl Walk {
             line: None,
             text: text.to_owned(),
         });
+    }
+
+    /// The answer sets: `tests/*.toml`.
+    fn cases(&mut self, directory: &Path) -> Result<Vec<(String, String)>, Error> {
+        let tests = directory.join("tests");
+        let mut cases = Vec::new();
+        if !tests.is_dir() {
+            return Ok(cases);
+        }
+        for entry in std::fs::read_dir(&tests).map_err(fs::at("read", &tests))? {
+            let path = entry.map_err(fs::at("read", &tests))?.path();
+            if path.extension().is_none_or(|extension| extension != "toml") {
+                continue;
+            }
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if path.is_symlink() {
+                self.mistake(&format!("tests/{name}"), LINK);
+            } else if path.is_file() {
+                cases.push((name.into_owned(), fs::read_to_string(&path)?));
+            }
+        }
+        cases.sort();
+        Ok(cases)
     }
 
     fn below(&mut self, directory: &Path, prefix: &str) -> Result<(), Error> {
@@ -121,7 +133,7 @@ impl Walk {
                 });
             } else {
                 let what = if metadata.is_symlink() {
-                    "symbolic links are refused"
+                    LINK
                 } else {
                     "only files and directories are allowed"
                 };

@@ -72,6 +72,7 @@ fn a_log_of_another_machine_is_verified_and_then_remembered() {
     let (home, mut log) = recorded();
     verify(&home).assert(str![[r#"
 ✔ 9 events in 4 commits, root d4fa…3ee0, signed by 1 key, 0 of them known
+✔ 5 of them in `squad audit list`, 4 about the commits themselves
 ⚠ 9 events are newer than the last checkpoint outside the store
 ⚠ key [HASH] of `ci-7` is new to this machine: 4 commits from commit 0 on
 ⚠ operation [ID] has no outcome: deploy orders (ana@acme.example on laptop, 14 Sep)
@@ -81,6 +82,7 @@ ok, with an unanchored tail of 9
 "#]]);
     verify(&home).assert(str![[r#"
 ✔ 9 events in 4 commits, root d4fa…3ee0, signed by 1 known key
+✔ 5 of them in `squad audit list`, 4 about the commits themselves
 ✔ the first 9 events are the same as this machine has seen before
 ⚠ operation [ID] has no outcome: deploy orders (ana@acme.example on laptop, 14 Sep)
 ok
@@ -91,6 +93,7 @@ ok
     std::fs::write(log.path(0).with_file_name("notes.txt"), "").unwrap();
     home.squad(["audit", "verify", "--strict"]).assert(str![[r#"
 ✔ 11 events in 5 commits, root c113…efe9, signed by 2 keys, 1 of them known
+✔ 6 of them in `squad audit list`, 5 about the commits themselves
 ✔ the first 9 events are the same as this machine has seen before
 ⚠ 2 events are newer than the last checkpoint outside the store
 ⚠ key [HASH] of `other` is new to this machine: 1 commit from commit 4 on
@@ -194,6 +197,7 @@ fn a_changed_event_is_found() {
 › hint: copy the store away before anything else writes to it
 › hint: what it means and what to do: https://github.com/squad-cli/squad/blob/main/docs/audit.md
 ✔ what comes before fits: 5 events in 2 commits, root aa58…f91f, signed by 1 key, 0 of them known
+✔ 3 of them in `squad audit list`, 2 about the commits themselves
 ✖ commit 2: its events, 5 to 6, are not the ones that were signed
 ⚠ key [HASH] of `ci-7` is new to this machine: 2 commits from commit 0 on
 tampered (content)
@@ -216,6 +220,7 @@ fn a_changed_checkpoint_is_found() {
 › hint: copy the store away before anything else writes to it
 › hint: what it means and what to do: https://github.com/squad-cli/squad/blob/main/docs/audit.md
 ✔ what comes before fits: 5 events in 2 commits, root aa58…f91f, signed by 1 key, 0 of them known
+✔ 3 of them in `squad audit list`, 2 about the commits themselves
 ✖ commit 2: its checkpoint is not that of its events
 ⚠ key [HASH] of `ci-7` is new to this machine: 2 commits from commit 0 on
 tampered (checkpoint)
@@ -244,6 +249,7 @@ fn a_changed_signature_is_found() {
 › hint: copy the store away before anything else writes to it
 › hint: what it means and what to do: https://github.com/squad-cli/squad/blob/main/docs/audit.md
 ✔ what comes before fits: 2 events in 1 commit, root 3800…581c, signed by 1 key, 0 of them known
+✔ 1 of them in `squad audit list`, 1 about the commits themselves
 ✖ commit 1: its signature is not one of key [HASH]
 ⚠ key [HASH] of `ci-7` is new to this machine: 1 commit from commit 0 on
 tampered (signature)
@@ -260,6 +266,7 @@ fn an_object_that_is_no_commit_is_found() {
 › hint: copy the store away before anything else writes to it
 › hint: what it means and what to do: https://github.com/squad-cli/squad/blob/main/docs/audit.md
 ✔ what comes before fits: 2 events in 1 commit, root 3800…581c, signed by 1 key, 0 of them known
+✔ 1 of them in `squad audit list`, 1 about the commits themselves
 ✖ commit 1: it is not a commit: byte 26: the number of events is expected
 ⚠ key [HASH] of `ci-7` is new to this machine: 1 commit from commit 0 on
 tampered (format)
@@ -276,6 +283,7 @@ fn a_missing_commit_is_found() {
 › hint: copy the store away before anything else writes to it
 › hint: what it means and what to do: https://github.com/squad-cli/squad/blob/main/docs/audit.md
 ✔ what comes before fits: 2 events in 1 commit, root 3800…581c, signed by 1 key, 0 of them known
+✔ 1 of them in `squad audit list`, 1 about the commits themselves
 ✖ commit 1 is missing, and there are commits behind it
 ⚠ key [HASH] of `ci-7` is new to this machine: 1 commit from commit 0 on
 incomplete
@@ -295,6 +303,7 @@ fn a_log_that_was_cut_off_is_found_by_a_machine_that_had_seen_more() {
 › hint: copy the store away before anything else writes to it
 › hint: what it means and what to do: https://github.com/squad-cli/squad/blob/main/docs/audit.md
 ✔ what comes before fits: 5 events in 2 commits, root aa58…f91f, signed by 1 known key
+✔ 3 of them in `squad audit list`, 2 about the commits themselves
 ✖ commit 2: it and what follows are gone: this machine has seen 4 commits with 9 events
 tampered (truncated)
 [exit 3]
@@ -329,6 +338,7 @@ fn an_inserted_commit_is_found() {
 › hint: copy the store away before anything else writes to it
 › hint: what it means and what to do: https://github.com/squad-cli/squad/blob/main/docs/audit.md
 ✔ what comes before fits: 2 events in 1 commit, root 3800…581c, signed by 1 key, 0 of them known
+✔ 1 of them in `squad audit list`, 1 about the commits themselves
 ✖ commit 1: its events begin at 0, and 2 events come before it
 ⚠ key [HASH] of `ci-7` is new to this machine: 1 commit from commit 0 on
 tampered (order)
@@ -347,6 +357,7 @@ fn commits_in_another_order_are_found() {
 › hint: copy the store away before anything else writes to it
 › hint: what it means and what to do: https://github.com/squad-cli/squad/blob/main/docs/audit.md
 ✔ what comes before fits: 2 events in 1 commit, root 3800…581c, signed by 1 key, 0 of them known
+✔ 1 of them in `squad audit list`, 1 about the commits themselves
 ✖ commit 1: its events begin at 5, and 2 events come before it
 ⚠ key [HASH] of `ci-7` is new to this machine: 1 commit from commit 0 on
 tampered (order)
@@ -367,6 +378,7 @@ fn a_commit_signed_by_another_key_is_found() {
 › hint: copy the store away before anything else writes to it
 › hint: what it means and what to do: https://github.com/squad-cli/squad/blob/main/docs/audit.md
 ✔ what comes before fits: 7 events in 3 commits, root d9b9…edd7, signed by 1 key, 0 of them known
+✔ 4 of them in `squad audit list`, 3 about the commits themselves
 ✖ commit 3: it says that key [HASH] wrote it, and is signed by [HASH]
 ⚠ key [HASH] of `ci-7` is new to this machine: 3 commits from commit 0 on
 tampered (writer)
@@ -393,6 +405,7 @@ fn a_commit_that_was_replaced_by_one_of_the_same_key_is_found() {
 › hint: copy the store away before anything else writes to it
 › hint: what it means and what to do: https://github.com/squad-cli/squad/blob/main/docs/audit.md
 ✔ what comes before fits: 5 events in 2 commits, root bd25…5664, signed by 1 key, 0 of them known
+✔ 3 of them in `squad audit list`, 2 about the commits themselves
 ✖ commit 2: the commit before it is not the one that its writer saw
 ⚠ key [HASH] of `ci-7` is new to this machine: 2 commits from commit 0 on
 tampered (chain)
@@ -410,6 +423,7 @@ fn a_log_written_anew_with_another_key_is_a_fork() {
 › hint: copy the store away before anything else writes to it
 › hint: what it means and what to do: https://github.com/squad-cli/squad/blob/main/docs/audit.md
 ✔ what comes before fits: 7 events in 3 commits, root cdaa…01b3, signed by 1 key, 0 of them known
+✔ 4 of them in `squad audit list`, 3 about the commits themselves
 ✖ the store holds another log than this machine has seen; both are signed
 ✖ this machine kept: 9 events, root 1Pq8WjC/a2J7fAOw5q146shd0ikxFVp1xbdLRibYPuA=
 ✖ the store has:     9 events, root /QKO8qzp6idEPt4QBWJLxa8oX8aAZ+QW9QnXh8N/wTU=
@@ -475,6 +489,7 @@ fn a_later_format_is_not_called_tampering() {
     verify(&home).assert(str![[r#"
 › hint: what it means and what to do: https://github.com/squad-cli/squad/blob/main/docs/audit.md
 ✔ what comes before fits: 7 events in 3 commits, root d9b9…edd7, signed by 1 key, 0 of them known
+✔ 4 of them in `squad audit list`, 3 about the commits themselves
 ✖ commit 3: it has the format `squad-commit/v2`, which this version of squad does not know
 ⚠ key [HASH] of `ci-7` is new to this machine: 3 commits from commit 0 on
 unverifiable

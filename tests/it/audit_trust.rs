@@ -64,6 +64,7 @@ fn only_keys_that_the_org_trusts_count() {
     // A key is trusted the first time this machine sees it, because the file says so.
     verify().assert(str![[r#"
 ✔ 6 events in 2 commits, root 0afd…d108, signed by 2 trusted keys
+✔ 4 of them in `squad audit list`, 2 about the commits themselves
 ⚠ 6 events are newer than the last checkpoint outside the store
 ok, with an unanchored tail of 6
 [exit 0]
@@ -81,6 +82,7 @@ ok, with an unanchored tail of 6
 › hint: if the owner of the key vouches for it, add this line below `[trusted]` of org.toml: `mallory = "mallory+[HASH]+Af0XJDhaoMdbZPt4zWAvodmR/ev3axPFjtcC6sg16fYY"`
 › hint: what it means and what to do: https://github.com/squad-cli/squad/blob/main/docs/audit.md
 ✔ 12 events in 4 commits, root 2d1d…95b8, signed by 3 keys, 2 of them trusted
+✔ 8 of them in `squad audit list`, 4 about the commits themselves
 ✔ the first 6 events are the same as this machine has seen before
 ✖ key [HASH] of `mallory` is not trusted by the org: 1 commit from commit 2 on
 untrusted
@@ -92,6 +94,7 @@ untrusted
 › hint: if the owner of the key vouches for it, add this line below `[trusted]` of org.toml: `mallory = "mallory+[HASH]+Af0XJDhaoMdbZPt4zWAvodmR/ev3axPFjtcC6sg16fYY"`
 › hint: what it means and what to do: https://github.com/squad-cli/squad/blob/main/docs/audit.md
 ✔ 12 events in 4 commits, root 2d1d…95b8, signed by 3 keys, 2 of them trusted
+✔ 8 of them in `squad audit list`, 4 about the commits themselves
 ✔ the first 12 events are the same as this machine has seen before
 ✖ key [HASH] of `mallory` is not trusted by the org: 1 commit from commit 2 on
 untrusted
@@ -121,6 +124,7 @@ untrusted
     org_that_trusts(&home, &[&ci, &ana, &mallory]);
     verify().assert(str![[r#"
 ✔ 12 events in 4 commits, root 2d1d…95b8, signed by 3 trusted keys
+✔ 8 of them in `squad audit list`, 4 about the commits themselves
 ✔ the first 12 events are the same as this machine has seen before
 ok
 [exit 0]
@@ -133,6 +137,7 @@ ok
 › hint: copy the store away before anything else writes to it
 › hint: what it means and what to do: https://github.com/squad-cli/squad/blob/main/docs/audit.md
 ✔ what comes before fits: 9 events in 3 commits, root 58b2…e3d5, signed by 3 keys, 1 of them trusted
+✔ 6 of them in `squad audit list`, 3 about the commits themselves
 ✖ commit 3: its events, 9 to 11, are not the ones that were signed
 ✖ key [HASH] of `ana` is not trusted by the org: 1 commit from commit 1 on
 ✖ key [HASH] of `mallory` is not trusted by the org: 1 commit from commit 2 on

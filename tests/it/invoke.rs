@@ -258,3 +258,76 @@ fn a_function_answers_http_and_a_broken_one_never_gets_traffic() {
         Some("error: cannot invoke `receipts`: revision 2 does not start")
     );
 }
+
+#[test]
+fn what_a_runtime_client_joins_with_carriage_returns_is_read_as_lines() {
+    let home = Home::new();
+    let directory = function(&home);
+    let joined = r#"print("[ERROR] KeyError: 'X'\rTraceback (most recent call last):\r  File \"app.py\", line 3\r", flush=True)"#;
+    // A function that ran, and whose answer cannot be written.
+    let marshal = format!(
+        "{joined}\n        report = {{\"errorType\": \"Runtime.MarshalError\", \"errorMessage\": \"Unable to marshal response\"}}"
+    );
+    let fails = r#"report = {"errorType": "ValueError", "errorMessage": "no such receipt", "stackTrace": ["  app.py line 3"]}"#;
+    let text = BOOTSTRAP.replace(fails, &marshal);
+    bootstrap(&home, &text);
+    home.commit_all(&directory, "join lines");
+    deploy(&home, &directory);
+    home.squad_in(&directory, ["invoke", "--payload", r#"{"do":"fail"}"#])
+        .failure(1)
+        .assert(str![[r#"
+›   got an event
+›   [ERROR] KeyError: 'X'
+›   Traceback (most recent call last):
+›     File "app.py", line 3
+› {"errorType": "Runtime.MarshalError", "errorMessage": "Unable to marshal response"}
+› error: cannot invoke `receipts`: what it returned cannot be written as JSON (Runtime.MarshalError) (revision 1)
+›   Unable to marshal response
+› hint: read its log: `squad logs receipts --revision 1`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/function-error.md
+[exit 1]
+
+"#]]);
+    let logs = home
+        .squad_in(&directory, ["logs", "-o", "json"])
+        .success()
+        .stdout;
+    assert!(
+        !logs.contains("\\r") && logs.contains("\"text\":\"Traceback (most recent call last):\""),
+        "{logs}"
+    );
+    // One that cannot be loaded: the evidence is its traceback, once.
+    let broken = text.replace("BROKEN = False", "BROKEN = True");
+    let broken = broken.replace(
+        "    send(\"POST\", \"init/error\"",
+        &format!("    {joined}\n    send(\"POST\", \"init/error\""),
+    );
+    bootstrap(&home, &broken);
+    home.commit_all(&directory, "break it");
+    home.squad_in(&directory, ["deploy", "--yes"])
+        .failure(1)
+        .assert(str![[r#"
+› receipts → local (this machine)
+›
+›   1 change since what is live (revision 1, ana@example.com, [AGO]):
+›     break it  Ana Example
+›   undo at any time: `squad rollback receipts`
+›
+› ✔ recorded         operation [ID], local
+› ◌ revision         storing the artifact
+› ◌ revision         0 of 2 processes ready
+› ◌ revision         exit code 1; try 2
+› ◌ revision         exit code 1; try 3
+› ✖ revision         2: function cannot be loaded: Runtime.ImportModuleError: no module `nowhere`
+› error: cannot deploy `receipts`: revision 2 does not start
+›   [ERROR] KeyError: 'X'
+›   Traceback (most recent call last):
+›     File "app.py", line 3
+›   caused by: function cannot be loaded: Runtime.ImportModuleError: no module `nowhere`
+› live: revision 1 serves all traffic
+› hint: look at the log with `squad logs receipts --revision 2`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/init-error.md
+[exit 1]
+
+"#]]);
+}

@@ -17,6 +17,7 @@
 )]
 
 mod audit;
+mod audit_machine;
 mod audit_trust;
 mod aws_credentials;
 mod aws_stand_in;
@@ -28,6 +29,7 @@ mod errors;
 mod generated;
 mod golden_paths;
 mod harness;
+mod history;
 mod invoke;
 mod kill;
 mod kill_rollout;
@@ -52,5 +54,6 @@ mod sync_order;
 mod template;
 mod terminal;
 mod tour;
+mod unreadable;
 mod whoami;
 mod workspace;

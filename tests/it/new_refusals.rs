@@ -416,6 +416,40 @@ fn a_broken_template_is_reported_whole() {
 }
 
 #[test]
+fn a_template_that_is_a_link_itself_is_not_followed() {
+    let home = Home::new();
+    plain(&home);
+    home.write("elsewhere/id_rsa", "secret\n");
+    home.write("elsewhere/one.toml", "name = \"x\"\n");
+    let template = home.work().join("plain");
+    for name in ["files", "tests", "template.toml"] {
+        let (place, aside) = (template.join(name), template.join("aside"));
+        let was_there = std::fs::rename(&place, &aside).is_ok();
+        let target = if name == "template.toml" {
+            aside.clone()
+        } else {
+            home.work().join("elsewhere")
+        };
+        symlink(target, &place).expect("a link");
+        let output = new(&home, "payments").failure(5);
+        let said =
+            format!("the template `./plain` has 1 mistake\n  {name}: symbolic links are refused\n");
+        assert!(output.stderr.contains(&said), "{}", output.transcript());
+        std::fs::remove_file(&place).expect("the link");
+        if was_there {
+            std::fs::rename(&aside, &place).expect("it is there");
+        }
+    }
+    std::fs::create_dir(template.join("tests")).expect("a directory");
+    let case = home.work().join("elsewhere/one.toml");
+    symlink(case, template.join("tests/one.toml")).expect("a link");
+    let output = new(&home, "payments").failure(5);
+    let said = "tests/one.toml: symbolic links are refused";
+    assert!(output.stderr.contains(said), "{}", output.transcript());
+    assert_eq!(made(&home), ["elsewhere"]);
+}
+
+#[test]
 fn a_full_disk_leaves_nothing_half_made() {
     let home = Home::new();
     let name = "new_refusals::a_full_disk_leaves_nothing_half_made";

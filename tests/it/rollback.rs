@@ -423,7 +423,8 @@ fn it_does_not_wait_for_the_audit_log_and_a_deploy_does() {
 › ✔ live             all traffic on revision 1
 ›   done in [DURATION]
 › on this machine only
-› warning: 4 events are recorded on this machine and pending: the audit store does not answer
+› warning: 4 events are recorded on this machine and pending: cannot read `[ROOT]/log/audit/acme/prod/commit/00000000000000000003`: not a directory
+› hint: a directory is needed, and this is none: `ls -l [ROOT]/log`
 1
 [exit 0]
 
@@ -538,4 +539,31 @@ fn ctrl_c_leaves_what_serves_and_closes_the_record() {
     assert_eq!(results(&home)[0], "failed", "the record is closed");
     let output = home.squad(["rollback", "payments"]).success();
     assert_eq!(output.line(), "1", "{}", output.transcript());
+}
+
+#[test]
+fn where_nothing_can_be_recorded_it_says_what_is_live() {
+    let home = Home::new();
+    deployed(&home, 2);
+    // A file in the place of the directory of what is under way.
+    let open = home.state().join("audit/local/local/open");
+    std::fs::remove_dir(&open).expect("it is empty");
+    std::fs::write(&open, "").expect("a file");
+    let refused = str![[r#"
+› payments → local: revision 2 → 1 (ana@example.com, [AGO], Serve version 1)
+› error: cannot roll back `payments`: cannot open `[HOME]/.local/state/squad/audit/local/local/open/[ID]`: not a directory
+› live: revision 2 serves all traffic
+› hint: a directory is needed, and this is none: `ls -l [HOME]/.local/state/squad/audit/local/local/open`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/file.md
+[exit 1]
+
+"#]];
+    for verb in ["rollback", "stop"] {
+        home.squad([verb, "payments"])
+            .failure(1)
+            .assert(refused.clone());
+    }
+    std::fs::remove_file(&open).expect("the file");
+    std::fs::create_dir(&open).expect("a directory");
+    home.squad(["rollback", "payments"]).success();
 }

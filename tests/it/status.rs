@@ -152,6 +152,32 @@ fn a_service_that_fails_is_degraded_and_the_exit_code_says_so() {
 }
 
 #[test]
+fn a_live_revision_whose_artifact_is_gone_says_which_and_what_to_do() {
+    let home = Home::new();
+    let service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    home.squad(["local", "stop"]).success();
+    let revision = home
+        .state()
+        .join("local/local/local/services/payments/revisions/1");
+    std::fs::remove_dir_all(&revision).expect("the artifact");
+    // It is tried again and again, and failed from the first time on.
+    let status = wait_for("it has failed", Duration::from_secs(20), || {
+        let status = home.squad(["status"]);
+        (status.code == 3).then_some(status)
+    });
+    status.assert(str![[r#"
+SERVICE   ENV    LIVE  SINCE     HEALTH                                                                                                                                                               ADDRESS
+payments  local  1     [AGO]  failed  its artifact `[HOME]/.local/state/squad/local/local/local/services/payments/revisions/1` is gone; `squad deploy payments --rebuild` makes it again  http://127.0.0.1:[PORT]
+[exit 3]
+
+"#]]);
+    home.squad_in(&service.directory, ["deploy", "--rebuild"])
+        .success();
+    home.squad(["status"]).success();
+}
+
+#[test]
 fn the_table_fits_the_terminal() {
     let home = Home::new();
     let service = TestService::new(&home, "payments");

@@ -1,6 +1,8 @@
 //! On a terminal: colour, width, glyphs, Ctrl-C, and what turns them off.
 
-use crate::support::{Home, Terminal};
+use snapbox::str;
+
+use crate::support::{Home, Terminal, TestService};
 
 #[test]
 fn colour_is_used_on_a_terminal_and_never_needed() {
@@ -79,4 +81,56 @@ fn help_fits_the_terminal() {
         let limit = if columns == 40 { 60 } else { 110 };
         assert!(widest <= limit, "{columns} columns, {widest} wide:\n{text}");
     }
+}
+
+#[test]
+fn without_utf8_every_word_of_squads_own_is_ascii() {
+    let mut home = Home::new();
+    home.set("LC_ALL", "C");
+    let mut service = TestService::new(&home, "payments");
+    let mut said = Vec::new();
+    said.push(home.squad_in(&service.directory, ["deploy"]).success());
+    service.version(&home, "2");
+    said.push(home.squad_in(&service.directory, ["deploy"]).success());
+    for words in [
+        "status",
+        "history",
+        "audit list",
+        "audit verify",
+        "local status",
+        "doctor",
+        "env list",
+        "rollback",
+        "rollback --dry-run --to 2",
+        "help",
+        "help exit-codes",
+        "help environment",
+        "template list",
+    ] {
+        said.push(home.squad_in(&service.directory, words.split(' ')));
+    }
+    for output in &said {
+        assert!(
+            output.stdout.is_ascii() && output.stderr.is_ascii(),
+            "{}",
+            output.transcript()
+        );
+    }
+    // The columns stay below their names.
+    home.squad(["history", "payments"]).assert(str![[r#"
+WHEN      WHO              WHAT                                                RESULT
+[AGO]  ana@example.com  rollback payments 2 -> 1 in local (Serve version 1) done
+[AGO]  ana@example.com  deploy payments 1 -> 2 in local (Serve version 2)   done
+[AGO]  ana@example.com  deploy payments -> 1 in local (Serve version 1)     done
+[exit 0]
+
+"#]]);
+    // For programs nothing changes, and a person's name keeps its letters.
+    service.version(&home, "3");
+    home.commit_all(&service.directory, "Serve → José");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let json = home.squad(["history", "payments", "-o", "json"]).success();
+    assert!(json.stdout.contains("Serve → José"), "{}", json.stdout);
+    let text = home.squad(["history", "payments"]).success();
+    assert!(text.stdout.contains("(Serve -> José)"), "{}", text.stdout);
 }

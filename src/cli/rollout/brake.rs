@@ -83,7 +83,7 @@ pub(crate) async fn run(
     reason: Option<&str>,
     seen: Option<Live>,
 ) -> Result<u8> {
-    let journal = context.journal(environment)?;
+    let journal = context.record(environment)?;
     let reporter = Progress::new(context, "");
     let tools = Tools {
         platform,
@@ -100,6 +100,11 @@ pub(crate) async fn run(
         return Ok(0);
     };
     tell(context, environment, name, &aborted);
+    pending(
+        context,
+        aborted.pending_events,
+        journal.why_pending().as_ref(),
+    );
     if context.output.is_json() {
         context.output.json(&wire(environment, name, &aborted));
     } else {
@@ -116,7 +121,7 @@ pub(crate) async fn again(
     name: &ServiceName,
     over: &State,
 ) -> Result<()> {
-    let journal = context.journal(environment)?;
+    let journal = context.record(environment)?;
     let reporter = Progress::new(context, "");
     let tools = Tools {
         platform,
@@ -154,7 +159,6 @@ fn tell(context: &Context, environment: &Environment, name: &ServiceName, aborte
             environment.flag()
         ));
     }
-    pending(context, aborted.pending_events);
 }
 
 fn wire(environment: &Environment, name: &ServiceName, aborted: &Aborted) -> Wire {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::cli::context::Context;
-use crate::cli::deploy::{consent, declined};
+use crate::cli::deploy::{consent, declined, pending};
 use crate::cli::progress::Progress;
 use crate::cli::prompt::{self, Consent};
 use crate::domain::name::ServiceName;
@@ -143,7 +143,7 @@ fn run(
         if !prompt::confirm(context, needs, question)? {
             return Err(declined());
         }
-        let journal = context.journal(&environment)?;
+        let journal = context.record(&environment)?;
         let reporter = Progress::new(context, "");
         let tools = Tools {
             platform: &*platform,
@@ -160,6 +160,9 @@ fn run(
         )
         .await?;
         drop(reporter);
+        if let Some(why) = journal.why_pending() {
+            pending(context, journal.pending().unwrap_or(1), Some(&why));
+        }
         if context.output.is_json() {
             context.output.json(&Wire {
                 schema: "squad.rollout.command/v1",

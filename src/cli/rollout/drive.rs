@@ -160,7 +160,7 @@ pub(super) async fn drive_to_end(
 ) -> Result<u8> {
     let service = options.service.clone();
     let _mark = context.mark(environment, DRIVING, vec![service.clone()])?;
-    let journal = context.journal(environment)?;
+    let journal = context.record(environment)?;
     let ended = under_interrupts(context, async |cancel| {
         let reporter = Progress::new(context, prefix);
         let tools = Tools {

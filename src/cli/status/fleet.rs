@@ -154,7 +154,7 @@ impl Fleet<'_> {
         }
         text.extend(footer.chars().take(size.0.saturating_sub(1)));
         let screen = canvas.draw(&text, size);
-        self.context.output.raw(screen.as_bytes());
+        self.context.output.drawn(&screen);
     }
 
     /// The answer as a whole.
@@ -174,7 +174,7 @@ impl Fleet<'_> {
             };
             if canvas.is_drawn() {
                 let screen = canvas.finish(&text, output.size());
-                output.raw(screen.as_bytes());
+                output.drawn(&screen);
             } else {
                 output.out(&text);
             }

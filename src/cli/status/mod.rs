@@ -143,7 +143,7 @@ async fn as_fleet(
 async fn late(context: &Context, environments: &[Environment]) {
     for environment in environments {
         match context.pending_events(environment).await {
-            Ok(events) => pending(context, events),
+            Ok((events, why)) => pending(context, events, why.as_ref()),
             Err(error) => context
                 .output
                 .warn(&format!("the record is not up to date: {}", error.message)),

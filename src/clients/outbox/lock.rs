@@ -35,6 +35,32 @@ pub(crate) fn now_removable(path: &Path) -> Result<Option<File>, Error> {
     }
 }
 
+/// Waits until nobody writes what the lock guards, and keeps writers away until the value is dropped. Writes nothing: for
+/// whoever only reads, also where nothing can be written. None where the file is not there: then nobody holds it.
+pub(crate) fn shared(path: &Path) -> Result<Option<File>, Error> {
+    let Some(file) = open_to_read(path)? else {
+        return Ok(None);
+    };
+    flock(&file, path, FlockOperation::LockShared)?;
+    Ok(Some(file))
+}
+
+/// Whether a process holds it. Writes nothing.
+pub(crate) fn is_held(path: &Path) -> Result<bool, Error> {
+    match open_to_read(path)? {
+        Some(file) => Ok(!flock(&file, path, FlockOperation::NonBlockingLockShared)?),
+        None => Ok(false),
+    }
+}
+
+fn open_to_read(path: &Path) -> Result<Option<File>, Error> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(fs::at("open", path)(error)),
+    }
+}
+
 fn open(path: &Path) -> Result<File, Error> {
     OpenOptions::new()
         .write(true)

@@ -185,9 +185,9 @@ impl Outbox {
         std::fs::metadata(self.path()).is_ok_and(|file| file.len() > 0)
     }
 
-    /// What is in it.
+    /// What is in it. Writes nothing, also no lock file.
     pub(crate) fn contents(&self) -> Result<Contents, Error> {
-        let _guard = self.guard()?;
+        let _guard = lock::shared(&self.directory.join("outbox.lock"))?;
         Ok(contents(&self.lines()?))
     }
 

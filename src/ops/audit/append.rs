@@ -43,7 +43,7 @@ impl Journal {
         limit: Duration,
         wanted: Option<&str>,
     ) -> Result<usize> {
-        match tokio::time::timeout(limit, self.flush_until(clock, wanted)).await {
+        let flushed = match tokio::time::timeout(limit, self.flush_until(clock, wanted)).await {
             Ok(result) => result,
             Err(_) => Err(Error::new(
                 Kind::Timeout,
@@ -54,7 +54,9 @@ impl Journal {
                 ),
             )
             .retryable()),
-        }
+        };
+        *self.late() = flushed.as_ref().err().cloned();
+        flushed
     }
 
     /// Appends what is pending: all of it, or at least the event `wanted`.
@@ -62,6 +64,7 @@ impl Journal {
         let Some((_lock, mut pending)) = self.turn(wanted).await? else {
             return Ok(0);
         };
+        self.key()?;
         let mut tail = self.tail().await?;
         self.follow(&mut tail).await?;
         self.look_back(&mut tail, &pending).await?;
@@ -258,11 +261,12 @@ impl Journal {
         before: &Position,
         events: &[&Event],
     ) -> Result<(Vec<u8>, Position, String)> {
+        let key = self.key()?;
         let committed = Committed {
             n: before.commits,
             prev: before.last.as_ref().map(|hash| hex(hash)),
-            writer: self.key.public().id(),
-            key: self.key.public().to_string(),
+            writer: key.public().id(),
+            key: key.public().to_string(),
         };
         let first = Event::committed(stamp(clock), &self.log, &committed);
         let mut leaves = vec![first.to_bytes()];
@@ -271,7 +275,7 @@ impl Journal {
         for leaf in &leaves {
             tree.append(crate::domain::audit::tree::leaf_hash(leaf));
         }
-        let note = self.key.sign(&Checkpoint {
+        let note = key.sign(&Checkpoint {
             origin: origin(&self.log),
             size: tree.size(),
             root: tree.root(),

@@ -10,9 +10,10 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -71,21 +72,34 @@ pub(crate) fn device_key(state: &Path, actor: &Actor) -> Result<VerifierKey> {
 }
 
 fn load_key(state: &Path, actor: &Actor) -> Result<DeviceKey> {
-    let path = state.join("keys").join("device.ed25519");
-    Ok(DeviceKey::load_or_create(&path, &actor.host)?)
+    Ok(DeviceKey::load_or_create(&key_path(state), &actor.host)?)
 }
 
-/// One audit log, opened for writing.
+fn key_path(state: &Path) -> PathBuf {
+    state.join("keys").join("device.ed25519")
+}
+
+/// One audit log.
+///
+/// It can be read, and brakes be recorded on this machine, without the device's key: what is signed is a commit, and a
+/// commit is made when the events go into the log. What goes forward needs the key at once.
 #[derive(Debug)]
 pub(crate) struct Journal {
     log: String,
     environment: Environment,
     actor: Actor,
-    key: DeviceKey,
+    /// squad's state directory.
+    state: PathBuf,
+    /// The machine's key; empty as long as it cannot be used.
+    key: OnceLock<DeviceKey>,
     store: AuditStore,
     outbox: Outbox,
     memory: Memory,
     directory: PathBuf,
+    /// Why nothing can be recorded on this machine, where that is so.
+    prepared: Result<()>,
+    /// Why the newest attempt to append failed.
+    late: Mutex<Option<Error>>,
     /// Where a brake put an outbox that could not be read.
     aside: OnceLock<PathBuf>,
 }
@@ -140,31 +154,64 @@ pub(crate) enum Recorded {
 }
 
 impl Journal {
-    /// Opens a log without looking at it: neither the store nor a network is touched.
+    /// Opens a log without looking at it: neither the store nor a network is touched. Neither a key that cannot be used
+    /// nor a state directory that cannot be written is an error yet: see [`Self::can_go_forward`].
     pub(crate) fn open(settings: Settings) -> Result<Self> {
         let store = AuditStore::open(&settings.store, &settings.log, settings.session.as_ref())?;
         let directory = settings.state.join("audit").join(&settings.log);
-        fs::create_private_dir(&settings.state)?;
         let outbox = Outbox::new(&directory);
-        outbox.prepare(&settings.state)?;
-        let key = load_key(&settings.state, &settings.actor)?;
+        let prepared = fs::create_private_dir(&settings.state)
+            .map_err(Error::from)
+            .and_then(|()| Ok(outbox.prepare(&settings.state)?));
+        let key = OnceLock::new();
+        if let Ok(found) = load_key(&settings.state, &settings.actor) {
+            drop(key.set(found));
+        }
         Ok(Self {
             log: settings.log,
             environment: settings.environment,
             actor: Actor {
-                key: Some(key.public().id()),
+                key: key.get().map(|key| key.public().id()),
                 ..settings.actor
             },
+            state: settings.state,
             key,
             store,
             outbox,
             memory: Memory::new(&directory),
             directory,
+            prepared,
+            late: Mutex::new(None),
             aside: OnceLock::new(),
         })
     }
 
-    /// Who writes, with the id of this machine's key.
+    /// Whether this machine can record and sign: said before anything is begun that goes forward.
+    pub(crate) fn can_go_forward(&self) -> Result<()> {
+        self.prepared.clone()?;
+        self.key().map(|_| ())
+    }
+
+    /// The key to sign with. It is looked for again where it could not be used: who drives a rollout for hours gets it
+    /// back when a person has mended it.
+    fn key(&self) -> Result<&DeviceKey> {
+        if let Some(key) = self.key.get() {
+            return Ok(key);
+        }
+        let key = load_key(&self.state, &self.actor)?;
+        Ok(self.key.get_or_init(|| key))
+    }
+
+    /// The public half of this machine's key, also of one that is not used because others can read it; none where
+    /// there is none that can be read.
+    fn own_key(&self) -> Option<VerifierKey> {
+        match self.key.get() {
+            Some(key) => Some(key.public().clone()),
+            None => DeviceKey::public_of(&key_path(&self.state)),
+        }
+    }
+
+    /// Who writes, with the id of this machine's key where it can be used.
     pub(crate) fn actor(&self) -> &Actor {
         &self.actor
     }
@@ -178,6 +225,8 @@ impl Journal {
     /// `audit-not-writable` (or says what is wrong with the log), and nothing may be done.
     pub(crate) async fn begin(&self, clock: &dyn Clock, intent: Intent) -> Result<Operation> {
         let asked = format!("cannot record the intent in the audit log `{}`", self.log);
+        self.can_go_forward()
+            .map_err(|error| error.context(&asked))?;
         let operation = self
             .record(clock, intent, false)
             .map_err(|error| not_writable(&asked, error))?;
@@ -205,6 +254,7 @@ impl Journal {
     /// Records the intent of a brake: on return it is durable on this machine, and in the log if that was quick.
     /// An outbox that cannot be read keeps nobody from braking: it is put aside first, see [`Self::put_aside`].
     pub(crate) async fn begin_brake(&self, clock: &dyn Clock, intent: Intent) -> Result<Operation> {
+        self.prepared.clone()?;
         // Where it cannot be moved, the intent goes behind what cannot be read, and the next command says so.
         if let Ok(Some(aside)) = self.outbox.put_aside() {
             drop(self.aside.set(aside));
@@ -294,6 +344,16 @@ impl Journal {
         self.pending()
     }
 
+    /// Why events wait on this machine: the error of the newest attempt to append them; none where it succeeded, or was not
+    /// made.
+    pub(crate) fn why_pending(&self) -> Option<Error> {
+        self.late().clone()
+    }
+
+    fn late(&self) -> std::sync::MutexGuard<'_, Option<Error>> {
+        self.late.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Events that wait on this machine.
     pub(crate) fn pending(&self) -> Result<usize> {
         Ok(self.outbox.contents()?.pending.len())
@@ -319,6 +379,17 @@ impl Journal {
             }
         }
         Ok(found)
+    }
+
+    /// The ids of the operations that were begun on this machine and whose process is gone, for whoever only looks:
+    /// nothing is locked or written.
+    pub(crate) fn left_open(&self) -> Result<BTreeSet<String>> {
+        let open = self.outbox.contents()?.open;
+        let ids = open.into_iter().filter_map(|intent| intent.operation);
+        // Where it cannot be seen whether somebody holds it, it counts as going on.
+        Ok(ids
+            .filter(|id| matches!(lock::is_held(&self.lock_path(id)), Ok(false)))
+            .collect())
     }
 
     /// Closes an abandoned operation as `unknown`, with what is there now. Nothing happens when another command
@@ -347,8 +418,7 @@ impl Journal {
 
     /// Whether the process that began the operation of this id on this machine is alive.
     fn is_under_way(&self, id: &str) -> bool {
-        let path = self.lock_path(id);
-        path.exists() && matches!(lock::now(&path), Ok(None))
+        matches!(lock::is_held(&self.lock_path(id)), Ok(true))
     }
 
     fn add(&self, event: &Event) -> Result<()> {

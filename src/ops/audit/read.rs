@@ -1,5 +1,10 @@
 //! Reading events, newest first, stopping as early as possible. Checks no signature: that is what verifying is for.
+//!
+//! The order of the log is the truth, times are claims of the writers' clocks. So one commit that bears an older time ends
+//! nothing: only [`LOOK_BEHIND`] of them in a row do. What stands in the log behind something newer is no older than that,
+//! whatever its own clock said.
 
+use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use super::Journal;
@@ -11,6 +16,11 @@ use crate::error::{Error, Kind, Result};
 
 /// How far the clocks of two machines may be apart without an event being missed by time.
 const SKEW: SignedDuration = SignedDuration::from_mins(10);
+/// Commits in a row that bear an older time than was asked for, before the log is taken to hold nothing newer: more than
+/// a machine with a wrong clock writes in one go (a deploy is two, a rollout some dozens), and read in a moment.
+const LOOK_BEHIND: usize = 128;
+/// Commits that are fetched beside each other: a bucket answers each after some 20 ms.
+const AT_ONCE: usize = 8;
 
 /// Which events are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,8 +53,18 @@ pub(crate) struct Place {
     pub(crate) index: u64,
 }
 
+/// A commit that was read.
+struct Commit {
+    n: u64,
+    /// When it was made, as its writer's clock said.
+    time: Option<Timestamp>,
+    bytes: Vec<u8>,
+    frame: frame::Frame,
+}
+
 impl Query {
-    fn wants(&self, event: &Event) -> bool {
+    /// Whether an event is wanted; `is_new`: it is not older than asked for, whatever its own time says.
+    fn wants(&self, event: &Event, is_new: bool) -> bool {
         let kind = event.short_kind();
         let of_type = if self.types.is_empty() {
             event.kind != COMMITTED
@@ -56,7 +76,7 @@ impl Query {
         };
         let subject = self.service.as_ref().map(|name| format!("service/{name}"));
         of_type
-            && self.since.is_none_or(|since| event.time >= since)
+            && (is_new || self.since.is_none_or(|since| event.time >= since))
             && subject.is_none_or(|subject| event.subject == subject)
     }
 }
@@ -67,8 +87,8 @@ impl Journal {
         let limit = query.limit.unwrap_or(usize::MAX);
         let oldest = query.since.map(|since| since - SKEW);
         let mut found = Vec::new();
-        self.backwards(oldest, |recorded| {
-            if query.wants(&recorded.event) {
+        self.backwards(oldest, |recorded, is_new| {
+            if query.wants(&recorded.event, is_new) {
                 found.push(recorded);
             }
             found.len() < limit
@@ -91,7 +111,7 @@ impl Journal {
             return Ok(Vec::new());
         };
         let mut found = Vec::new();
-        self.backwards(Some(time - SKEW), |recorded| {
+        self.backwards(Some(time - SKEW), |recorded, _| {
             let operation = recorded.event.operation.as_deref().unwrap_or_default();
             if recorded.event.id.starts_with(&text) || operation.starts_with(&text) {
                 found.push(recorded);
@@ -103,11 +123,13 @@ impl Journal {
         Ok(found)
     }
 
-    /// Hands over events from the newest on, until `take` says that it is enough or commits are older than `oldest`.
+    /// Hands over events from the newest on, until `take` says that it is enough or [`LOOK_BEHIND`] commits in a row are
+    /// older than `oldest`. With each event `take` hears whether its place in the log shows that it is not as old as its
+    /// own time says.
     async fn backwards(
         &self,
         oldest: Option<Timestamp>,
-        mut take: impl FnMut(RecordedEvent) -> bool,
+        mut take: impl FnMut(RecordedEvent, bool) -> bool,
     ) -> Result<()> {
         let pending = self.outbox.contents()?.pending;
         let waiting: Vec<String> = pending.iter().map(|one| one.event.id.clone()).collect();
@@ -116,41 +138,78 @@ impl Journal {
                 event: one.event,
                 place: None,
             };
-            if !take(recorded) {
+            if !take(recorded, false) {
                 return Ok(());
             }
         }
-        for n in (0..self.head().await?).rev() {
-            let bytes = self
-                .store
-                .read(n)
-                .await?
-                .ok_or_else(|| self.unreadable(n, "it is missing"))?;
-            let frame =
-                frame::parse(&bytes).map_err(|error| self.unreadable(n, &error.to_string()))?;
-            let mut index = frame.start + frame.events.len() as u64;
-            for at in frame.events.iter().rev() {
-                index -= 1;
-                let event = Event::from_bytes(bytes.get(at.clone()).unwrap_or_default())
-                    .map_err(|why| self.unreadable(n, &format!("event {index}: {why}")))?;
-                let recorded = RecordedEvent {
-                    event,
-                    place: Some(Place { commit: n, index }),
-                };
-                if !waiting.contains(&recorded.event.id) && !take(recorded) {
+        let mut hand_over = |commit: &Commit, is_new: bool| -> Result<bool> {
+            for recorded in self.events_of(commit)?.into_iter().rev() {
+                if !waiting.contains(&recorded.event.id) && !take(recorded, is_new) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        };
+        let numbers = stream::iter((0..self.head().await?).rev());
+        let mut commits = numbers.map(|n| self.read_commit(n)).buffered(AT_ONCE);
+        // Older than asked for, as they say themselves; newest first.
+        let mut aside: Vec<Commit> = Vec::new();
+        while let Some(commit) = commits.next().await {
+            let commit = commit?;
+            if oldest.is_some_and(|oldest| commit.time.is_some_and(|time| time < oldest)) {
+                aside.push(commit);
+                if aside.len() == LOOK_BEHIND {
+                    return Ok(());
+                }
+                continue;
+            }
+            // They stand behind this one, which is new enough: so they are, too.
+            for later in aside.drain(..) {
+                if !hand_over(&later, true)? {
                     return Ok(());
                 }
             }
-            // Events are made before their commit: none of an earlier commit is newer than this.
-            let first = frame.events.first().cloned().unwrap_or_default();
-            let time = first_event(bytes.get(first).unwrap_or_default()).map(|(_, time)| time);
-            if let (Some(oldest), Ok(time)) = (oldest, time)
-                && time < oldest
-            {
+            if !hand_over(&commit, false)? {
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    async fn read_commit(&self, n: u64) -> Result<Commit> {
+        let bytes = self
+            .store
+            .read(n)
+            .await?
+            .ok_or_else(|| self.unreadable(n, "it is missing"))?;
+        let frame = frame::parse(&bytes).map_err(|error| self.unreadable(n, &error.to_string()))?;
+        // Events are made before their commit: none of it is newer than this.
+        let first = frame.events.first().cloned().unwrap_or_default();
+        let time = first_event(bytes.get(first).unwrap_or_default());
+        Ok(Commit {
+            n,
+            time: time.ok().map(|(_, time)| time),
+            bytes,
+            frame,
+        })
+    }
+
+    /// The events of a commit, in their order.
+    fn events_of(&self, commit: &Commit) -> Result<Vec<RecordedEvent>> {
+        let places = (commit.frame.start..).zip(&commit.frame.events);
+        places
+            .map(|(index, at)| {
+                let event = Event::from_bytes(commit.bytes.get(at.clone()).unwrap_or_default())
+                    .map_err(|why| self.unreadable(commit.n, &format!("event {index}: {why}")))?;
+                Ok(RecordedEvent {
+                    event,
+                    place: Some(Place {
+                        commit: commit.n,
+                        index,
+                    }),
+                })
+            })
+            .collect()
     }
 
     /// How many commits the log has.

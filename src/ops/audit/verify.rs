@@ -50,8 +50,12 @@ pub(crate) struct Report {
     pub(crate) open: Vec<OpenSummary>,
     /// Events that wait on this machine.
     pub(crate) pending: usize,
+    /// Why they do, where that is known.
+    pub(crate) why_pending: Option<Error>,
     /// Names in the log's directory that are no commits.
     pub(crate) foreign: Vec<String>,
+    /// Why this machine does not remember the log as it is now, where everything fits and that is so.
+    pub(crate) not_remembered: Option<Error>,
 }
 
 /// An operation without an outcome.
@@ -127,12 +131,17 @@ impl Journal {
         let sum = Sum::of(&pieces);
         let behind = listing.numbers.len() as u64 > end;
         let mut known = self.memory.known_keys()?;
-        known.insert(self.key.public().to_string());
-        let keys = sum.keys(&known, |key| self.trusts(key, &options));
+        let own = self.own_key();
+        known.extend(own.as_ref().map(ToString::to_string));
+        let keys = sum.keys(&known, |key| self.trusts(key, own.as_ref(), &options));
         let verdict = judged(verdict(&sum, &pieces, pin.as_ref(), end, behind), &keys);
         let mut open = Vec::new();
+        let mut not_remembered = None;
         if verdict.is_whole() {
-            self.remember(store, pin.as_ref(), &sum.position, &keys)?;
+            // Who only looks, at a copy or beside its owner, cannot write here, and the verdict stands all the same.
+            not_remembered = self
+                .remember(store, pin.as_ref(), &sum.position, &keys)
+                .err();
             open = self.still_open(store, sum.open)?;
         }
         Ok(Report {
@@ -144,14 +153,21 @@ impl Journal {
             kept: pin.map(|pin| pin.position.tree.size()),
             open,
             pending: self.outbox.contents()?.pending.len(),
+            why_pending: self.why_pending(),
             foreign: listing.foreign,
+            not_remembered,
         })
     }
 
     /// Whether the org trusts a key; none where its file names none. A log that this machine keeps for itself takes
     /// the machine's own key too: nobody else can write there.
-    fn trusts(&self, key: &VerifierKey, options: &VerifyOptions<'_>) -> Option<bool> {
-        let own = self.environment.audit.is_none() && key == self.key.public();
+    fn trusts(
+        &self,
+        key: &VerifierKey,
+        own: Option<&VerifierKey>,
+        options: &VerifyOptions<'_>,
+    ) -> Option<bool> {
+        let own = self.environment.audit.is_none() && Some(key) == own;
         (!options.trusted.is_empty()).then(|| own || options.trusted.contains(key))
     }
 
@@ -212,9 +228,12 @@ impl Journal {
             checkpoint,
         })?;
         let seen = keys.iter().filter(|one| one.trusted != Some(false));
-        Ok(self
-            .memory
-            .remember_keys(seen.map(|one| one.key.to_string()))?)
+        // A key that could not be noted is shown as new the next time; the pin is what the next verdict hangs on.
+        drop(
+            self.memory
+                .remember_keys(seen.map(|one| one.key.to_string())),
+        );
+        Ok(())
     }
 }
 

@@ -99,7 +99,11 @@ pub(crate) async fn abort(
             .revision(state.canary)
             .map(|revision| revision.digest.clone()),
     };
-    let operation = tools.journal.begin_brake(tools.clock, intent).await?;
+    let operation = tools
+        .journal
+        .begin_brake(tools.clock, intent)
+        .await
+        .map_err(|error| error.context(&asked).live(live_state(service, Some(&live))))?;
     let id = operation.id().to_owned();
     let asked_for = Asked {
         command,
@@ -124,16 +128,20 @@ pub(crate) async fn abort(
         message: result.as_ref().err().map(|error| error.message.clone()),
         error_id: result.as_ref().err().map(|error| error.id.to_owned()),
     };
-    let recorded = tools
-        .journal
-        .finish(tools.clock, operation, outcome)
-        .await?;
+    let recorded = tools.journal.finish(tools.clock, operation, outcome).await;
     let mut aborted = result.map_err(|error| {
         error
             .context(&asked)
             .live(live_state(service, live.as_ref()))
     })?;
     aborted.operation = Some(id);
+    let recorded = recorded.map_err(|error| Error {
+        message: format!(
+            "the rollout of `{service}` was aborted, but {}",
+            error.message
+        ),
+        ..error.live(live_state(service, live.as_ref()))
+    })?;
     if let Recorded::Pending { events } = recorded {
         aborted.pending_events = events;
     }

@@ -75,6 +75,11 @@ fn tail(encoded: &str) -> Vec<String> {
         .lines()
         .filter_map(|line| super::logs::line(line.trim_end()))
         .filter(|(stream, _)| *stream != super::logs::PLATFORM)
-        .flat_map(|(_, text)| text.lines().map(str::to_owned).collect::<Vec<_>>())
+        .flat_map(|(_, text)| {
+            super::logs::broken(&text)
+                .lines()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        })
         .collect()
 }

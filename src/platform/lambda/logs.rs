@@ -262,10 +262,15 @@ impl Event {
                 at: Timestamp::from_millisecond(at).ok()?,
                 revision,
                 stream: stream.to_owned(),
-                text,
+                text: broken(&text),
             },
         })
     }
+}
+
+/// A text with its line breaks: runtime clients join the lines of one event with carriage returns.
+pub(super) fn broken(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
 }
 
 /// The version in the name of a stream; none for `$LATEST`, which nobody serves from, and for another function's: where
@@ -366,6 +371,15 @@ mod tests {
             let version = version_of(stream, "receipts").map(|one| one.0);
             assert_eq!(version, wanted, "{stream}");
         }
+    }
+
+    #[test]
+    fn what_a_client_joins_with_carriage_returns_has_lines() {
+        let text = "[ERROR] KeyError: 'X'\rTraceback\r\n  File \"app.py\"\n";
+        assert_eq!(
+            broken(text),
+            "[ERROR] KeyError: 'X'\nTraceback\n  File \"app.py\"\n"
+        );
     }
 
     #[test]

@@ -82,8 +82,9 @@ impl Client {
     }
 
     /// Whether there never was a supervisor: no journal, and nobody who could be making one.
-    pub(super) fn is_untouched(&self) -> bool {
-        !Journal::exists(&self.place.journal) && self.place.socket.symlink_metadata().is_err()
+    /// A state directory that cannot be looked at is an error: services may be live in it.
+    pub(super) fn is_untouched(&self) -> Result<bool> {
+        Ok(!Journal::exists(&self.place.journal)? && !fs::is_there(&self.place.socket)?)
     }
 
     /// Asks, and waits for the answer.
@@ -147,7 +148,7 @@ impl Client {
 
     /// How the supervisor is; none when none runs.
     pub(super) async fn status(&self) -> Result<Option<SupervisorStatus>> {
-        if self.connect().await?.is_none() {
+        if self.is_untouched()? || self.connect().await?.is_none() {
             return Ok(None);
         }
         self.ask(Request::Status, |_| {}).await.map(Some)
@@ -155,6 +156,9 @@ impl Client {
 
     /// Ends the supervisor; false when none runs.
     pub(super) async fn stop(&self) -> Result<bool> {
+        if self.is_untouched()? {
+            return Ok(false);
+        }
         match self.connect().await? {
             Some(greeted) => self.end(greeted).await.map(|()| true),
             None => Ok(false),
@@ -276,7 +280,7 @@ impl Client {
 
     /// Moves the journal out of the way.
     pub(super) fn reset_journal(&self, now: jiff::Timestamp) -> Result<Option<std::path::PathBuf>> {
-        if !Journal::exists(&self.place.journal) {
+        if !Journal::exists(&self.place.journal)? {
             return Ok(None);
         }
         let lock = places::open_lock(&self.place.lock)?;

@@ -40,6 +40,8 @@ pub(super) struct Exit {
 pub(super) enum Seen {
     /// The command cannot be run; the reason in words.
     NoCommand(String),
+    /// What the revision was published as is not on the disk any more; the directory.
+    NoArtifact(String),
     /// A secret cannot be read; the reason in words.
     NoSecret(String),
     /// It ended before it was ready, each time.
@@ -115,6 +117,17 @@ pub(super) fn diagnose(
             diagnosis.hint =
                 Some("correct `command` under [run] in squad.toml, or the build".to_owned());
         }
+        Seen::NoArtifact(directory) => {
+            let rebuild = format!("`squad deploy {service} --rebuild`");
+            diagnosis.cause = Some(format!(
+                "its artifact `{directory}` is gone; {rebuild} makes it again"
+            ));
+            diagnosis.evidence.clear();
+            diagnosis.hint = Some(format!(
+                "make it again with {rebuild}, or go back with `squad rollback {service}`"
+            ));
+        }
+        Seen::Init(_) => diagnosis.evidence = report_of(log),
         Seen::NoSecret(_) => {
             diagnosis.cause = None;
             diagnosis.evidence.clear();
@@ -164,9 +177,25 @@ pub(super) fn diagnose(
     diagnosis
 }
 
+/// What a function's runtime reported last: its error, and as much of the end of the traceback as is shown. The
+/// advice that Lambda's clients print with every error is the same each time.
+fn report_of(log: &[String]) -> Vec<String> {
+    let begin = log.iter().rposition(|line| line.starts_with("[ERROR] "));
+    let report: Vec<&String> = log
+        .iter()
+        .skip(begin.unwrap_or(0))
+        .filter(|line| !line.starts_with("LAMBDA_WARNING: "))
+        .collect();
+    let left_out = report.len().saturating_sub(EVIDENCE);
+    let (head, tail) = report.split_at(usize::from(begin.is_some()).min(report.len()));
+    let tail = tail.iter().skip(left_out);
+    head.iter().chain(tail).copied().cloned().collect()
+}
+
 fn id(seen: &Seen) -> &'static str {
     match seen {
         Seen::NoCommand(_) => "command-not-found",
+        Seen::NoArtifact(_) => "artifact-gone",
         Seen::NoSecret(_) => "secret-unreadable",
         Seen::Exited(exits) => match exits.last().map(|exit| exit.how) {
             Some(How::Signal(_)) => "killed-by-signal",
@@ -182,6 +211,7 @@ fn id(seen: &Seen) -> &'static str {
 fn summary(seen: &Seen) -> String {
     match seen {
         Seen::NoCommand(reason) | Seen::NoSecret(reason) => reason.clone(),
+        Seen::NoArtifact(_) => "there is nothing to run".to_owned(),
         Seen::Exited(exits) => exits_in_words(exits, "it started"),
         Seen::Crashed(exits) => format!(
             "{}, after it had been ready",
@@ -334,6 +364,11 @@ mod tests {
                 "`bin/serve` is not in the artifact",
             ),
             (
+                Seen::NoArtifact("/state/revisions/4/artifact".into()),
+                "artifact-gone",
+                "there is nothing to run",
+            ),
+            (
                 Seen::Init("ModuleNotFoundError".into()),
                 "init-error",
                 "function cannot be loaded: ModuleNotFoundError",
@@ -346,6 +381,22 @@ mod tests {
             );
             assert!(diagnosis.hint.is_some(), "{id}");
         }
+    }
+
+    #[test]
+    fn a_function_that_does_not_load_shows_the_end_of_its_last_traceback() {
+        let one = [
+            "LAMBDA_WARNING: Unhandled exception.",
+            "[ERROR] KeyError: 'X'",
+        ];
+        let frames: Vec<String> = (0..12).map(|n| format!("  frame {n}")).collect();
+        let frames = frames.iter().map(String::as_str);
+        let log: Vec<&str> = one.into_iter().chain(one).chain(frames).collect();
+        let evidence = of(&Seen::Init("KeyError".into()), &log).evidence;
+        assert_eq!(evidence.len(), EVIDENCE);
+        assert_eq!(evidence[..2], ["[ERROR] KeyError: 'X'", "  frame 3"]);
+        assert_eq!(evidence[9], "  frame 11");
+        assert_eq!(of(&Seen::Init("x".into()), &["a"]).evidence, ["a"]);
     }
 
     #[test]

@@ -57,8 +57,8 @@ pub(super) struct Repaired {
 
 impl Journal {
     /// Whether there is a journal at `path`.
-    pub(super) fn exists(path: &Path) -> bool {
-        path.symlink_metadata().is_ok()
+    pub(super) fn exists(path: &Path) -> Result<bool, fs::Error> {
+        fs::is_there(path)
     }
 
     /// Makes a journal that holds `first` alone, replacing what is there as a whole.
@@ -278,7 +278,7 @@ fn read_record(rest: &[u8], before: Checksum) -> Scanned<'_> {
 
 /// Moves a journal that cannot be used out of the way, and returns where to; none when there is none.
 pub(super) fn set_aside(path: &Path, now: jiff::Timestamp) -> Result<Option<PathBuf>, Error> {
-    if !Journal::exists(path) {
+    if !Journal::exists(path)? {
         return Ok(None);
     }
     let mut name = path.file_name().unwrap_or_default().to_owned();

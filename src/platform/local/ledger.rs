@@ -29,7 +29,7 @@ impl Ledger {
         first: impl FnOnce() -> Result<State>,
     ) -> Result<(Self, Option<Repaired>)> {
         let mut state = State::default();
-        let (journal, repaired) = if Journal::exists(path) {
+        let (journal, repaired) = if Journal::exists(path)? {
             Journal::open(path, |record: Record| state.apply(record))?
         } else {
             state = first()?;

@@ -55,6 +55,7 @@ use crate::domain::doctor::{Check, Finding};
 use crate::domain::live::{Live, Token};
 use crate::domain::name::ServiceName;
 use crate::domain::release::{Release, RevisionNumber};
+use crate::fs;
 
 use super::{
     Capabilities, Commit, Diagnosis, Error, Invocation, LogLine, LogQuery, OnProgress, Platform,
@@ -118,24 +119,30 @@ impl Local {
     }
 
     /// The state directories of all local environments of a person, in order of org and environment.
-    pub(crate) fn environments(state: &Path) -> Vec<PathBuf> {
+    pub(crate) fn environments(state: &Path) -> Result<Vec<PathBuf>> {
         let below = |path: &Path| {
-            let mut found: Vec<PathBuf> = std::fs::read_dir(path)
-                .into_iter()
-                .flatten()
-                .filter_map(|entry| Some(entry.ok()?.path()))
-                .filter(|path| path.is_dir())
-                .collect();
+            let mut found = Vec::new();
+            if fs::is_dir(path)? {
+                for entry in std::fs::read_dir(path).map_err(fs::at("read", path))? {
+                    let entry = entry.map_err(fs::at("read", path))?.path();
+                    if fs::is_dir(&entry)? {
+                        found.push(entry);
+                    }
+                }
+            }
             found.sort();
-            found
+            Ok::<_, Error>(found)
         };
-        let orgs = below(&state.join("local"));
-        orgs.iter().flat_map(|org| below(org)).collect()
+        let mut environments = Vec::new();
+        for org in below(&state.join("local"))? {
+            environments.extend(below(&org)?);
+        }
+        Ok(environments)
     }
 
     /// Removes the revisions and logs that are not needed.
     pub(crate) async fn prune(&self) -> Result<Pruned> {
-        if self.client.is_untouched() {
+        if self.client.is_untouched()? {
             return Ok(Pruned {
                 revisions: 0,
                 bytes: 0,
@@ -174,7 +181,7 @@ impl Platform for Local {
     }
 
     async fn observe(&self, service: &ServiceName) -> Result<Live> {
-        if self.client.is_untouched() {
+        if self.client.is_untouched()? {
             return Ok(Live {
                 token: Token(state::UNTOUCHED.to_owned()),
                 kind: None,
@@ -207,7 +214,7 @@ impl Platform for Local {
     }
 
     async fn services(&self) -> Result<Vec<ServiceName>> {
-        if self.client.is_untouched() {
+        if self.client.is_untouched()? {
             return Ok(Vec::new());
         }
         self.client.ask(Request::Services, |_| {}).await
@@ -268,7 +275,7 @@ impl Platform for Local {
         on_line: &mut (dyn FnMut(LogLine) -> bool + Send),
     ) -> Result<()> {
         let directory = self.store.service(service);
-        if !directory.is_dir() {
+        if !fs::is_dir(&directory)? {
             return Err(Error::Invalid(format!(
                 "`{service}` was never deployed here"
             )));
@@ -312,7 +319,7 @@ impl Platform for Local {
     }
 
     async fn counts(&self, service: &ServiceName) -> Result<Counts> {
-        if self.client.is_untouched() {
+        if self.client.is_untouched()? {
             return Ok(Counts {
                 at: SystemClock::new().now(),
                 epoch: state::UNTOUCHED.to_owned(),
@@ -325,7 +332,7 @@ impl Platform for Local {
     }
 
     async fn history(&self, service: &ServiceName, since: Duration) -> Result<Vec<MinuteCounts>> {
-        if self.client.is_untouched() {
+        if self.client.is_untouched()? {
             return Ok(Vec::new());
         }
         let request = Request::History {

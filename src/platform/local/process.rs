@@ -246,9 +246,13 @@ async fn read(mut stdout: ChildStdout, mut stderr: ChildStderr, sink: Sink) {
         let sink = &sink;
         move |line: &str| {
             let line = masked(line, &sink.secrets);
-            sink.log.write(sink.revision, sink.slot, stream, &line);
-            if let Some((pool, slot)) = &sink.pool {
-                pool.log_line(*slot, &line);
+            let Some((pool, slot)) = &sink.pool else {
+                return sink.log.write(sink.revision, sink.slot, stream, &line);
+            };
+            // Lambda's runtime clients write what belongs together as one line of the pipe, joined with carriage returns.
+            for line in line.trim_end_matches('\r').split('\r') {
+                sink.log.write(sink.revision, sink.slot, stream, line);
+                pool.log_line(*slot, line);
             }
         }
     };

@@ -207,6 +207,9 @@ async fn restart_requested(restarts: &mut Option<watch::Receiver<u64>>) {
 /// Everything that the process needs, or why it cannot have it.
 fn prepare(runner: &Runner, slot: usize) -> Result<(Launch, Sink, Option<Lease>), Seen> {
     let plan = &runner.plan;
+    if !plan.artifact.is_dir() {
+        return Err(Seen::NoArtifact(plan.artifact.display().to_string()));
+    }
     let mut own = Vec::new();
     let mut lease = None;
     if plan.release.service.kind == Kind::Http {

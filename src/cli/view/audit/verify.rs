@@ -27,6 +27,8 @@ pub(crate) struct Verification<'a> {
     /// Commits that fit; with a bad verdict those before the finding.
     commits: u64,
     events: u64,
+    /// Those of them that `audit list` shows; the others are the first of each commit, about the commit itself.
+    listed_events: u64,
     /// Root of the tree over them, hexadecimal.
     root: String,
     /// Events covered by the checkpoint that this machine had kept.
@@ -37,7 +39,13 @@ pub(crate) struct Verification<'a> {
     keys: Vec<WireKey>,
     open_operations: Vec<WireOpen>,
     pending_events: usize,
+    /// Why they wait, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why_pending: Option<&'a str>,
     foreign_names: &'a [String],
+    /// Why this machine does not remember the log as it is now; absent where it does, and with a bad verdict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_remembered: Option<&'a str>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -96,6 +104,7 @@ impl<'a> Verification<'a> {
             finding: finding(&report.verdict),
             commits: report.commits,
             events: report.events,
+            listed_events: report.events.saturating_sub(report.commits),
             root: hex(&report.root),
             kept_events: report.kept,
             unanchored_events: match report.verdict {
@@ -105,7 +114,15 @@ impl<'a> Verification<'a> {
             keys: report.keys.iter().map(wire_key).collect(),
             open_operations: report.open.iter().map(wire_open).collect(),
             pending_events: report.pending,
+            why_pending: report
+                .why_pending
+                .as_ref()
+                .map(|error| error.message.as_str()),
             foreign_names: &report.foreign,
+            not_remembered: report
+                .not_remembered
+                .as_ref()
+                .map(|error| error.message.as_str()),
         }
     }
 }
@@ -216,6 +233,7 @@ pub(crate) fn report(report: &Report, output: &Output, now: Timestamp) -> Vec<St
     let mut lines = Vec::new();
     if report.verdict.is_whole() || report.commits > 0 {
         lines.push(good(whole(report)));
+        lines.extend(parts(report).map(good));
     }
     if let Some(kept) = report.kept
         && report.verdict.is_whole()
@@ -246,13 +264,21 @@ pub(crate) fn report(report: &Report, output: &Output, now: Timestamp) -> Vec<St
     let open: Vec<String> = report.open.iter().map(|one| open_line(one, now)).collect();
     lines.extend(capped(open, "open operation").map(look));
     if report.pending > 0 {
+        let why = report.why_pending.as_ref();
         lines.push(look(format!(
-            "{} recorded on this machine and pending",
+            "{} recorded on this machine and pending{}",
             if report.pending == 1 {
                 "1 event is".to_owned()
             } else {
                 format!("{} events are", grouped(report.pending as u64))
-            }
+            },
+            why.map_or_else(String::new, |why| format!(": {}", sanitize(&why.message)))
+        )));
+    }
+    if let Some(why) = &report.not_remembered {
+        lines.push(look(format!(
+            "this machine does not remember the log as it is now: {}",
+            sanitize(&why.message)
         )));
     }
     let foreign = report.foreign.iter().map(|name| {
@@ -298,6 +324,19 @@ fn signed(keys: &[KeyUse]) -> String {
             counted(keys, "key")
         ),
     }
+}
+
+/// What the number of events is made of, so that it can be held against the list: the first event of each commit is about
+/// the commit itself.
+fn parts(report: &Report) -> Option<String> {
+    let listed = report.events.checked_sub(report.commits)?;
+    (report.commits > 0).then(|| {
+        format!(
+            "{} of them in `squad audit list`, {} about the commits themselves",
+            grouped(listed),
+            grouped(report.commits)
+        )
+    })
 }
 
 fn whole(report: &Report) -> String {

@@ -44,7 +44,7 @@ impl Screen {
         let text = block(&context.output, snapshot, size.0);
         if watch {
             let redraw = self.redraw(&text, size);
-            context.output.raw(redraw.as_bytes());
+            context.output.drawn(&redraw);
         } else {
             context.output.out(text.trim_end());
         }

@@ -161,7 +161,7 @@ fn an_object_is_made_once_whatever_becomes_of_the_answer() {
 #[test]
 fn of_writers_at_once_one_makes_the_object() {
     let aws = stand_in();
-    let made = std::sync::Mutex::new(Vec::new());
+    let made = Mutex::new(Vec::new());
     threads(8, |n| {
         let home = tempfile::tempdir().unwrap();
         let objects = Objects::open(&environment(), home.path(), Some(&session(&aws))).unwrap();

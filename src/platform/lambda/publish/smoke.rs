@@ -12,21 +12,12 @@ use super::version::does_not_start;
 use super::work::Work;
 use crate::clients::aws::{Called, Why};
 use crate::domain::release::RevisionNumber;
-use crate::platform::{Diagnosis, Result};
+use crate::platform::{Diagnosis, INIT_ERRORS, Result};
 
 /// Lines of the log that a diagnosis shows.
 const SHOWN: usize = 10;
 /// How often a call is sent again that AWS refused or that may not have arrived.
 const TRIES: u32 = 4;
-
-/// Errors of a code that could not be loaded (Lambda guide, "Troubleshoot invocation issues in Lambda").
-const INIT: [&str; 5] = [
-    "Runtime.HandlerNotFound",
-    "Runtime.ImportModuleError",
-    "Runtime.InvalidEntrypoint",
-    "Runtime.MalformedHandlerName",
-    "Runtime.UserCodeSyntaxError",
-];
 
 /// What a function returns when it failed (Lambda guide, "Lambda function errors").
 #[derive(Debug, Default, Deserialize)]
@@ -92,7 +83,7 @@ fn diagnosis(
         (kind, "") => kind.to_owned(),
         (kind, message) => format!("{kind}: {message}"),
     };
-    let is_init = INIT.contains(&failure.error_type.as_str());
+    let is_init = INIT_ERRORS.contains(&failure.error_type.as_str());
     Diagnosis {
         id: if is_init {
             "init-error"
