@@ -211,6 +211,7 @@ impl<'a> Draft<'a> {
         }
         self.mistakes.extend(doubled);
         if !self.mistakes.is_empty() {
+            self.mistakes.append(&mut left_out);
             return Err(Error::Mistakes(in_order(self.mistakes)));
         }
         let mut files: Vec<&str> = left_out

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::cli::context::Context;
-use crate::output::Style;
+use crate::output::table::{Align, render};
 use crate::platform::local::{self, SupervisorStatus};
 
 /// `squad.local/v1`.
@@ -141,30 +141,33 @@ pub(crate) fn table(context: &Context, status: &SupervisorStatus) {
         context.output.status("no service was deployed to it yet");
         return;
     }
-    let width = status
-        .services
-        .iter()
-        .map(|service| service.service.as_str().len())
-        .max()
-        .unwrap_or(0)
-        .max("SERVICE".len());
-    context.output.out(&context.output.paint_out(
-        Style::Dim,
-        &format!("{:width$}  {:8}  {}", "SERVICE", "LIVE", "ADDRESS"),
-    ));
-    for service in &status.services {
-        let live: Vec<String> = service.live.iter().map(ToString::to_string).collect();
-        let live = if live.is_empty() {
+    let header = [
+        ("SERVICE", Align::Left),
+        ("LIVE", Align::Left),
+        ("ADDRESS", Align::Left),
+    ];
+    let or_none = |text: String| {
+        if text.is_empty() {
             "–".to_owned()
         } else {
-            live.join(", ")
-        };
-        context.output.out(&format!(
-            "{:width$}  {live:8}  {}",
-            service.service.as_str(),
-            service.address.as_deref().unwrap_or("–")
-        ));
-    }
+            text
+        }
+    };
+    let rows: Vec<_> = status
+        .services
+        .iter()
+        .map(|service| {
+            let live: Vec<String> = service.live.iter().map(ToString::to_string).collect();
+            vec![
+                service.service.to_string(),
+                or_none(live.join(", ")),
+                or_none(service.address.clone().unwrap_or_default()),
+            ]
+        })
+        .collect();
+    let output = &context.output;
+    let width = output.is_terminal().then(|| output.width());
+    output.out(&render(&header, &rows, width));
 }
 
 /// Such as `12.3 MB`.

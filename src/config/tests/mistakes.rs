@@ -52,7 +52,7 @@ fn what_the_org_does_not_have_is_a_mistake_of_the_service() {
         ),
         (
             "b",
-            "squad.toml:5:9: `service.squad` is `growth`; the org has `cards` and `ledger`",
+            "squad.toml:5:9: `service.squad` is `growth`; the org has `cards`, `ledger`",
         ),
     ] {
         let mistakes = machine.mistakes(directory, Some("../org"));

@@ -300,7 +300,9 @@ fn a_workspace_is_found_from_a_member_and_shares_its_defaults() {
     assert_eq!(service("beta", "other").tier, Some(2));
     assert_eq!(service("beta", "other").run.grace_seconds, 5);
     assert_eq!(service("zeta", "other").run.grace_seconds, 7);
-    assert_eq!(service("zeta", "local").run.grace_seconds, 1);
+    assert_eq!(service("beta", "local").run.grace_seconds, 1);
+    // What a service says itself comes before every default.
+    assert_eq!(service("zeta", "local").run.grace_seconds, 7);
     let error = config.service(None, &environment("local")).unwrap_err();
     assert!(matches!(error, Error::SeveralServices(names) if names.len() == 2));
     let wrong = ServiceName::new("betx").unwrap();

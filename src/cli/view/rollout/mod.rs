@@ -22,6 +22,7 @@ pub(crate) use wire::{EndWire, ListWire, PlanWire, ReportWire, StartedWire};
 use jiff::Timestamp;
 
 use crate::cli::time::relative;
+pub(super) use crate::cli::view::number::grouped;
 use crate::domain::rollout::Phase;
 use crate::ops::rollout::list::Row;
 use crate::ops::rollout::words;
@@ -74,19 +75,6 @@ pub(super) fn span(seconds: f64) -> String {
     } else {
         format!("{:.1} h", seconds / 3600.0)
     }
-}
-
-/// A count with thin groups: `8,870`.
-pub(super) fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// The share of a unit's requests with a weight: `1 in 20 requests of POST /refund`, `1 in 20 of all other requests`.
