@@ -89,8 +89,8 @@ fn promoted_in_full_by_hand_and_seen_through_by_whoever_drives_all() {
     assert_eq!(weight(&home, "rest"), 100);
     // Nobody drives: it stays as it is until somebody does.
     assert_eq!(status(&home)["unattended"], true);
-    let driven = home.squad(["rollout", "drive", "--all"]).success();
-    assert_eq!(driven.line(), "succeeded", "{}", driven.transcript());
+    let ended = home.squad(["rollout", "drive", "--all"]).success();
+    assert_eq!(ended.line(), "succeeded", "{}", ended.transcript());
     assert_eq!(serves(&home).as_deref(), Some("2"));
     let idle = home.squad(["rollout", "drive", "--all"]).success();
     assert!(

@@ -14,9 +14,9 @@ fn a_killed_driver_is_taken_over_and_the_rollout_ends_as_it_would_have() {
     let traffic = Traffic::start(&home);
     let driver = begin(&home, &service.directory, ["deploy", "--canary"]);
     let _phase = wait_for_phase(&home, "holding");
-    let driven = row(&home, "payments")["rollout"].clone();
-    assert_eq!(driven["unattended"], false);
-    assert_eq!(driven["driver"], status(&home)["driver"]);
+    let told = row(&home, "payments")["rollout"].clone();
+    assert_eq!(told["unattended"], false);
+    assert_eq!(told["driver"], status(&home)["driver"]);
     signal(driver.id(), Signal::SIGKILL);
     let _killed = end(&home, driver);
     assert_eq!(status(&home)["unattended"], true);
