@@ -192,6 +192,7 @@ impl Tree {
         Contents {
             path: self.archive.as_deref(),
             archive: None,
+            buffer: vec![0; CHUNK],
         }
     }
 
@@ -259,6 +260,8 @@ pub(super) struct Contents<'a> {
     path: Option<&'a Path>,
     /// Opened when it is needed first.
     archive: Option<Archive>,
+    /// One for all entries: a new one for each is as many bytes of zeros as there are contents.
+    buffer: Vec<u8>,
 }
 
 impl Contents<'_> {
@@ -281,7 +284,7 @@ impl Contents<'_> {
                     file.read(bytes)
                         .map_err(|error| fs::at("read", path)(error).into())
                 };
-                pump(read, entry.size, &mut context, to)?
+                pump(read, &mut self.buffer, entry.size, &mut context, to)?
             }
             Source::Zip(index) => {
                 let Some(path) = self.path else {
@@ -298,7 +301,7 @@ impl Contents<'_> {
                     file.read(bytes)
                         .map_err(|error| archive::unreadable(path, &error))
                 };
-                pump(read, entry.size, &mut context, to)?
+                pump(read, &mut self.buffer, entry.size, &mut context, to)?
             }
         };
         if copied == entry.size {
@@ -312,15 +315,14 @@ impl Contents<'_> {
 /// Moves bytes until the end, or one chunk beyond `expected`: a file that grows for ever is not read for ever.
 fn pump(
     mut read: impl FnMut(&mut [u8]) -> Result<usize, Error>,
+    buffer: &mut [u8],
     expected: u64,
     context: &mut Context,
     to: &mut dyn std::io::Write,
 ) -> Result<u64, Error> {
-    let room = usize::try_from(expected).unwrap_or(CHUNK).saturating_add(1);
-    let mut buffer = vec![0; room.min(CHUNK)];
     let mut copied = 0;
     while copied <= expected {
-        let count = read(&mut buffer)?;
+        let count = read(buffer)?;
         let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
             break;
         };
