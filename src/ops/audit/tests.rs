@@ -10,7 +10,7 @@ use crate::clock::SystemClock;
 use crate::domain::audit::verdict::{DamageKind, Verdict};
 use crate::domain::environment::Environment;
 use crate::domain::name::ServiceName;
-use crate::fs::{read, rename_durably};
+use crate::fs::{create_private_dir, read, rename_durably, write_durably};
 
 /// A machine with its own state directory; `store` may be shared.
 fn settings(state: &Path, store: &Path) -> Settings {
@@ -113,6 +113,32 @@ async fn an_operation_is_two_events_in_the_log() {
     assert_eq!((found.commits, found.events), (2, 4));
     assert_eq!(found.open, []);
     assert!(journal.abandoned().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_brake_needs_no_key_and_a_machine_that_runs_on_finds_it_again() {
+    let home = tempfile::tempdir().unwrap();
+    let key = home.path().join("a/keys/device.ed25519");
+    create_private_dir(key.parent().unwrap()).unwrap();
+    write_durably(&key, b"junk\n", 0o600).unwrap();
+    let (journal, clock) = (machine(home.path(), "a"), SystemClock::new());
+    assert_eq!(journal.actor().key, None);
+    let refused = deploy(&journal, "payments").await.unwrap_err();
+    assert_eq!(refused.id, "audit-key-damaged");
+    assert_eq!(journal.pending().unwrap(), 0);
+    let brake = journal.begin_brake(&clock, intent("orders")).await.unwrap();
+    let recorded = journal.finish(&clock, brake, succeeded()).await.unwrap();
+    assert_eq!(recorded, Recorded::Pending { events: 2 });
+    assert_eq!(journal.why_pending().unwrap().id, "audit-key-damaged");
+    // Nothing is signed by looking.
+    assert_eq!(report(&journal).await.pending, 2);
+    assert!(journal.left_open().unwrap().is_empty());
+    std::fs::remove_file(&key).unwrap();
+    let recorded = deploy(&journal, "payments").await.unwrap();
+    assert_eq!(recorded, Recorded::Committed);
+    assert_eq!(journal.why_pending(), None);
+    assert_eq!(told(&journal).await.len(), 4);
+    assert_eq!(report(&journal).await.verdict, Verdict::Ok);
 }
 
 #[tokio::test]
