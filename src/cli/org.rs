@@ -182,7 +182,7 @@ fn fetch(context: &Context, url: &str, timeout: Duration) -> Result<()> {
     context.output.status(&format!("fetching {shown}"));
     let children = Children::default();
     let _end = children.end_on_drop();
-    let (url, of, clock) = (url.to_owned(), shown.clone(), context.clock.clone());
+    let (url, of, clock) = (url.to_owned(), shown.clone(), context.clock);
     let work = move || {
         let options = ops::org::RefreshOptions {
             url: &url,

@@ -47,7 +47,8 @@ impl Signals {
 /// Whether SIGHUP was ignored when the process began: bit 0 of `SigIgn` in proc(5)'s `status`. Where there is no such file it
 /// counts as not ignored.
 fn hangup_is_ignored() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status =
+        crate::fs::read_to_string(std::path::Path::new("/proc/self/status")).unwrap_or_default();
     let ignored = status
         .lines()
         .find_map(|line| line.strip_prefix("SigIgn:"))

@@ -60,9 +60,9 @@ pub(crate) fn read(
             manifest.broken,
         ));
         // A name counts also where the rest of the file has mistakes.
-        let named = base.at(&["service", "name"]);
-        let text = named.and_then(|node| ServiceName::new(node.as_text()?).ok());
-        names.extend(text.zip(named.and_then(|node| node.place.clone())));
+        let node = base.at(&["service", "name"]);
+        let text = node.and_then(|node| ServiceName::new(node.as_text()?).ok());
+        names.extend(text.zip(node.and_then(|node| node.place.clone())));
         let (Some(name), Some(directory)) = (name, manifest.path.parent()) else {
             continue;
         };

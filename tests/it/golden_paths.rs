@@ -28,14 +28,14 @@ fn passes(template: &str, name: &str, built: &str) {
     let directory = home.work().join(name);
     let packages = Packages::of(&directory);
     packages.take();
-    let made = home
+    let output = home
         .run(
             home.program(make)
                 .args(["test", "lint", "build"])
                 .current_dir(&directory),
         )
         .success();
-    let text = made.transcript();
+    let text = output.transcript();
     assert!(text.contains(" passed in "), "{text}");
     assert!(text.contains("All checks passed!"), "{text}");
     assert!(text.contains("Success: no issues found in "), "{text}");
