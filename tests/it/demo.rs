@@ -35,6 +35,61 @@ fn a_demo_that_is_killed_in_the_middle_of_a_rollout_is_removed_whole() {
     home.wait_until_quiet(Duration::from_secs(20));
 }
 
+/// All of it, as a newcomer sees it.
+#[test]
+fn the_whole_demo_ends_well_and_is_removed() {
+    let home = Home::new().with_packages();
+    let place = home.work().join("demo").display().to_string();
+    let mut demo = home.command(["demo", "--directory", &place]);
+    let output = home
+        .run_within(demo.stdin(Stdio::null()), Duration::from_mins(8))
+        .expect("it ends")
+        .success();
+    assert_eq!(output.stdout.lines().last(), Some(place.as_str()));
+    let told =
+        |line: &&str| line.starts_with("$ squad ") || line.contains(" requests were answered");
+    let lines: Vec<&str> = output.stderr.lines().filter(told).collect();
+    let (load, commands): (Vec<&str>, Vec<&str>) =
+        lines.into_iter().partition(|line| !line.starts_with('$'));
+    assert_eq!(
+        commands,
+        [
+            "$ squad org add org",
+            "$ squad org use acme",
+            "$ squad new python-http payments --set squad=ledger --set telemetry=both",
+            "$ squad deploy",
+            "$ squad deploy",
+            "$ squad deploy",
+            "$ squad deploy",
+            "$ squad rollback --reason 'showing how'",
+            "$ squad deploy --canary --route 'GET /charges/{id}=20,50' --steps 20,50 --hold 2s &",
+            "$ squad rollout status",
+            "$ squad rollout drive",
+            "$ squad deploy --canary --route 'POST /charges=20,50' --steps 20,50 --hold 2s",
+            "$ squad rollout list",
+            "$ squad stop",
+            "$ squad new python-function receipts --set squad=ledger",
+            "$ squad deploy",
+            r#"$ squad invoke --payload '{"charge": "demo", "amount": 1200}'"#,
+            "$ squad status --all",
+            "$ squad history --all",
+            "$ squad audit verify",
+        ],
+        "{}",
+        output.transcript()
+    );
+    // Only the change that is bad on one verb fails requests, and only of that verb.
+    let harmed: Vec<&&str> = load
+        .iter()
+        .filter(|line| !line.ends_with(", 0 failed"))
+        .collect();
+    let expected = |line: &&&str| line.contains(" POST: ");
+    assert!(load.len() >= 6 && harmed.iter().all(expected), "{load:#?}");
+    home.squad(["demo", "--clean", "--directory", &place])
+        .success();
+    home.wait_until_quiet(Duration::from_secs(20));
+}
+
 #[test]
 fn a_demo_that_is_stopped_says_what_is_left() {
     let home = Home::new().with_packages();

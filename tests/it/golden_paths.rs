@@ -67,13 +67,13 @@ impl Packages {
         }
     }
 
+    /// Takes them, so that no other run has them meanwhile; where there are none, make installs them.
     fn take(&self) {
-        if self.kept.join(".made").exists() {
-            std::os::unix::fs::symlink(&self.kept, &self.here).expect("a link");
+        if std::fs::rename(&self.kept, &self.here).is_ok() {
             // The lock file was written just now, and make goes by that.
             std::fs::File::options()
                 .write(true)
-                .open(self.kept.join(".made"))
+                .open(self.here.join(".made"))
                 .and_then(|made| made.set_modified(std::time::SystemTime::now()))
                 .expect("a time");
         }
@@ -81,10 +81,8 @@ impl Packages {
 
     /// Runs go by `python -m` only, so the environment works where it was not made.
     fn keep(&self) {
-        if !self.here.is_symlink() {
-            std::fs::create_dir_all(self.kept.parent().expect("a parent")).expect("a directory");
-            // On another file system, or with another run that was quicker, the next run installs them again.
-            drop(std::fs::rename(&self.here, &self.kept));
-        }
+        std::fs::create_dir_all(self.kept.parent().expect("a parent")).expect("a directory");
+        // On another file system, or when another run was quicker, the next run installs them again.
+        drop(std::fs::rename(&self.here, &self.kept));
     }
 }

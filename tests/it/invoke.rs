@@ -280,7 +280,6 @@ fn what_a_runtime_client_joins_with_carriage_returns_is_read_as_lines() {
 ›   [ERROR] KeyError: 'X'
 ›   Traceback (most recent call last):
 ›     File "app.py", line 3
-› {"errorType": "Runtime.MarshalError", "errorMessage": "Unable to marshal response"}
 › error: cannot invoke `receipts`: what it returned cannot be written as JSON (Runtime.MarshalError) (revision 1)
 ›   Unable to marshal response
 › hint: read its log: `squad logs receipts --revision 1`

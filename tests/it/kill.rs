@@ -269,7 +269,7 @@ pub(crate) fn finish(supervisor: &mut Child) {
 }
 
 /// A small generator (xorshift64*), so that a seed gives the same points everywhere.
-fn points(seed: u64, among: u64, how_many: u64) -> Vec<u64> {
+pub(crate) fn points(seed: u64, among: u64, how_many: u64) -> Vec<u64> {
     let mut state = seed | 1;
     let mut chosen = std::collections::BTreeSet::new();
     while (chosen.len() as u64) < how_many.min(among) {
@@ -281,7 +281,7 @@ fn points(seed: u64, among: u64, how_many: u64) -> Vec<u64> {
     chosen.into_iter().collect()
 }
 
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     std::env::var("SQUAD_TEST_SEED")
         .ok()
         .and_then(|text| text.parse().ok())

@@ -161,7 +161,7 @@ payments  local  1 (dirty)  [AGO]  ok      http://127.0.0.1:[PORT]
     home.squad_in(&service.directory, ["deploy"])
         .success()
         .assert(str![[r#"
-› payments → local: revision 1 already is exactly this (same sources, same configuration). Nothing to do.
+› payments → local: revision 1 already is exactly this (same sources, same configuration). Nothing to do. It was deployed before these changes were committed; `squad deploy payments --rebuild` records the commit.
 1
 [exit 0]
 

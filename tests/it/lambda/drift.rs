@@ -32,14 +32,14 @@ fn weights_of_somebody_else_stop_the_driver_until_a_person_says_how_to_go_on() {
         .squad(&["rollout", "status", "receipts"])
         .assert(str![[r#"
 receipts 2 → 3 · cloud · changed outside squad · unattended since [TIME] UTC
-  started 26 Nov [TIME] UTC by ana@example.com on [..]
+  started [..] UTC by ana@example.com on [..]
   last: the traffic was changed outside squad
 
   everything else at 10 %
     new: no requests, old: no requests · new/old - · against it ░░░░░░░░░░
     not told yet
-    1 in 10 of all other requests goes to 3; 0 handled, 0 failed, no requests,
-      so there is nothing to tell by
+    1 in 10 of all other requests goes to 3; 0 handled, 0 failed, warming up, so
+      not counted yet
 
   next: somebody has to decide · stop: `squad stop receipts --env cloud`
   put the wanted traffic back: `squad rollout rebase receipts --env cloud`

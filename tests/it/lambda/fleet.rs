@@ -205,7 +205,7 @@ fn without_the_right_to_list_versions_the_status_says_what_is_not_known() {
         .assert(str![[r#"
 › warning: receipts: revisions without traffic are not shown: arn:aws:iam::[HASH]:user/stand-in may not do lambda:ListVersionsByFunction
 SERVICE   ENV    LIVE            SINCE     HEALTH  ROLLOUT
-receipts  cloud  2 90 %, 3 10 %  [AGO]  ok      3 at 10 % on 1 route, holding
+receipts  cloud  2 90 %, 3 10 %  [AGO]  ok      3 at 10 % on 1 route, holding, unattended since [TIME] UTC
 [exit 0]
 
 "#]]);
@@ -225,7 +225,7 @@ receipts  cloud  2 90 %, 3 10 %  [AGO]  ok      3 at 10 % on 1 route, holding
         .squad(&["rollback", "receipts"])
         .failure(4)
         .assert(str![[r#"
-› error: cannot list the versions of `receipts`: arn:aws:iam::[HASH]:user/stand-in may not do lambda:ListVersionsByFunction
+› error: cannot roll back `receipts`: cannot list the versions of `receipts`: arn:aws:iam::[HASH]:user/stand-in may not do lambda:ListVersionsByFunction
 ›   caused by: User: arn:aws:iam::[HASH]:user/stand-in is not authorized to perform: lambda:ListVersionsByFunction because no identity-based policy allows the lambda:ListVersionsByFunction action (AccessDeniedException, request [ID])
 › hint: ask the account's owner to allow `lambda:ListVersionsByFunction` on `receipts` for arn:aws:iam::[HASH]:user/stand-in
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/aws-denied.md

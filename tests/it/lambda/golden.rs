@@ -220,7 +220,7 @@ fn a_bad_canary_is_found_in_the_numbers_and_left() {
 › rollout [ID] is live
 › ✔ shifting         1 in 2 of everything else to revision 2
 ...
-› ✖ judged           everything else: worse than revision 1
+› ✖ judged           everything else: the first requests all failed
 › ✔ aborted          all traffic on revision 1
 aborted
 [exit 3]

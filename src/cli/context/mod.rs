@@ -1,10 +1,12 @@
 //! What a command gets: the environment, the terminal, the clock, and lazily everything else.
 
+mod configuration;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use dialoguer::console::Term;
@@ -16,15 +18,13 @@ use crate::clients::aws::{Session, Settings};
 use crate::clients::guard::Guard;
 use crate::clients::{git, process};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{self, Config, Draft, Located, Need, Sources};
+use crate::config::{Config, Located};
 use crate::domain::environment::{Environment, PlatformKind};
-use crate::domain::name::{EnvironmentName, ServiceName};
-use crate::domain::org::{Committed, Source};
+use crate::domain::name::ServiceName;
 use crate::domain::release::Actor;
 use crate::env::{self, Directories, Env};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
-use crate::ops;
 use crate::ops::audit::{self, Journal};
 use crate::ops::deploy::{self, Pipeline};
 use crate::ops::going_on::{GoingOn, Mark};
@@ -95,169 +95,6 @@ impl Context {
                 format!("cannot find the current directory: {source}"),
             )
         })
-    }
-
-    /// The configuration for the current directory. An org that lies in git is brought to this machine first.
-    pub(crate) fn config(&self) -> Result<Config> {
-        self.config_for(self.org.as_deref())
-    }
-
-    /// The same with another org than `--org` names.
-    pub(crate) fn config_for(&self, org: Option<&str>) -> Result<Config> {
-        let config = self.config_at(&self.directory()?, org)?;
-        for warning in config.warnings() {
-            self.output.warn(warning);
-        }
-        Ok(config)
-    }
-
-    /// The same for a command that looks at what is live, or stops it. When it was told the services by their names
-    /// (or takes all), it needs no service's file, and a mistake in one does not matter.
-    pub(crate) fn config_of_live(&self, is_told: bool, verb: &str) -> Result<Config> {
-        if is_told {
-            return self.config_without_services();
-        }
-        self.config().map_err(|error| match error.id {
-            "config-invalid" => error.hint(format!(
-                "no file of a service is needed when it is named: `squad {verb} <service>`"
-            )),
-            _ => error,
-        })
-    }
-
-    fn config_without_services(&self) -> Result<Config> {
-        let config = self.with_draft(&self.directory()?, self.org.as_deref(), |draft| {
-            let draft = draft.without_services();
-            let committed = self.bring(draft.need(self.clock.now()))?;
-            Ok(draft.finish(committed)?)
-        })?;
-        for warning in config.warnings() {
-            self.output.warn(warning);
-        }
-        Ok(config)
-    }
-
-    fn config_at(&self, directory: &Path, org: Option<&str>) -> Result<Config> {
-        self.with_draft(directory, org, |draft| {
-            let draft = if self.is_brake {
-                draft.lenient()
-            } else {
-                draft
-            };
-            let committed = self.bring(draft.need(self.clock.now()))?;
-            Ok(draft.finish(committed)?)
-        })
-    }
-
-    /// `--env` as a name; none when the flag was not given.
-    pub(crate) fn environment_flag(&self) -> Result<Option<EnvironmentName>> {
-        let Some(text) = &self.environment else {
-            return Ok(None);
-        };
-        EnvironmentName::new(text).map(Some).map_err(|error| {
-            Error::new(
-                Kind::Usage,
-                "name-invalid",
-                format!("cannot use `--env`: {error}"),
-            )
-        })
-    }
-
-    /// Checks all files of the configuration.
-    pub(crate) fn check_config(&self) -> Result<config::Checked> {
-        self.with_draft(&self.directory()?, self.org.as_deref(), |draft| {
-            let committed = self.bring(draft.need(self.clock.now()))?;
-            Ok(draft.check(committed)?)
-        })
-    }
-
-    /// Where the org in use lies, without a look into its file.
-    pub(crate) fn org_in_use(&self) -> Result<Option<Source>> {
-        self.with_draft(&self.directory()?, self.org.as_deref(), |draft| {
-            Ok(draft.org_source())
-        })
-    }
-
-    fn with_draft<T>(
-        &self,
-        directory: &Path,
-        org: Option<&str>,
-        then: impl FnOnce(Draft<'_>) -> Result<T>,
-    ) -> Result<T> {
-        let directories = self.directories()?;
-        let sources = Sources {
-            directory,
-            org,
-            directories: &directories,
-            env: &self.env,
-        };
-        then(Draft::read(&sources)?)
-    }
-
-    /// Brings what the configuration needs. An org that was fetched before does for now when its remote cannot
-    /// be reached; the person is told how old it is.
-    fn bring(&self, need: Need) -> Result<Option<Committed>> {
-        match need {
-            Need::Nothing => Ok(None),
-            Need::Stale(_)
-            | Need::Fetch {
-                snapshot: Some(_), ..
-            } if self.is_brake => Ok(None),
-            Need::Stale(snapshot) => {
-                self.warn_of_age(&snapshot, None);
-                Ok(None)
-            }
-            Need::Committed(directory) => match ops::org::committed(&directory, config::ORG_FILE) {
-                Ok(committed) => Ok(Some(committed)),
-                Err(error) => {
-                    self.output.warn(&format!(
-                        "cannot see what is committed in `{}`: {}",
-                        directory.display(),
-                        error.message
-                    ));
-                    Ok(None)
-                }
-            },
-            Need::Fetch {
-                url,
-                cache,
-                snapshot,
-            } => {
-                let timeout = if snapshot.is_some() {
-                    ops::org::REFRESH_TIMEOUT
-                } else {
-                    ops::org::FIRST_TIMEOUT
-                };
-                let options = ops::org::RefreshOptions {
-                    url: &url,
-                    shown: &config::without_password(&url),
-                    cache: &cache,
-                    file: config::ORG_FILE,
-                    snapshot_file: config::SNAPSHOT_FILE,
-                    timeout,
-                    children: &process::Children::default(),
-                };
-                match (ops::org::refresh(&options, self.clock()), snapshot) {
-                    (Ok(_), _) => {}
-                    (Err(error), None) => return Err(error),
-                    (Err(error), Some(snapshot)) => self.warn_of_age(&snapshot, Some(&error)),
-                }
-                Ok(None)
-            }
-        }
-    }
-
-    fn warn_of_age(&self, snapshot: &crate::domain::org::Snapshot, why: Option<&Error>) {
-        let age = self.clock.now().duration_since(snapshot.fetched_at);
-        let why = why.map_or_else(
-            || "its repository did not answer a moment ago".to_owned(),
-            |error| error.message.clone(),
-        );
-        self.output.warn(&format!(
-            "the org is {} old (commit {}): {why}",
-            config::roughly(age),
-            snapshot.commit.get(..7).unwrap_or(&snapshot.commit),
-        ));
     }
 
     /// The wall-clock time.
