@@ -305,7 +305,11 @@ async fn hold(under: &Under, point: &'static str, shared: &Shared, gone: &Atomic
             let Some(position) = position else {
                 return Release::Drop;
             };
-            world.held[position].gone = gone.load(Ordering::SeqCst);
+            if gone.load(Ordering::SeqCst) && !world.held[position].gone {
+                world.held[position].gone = true;
+                // Whoever waits for this may have looked just before.
+                shared.changed.notify_waiters();
+            }
             if let Some(release) = world.held[position].released {
                 world.held.remove(position);
                 return release;
