@@ -92,14 +92,16 @@ fn check_squad(base: &Node, squads: &[SquadName], findings: &Findings) {
         return;
     }
     let names: Vec<&str> = squads.iter().map(SquadName::as_str).collect();
-    let message = nearest(text, names.iter().copied()).map_or_else(
-        || {
-            let known = check::listed(&names);
-            format!("`service.squad` is `{text}`; the org has {known}")
-        },
-        |meant| format!("`service.squad` is `{text}`; did you mean `{meant}`?"),
-    );
-    findings.mistake(place, message);
+    let instead = instead(text, &names, "the org has");
+    findings.mistake(place, format!("`service.squad` is `{text}`; {instead}"));
+}
+
+/// What may be meant in place of a name that is not there: the nearest one, else all that there are, said after `has`.
+fn instead(text: &str, names: &[&str], has: &str) -> String {
+    match nearest(text, names.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("{has} {}", check::listed(names)),
+    }
 }
 
 fn note_duplicates(names: &[(ServiceName, Place)], mistakes: &mut Vec<Mistake>) {
@@ -143,14 +145,11 @@ fn check_overrides(
             && !known.contains(&name)
         {
             let names: Vec<&str> = known.iter().map(EnvironmentName::as_str).collect();
-            let message = nearest(text, names.iter().copied()).map_or_else(
-                || {
-                    let known = check::listed(&names);
-                    format!("the org has no environment `{text}`; it has {known}")
-                },
-                |meant| format!("the org has no environment `{text}`; did you mean `{meant}`?"),
+            let instead = instead(text, &names, "it has");
+            findings.mistake(
+                key,
+                format!("the org has no environment `{text}`; {instead}"),
             );
-            findings.mistake(key, message);
         }
         let over = &entry.node;
         if over.table().is_none() {

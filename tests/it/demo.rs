@@ -1,13 +1,26 @@
 //! `squad demo`: what is left of one that was killed, and that it can be removed.
 
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
 use crate::support::Home;
 use crate::support::journey::signal;
+
+/// A demo that plays, and what it tells, line by line.
+fn begun(home: &Home, place: &str) -> (Child, impl Iterator<Item = String> + use<>) {
+    let mut demo = home
+        .command(["demo", "--directory", place])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("squad");
+    let told = BufReader::new(demo.stderr.take().expect("a pipe"));
+    (demo, told.lines().map_while(Result::ok))
+}
 
 /// The demo is killed while a rollout of it is being driven: its driver lives on, and would start again what is stopped
 /// below it.
@@ -16,15 +29,7 @@ fn a_demo_that_is_killed_in_the_middle_of_a_rollout_is_removed_whole() {
     let home = Home::new().with_packages();
     let directory = home.work().join("demo");
     let place = directory.display().to_string();
-    let mut demo = home
-        .command(["demo", "--directory", &place])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("squad");
-    let told = BufReader::new(demo.stderr.take().expect("a pipe"));
-    let mut lines = told.lines().map_while(Result::ok);
+    let (mut demo, mut lines) = begun(&home, &place);
     let live = lines.find(|line| line.contains("shifting"));
     assert!(live.is_some(), "the demo ended before its first rollout");
     demo.kill().expect("it runs");
@@ -95,15 +100,7 @@ fn a_demo_that_is_stopped_says_what_is_left() {
     let home = Home::new().with_packages();
     let place = home.work().join("demo").display().to_string();
     for asked in [Signal::SIGINT, Signal::SIGTERM] {
-        let mut demo = home
-            .command(["demo", "--directory", &place])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("squad");
-        let told = BufReader::new(demo.stderr.take().expect("a pipe"));
-        let mut lines = told.lines().map_while(Result::ok);
+        let (mut demo, mut lines) = begun(&home, &place);
         let deploys = lines.find(|line| line == "$ squad deploy");
         assert!(deploys.is_some(), "the demo ended before its first deploy");
         signal(demo.id(), asked);
