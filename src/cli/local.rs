@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use crate::cli::context::Context;
 use crate::cli::view::local as view;
+use crate::cli::view::number::counted;
 use crate::clients::guard;
 use crate::domain::name::ServiceName;
 use crate::error::{Error, Kind, Result};
+use crate::ops::audit::Journal;
 use crate::ops::going_on;
+use crate::ops::prune;
 use crate::ops::rollout::snapshot::DRIVING;
 use crate::platform::local::{self, Local};
 use crate::platform::{self, Places};
@@ -327,27 +330,54 @@ fn status(context: &Context) -> Result<u8> {
 
 fn prune(context: &Context) -> Result<u8> {
     let local = Local::new(settings(context)?);
-    let pruned = context.block_on(async { Ok(local.prune().await?) })?;
+    let (mut revisions, mut bytes) = (0_u64, 0_u64);
+    context.block_on(async {
+        let prunable = local.prunable().await?;
+        if prunable.is_empty() {
+            return Ok(());
+        }
+        let journal = recorded(context, &local).await?;
+        for one in &prunable {
+            let pruned = prune::prune(&local, &journal, context.clock(), one).await?;
+            if !pruned.revisions.is_empty() {
+                let names: Vec<_> = pruned.revisions.iter().map(ToString::to_string).collect();
+                context.output.status(&format!(
+                    "{} removed revision {} of {}",
+                    context.output.tick(),
+                    names.join(", "),
+                    one.service
+                ));
+            }
+            revisions += u64::try_from(pruned.revisions.len()).unwrap_or(u64::MAX);
+            bytes += pruned.bytes;
+        }
+        Ok(())
+    })?;
     if context.output.is_json() {
-        context.output.json(&view::Pruned::from(&pruned));
+        context.output.json(&view::Pruned::of(revisions, bytes));
     } else {
         context.output.out(&format!(
-            "{} {}, {} freed",
-            pruned.revisions,
-            if pruned.revisions == 1 {
-                "revision"
-            } else {
-                "revisions"
-            },
-            view::bytes(pruned.bytes)
+            "{}, {} freed",
+            counted(revisions, "revision"),
+            view::bytes(bytes)
         ));
     }
     Ok(0)
 }
 
+/// The audit log of the environment, with what was left open on this machine closed.
+async fn recorded(context: &Context, local: &Local) -> Result<Journal> {
+    let config = context.config_of_live(true, "local")?;
+    let journal = context.journal(&context.environment(&config)?)?;
+    context.settle_with(local, &journal).await;
+    Ok(journal)
+}
+
 fn reset_journal(context: &Context) -> Result<u8> {
     let local = Local::new(settings(context)?);
-    let aside = local.reset_journal(context.now())?;
+    let config = context.config_of_live(true, "local")?;
+    let journal = context.journal(&context.environment(&config)?)?;
+    let aside = context.block_on(prune::reset(&local, &journal, context.clock()))?;
     let Some(aside) = aside else {
         context
             .output

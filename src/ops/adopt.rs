@@ -89,7 +89,8 @@ pub(crate) async fn adopt(
         Ok(Some(moved)) => json!({ "caller": caller.id, "who": caller.who, "moved": moved }),
         Ok(None) | Err(_) => json!({ "caller": caller.id, "who": caller.who }),
     };
-    finish(tools, operation, after, moved).await
+    let Tools { journal, clock, .. } = tools;
+    journal.finish_with(*clock, operation, after, moved).await
 }
 
 /// The moves that are still made, newest first. The audit log tells those that came to their end; of one that did not (the
@@ -196,7 +197,8 @@ pub(crate) async fn take_back(tools: &Tools<'_>, service: &ServiceName, made: &M
         .unadopt(service, &made.moved)
         .await
         .map_err(Error::from);
-    finish(tools, operation, after, result).await
+    let Tools { journal, clock, .. } = tools;
+    journal.finish_with(*clock, operation, after, result).await
 }
 
 fn planned(tools: &Tools<'_>, service: &ServiceName, after: Value) -> Intent {
@@ -209,34 +211,4 @@ fn planned(tools: &Tools<'_>, service: &ServiceName, after: Value) -> Intent {
         provenance: None,
         digest: None,
     }
-}
-
-async fn finish<T>(
-    tools: &Tools<'_>,
-    operation: audit::Operation,
-    after: Value,
-    result: Result<T>,
-) -> Result<T> {
-    let (word, message, error_id) = match &result {
-        Ok(_) => (ResultWord::Succeeded, None, None),
-        Err(error) => (
-            match error.kind {
-                Kind::Refused => ResultWord::Refused,
-                _ => ResultWord::Failed,
-            },
-            Some(error.message.clone()),
-            Some(error.id.to_owned()),
-        ),
-    };
-    let outcome = audit::Outcome {
-        result: word,
-        after,
-        message,
-        error_id,
-    };
-    tools
-        .journal
-        .finish(tools.clock, operation, outcome)
-        .await?;
-    result
 }

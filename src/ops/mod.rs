@@ -9,6 +9,7 @@ pub(crate) mod going_on;
 pub(crate) mod history;
 pub(crate) mod invoke;
 pub(crate) mod org;
+pub(crate) mod prune;
 pub(crate) mod registry;
 pub(crate) mod rollback;
 pub(crate) mod rollout;

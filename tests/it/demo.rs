@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::support::Home;
 use crate::support::journey::signal;
+use crate::support::{Home, Output};
 
 /// A demo that plays, and what it tells, line by line.
 fn begun(home: &Home, place: &str) -> (Child, impl Iterator<Item = String> + use<>) {
@@ -34,8 +34,19 @@ fn a_demo_that_is_killed_in_the_middle_of_a_rollout_is_removed_whole() {
     assert!(live.is_some(), "the demo ended before its first rollout");
     demo.kill().expect("it runs");
     demo.wait().expect("it ended");
-    home.squad(["demo", "--clean", "--directory", &place])
-        .success();
+    // Two people at once: one removes it, and the other waits for that and finds nothing.
+    let cleaned: Vec<Output> = std::thread::scope(|scope| {
+        let clean = || home.squad(["demo", "--clean", "--directory", &place]);
+        let both = [scope.spawn(clean), scope.spawn(clean)];
+        both.map(|one| one.join().expect("it ends").success())
+            .into()
+    });
+    let mut said: Vec<&str> = cleaned
+        .iter()
+        .filter_map(|output| output.stderr.split_whitespace().next())
+        .collect();
+    said.sort_unstable();
+    assert_eq!(said, ["removed", "there"]);
     assert!(!directory.exists());
     home.wait_until_quiet(Duration::from_secs(20));
 }

@@ -182,6 +182,10 @@ fn a_damaged_journal_is_named_with_its_place_and_the_way_out_works() {
         "it is left alone"
     );
     home.squad(["local", "prune", "--reset-journal"]).success();
+    let recorded = recorded(&home, "reset");
+    assert_eq!(recorded.len(), 2, "{recorded:?}");
+    assert_eq!(recorded[0]["subject"], "service/payments");
+    assert_eq!(recorded[0]["data"]["outcome"], "succeeded");
     let deployed = home.squad_in(&payments.directory, ["deploy"]).success();
     assert_eq!(deployed.line(), "2", "a number is never used again");
     home.squad(["local", "prune", "--reset-journal"]).failure(1);
@@ -323,6 +327,19 @@ fn a_supervisor_that_is_stuck_is_named() {
     home.squad(["status", "payments"]).success();
 }
 
+/// The events of a kind in the record, newest first.
+fn recorded(home: &Home, kind: &str) -> Vec<serde_json::Value> {
+    let list = home
+        .squad(["audit", "list", "--type", kind, "-o", "json"])
+        .success()
+        .json();
+    let events = list["events"].as_array().expect("events").clone();
+    events
+        .into_iter()
+        .map(|one| one.get("event").cloned().unwrap_or(one))
+        .collect()
+}
+
 #[test]
 fn prune_removes_what_neither_serves_nor_is_needed_to_go_back() {
     let home = Home::new();
@@ -344,6 +361,20 @@ fn prune_removes_what_neither_serves_nor_is_needed_to_go_back() {
         .collect();
     left.sort();
     assert_eq!(left, ["3", "4"]);
+    let recorded = recorded(&home, "prune");
+    assert_eq!(
+        recorded[0]["data"]["after"]["removed"],
+        serde_json::json!(["1", "2"])
+    );
+    assert_eq!(recorded[0]["data"]["outcome"], "succeeded");
+    assert_eq!(
+        recorded[1]["data"]["after"]["removes"],
+        serde_json::json!(["1", "2"])
+    );
+    // There is nothing left to remove, and so nothing to record.
+    let none = home.squad(["local", "prune"]).success();
+    assert_eq!(none.line(), "0 revisions, 0 B freed");
+    assert_eq!(self::recorded(&home, "prune").len(), 2);
     let rolled_back = home
         .squad_in(&payments.directory, ["rollback", "--yes"])
         .success();

@@ -157,6 +157,29 @@ payments
     assert_eq!(made(&home), ["payments"]);
 }
 
+/// A line that the terminal wraps would stay behind when its menu is drawn anew, or its question with the next key.
+#[test]
+fn a_person_is_asked_on_a_narrow_terminal() {
+    let home = Home::new();
+    let mut terminal = Terminal::start(&home, 40, ["new"]);
+    terminal.expect("python-http");
+    // Down and up again: the menu is drawn three times.
+    terminal.send("\u{1b}[B").send("\u{1b}[A\r");
+    terminal.expect("Name: the name of the function\nName");
+    terminal.send("\u{3}");
+    let (code, text) = terminal.finish();
+    assert_eq!(code, 130, "{text}");
+    let menu: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains("python-"))
+        .collect();
+    assert!(menu.len() >= 4, "{text}");
+    for line in menu {
+        assert!(line.chars().count() <= 40, "{line}");
+        assert!(line.trim_end().ends_with('…'), "{line}");
+    }
+}
+
 #[test]
 fn every_built_in_template_makes_a_configuration_that_is_right() {
     let home = Home::new();

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
+use rustix::fs::{FlockOperation, flock};
+
 use super::stop::Stop;
 
 use crate::cli::context::Context;
@@ -197,6 +199,13 @@ fn quoted(arguments: &[&str]) -> String {
 /// Stops what a demo started and removes its directory; false when there is none. A directory that no demo made is
 /// refused.
 pub(crate) fn clean(context: &Context, root: &Path) -> Result<bool> {
+    if !root.exists() {
+        return Ok(false);
+    }
+    // Two at once: the second one waits, and then finds nothing.
+    let directory = std::fs::File::open(root).map_err(fs::at("open", root))?;
+    let locked = flock(&directory, FlockOperation::LockExclusive);
+    locked.map_err(|error| fs::at("lock", root)(error.into()))?;
     if !root.exists() {
         return Ok(false);
     }

@@ -1,6 +1,6 @@
 //! Asks a person, on standard error, one question after another. Called on a terminal only.
 
-use dialoguer::console::Term;
+use dialoguer::console::{Term, measure_text_width, truncate_str};
 use dialoguer::{Input, Select};
 
 use super::super::context::Context;
@@ -8,6 +8,12 @@ use super::super::prompt;
 use crate::cli::view::new::title;
 use crate::error::{Error, Result};
 use crate::template::{Answer, Question, QuestionKind, Template};
+
+/// Columns that a menu needs beside the text of an item: `> ` and the cursor; beside its prompt: `:` and the cursor.
+const POINTER: usize = 3;
+
+/// Columns that stay free behind a question for what is typed: a name, and the signs around its default.
+const ROOM_TO_TYPE: usize = 24;
 
 /// Which template.
 pub(super) fn template(context: &Context, templates: &[Template]) -> Result<usize> {
@@ -53,6 +59,9 @@ fn typed(
     default: Option<String>,
     question: &Question,
 ) -> Result<String> {
+    // What the terminal would wrap is drawn anew with each key; so a long question stands above its answer.
+    let default_width = default.as_deref().map_or(0, measure_text_width);
+    let prompt = above(context, prompt, default_width + ROOM_TO_TYPE);
     let mut input = Input::<String>::new()
         .with_prompt(prompt)
         .report(false)
@@ -63,10 +72,30 @@ fn typed(
     answered(context, |term| input.interact_text_on(term))
 }
 
+/// What stands before the answer: the question, or only its title where the whole of it would not fit beside what needs
+/// `room` columns; then it is said in a line above.
+fn above<'a>(context: &Context, prompt: &'a str, room: usize) -> &'a str {
+    match prompt.split_once(": ") {
+        Some((title, _)) if measure_text_width(prompt) + room > context.output.width() => {
+            drop(Term::stderr().write_line(prompt));
+            title
+        }
+        _ => prompt,
+    }
+}
+
 fn choose(context: &Context, prompt: &str, items: &[String], start: usize) -> Result<usize> {
+    // A line that the terminal wraps would be left behind when the menu is drawn anew.
+    let width = context.output.width();
+    let mark = if context.output.unicode() {
+        "…"
+    } else {
+        "..."
+    };
+    let fitted = |text| truncate_str(text, width.saturating_sub(POINTER), mark);
     let select = Select::new()
-        .with_prompt(prompt)
-        .items(items)
+        .with_prompt(above(context, prompt, POINTER))
+        .items(items.iter().map(|item| fitted(item)))
         .default(start)
         .report(false);
     answered(context, |term| select.interact_on(term))

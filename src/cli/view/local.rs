@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::cli::context::Context;
 use crate::output::table::{Align, render};
-use crate::platform::local::{self, SupervisorStatus};
+use crate::platform::local::SupervisorStatus;
 
 /// `squad.local/v1`.
 #[derive(Debug, Serialize)]
@@ -85,16 +85,17 @@ impl<'a> Wire<'a> {
 #[derive(Debug, Serialize)]
 pub(crate) struct Pruned {
     schema: &'static str,
-    revisions: u32,
+    revisions: u64,
     bytes: u64,
 }
 
-impl From<&local::Pruned> for Pruned {
-    fn from(pruned: &local::Pruned) -> Self {
+impl Pruned {
+    /// How many revisions are gone, and how many bytes are free again, of all services.
+    pub(crate) fn of(revisions: u64, bytes: u64) -> Self {
         Self {
             schema: "squad.local-prune/v1",
-            revisions: pruned.revisions,
-            bytes: pruned.bytes,
+            revisions,
+            bytes,
         }
     }
 }

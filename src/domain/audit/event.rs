@@ -113,6 +113,10 @@ pub(crate) enum Kind {
     Rollout(RolloutStep),
     /// A caller is moved to where squad moves the traffic, or back.
     Adoption,
+    /// Revisions that nothing needs, and old log files, are removed.
+    Prune,
+    /// What the local platform remembers of a service is set aside.
+    Reset,
 }
 
 /// What a step of a rollout does; the outcome's type is `squad.rollout.<participle>.v1`.
@@ -176,13 +180,15 @@ impl Kind {
             Self::Rollback => "rollback",
             Self::Rollout(_) => "rollout",
             Self::Adoption => "adoption",
+            Self::Prune => "prune",
+            Self::Reset => "reset",
         }
     }
 
     /// The participle of the outcome's type, where it is not `finished`.
     fn becomes(self) -> Option<String> {
         match self {
-            Self::Deploy | Self::Rollback | Self::Adoption => None,
+            Self::Deploy | Self::Rollback | Self::Adoption | Self::Prune | Self::Reset => None,
             Self::Rollout(step) => Some(step.participle().to_owned()),
         }
     }

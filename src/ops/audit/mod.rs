@@ -331,6 +331,35 @@ impl Journal {
         })
     }
 
+    /// Records how it ended, as its result tells, and gives that result back. `after` is what is there now.
+    pub(crate) async fn finish_with<T>(
+        &self,
+        clock: &dyn Clock,
+        operation: Operation,
+        after: Value,
+        result: Result<T>,
+    ) -> Result<T> {
+        let (word, message, error_id) = match &result {
+            Ok(_) => (ResultWord::Succeeded, None, None),
+            Err(error) => (
+                match error.kind {
+                    ErrorKind::Refused => ResultWord::Refused,
+                    _ => ResultWord::Failed,
+                },
+                Some(error.message.clone()),
+                Some(error.id.to_owned()),
+            ),
+        };
+        let outcome = Outcome {
+            result: word,
+            after,
+            message,
+            error_id,
+        };
+        self.finish(clock, operation, outcome).await?;
+        result
+    }
+
     /// Brings what is pending on this machine into the log; returns how many events it appended.
     pub(crate) async fn flush(&self, clock: &dyn Clock) -> Result<usize> {
         self.flush_within(clock, FORWARD_LIMIT, None).await

@@ -103,7 +103,11 @@ pub(super) async fn answer(
             done(frames, &host.set_port(port).await.map_err(failed)?).await
         }
         Request::Status => done(frames, &supervisor.status().await).await,
-        Request::Prune => done(frames, &supervisor.prune().await.map_err(failed)?).await,
+        Request::Prunable => done(frames, &supervisor.prunable().await.map_err(failed)?).await,
+        Request::Prune { service } => {
+            let host = supervisor.service(&service);
+            done(frames, &host.prune().await.map_err(failed)?).await
+        }
         Request::Stop => {
             supervisor.stop(frames.clone());
             Ok(())

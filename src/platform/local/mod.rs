@@ -67,7 +67,7 @@ use protocol::{Frame, Request};
 use store::Store;
 
 pub(crate) use process::own_executable;
-pub(crate) use protocol::{Pruned, SupervisorStatus};
+pub(crate) use protocol::{Prunable, Pruned, SupervisorStatus};
 pub(crate) use supervise::supervise;
 pub(crate) use supervisor::Settings as SupervisorSettings;
 pub(crate) use watcher::{run_command, watch};
@@ -140,15 +140,18 @@ impl Local {
         Ok(environments)
     }
 
-    /// Removes the revisions and logs that are not needed.
-    pub(crate) async fn prune(&self) -> Result<Pruned> {
+    /// What [`Self::prune`] would remove, of each service that has something.
+    pub(crate) async fn prunable(&self) -> Result<Vec<Prunable>> {
         if self.client.is_untouched()? {
-            return Ok(Pruned {
-                revisions: 0,
-                bytes: 0,
-            });
+            return Ok(Vec::new());
         }
-        self.client.ask(Request::Prune, |_| {}).await
+        self.client.ask(Request::Prunable, |_| {}).await
+    }
+
+    /// Removes the revisions and logs of a service that are not needed.
+    pub(crate) async fn prune(&self, service: &ServiceName) -> Result<Pruned> {
+        let service = service.clone();
+        self.client.ask(Request::Prune { service }, |_| {}).await
     }
 
     /// Works on the objects where waiting for the disk holds up nobody.
@@ -160,6 +163,11 @@ impl Local {
         tokio::task::spawn_blocking(move || work(&objects))
             .await
             .unwrap_or_else(|error| Err(Error::Unreachable(error.to_string())))
+    }
+
+    /// The services that have files here, whatever the journal says of them.
+    pub(crate) fn stored(&self) -> Result<Vec<ServiceName>> {
+        self.store.services()
     }
 
     /// Moves a journal that cannot be used out of the way, and returns where to. The supervisor must not run.

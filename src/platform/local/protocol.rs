@@ -167,8 +167,13 @@ pub(super) enum Request {
     },
     /// How the supervisor itself is.
     Status,
-    /// Remove what is not needed.
-    Prune,
+    /// What could be removed, of each service that has something.
+    Prunable,
+    /// Remove what is not needed of a service.
+    Prune {
+        /// Which one.
+        service: ServiceName,
+    },
     /// Drain and end.
     Stop,
 }
@@ -224,11 +229,20 @@ pub(crate) struct ServiceStatus {
     pub(crate) running: u32,
 }
 
-/// What a `prune` removed.
+/// What a `prune` could remove of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Prunable {
+    /// The service.
+    pub(crate) service: ServiceName,
+    /// The revisions that nothing needs, lowest first; none where there are only old log files.
+    pub(crate) revisions: Vec<RevisionNumber>,
+}
+
+/// What a `prune` removed of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Pruned {
-    /// How many revisions are gone.
-    pub(crate) revisions: u32,
+    /// The revisions that are gone, lowest first.
+    pub(crate) revisions: Vec<RevisionNumber>,
     /// Bytes that are free again.
     pub(crate) bytes: u64,
 }

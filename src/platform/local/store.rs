@@ -35,6 +35,20 @@ impl Store {
         self.root.join(service.as_str())
     }
 
+    /// The services that have a directory here, in order of their names.
+    pub(super) fn services(&self) -> Result<Vec<ServiceName>> {
+        let mut found = Vec::new();
+        if fs::is_dir(&self.root)? {
+            for entry in std::fs::read_dir(&self.root).map_err(at("read", &self.root))? {
+                let name = entry.map_err(at("read", &self.root))?.file_name();
+                // What squad did not put there is nobody's service.
+                found.extend(name.to_str().and_then(|name| ServiceName::new(name).ok()));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
     /// Where a revision's artifact is.
     pub(super) fn artifact(&self, service: &ServiceName, revision: RevisionNumber) -> PathBuf {
         self.service(service)

@@ -29,7 +29,7 @@ use super::objects::Objects;
 use super::places::{self, Place};
 use super::process::{self, Launcher};
 use super::protocol::{
-    self, Build, Frame, Hello, Pruned, Request, ServiceStatus, SupervisorStatus,
+    self, Build, Frame, Hello, Prunable, Request, ServiceStatus, SupervisorStatus,
 };
 use super::proxy::{EnvironmentProxy, Limits, ServiceProxy};
 use super::sockets::{self, Leases};
@@ -434,18 +434,15 @@ impl Supervisor {
         }
     }
 
-    /// Removes what is not needed.
-    pub(super) async fn prune(&self) -> Result<Pruned> {
-        let mut pruned = Pruned {
-            revisions: 0,
-            bytes: 0,
-        };
-        for (_, host) in self.hosts() {
-            let (revisions, bytes) = host.prune().await?;
-            pruned.revisions += revisions;
-            pruned.bytes += bytes;
+    /// What could be removed, of each service that has something.
+    pub(super) async fn prunable(&self) -> Result<Vec<Prunable>> {
+        let mut found = Vec::new();
+        for (service, host) in self.hosts() {
+            if let Some(revisions) = host.prunable().await? {
+                found.push(Prunable { service, revisions });
+            }
         }
-        Ok(pruned)
+        Ok(found)
     }
 }
 

@@ -6,6 +6,7 @@ use crate::domain::release::RevisionNumber;
 use crate::platform::{Error, Result};
 
 use super::Host;
+use crate::platform::local::protocol::Pruned;
 use crate::platform::local::state::{Record, ServiceState};
 
 impl Host {
@@ -77,15 +78,27 @@ impl Host {
         self.remove(revision).await.map(drop)
     }
 
-    /// Removes everything but what serves and the revision to go back to.
-    pub(in crate::platform::local) async fn prune(&self) -> Result<(u32, u64)> {
-        let _changing = self.changing.lock().await;
+    /// The revisions that [`Self::prune`] would remove; none where it would not even find an old log file.
+    pub(in crate::platform::local) async fn prunable(&self) -> Result<Option<Vec<RevisionNumber>>> {
+        let revisions = self.unneeded().await;
+        let is_something = !revisions.is_empty() || self.log.has_old_files()?;
+        Ok(is_something.then_some(revisions))
+    }
+
+    /// Everything but what serves and the revision to go back to.
+    async fn unneeded(&self) -> Vec<RevisionNumber> {
         let superfluous = self.read(|service| service.superfluous(0)).await;
-        let (mut revisions, mut bytes) = (0, self.log.prune()?);
-        for revision in superfluous {
-            if self.is_needed(revision) {
-                continue;
-            }
+        superfluous
+            .into_iter()
+            .filter(|revision| !self.is_needed(*revision))
+            .collect()
+    }
+
+    /// Removes everything but what serves and the revision to go back to.
+    pub(in crate::platform::local) async fn prune(&self) -> Result<Pruned> {
+        let _changing = self.changing.lock().await;
+        let (mut revisions, mut bytes) = (Vec::new(), self.log.prune()?);
+        for revision in self.unneeded().await {
             let runner = {
                 let mut runners = self.runners.lock().unwrap_or_else(PoisonError::into_inner);
                 runners.remove(&revision)
@@ -95,8 +108,8 @@ impl Host {
                 runner.stop().await;
             }
             bytes += self.remove(revision).await?;
-            revisions += 1;
+            revisions.push(revision);
         }
-        Ok((revisions, bytes))
+        Ok(Pruned { revisions, bytes })
     }
 }

@@ -1,0 +1,83 @@
+//! `squad local prune`: removes what no rollback needs from this machine, and sets a damaged journal aside, with a record.
+//!
+//! Each service is an operation of its own in the audit log. Nothing here decides what is needed: the platform does.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::audit::{Intent, Journal, Kind};
+use crate::clock::Clock;
+use crate::domain::name::ServiceName;
+use crate::domain::release::RevisionNumber;
+use crate::error::{Error, Result};
+use crate::platform::local::{Local, Prunable, Pruned};
+
+/// Removes what is not needed of one service. What somebody has begun to need meanwhile stays.
+///
+/// # Errors
+/// `audit-not-writable`, before anything is removed; what keeps the platform from removing it.
+pub(crate) async fn prune(
+    local: &Local,
+    journal: &Journal,
+    clock: &dyn Clock,
+    prunable: &Prunable,
+) -> Result<Pruned> {
+    let service = &prunable.service;
+    let planned = json!({ "removes": numbers(&prunable.revisions) });
+    let operation = journal
+        .begin(clock, intent(Kind::Prune, service, planned))
+        .await?;
+    let pruned = local.prune(service).await;
+    let after = pruned.as_ref().map_or(
+        Value::Null,
+        |pruned| json!({ "removed": numbers(&pruned.revisions), "bytes": pruned.bytes }),
+    );
+    let pruned = pruned.map_err(Error::from);
+    journal.finish_with(clock, operation, after, pruned).await
+}
+
+/// Sets the journal aside: the revisions and the traffic of all services here are forgotten. Returns where it is; none
+/// where there was none.
+///
+/// # Errors
+/// `audit-not-writable`, before anything is done; that the journal is in use, and so is good.
+pub(crate) async fn reset(
+    local: &Local,
+    journal: &Journal,
+    clock: &dyn Clock,
+) -> Result<Option<PathBuf>> {
+    let mut operations = Vec::new();
+    for service in local.stored()? {
+        let planned = json!({ "forgets": "all revisions, and the traffic" });
+        let planned = intent(Kind::Reset, &service, planned);
+        operations.push(journal.begin(clock, planned).await?);
+    }
+    let aside = local.reset_journal(clock.now()).map_err(Error::from);
+    for operation in operations {
+        let after = aside.as_ref().map_or(
+            Value::Null,
+            |aside| json!({ "journal": aside.as_ref().map(|path| path.display().to_string()) }),
+        );
+        let result = aside.clone().map(drop);
+        // The one error of all of them is returned below.
+        drop(journal.finish_with(clock, operation, after, result).await);
+    }
+    aside
+}
+
+fn intent(kind: Kind, service: &ServiceName, after: Value) -> Intent {
+    Intent {
+        kind,
+        service: service.clone(),
+        reason: None,
+        before: Value::Null,
+        after,
+        provenance: None,
+        digest: None,
+    }
+}
+
+fn numbers(revisions: &[RevisionNumber]) -> Vec<String> {
+    revisions.iter().map(ToString::to_string).collect()
+}
