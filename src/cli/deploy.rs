@@ -1,6 +1,6 @@
 //! `squad deploy`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cli::adopt;
@@ -15,6 +15,7 @@ use crate::config::{Config, Located};
 use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::name::ServiceName;
 use crate::domain::plan::{Allowed, Deploy};
+use crate::env;
 use crate::error::{Error, Kind, Result};
 use crate::ops::deploy::apply::{self, Tools};
 use crate::ops::deploy::fleet::Builds;
@@ -138,6 +139,9 @@ impl Args {
         environment: &Environment,
         located: Located,
     ) -> Result<Options> {
+        if self.artifact.is_none() {
+            refuse_home(context, &located.directory)?;
+        }
         let directories = context.directories()?;
         let artifact = self
             .artifact
@@ -159,6 +163,26 @@ impl Args {
             guard: context.guard()?,
         })
     }
+}
+
+/// Refuses a service whose directory holds the person's home: a `squad.toml` there is found from every directory below it,
+/// and would ship all that the person has, keys included. A repository says itself what belongs to it.
+fn refuse_home(context: &Context, directory: &Path) -> Result<()> {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let home = context.env.get(env::HOME).map(|home| real(Path::new(home)));
+    let holds_home = home.is_some_and(|home| home.starts_with(real(directory)));
+    if !holds_home || directory.join(".git").exists() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Refused,
+        "home-directory",
+        format!(
+            "cannot deploy from `{}`: your home directory is in it, and all of it would be shipped",
+            directory.display()
+        ),
+    )
+    .hint("move squad.toml and what belongs to the service into a directory of their own"))
 }
 
 /// Runs `squad deploy`.
@@ -313,7 +337,7 @@ fn start_options(options: &Options, plan: &PlanArgs) -> rollout::Options {
 }
 
 /// Says that it goes on in the background, and how to follow it.
-pub(crate) fn goes_on(context: &Context, what: &str, log: &std::path::Path) {
+pub(crate) fn goes_on(context: &Context, what: &str, log: &Path) {
     context.output.status(&format!(
         "going on in the background; its output: {}",
         log.display()

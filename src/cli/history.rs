@@ -93,10 +93,13 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         if context.output.is_json() {
             context.output.json(&view::Wire::new(&entries));
         } else if entries.is_empty() {
-            let of = args.service.as_ref();
+            let of = match only.as_deref() {
+                None => String::new(),
+                Some([one]) => format!(" of `{one}`"),
+                Some(_) => " of the services here".to_owned(),
+            };
             context.output.status(&format!(
-                "nothing was recorded{} in {}{}",
-                of.map_or_else(String::new, |service| format!(" of `{service}`")),
+                "nothing was recorded{of} in {}{}",
                 spoken(&environments),
                 if args.since.is_some() {
                     " in that time"

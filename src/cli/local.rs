@@ -118,6 +118,20 @@ struct ExecArgs {
     command: Vec<OsString>,
 }
 
+impl Args {
+    /// Whether it is a process that squad starts for itself, or the supervisor in the foreground: they have rules of their
+    /// own for how they end.
+    pub(crate) fn is_for_squad_itself(&self) -> bool {
+        match &self.command {
+            Command::Start(args) => args.foreground,
+            Command::Stop(_) | Command::Status(_) | Command::Prune(_) => false,
+            Command::Supervise(_) | Command::Watch(_) | Command::Guard(_) | Command::Exec(_) => {
+                true
+            }
+        }
+    }
+}
+
 /// Runs `squad local …`.
 pub(crate) fn run(context: &Context, args: Args) -> Result<u8> {
     match args.command {

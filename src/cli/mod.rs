@@ -13,6 +13,7 @@ mod env;
 mod gone;
 mod help;
 mod history;
+mod interrupt;
 mod invoke;
 mod local;
 mod logs;
@@ -40,10 +41,10 @@ use std::sync::{Mutex, OnceLock};
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::clock::SystemClock;
-use crate::config::person;
+use crate::config::{self as configuration, person};
 use crate::env::Env;
-use crate::error::{Error, Kind, Result};
-use crate::output::{Color, Format, Output, Settings, Style};
+use crate::error::{Error, Kind, Result, shell};
+use crate::output::{Color, Format, Output, Place, Settings, Style};
 use context::Context;
 
 /// Scaffold services, deploy them, roll changes out, and get into production with a record
@@ -151,6 +152,16 @@ enum Command {
 }
 
 impl Command {
+    /// Whether it says that it was stopped: not what is over at once, nor a process that serves others and ends by their
+    /// rules.
+    fn ends_with_words(&self) -> bool {
+        match self {
+            Self::Completions(_) | Self::Help(_) | Self::Man(_) => false,
+            Self::Local(args) => !args.is_for_squad_itself(),
+            _ => true,
+        }
+    }
+
     /// Whether it stops what is going on.
     fn is_brake(&self) -> bool {
         match self {
@@ -192,7 +203,20 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         },
         no_input: cli.global.no_input,
     };
-    let output = Output::new(settings, &env);
+    let place = || Place {
+        org: cli.global.org.as_deref().map(|org| {
+            let shown = configuration::without_password(org);
+            shell::quoted(&shown).into_owned()
+        }),
+        environment: (cli.global.env.as_deref()).map(|name| shell::quoted(name).into_owned()),
+    };
+    let output = Output::new(settings, &env, place());
+    if cli.command.ends_with_words()
+        && let Err(error) = interrupt::end_with_words(Output::new(settings, &env, place()))
+    {
+        print_error(&output, &error);
+        return ExitCode::from(error.kind.exit_code());
+    }
     let context = Context {
         env,
         output,
@@ -264,6 +288,10 @@ fn dispatch(context: &Context, command: Command) -> Result<u8> {
 /// Shows an error: in words, or as one line of JSON.
 pub(crate) fn print_error(output: &Output, error: &Error) {
     if output.is_json() {
+        let mut error = error.clone();
+        for hint in &mut error.hints {
+            *hint = output.at_place(hint).into_owned();
+        }
         output.error_line(&error.to_json().to_string());
         return;
     }

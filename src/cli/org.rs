@@ -119,6 +119,8 @@ fn registry(context: &Context) -> Result<Registry> {
 }
 
 fn add(context: &Context, args: &Add) -> Result<u8> {
+    // Before anything is fetched: a list that cannot be read is said with the place in it.
+    registry(context)?;
     let directories = context.directories()?;
     let directory = context.directory()?;
     let Some(source) = config::source(&args.source, &directory) else {
@@ -224,6 +226,7 @@ fn list(context: &Context) -> Result<u8> {
 }
 
 fn choose(context: &Context, name: &OrgName) -> Result<u8> {
+    registry(context)?;
     ops::org::choose(&registry_path(context)?, name)?;
     let output = &context.output;
     output.status(&format!(

@@ -3,6 +3,7 @@
 use dialoguer::console::Term;
 
 use crate::cli::context::Context;
+use crate::cli::interrupt::HeardElsewhere;
 use crate::error::{Error, Kind, Result};
 
 /// What a plan needs before it is applied.
@@ -27,17 +28,61 @@ pub(crate) fn confirm(context: &Context, consent: Consent, question: &str) -> Re
         )
         .hint("pass `--yes` to go on without asking, or `--dry-run` to see the plan"));
     }
-    dialoguer::Confirm::new()
-        .with_prompt(question)
-        .default(false)
-        .show_default(true)
-        .interact_on_opt(&Term::stderr())
-        .map(|answer| answer.unwrap_or(false))
-        .map_err(|error| asked(&error))
+    let question = format!("{question} [y/N]");
+    loop {
+        let typed = answered(|term| {
+            dialoguer::Input::<String>::with_theme(&Bare)
+                .with_prompt(&question)
+                .allow_empty(true)
+                .interact_text_on(term)
+        })?;
+        // A whole word and Enter: nothing that was typed or pasted before counts as a yes.
+        match typed.trim().to_ascii_lowercase().as_str() {
+            "y" | "yes" => return Ok(true),
+            "" | "n" | "no" => return Ok(false),
+            _ => drop(Term::stderr().write_line("`y` or `n`, then Enter")),
+        }
+    }
+}
+
+/// A question that ends as its text does, without a colon.
+struct Bare;
+
+impl dialoguer::theme::Theme for Bare {
+    fn format_input_prompt(
+        &self,
+        f: &mut dyn std::fmt::Write,
+        prompt: &str,
+        _default: Option<&str>,
+    ) -> std::fmt::Result {
+        write!(f, "{prompt} ")
+    }
+
+    fn format_input_prompt_selection(
+        &self,
+        f: &mut dyn std::fmt::Write,
+        prompt: &str,
+        selection: &str,
+    ) -> std::fmt::Result {
+        write!(f, "{prompt} {selection}")
+    }
+}
+
+/// Asks, so that Ctrl-C ends the question and not the process: the terminal is left as it was found.
+pub(crate) fn answered<T>(ask: impl FnOnce(&Term) -> dialoguer::Result<T>) -> Result<T> {
+    // Reading the key says it too.
+    let heard = HeardElsewhere::begin();
+    let term = Term::stderr();
+    ask(&term).map_err(|error| {
+        heard.for_good();
+        drop(term.show_cursor());
+        drop(term.write_line(""));
+        asked(&error)
+    })
 }
 
 /// A question that was not answered: Ctrl-C, or the terminal went away.
-pub(crate) fn asked(error: &dialoguer::Error) -> Error {
+fn asked(error: &dialoguer::Error) -> Error {
     let dialoguer::Error::IO(error) = error;
     if error.kind() == std::io::ErrorKind::Interrupted {
         Error::new(

@@ -2,6 +2,7 @@
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::interrupt::HeardElsewhere;
 use crate::error::{Error, Result};
 
 /// The three signals; from now on they end the command only where it lets them.
@@ -16,6 +17,12 @@ pub(crate) struct Signals {
 impl Signals {
     /// Takes them over; the first one that comes after this is not lost.
     pub(crate) fn listen() -> Result<Self> {
+        HeardElsewhere::begin().for_good();
+        Self::beside_others()
+    }
+
+    /// Hears them too, for whoever acts only when nobody else does.
+    pub(crate) fn beside_others() -> Result<Self> {
         let listen = |kind| signal(kind).map_err(Error::internal);
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,

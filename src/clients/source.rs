@@ -41,6 +41,12 @@ pub(crate) enum Error {
         /// Where to.
         link: PathBuf,
     },
+    /// A submodule that git knows, and of which no file is here.
+    #[error("the files of the submodule `{}` are not here", path.display())]
+    NoSubmodule {
+        /// Where.
+        path: PathBuf,
+    },
     /// A walk over a directory that is not in git failed.
     #[error("cannot list `{}`: {reason}", path.display())]
     Walk {
@@ -87,41 +93,43 @@ pub(crate) struct Files {
     pub(crate) paths: Vec<PathBuf>,
 }
 
-/// Lists tracked and unignored files below `directory` and `inputs` (absolute paths); outside a repository, all
-/// files that no `.gitignore` there excludes.
+/// Lists tracked and unignored files below `directory` and `inputs` (absolute paths), those of submodules too; outside a
+/// repository, all files that no `.gitignore` there excludes. What lies below `own` are squad's own files, with the keys of
+/// this machine and copies of every revision: they are nobody's sources.
 pub(crate) fn list(
     repository: Option<&Repository>,
     directory: &Path,
     inputs: &[PathBuf],
+    own: &[&Path],
 ) -> Result<Files, Error> {
     let mut roots = vec![directory.to_owned()];
     roots.extend(inputs.iter().cloned());
+    let own = below(own, &roots);
     let mut paths = match repository {
         Some(repository) => {
             let (inside, outside): (Vec<_>, Vec<_>) = roots
                 .into_iter()
                 .partition(|path| path.starts_with(&repository.root));
-            let mut paths: Vec<_> = repository
-                .files(&inside)?
-                .into_iter()
-                .map(|path| repository.root.join(path))
-                .collect();
+            let mut paths = Vec::new();
+            tracked(repository, &inside, &mut paths)?;
             for path in outside {
-                walk(&path, &mut paths)?;
+                walk(&path, &own, &mut paths)?;
             }
             paths
         }
         None => {
             let mut paths = Vec::new();
             for path in roots {
-                walk(&path, &mut paths)?;
+                walk(&path, &own, &mut paths)?;
             }
             paths
         }
     };
     paths.retain(|path| {
-        path.symlink_metadata()
-            .is_ok_and(|metadata| !metadata.is_dir())
+        !own.iter().any(|own| path.starts_with(own))
+            && path
+                .symlink_metadata()
+                .is_ok_and(|metadata| !metadata.is_dir())
     });
     paths.sort_unstable();
     paths.dedup();
@@ -131,14 +139,57 @@ pub(crate) fn list(
     })
 }
 
-fn walk(root: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Error> {
+/// Those of squad's own directories that lie below a root, as the roots name them. A service that lies within one (the
+/// demo's) is not meant.
+fn below(own: &[&Path], roots: &[PathBuf]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for root in roots {
+        let real_root = root.canonicalize().unwrap_or_else(|_| root.clone());
+        for directory in own {
+            let real = directory
+                .canonicalize()
+                .unwrap_or_else(|_| (*directory).to_owned());
+            match real.strip_prefix(&real_root) {
+                Ok(rest) if !rest.as_os_str().is_empty() => found.push(root.join(rest)),
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+/// What git tracks, or would track, below some paths of a repository, and of the submodules there.
+fn tracked(
+    repository: &Repository,
+    below: &[PathBuf],
+    paths: &mut Vec<PathBuf>,
+) -> Result<(), Error> {
+    for path in repository.files(below)? {
+        let path = repository.root.join(path);
+        // git-ls-files(1) names a submodule as one entry, which is a directory here.
+        if !path.is_dir() || path.is_symlink() {
+            paths.push(path);
+        } else if path.join(".git").exists() {
+            let submodule = Repository { root: path.clone() };
+            tracked(&submodule, &[path], paths)?;
+        } else {
+            return Err(Error::NoSubmodule { path });
+        }
+    }
+    Ok(())
+}
+
+fn walk(root: &Path, own: &[PathBuf], paths: &mut Vec<PathBuf>) -> Result<(), Error> {
+    let own = own.to_vec();
     let walk = ignore::WalkBuilder::new(root)
         .hidden(false)
         .require_git(false)
         .git_global(false)
         .git_exclude(false)
         .parents(false)
-        .filter_entry(|entry| entry.file_name() != ".git")
+        .filter_entry(move |entry| {
+            entry.file_name() != ".git" && !own.iter().any(|own| own == entry.path())
+        })
         .build();
     for entry in walk {
         let entry = entry.map_err(|error| Error::Walk {
@@ -335,7 +386,7 @@ mod tests {
     use super::*;
 
     fn digest_in(directory: &Path, cache: &Path) -> String {
-        digest_of(&list(None, directory, &[]).unwrap(), cache).unwrap()
+        digest_of(&list(None, directory, &[], &[]).unwrap(), cache).unwrap()
     }
 
     #[test]

@@ -59,6 +59,8 @@ pub(crate) struct Draft<'a> {
     service_mistakes: Vec<Mistake>,
     /// Of the person's own file of habits.
     person_mistakes: Vec<Mistake>,
+    /// Of the list of orgs.
+    registry_mistakes: Vec<Mistake>,
     /// Of all other files.
     mistakes: Vec<Mistake>,
     /// See [`lenient`](Self::lenient).
@@ -68,11 +70,13 @@ pub(crate) struct Draft<'a> {
 impl<'a> Draft<'a> {
     /// Reads what lies on this machine. Mistakes in files do not stop it; they are reported at the end.
     pub(crate) fn read(sources: &'a Sources<'a>) -> Result<Self, Error> {
-        let (mut service_mistakes, mut mistakes) = (Vec::new(), Vec::new());
+        let mut service_mistakes = Vec::new();
         let found = workspace::find(sources.directory, &mut service_mistakes)?;
         let mut person_mistakes = Vec::new();
         let person = person::read(sources.directories, sources.directory, &mut person_mistakes)?;
-        let registry = person::registry(sources.directories, sources.directory, &mut mistakes)?;
+        let (directories, directory) = (sources.directories, sources.directory);
+        let mut registry_mistakes = Vec::new();
+        let registry = person::registry(directories, directory, &mut registry_mistakes)?;
         let selection = selection(sources, &found, &person, &registry)?;
         Ok(Self {
             sources,
@@ -81,7 +85,8 @@ impl<'a> Draft<'a> {
             selection,
             service_mistakes,
             person_mistakes,
-            mistakes,
+            registry_mistakes,
+            mistakes: Vec::new(),
             lenient: false,
         })
     }
@@ -157,6 +162,14 @@ impl<'a> Draft<'a> {
         let mut warnings = Vec::new();
         let mut missing_org = None;
         self.mistakes.append(&mut self.service_mistakes);
+        // An org that is named by where it lies needs no list of orgs.
+        let is_unlisted =
+            matches!(&self.selection, Selection::Known(selected) if selected.alias.is_none());
+        if self.lenient && is_unlisted {
+            self.person_mistakes.append(&mut self.registry_mistakes);
+        } else {
+            self.mistakes.append(&mut self.registry_mistakes);
+        }
         if self.lenient {
             let told = self.person_mistakes.iter();
             warnings.extend(told.map(|mistake| format!("{} (left out)", mistake.headline())));

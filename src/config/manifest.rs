@@ -64,14 +64,23 @@ pub(crate) fn service(tree: &Node, findings: &Findings) -> Option<Service> {
 
 /// `schema = 1`, in every file.
 pub(crate) fn schema(root: &mut Reader<'_>) {
-    root.need("schema", "schema = 1", |value| match value {
+    root.need("schema", "schema = 1", is_one);
+}
+
+/// The same where it can be left out, in a person's own file.
+pub(super) fn schema_if_there(root: &mut Reader<'_>) {
+    root.value("schema", is_one);
+}
+
+fn is_one(value: &Value) -> Result<(), String> {
+    match value {
         Value::Integer(1) => Ok(()),
         Value::Integer(_) => Err(format!(
             "is {}; this version of squad reads 1",
             value.shown()
         )),
         other => Err(must_be("1", other)),
-    });
+    }
 }
 
 /// What `[service]` says.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::check;
+use super::manifest;
 use super::place::{self, Mistake, Place, Role, SourceFile};
 use super::reader::{Findings, Reader};
 use super::tree;
@@ -50,6 +51,7 @@ fn parse(file: &Arc<SourceFile>, mistakes: &mut Vec<Mistake>) -> Person {
     mistakes.extend(broken);
     let findings = Findings::default();
     let mut root = Reader::root(&tree, &findings);
+    manifest::schema_if_there(&mut root);
     let place_of = |key: &str| tree.at(&[key]).and_then(|node| node.place.clone());
     let person = Person {
         org: root.value("org", check::name),
@@ -85,7 +87,7 @@ pub(crate) fn registry(
             mistakes.push(Mistake {
                 place,
                 message: format!(
-                    "{}; this file is written by `squad org`",
+                    "{}; `squad org` writes this file: to begin anew, move it away and add each org again, `squad org add <directory or git url>`",
                     error.message().trim().replace('\n', ", ")
                 ),
                 missing: false,

@@ -11,6 +11,7 @@ mod function;
 mod git;
 mod package;
 mod platform;
+pub(crate) mod shell;
 mod sources;
 mod store;
 mod template;

@@ -17,6 +17,10 @@ impl From<source::Error> for Error {
                     "put a copy of the file in its place, or leave the link out with .gitignore",
                 )
             }
+            source::Error::NoSubmodule { .. } => {
+                Self::new(Kind::Failed, "submodule-missing", error.to_string())
+                    .hint("bring them here: `git submodule update --init --recursive`")
+            }
             source::Error::Walk { path, reason } => Self::new(
                 Kind::Failed,
                 "file",

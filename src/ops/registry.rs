@@ -58,6 +58,11 @@ impl Registry {
         })
     }
 
+    /// The services that were deployed from here.
+    pub(crate) fn names(&self) -> Result<Vec<ServiceName>> {
+        Ok(self.read()?.into_keys().collect())
+    }
+
     /// Where the sources of a service were when it was last deployed from here.
     pub(crate) fn find(&self, name: &ServiceName) -> Result<Option<Entry>> {
         Ok(self.read()?.remove(name))

@@ -5,7 +5,10 @@
 
 mod ascii;
 pub(crate) mod canvas;
+mod place;
 pub(crate) mod table;
+
+pub(crate) use place::Place;
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
@@ -76,6 +79,7 @@ pub(crate) struct Output {
     can_ask: bool,
     unicode: bool,
     width: usize,
+    place: Place,
     begun: AtomicBool,
     closed: AtomicBool,
     lost: OnceLock<String>,
@@ -83,7 +87,7 @@ pub(crate) struct Output {
 
 impl Output {
     /// Looks at the streams and the environment once.
-    pub(crate) fn new(settings: Settings, env: &Env) -> Self {
+    pub(crate) fn new(settings: Settings, env: &Env, place: Place) -> Self {
         let out_terminal = io::stdout().is_terminal();
         let err_terminal = io::stderr().is_terminal();
         let dumb = env.get(env::TERM) == Some("dumb");
@@ -118,6 +122,7 @@ impl Output {
                 && !settings.no_input,
             unicode: utf8,
             width: columns.or(asked).unwrap_or(80).max(20),
+            place,
             begun: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             lost: OnceLock::new(),
@@ -302,6 +307,11 @@ impl Output {
         }
     }
 
+    /// A text in which every command means the place that was named on the command line.
+    pub(crate) fn at_place<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.place.completed(text)
+    }
+
     /// A next step, to standard error.
     pub(crate) fn hint(&self, text: &str) {
         self.status(&format!("{} {text}", self.paint(Style::Name, "hint:")));
@@ -309,13 +319,16 @@ impl Output {
 
     /// One line to standard error, whatever the verbosity.
     pub(crate) fn error_line(&self, line: &str) {
-        let line = if self.is_json() {
-            Cow::Borrowed(line)
-        } else {
-            self.for_people(line)
-        };
         let mut err = io::stderr().lock();
-        drop(writeln!(err, "{line}"));
+        if self.is_json() {
+            drop(writeln!(err, "{line}"));
+        } else {
+            drop(writeln!(
+                err,
+                "{}",
+                self.for_people(&self.place.completed(line))
+            ));
+        }
     }
 }
 

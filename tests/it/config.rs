@@ -329,7 +329,10 @@ fn environments_are_shown() {
 #[test]
 fn a_persons_habits_come_after_flags() {
     let machine = Machine::new();
-    machine.write("home/.config/squad/config.toml", "output = \"json\"\n");
+    machine.write(
+        "home/.config/squad/config.toml",
+        "schema = 1\noutput = \"json\"\n",
+    );
     let out = machine.squad("work", &["env", "list"]).good();
     assert!(
         out.starts_with("{\"schema\":\"squad.env_list/v1\",\"default\":\"local\""),

@@ -121,6 +121,8 @@ fn a_demo_that_is_stopped_says_what_is_left() {
         let error =
             format!("error: the demo was stopped; what it started still runs, below {place}");
         assert!(rest.contains(&error), "{asked}: {rest:#?}");
+        let hint = format!("hint: remove all of it: `squad demo --clean --directory {place}`");
+        assert!(rest.contains(&hint), "{asked}: {rest:#?}");
         home.squad(["demo", "--clean", "--directory", &place])
             .success();
         home.wait_until_quiet(Duration::from_secs(20));

@@ -327,6 +327,74 @@ fn a_supervisor_that_is_stuck_is_named() {
     home.squad(["status", "payments"]).success();
 }
 
+/// One person with two sessions: a login has a runtime directory of its own, cron and a CI runner have none. And it ends with
+/// the login, while the platform runs on.
+#[test]
+fn a_supervisor_is_found_from_sessions_with_another_runtime_directory() {
+    let mut home = Home::new();
+    let service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let process = pid(&home);
+    let of_the_login = home.runtime();
+    let other = home.root().join("other");
+    std::fs::create_dir(&other).expect("a directory");
+    std::fs::set_permissions(&other, PermissionsExt::from_mode(0o700)).expect("mode");
+    home.set("XDG_RUNTIME_DIR", &other.display().to_string());
+    assert_eq!(pid(&home), process);
+    home.squad(["status", "payments"]).success();
+    // The login ends.
+    std::fs::remove_dir_all(&of_the_login).expect("it is there");
+    wait_for("it listens again", Duration::from_secs(20), || {
+        let status = home.squad(["local", "status", "-o", "json"]).json();
+        (status["pid"].as_u64() == Some(process)).then_some(())
+    });
+    home.squad(["local", "stop"]).success();
+    assert!(home.processes().is_empty());
+}
+
+/// From its first moment on, whatever it waits for: here for a supervisor that does not answer.
+#[test]
+fn a_command_that_waits_is_stopped_with_words() {
+    let home = Home::new();
+    let service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let status = home.squad(["local", "status", "-o", "json"]).json();
+    let supervisor = u32::try_from(status["pid"].as_u64().expect("a process")).expect("a process");
+    signal(supervisor, Signal::SIGSTOP);
+    let stopped = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].map(|one| {
+        let waits = home
+            .command(["status", "payments", "-o", "json"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("squad");
+        // Bit n - 1 of `SigCgt` in proc(5): there is a handler for signal n.
+        wait_for("it listens", Duration::from_secs(20), || {
+            let file = format!("/proc/{}/status", waits.id());
+            let status = std::fs::read_to_string(file).ok()?;
+            let mask = status
+                .lines()
+                .find_map(|line| line.strip_prefix("SigCgt:"))?;
+            let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
+            (mask >> (one as u32 - 1) & 1 == 1).then_some(())
+        });
+        signal(waits.id(), one);
+        waits.wait_with_output().expect("it ends")
+    });
+    signal(supervisor, Signal::SIGCONT);
+    for output in stopped {
+        assert_eq!(output.status.code(), Some(130));
+        assert_eq!(output.stdout, b"");
+        let error: serde_json::Value = serde_json::from_slice(&output.stderr).expect("JSON");
+        assert_eq!(error["id"], "interrupted");
+        assert_eq!(
+            error["message"],
+            "stopped before it was done; nothing is left half way"
+        );
+    }
+}
+
 /// The events of a kind in the record, newest first.
 fn recorded(home: &Home, kind: &str) -> Vec<serde_json::Value> {
     let list = home

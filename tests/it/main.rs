@@ -39,6 +39,7 @@ mod local;
 mod new;
 mod new_refusals;
 mod org;
+mod org_place;
 mod outbox;
 mod renders;
 mod rollback;

@@ -175,8 +175,8 @@ fn a_person_is_asked_on_a_narrow_terminal() {
         .collect();
     assert!(menu.len() >= 4, "{text}");
     for line in menu {
-        assert!(line.chars().count() <= 40, "{line}");
-        assert!(line.trim_end().ends_with('…'), "{line}");
+        assert!(line.chars().count() <= 40, "{line:?}");
+        assert!(line.trim_end().ends_with('…'), "{line:?}");
     }
 }
 

@@ -32,11 +32,14 @@ impl Context {
         if is_told {
             return self.config_without_services();
         }
-        self.config().map_err(|error| match error.id {
-            "config-invalid" => error.hint(format!(
-                "no file of a service is needed when it is named: `squad {verb} <service>`"
-            )),
-            _ => error,
+        self.config().map_err(|error| {
+            if error.id == "config-invalid" && self.config_without_services().is_ok() {
+                error.hint(format!(
+                    "no file of a service is needed when it is named: `squad {verb} <service>`"
+                ))
+            } else {
+                error
+            }
         })
     }
 

@@ -9,8 +9,6 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use dialoguer::console::Term;
-
 use crate::cli::prompt;
 use crate::cli::silence;
 use crate::cli::view::number::counted;
@@ -139,12 +137,13 @@ impl Context {
             )
             .hint("add `--env <name>`, or set SQUAD_ENV"));
         }
-        let chosen = dialoguer::Select::new()
-            .with_prompt("Environment")
-            .items(&names)
-            .default(0)
-            .interact_on(&Term::stderr())
-            .map_err(|error| prompt::asked(&error))?;
+        let chosen = prompt::answered(|term| {
+            dialoguer::Select::new()
+                .with_prompt("Environment")
+                .items(&names)
+                .default(0)
+                .interact_on(term)
+        })?;
         environments
             .into_iter()
             .nth(chosen)

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::Act;
 use super::load::{self, Counts, Load};
-use super::stage::Stage;
-use crate::error::{Error, Kind, Result};
+use super::stage::{self, Stage};
+use crate::error::{Error, Kind, Result, shell};
 use crate::fs;
 use crate::output::{Style, sanitize};
 
@@ -51,15 +51,17 @@ pub(super) const ACTS: &[Act] = &[
 
 /// What to try next.
 pub(super) fn next_steps(root: &Path) -> Vec<String> {
-    let root = root.display();
+    let clean = stage::clean_command(root);
+    let payments = root.join("payments").display().to_string();
+    let payments = shell::quoted(&payments);
     [
         "Try next:".to_owned(),
-        format!("  cd {root}/payments && . ../env     go on in the demo's own org and state"),
+        format!("  cd {payments} && . ../env     go on in the demo's own org and state"),
         "  squad deploy                          after an edit of src/app".to_owned(),
         "  squad logs payments --follow          what it writes".to_owned(),
         "  squad status --watch                  what is live".to_owned(),
         "  squad audit list                      who did what".to_owned(),
-        "  squad demo --clean                    removes all of it".to_owned(),
+        format!("  {clean}     removes all of it"),
     ]
     .into()
 }

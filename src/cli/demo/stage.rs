@@ -10,7 +10,7 @@ use super::stop::Stop;
 
 use crate::cli::context::Context;
 use crate::clients::process;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, shell};
 use crate::fs;
 use crate::output::Style;
 
@@ -96,8 +96,9 @@ impl<'a> Stage<'a> {
             ),
         )
         .hint(format!(
-            "look around in `{}`, then `squad demo --clean`",
-            self.root.display()
+            "look around in `{}`, then `{}`",
+            self.root.display(),
+            clean_command(&self.root)
         )))
     }
 
@@ -182,18 +183,14 @@ fn variables_file(root: &Path) -> String {
 }
 
 fn quoted(arguments: &[&str]) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@,{}".contains(c);
-    arguments
-        .iter()
-        .map(|argument| {
-            if !argument.is_empty() && argument.chars().all(plain) && !argument.contains('{') {
-                (*argument).to_owned()
-            } else {
-                format!("'{argument}'")
-            }
-        })
-        .collect::<Vec<_>>()
-        .join(" ")
+    let words: Vec<_> = arguments.iter().map(|word| shell::quoted(word)).collect();
+    words.join(" ")
+}
+
+/// What removes a demo, typed anywhere: also where the demo's own variables are set, in which its state is another one.
+pub(super) fn clean_command(root: &Path) -> String {
+    let root = root.display().to_string();
+    format!("squad demo --clean --directory {}", shell::quoted(&root))
 }
 
 /// Stops what a demo started and removes its directory; false when there is none. A directory that no demo made is

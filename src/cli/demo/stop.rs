@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::stage::clean_command;
 use crate::cli::signals::Signals;
 use crate::error::{Error, Kind, Result};
 
@@ -67,7 +68,7 @@ impl Stop {
                 root.display()
             ),
         )
-        .hint("remove all of it: `squad demo --clean`"))
+        .hint(format!("remove all of it: `{}`", clean_command(root))))
     }
 
     fn pass_on(&self) {

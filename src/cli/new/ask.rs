@@ -40,9 +40,14 @@ pub(super) fn question(context: &Context, question: &Question) -> Result<Answer>
     let items = match question.kind {
         QuestionKind::Choice => question.choices.clone(),
         QuestionKind::Boolean => vec!["true".to_owned(), "false".to_owned()],
-        QuestionKind::Text | QuestionKind::Integer => {
-            return check(question, &typed(context, &prompt, default, question)?);
-        }
+        QuestionKind::Text | QuestionKind::Integer => loop {
+            let text = typed(context, &prompt, default.clone())?;
+            match question.check(&text) {
+                Ok(answer) => return Ok(answer),
+                // A line of its own, which stays: what is drawn over would keep parts of one that the terminal wrapped.
+                Err(problem) => drop(Term::stderr().write_line(&problem)),
+            }
+        },
     };
     let start = default.and_then(|default| items.iter().position(|item| *item == default));
     let chosen = choose(context, &prompt, &items, start.unwrap_or(0))?;
@@ -53,23 +58,18 @@ fn check(question: &Question, text: &str) -> Result<Answer> {
     question.check(text).map_err(Error::internal)
 }
 
-fn typed(
-    context: &Context,
-    prompt: &str,
-    default: Option<String>,
-    question: &Question,
-) -> Result<String> {
+fn typed(context: &Context, prompt: &str, default: Option<String>) -> Result<String> {
     // What the terminal would wrap is drawn anew with each key; so a long question stands above its answer.
     let default_width = default.as_deref().map_or(0, measure_text_width);
     let prompt = above(context, prompt, default_width + ROOM_TO_TYPE);
     let mut input = Input::<String>::new()
         .with_prompt(prompt)
         .report(false)
-        .validate_with(|text: &String| question.check(text).map(|_| ()));
+        .allow_empty(true);
     if let Some(default) = default {
         input = input.default(default);
     }
-    answered(context, |term| input.interact_text_on(term))
+    prompt::answered(|term| input.interact_text_on(term))
 }
 
 /// What stands before the answer: the question, or only its title where the whole of it would not fit beside what needs
@@ -98,22 +98,5 @@ fn choose(context: &Context, prompt: &str, items: &[String], start: usize) -> Re
         .items(items.iter().map(|item| fitted(item)))
         .default(start)
         .report(false);
-    answered(context, |term| select.interact_on(term))
-}
-
-/// Lets Ctrl-C end the question and not the process, so that the terminal is left as it was found.
-fn answered<T>(context: &Context, ask: impl FnOnce(&Term) -> dialoguer::Result<T>) -> Result<T> {
-    context.block_on(async {
-        // From here on the signal has a handler; nobody needs to hear it, reading a key says it too.
-        drop(tokio::signal::unix::signal(
-            tokio::signal::unix::SignalKind::interrupt(),
-        ));
-        Ok(())
-    })?;
-    let term = Term::stderr();
-    ask(&term).map_err(|error| {
-        drop(term.show_cursor());
-        drop(term.write_line(""));
-        prompt::asked(&error)
-    })
+    prompt::answered(|term| select.interact_on(term))
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::context::Context;
 use super::view::new as view;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, shell};
 use crate::ops::scaffold::{self, Options, Target};
 use crate::template::answers::settle;
 use crate::template::{self, Answer, Answers, Problem, Question, Template};
@@ -235,11 +235,20 @@ fn refused(
         (None, None) => "cannot create a service".to_owned(),
     };
     let mut command = vec!["squad".to_owned(), "new".to_owned()];
-    command.extend(args.template.as_deref().map(quoted));
+    command.extend(
+        args.template
+            .as_deref()
+            .map(|name| shell::quoted(name).into_owned()),
+    );
     let directory = args.directory.as_ref();
-    command.extend(directory.map(|directory| quoted(&directory.display().to_string())));
+    command.extend(
+        directory.map(|directory| shell::quoted(&directory.display().to_string()).into_owned()),
+    );
     if let Some(file) = &args.answers {
-        command.extend(["--answers".to_owned(), quoted(&file.display().to_string())]);
+        command.extend([
+            "--answers".to_owned(),
+            shell::quoted(&file.display().to_string()).into_owned(),
+        ]);
     }
     for set in &args.set {
         let right = set.split_once('=').is_some_and(|(id, text)| {
@@ -247,21 +256,8 @@ fn refused(
             question.is_some_and(|question| question.check(text).is_ok())
         });
         if right {
-            command.extend(["--set".to_owned(), quoted(set)]);
+            command.extend(["--set".to_owned(), shell::quoted(set).into_owned()]);
         }
     }
     crate::error::answers(&asked, &command.join(" "), problems)
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = !word.is_empty()
-        && word
-            .chars()
-            .all(|c| c.is_alphanumeric() || "-_./=:@,+".contains(c));
-    if plain {
-        word.to_owned()
-    } else {
-        format!("'{}'", crate::output::sanitize(word).replace('\'', "'\\''"))
-    }
 }

@@ -76,7 +76,13 @@ impl Fleet<'_> {
         }
         self.show(&mut canvas, &answer);
         if answer.rows.is_empty() {
-            super::nothing(self.context, args, std::slice::from_ref(self.environment)).await?;
+            super::nothing(
+                self.context,
+                args,
+                std::slice::from_ref(self.environment),
+                self.only,
+            )
+            .await?;
         }
         Ok(exit_code(&answer.rows))
     }
@@ -104,7 +110,13 @@ impl Fleet<'_> {
         let is_empty = rows.is_empty();
         self.show(&mut Canvas::default(), &Answer { rows, age });
         if is_empty {
-            super::nothing(self.context, args, std::slice::from_ref(self.environment)).await?;
+            super::nothing(
+                self.context,
+                args,
+                std::slice::from_ref(self.environment),
+                self.only,
+            )
+            .await?;
         }
         Ok(code)
     }

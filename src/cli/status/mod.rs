@@ -75,7 +75,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         }
         let rows = rows(context, &environments, only.as_deref()).await?;
         if rows.is_empty() && !args.watch {
-            nothing(context, args, &environments).await?;
+            nothing(context, args, &environments, only.as_deref()).await?;
         }
         print(context, &rows);
         late(context, &environments).await;
@@ -201,7 +201,12 @@ async fn rows(
     Ok(rows)
 }
 
-async fn nothing(context: &Context, args: &Args, environments: &[Environment]) -> Result<()> {
+async fn nothing(
+    context: &Context,
+    args: &Args,
+    environments: &[Environment],
+    only: Option<&[ServiceName]>,
+) -> Result<()> {
     let names: Vec<_> = environments.iter().map(|one| one.name.as_str()).collect();
     let place = names.join(", ");
     if let Some(service) = &args.service {
@@ -229,9 +234,12 @@ async fn nothing(context: &Context, args: &Args, environments: &[Environment]) -
     } else {
         format!(" ({})", places.join("; "))
     };
-    context
-        .output
-        .status(&format!("nothing was deployed to {place}{at} yet"));
+    // Others may be there: what is said is about what was looked for.
+    context.output.status(&match only {
+        None => format!("nothing was deployed to {place}{at} yet"),
+        Some([one]) => format!("`{one}` was not deployed to {place}{at} yet"),
+        Some(_) => format!("none of the services here was deployed to {place}{at} yet"),
+    });
     Ok(())
 }
 

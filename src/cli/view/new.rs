@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::super::context::Context;
+use crate::error::shell;
 use crate::ops::scaffold::{History, Options, Outcome};
 use crate::output::{Style, sanitize};
 use crate::template::Answer;
@@ -96,7 +97,7 @@ pub(crate) fn done(context: &Context, options: &Options<'_>, outcome: &Outcome) 
     for warning in &outcome.warnings {
         output.warn(warning);
     }
-    output.status(&format!("next: cd {directory}"));
+    output.status(&format!("next: cd {}", shell::quoted(directory)));
     for step in &outcome.next {
         output.status(&format!("      {}", sanitize(step)));
     }

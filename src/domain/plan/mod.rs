@@ -303,12 +303,34 @@ fn shown(key: &str, value: &str) -> String {
 
 fn flat(service: &Service) -> BTreeMap<String, String> {
     let mut flat = BTreeMap::new();
-    flatten(
-        "",
-        &serde_json::to_value(service).unwrap_or(Value::Null),
-        &mut flat,
-    );
+    let value = serde_json::to_value(service).unwrap_or(Value::Null);
+    flatten("", &as_in_the_file(value), &mut flat);
     flat
+}
+
+/// The configuration with the keys and values of `squad.toml`, which says `grace = "20s"` and `[[route]]`.
+fn as_in_the_file(value: Value) -> Value {
+    match value {
+        Value::Object(object) => object
+            .into_iter()
+            .map(|(key, value)| match value {
+                // Names of variables are a person's own.
+                variables if key == "env" => (key, variables),
+                Value::Number(number) => {
+                    let of = |end, unit| Some((key.strip_suffix(end)?, format!("{number}{unit}")));
+                    let timed = of("_seconds", "s").or_else(|| of("_milliseconds", "ms"));
+                    match timed {
+                        Some((name, text)) => (name.to_owned(), Value::String(text)),
+                        None => (key, Value::Number(number)),
+                    }
+                }
+                routes if key == "routes" => ("route".to_owned(), as_in_the_file(routes)),
+                other => (key, as_in_the_file(other)),
+            })
+            .collect(),
+        Value::Array(entries) => entries.into_iter().map(as_in_the_file).collect(),
+        other => other,
+    }
 }
 
 fn flatten(prefix: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
@@ -316,7 +338,7 @@ fn flatten(prefix: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
         // A variable is one thing, whatever kind of value it has.
         Value::Object(object) if !prefix.starts_with("run.env.") => {
             // The name of an entry is in its key.
-            let is_entry = |key: &str| key == "name" && prefix.starts_with("routes.");
+            let is_entry = |key: &str| key == "name" && prefix.starts_with("route.");
             for (key, value) in object.iter().filter(|(key, _)| !is_entry(key)) {
                 let key = if prefix.is_empty() {
                     key.clone()

@@ -423,8 +423,13 @@ fn a_rollback_without_a_target_names_the_candidates() {
 
 #[test]
 fn differences_name_keys_and_never_values_of_variables() {
+    let text = |text: &str| Some(text.to_owned());
     let mut after = service();
     after.run.port = 9090;
+    after.run.grace_seconds += 1;
+    after.analysis.watch_seconds = Some(3);
+    after.analysis.slow_milliseconds = Some(250);
+    let grace = |service: &Service| text(&format!("{}s", service.run.grace_seconds));
     after
         .run
         .env
@@ -437,12 +442,14 @@ fn differences_name_keys_and_never_values_of_variables() {
         .into_iter()
         .map(|one| (one.key, one.before, one.after))
         .collect();
-    let text = |text: &str| Some(text.to_owned());
     assert_eq!(
         shown,
         [
+            ("analysis.slow".to_owned(), None, text("250ms")),
+            ("analysis.watch".to_owned(), None, text("3s")),
             ("run.env.A".to_owned(), text("…"), text("…")),
             ("run.env.B".to_owned(), None, text("…")),
+            ("run.grace".to_owned(), grace(&service()), grace(&after)),
             ("run.port".to_owned(), text("8080"), text("9090")),
         ]
     );

@@ -26,6 +26,8 @@ const KEPT_LOGS: usize = 10;
 const KEPT_BYTES: u64 = 16 * 1024 * 1024;
 /// Lines that a failed build's error shows.
 const SHOWN_LINES: usize = 10;
+/// Characters of each of them.
+const LONGEST_REPEATED: usize = 500;
 
 /// What a build made.
 #[derive(Debug)]
@@ -97,7 +99,12 @@ pub(crate) async fn build(
             _staging: None,
         })
     } else {
-        Err(missing(&artifact, "the build left no such directory"))
+        let why = if artifact.is_file() {
+            "the build left a file, and what runs on this machine runs from a directory; a zip is for Lambda"
+        } else {
+            "the build left no such directory"
+        };
+        Err(missing(&artifact, why))
     }
 }
 
@@ -192,7 +199,12 @@ fn directory(artifact: &Path) -> Result<PathBuf> {
     if artifact.is_dir() {
         Ok(artifact)
     } else {
-        Err(missing(&artifact, "there is no such directory"))
+        let why = if artifact.is_file() {
+            "it is a file, and what runs on this machine runs from a directory; a zip is for Lambda"
+        } else {
+            "there is no such directory"
+        };
+        Err(missing(&artifact, why))
     }
 }
 
@@ -345,7 +357,7 @@ async fn run(
         if last.len() == SHOWN_LINES {
             drop(last.pop_front());
         }
-        last.push_back(text.clone());
+        last.push_back(shortened(&text));
         reporter.report(Event::Output(text));
     }
     let status = child
@@ -368,6 +380,18 @@ async fn run(
     );
     error.details.extend(last);
     Err(error.hint(format!("all of its output: `less {}`", log_path.display())))
+}
+
+/// A line of a build as an error repeats it: whole where a person could have written it.
+fn shortened(line: &str) -> String {
+    match line.char_indices().nth(LONGEST_REPEATED) {
+        Some((end, _)) => format!(
+            "{}… ({} bytes)",
+            line.get(..end).unwrap_or(line),
+            line.len()
+        ),
+        None => line.to_owned(),
+    }
 }
 
 /// Ctrl-C, in words, with the command that begins again.

@@ -62,6 +62,7 @@ pub(super) fn gather(options: &Options) -> Result<Gathered> {
             format!("`{}` is not a directory", directory.display()),
         ));
     }
+    let own = [options.state.as_path(), options.cache.as_path()];
     let (head, digest) = std::thread::scope(|scope| {
         let head = scope.spawn(|| match &repository {
             Some(repository) => repository.head(&roots).map(Some),
@@ -69,9 +70,9 @@ pub(super) fn gather(options: &Options) -> Result<Gathered> {
         });
         let files = if options.artifact.is_some() {
             // An artifact is what it is, ignored files and all.
-            source::list(None, &directory, &[])
+            source::list(None, &directory, &[], &own)
         } else {
-            source::list(repository.as_ref(), &directory, &inputs)
+            source::list(repository.as_ref(), &directory, &inputs, &own)
         };
         let digest = files.and_then(|files| {
             let key = options.directory.to_string_lossy().replace(['/', ' '], "_");

@@ -8,7 +8,7 @@ mod stage;
 use std::path::{Path, PathBuf};
 
 use crate::clients::git::{self, NewFile, Repository};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, shell};
 use crate::fs;
 use crate::template::lock;
 use crate::template::path::refusal_of_part;
@@ -98,9 +98,11 @@ impl Target {
         let parent = absolute.parent().unwrap_or(current);
         let parent = std::fs::canonicalize(parent).map_err(|source| {
             if source.kind() == std::io::ErrorKind::NotFound {
-                let parent = directory.parent().unwrap_or(parent).display();
-                return refused(&format!("there is no directory `{parent}`"))
-                    .hint(format!("make it first: `mkdir -p {parent}`"));
+                let parent = directory.parent().unwrap_or(parent).display().to_string();
+                return refused(&format!("there is no directory `{parent}`")).hint(format!(
+                    "make it first: `mkdir -p {}`",
+                    shell::quoted(&parent)
+                ));
             }
             Error::from(fs::at("read", parent)(source)).context(&format!("cannot create `{shown}`"))
         })?;
@@ -124,12 +126,16 @@ impl Target {
             return Ok(());
         };
         if !metadata.is_dir() {
-            return Err(self.taken("something is there already"));
+            return Err(self
+                .taken("something is there already")
+                .hint("name another directory, or move what is there away"));
         }
         let mut entries =
             std::fs::read_dir(&path).map_err(|error| Error::from(fs::at("read", &path)(error)))?;
         if entries.next().is_some() {
-            return Err(self.taken("the directory is not empty"));
+            return Err(self
+                .taken("the directory is not empty")
+                .hint("name another directory, or move what is there away"));
         }
         let is_current = std::fs::canonicalize(current).is_ok_and(|current| current == path);
         if is_current {

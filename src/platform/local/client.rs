@@ -19,7 +19,7 @@ use crate::platform::{Error, Progress, Result};
 
 use super::Settings;
 use super::journal::{self, Journal};
-use super::places::{self, Place};
+use super::places::{self, Listens, Place};
 use super::protocol::{self, Build, Frame, Hello, Request, SupervisorStatus};
 use super::wire::Failure;
 
@@ -27,6 +27,8 @@ use super::wire::Failure;
 const TRIES: u32 = 4;
 /// How often it is looked whether a supervisor that was told to end has let go of its lock.
 const LOCK_GLANCE: Duration = Duration::from_millis(5);
+/// A supervisor whose socket was removed listens again within this time.
+const LISTENS_AGAIN: Duration = Duration::from_secs(5);
 /// A supervisor that is well answers a hello at once, also under load; one that does not answer so long is stopped, or stuck.
 const GREETING_LIMIT: Duration = Duration::from_secs(15);
 /// The log of the supervisor is rotated when it is longer, in bytes.
@@ -215,19 +217,23 @@ impl Client {
         Ok(Some(greeted))
     }
 
+    /// The way to whoever listens: in the runtime directory of this session, or where the supervisor says that it does.
+    async fn reach(&self) -> Result<Option<UnixStream>> {
+        if let Some(stream) = reach(&self.place.socket).await? {
+            return Ok(Some(stream));
+        }
+        match Listens::read(&self.place.listens) {
+            Some(elsewhere) if elsewhere.socket != self.place.socket => {
+                reach(&elsewhere.socket).await
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Connects and exchanges hellos; none when nobody listens.
     async fn connect(&self) -> Result<Option<Greeted>> {
-        let mut stream = match UnixStream::connect(&self.place.socket).await {
-            Ok(stream) => stream,
-            Err(error) => {
-                return match error.kind() {
-                    // Nobody listens, or whoever did has ended before it took the connection.
-                    io::ErrorKind::NotFound
-                    | io::ErrorKind::ConnectionRefused
-                    | io::ErrorKind::ConnectionReset => Ok(None),
-                    _ => Err(at("open", &self.place.socket)(error).into()),
-                };
-            }
+        let Some(mut stream) = self.reach().await? else {
+            return Ok(None);
         };
         places::check_peer(&stream)?;
         let own = Hello::of(Build::of(&self.settings.executable));
@@ -268,6 +274,9 @@ impl Client {
         if let Some(greeted) = self.greet().await? {
             return Ok(greeted);
         }
+        if let Some(greeted) = self.holder().await? {
+            return Ok(greeted);
+        }
         let (settings, log) = (self.settings.clone(), self.place.log.clone());
         blocking(move || spawn(&settings, &log)).await?;
         self.greet().await?.ok_or_else(|| {
@@ -276,6 +285,24 @@ impl Client {
                 self.place.log.display()
             ))
         })
+    }
+
+    /// A supervisor that holds the lock and does not listen is about to end, or lost its socket and is about to listen again;
+    /// none where nobody holds it any more, or one that drains for longer: the next one waits for it.
+    async fn holder(&self) -> Result<Option<Greeted>> {
+        let until = tokio::time::Instant::now() + LISTENS_AGAIN;
+        loop {
+            let lock = places::open_lock(&self.place.lock)?;
+            if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok()
+                || tokio::time::Instant::now() > until
+            {
+                return Ok(None);
+            }
+            tokio::time::sleep(LOCK_GLANCE).await;
+            if let Some(greeted) = self.greet().await? {
+                return Ok(Some(greeted));
+            }
+        }
     }
 
     /// Moves the journal out of the way.
@@ -291,6 +318,20 @@ impl Client {
             )
         })?;
         journal::set_aside(&self.place.journal, now)
+    }
+}
+
+/// Connects to a socket; none when nobody listens there.
+async fn reach(socket: &Path) -> Result<Option<UnixStream>> {
+    match UnixStream::connect(socket).await {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error) => match error.kind() {
+            // Nobody listens, or whoever did has ended before it took the connection.
+            io::ErrorKind::NotFound
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset => Ok(None),
+            _ => Err(at("open", socket)(error).into()),
+        },
     }
 }
 

@@ -17,6 +17,7 @@ mod answer;
 mod backoff;
 mod cause;
 mod client;
+mod control;
 mod diagnosis;
 mod environment;
 pub(crate) mod function;

@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
+use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 
 use crate::fs::{self, at};
@@ -24,6 +25,9 @@ pub(super) struct Place {
     pub(super) log: PathBuf,
     /// One file for each running process group.
     pub(super) notes: PathBuf,
+    /// Where the supervisor that runs listens, and which process it is: another session of the same person may have another
+    /// runtime directory.
+    pub(super) listens: PathBuf,
     /// The control socket. Its name is short however deep the state lies: a socket's path has at most 108
     /// bytes (unix(7)).
     pub(super) socket: PathBuf,
@@ -45,8 +49,32 @@ impl Place {
             starting: state.join("starting"),
             log: state.join("supervisor.log"),
             notes: state.join("processes"),
+            listens: state.join("listens"),
             socket: runtime.join(format!("{name}.sock")),
         }
+    }
+}
+
+/// Where a supervisor listens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Listens {
+    /// Its control socket.
+    pub(super) socket: PathBuf,
+    /// The process.
+    pub(super) pid: u32,
+}
+
+impl Listens {
+    /// As the supervisor wrote it; none where there is nothing that can be read, which is no loss: a note only helps to find
+    /// what listens elsewhere.
+    pub(super) fn read(path: &Path) -> Option<Self> {
+        serde_json::from_str(&fs::read_if_there(path).ok()??).ok()
+    }
+
+    /// Writes it down.
+    pub(super) fn write(&self, path: &Path) -> Result<()> {
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        Ok(fs::write_durably(path, &text, 0o600)?)
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::fs::FlockOperation;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::{Clock, SystemClock};
@@ -21,6 +21,7 @@ use crate::fs;
 use crate::platform::{Error, Result};
 
 use super::address;
+use super::control::Control;
 use super::environment;
 use super::host::{Host, Shared};
 use super::ledger::Ledger;
@@ -82,7 +83,7 @@ impl Supervisor {
     pub(super) async fn start(
         settings: Settings,
         patience: Option<Duration>,
-    ) -> Result<(Arc<Self>, UnixListener)> {
+    ) -> Result<(Arc<Self>, Control)> {
         let place = Place::new(&settings.state, &settings.runtime);
         places::make(&settings.state)?;
         places::make(&settings.runtime)?;
@@ -144,8 +145,9 @@ impl Supervisor {
             _lock: lock,
         });
         supervisor.restore().await;
-        let listener = bind_control(&place.socket)?;
-        Ok((supervisor, listener))
+        let settings = &supervisor.settings;
+        let control = Control::open(&settings.state, &settings.runtime)?;
+        Ok((supervisor, control))
     }
 
     /// Brings up every service that is known, all at once.
@@ -236,7 +238,7 @@ impl Supervisor {
     /// Answers until it is told to end, and ends everything.
     pub(super) async fn serve(
         self: Arc<Self>,
-        listener: UnixListener,
+        mut control: Control,
         ended: impl Future<Output = ()>,
     ) {
         tracing::info!("serving, process {}", std::process::id());
@@ -251,12 +253,12 @@ impl Supervisor {
                 () = &mut ended => break,
             };
             let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
+                accepted = control.accept() => accepted,
                 _ = stopping.wait_for(|stopping| *stopping) => break,
                 () = &mut ended => break,
             };
             match accepted {
-                Ok((stream, _)) => {
+                Ok(stream) => {
                     let supervisor = Arc::clone(&self);
                     tokio::spawn(async move {
                         supervisor.answer(stream).await;
@@ -271,7 +273,7 @@ impl Supervisor {
             }
         }
         // Whoever comes now is to start the next one, which waits for this one's lock.
-        drop(listener);
+        control.close();
         counting.abort();
         self.end().await;
     }
@@ -282,8 +284,6 @@ impl Supervisor {
         self.stopping.send_replace(true);
         let hosts = self.hosts();
         futures_util::future::join_all(hosts.iter().map(|(_, host)| host.stop())).await;
-        let place = Place::new(&self.settings.state, &self.settings.runtime);
-        drop(std::fs::remove_file(&place.socket));
         let waiting = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *waiting)
@@ -488,26 +488,10 @@ async fn lock(path: &Path, patience: Option<Duration>) -> Result<File> {
     match tokio::time::timeout(patience.unwrap_or_default(), waiting).await {
         Ok(Ok(Ok(file))) => Ok(file),
         _ => Err(Error::Unreachable(format!(
-            "another supervisor holds `{}`",
+            "another supervisor holds `{}`, and does not listen where it said that it does",
             path.display()
         ))),
     }
-}
-
-/// Opens the control socket, 0600 in a directory that is 0700. What is left of an earlier one is replaced: the
-/// lock says that nobody listens there.
-fn bind_control(path: &Path) -> Result<UnixListener> {
-    use std::os::unix::fs::PermissionsExt;
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(fs::at("remove", path)(error).into());
-        }
-        _ => {}
-    }
-    let listener = UnixListener::bind(path).map_err(fs::at("create", path))?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
-        .map_err(fs::at("make private", path))?;
-    Ok(listener)
 }
 
 /// The failure that a client hears from a supervisor that is about to end.

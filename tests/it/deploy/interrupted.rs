@@ -212,6 +212,47 @@ fn ctrl_c_during_the_start_leaves_what_serves() {
     assert_eq!(output.line(), "2", "{}", output.transcript());
 }
 
+/// A worker takes no requests: its new revision would go on working beside the live one, and nobody would see it.
+#[test]
+fn what_a_stopped_deploy_had_started_ends() {
+    let home = Home::new();
+    let directory = home.work().join("mails");
+    let version = |version: &str| {
+        home.write(
+            "mails/squad.toml",
+            &format!(
+                "schema = 1\n[service]\nname = \"mails\"\nkind = \"worker\"\n[run]\ncommand = [\"sleep\", \"{version}\"]\n"
+            ),
+        );
+        home.commit_all(&directory, version);
+    };
+    version("601");
+    home.squad_in(&directory, ["deploy"]).success();
+    version("602");
+    let runs = |version: &str| {
+        let command = format!("sleep {version}");
+        let processes = home.processes();
+        processes.iter().any(|one| one.command == command)
+    };
+    let child = begin(&home, &directory, ["deploy"]);
+    wait_for("revision 2 runs", Duration::from_secs(20), || {
+        runs("602").then_some(())
+    });
+    signal(child.id(), Signal::SIGKILL);
+    end(&home, child);
+    // Unless it got its traffic before.
+    if live(&home, "mails").as_deref() == Some("1") {
+        wait_for("revision 2 ends", Duration::from_mins(1), || {
+            (!runs("602")).then_some(())
+        });
+        assert!(runs("601"));
+    }
+    // It is published still, and found.
+    let again = home.squad_in(&directory, ["deploy"]).success();
+    assert_eq!(again.line(), "2");
+    assert!(runs("602"));
+}
+
 #[test]
 fn a_time_limit_ends_the_deploy_and_the_next_one_goes_on() {
     let home = Home::new();

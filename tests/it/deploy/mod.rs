@@ -5,6 +5,7 @@ mod interrupted;
 mod machine;
 mod plan;
 mod port;
+mod sources;
 mod start;
 mod terminal;
 

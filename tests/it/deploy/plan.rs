@@ -348,7 +348,10 @@ fn a_person_says_yes_or_no() {
     let arguments = ["deploy", "--env", "prod"];
     let mut terminal = Terminal::start_in(&home, &service.directory, 100, arguments);
     terminal.expect("Deploy? [y/N]").expect("[y/N]");
-    terminal.send("n");
+    // Neither a `y` in what was typed or pasted, nor one without Enter, is a yes.
+    terminal.send("xyz\r");
+    terminal.expect("`y` or `n`, then Enter");
+    terminal.send("n\r");
     let (code, text) = terminal.finish();
     assert_eq!(code, 130, "{text}");
     assert!(text.contains("nothing was changed"), "{text}");
@@ -357,9 +360,13 @@ fn a_person_says_yes_or_no() {
     terminal.interrupt();
     let (code, text) = terminal.finish();
     assert_eq!(code, 130, "{text}");
+    assert!(
+        text.contains("stopped at the question; nothing was changed"),
+        "{text}"
+    );
     let mut terminal = Terminal::start_in(&home, &service.directory, 100, arguments);
     terminal.expect("[y/N]");
-    terminal.send("y");
+    terminal.send("yes\r");
     let (code, text) = terminal.finish();
     assert_eq!(code, 0, "{text}");
     let status = home.squad(["status", "payments", "--env", "prod", "-o", "json"]);

@@ -72,7 +72,9 @@ pub(super) struct Host {
     publishing: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
     runners: Mutex<BTreeMap<RevisionNumber, Arc<Runner>>>,
     /// Revisions that an operation is just bringing up, and how many do: no commit stops them.
-    needed: Arc<Mutex<BTreeMap<RevisionNumber, u32>>>,
+    needed: Mutex<BTreeMap<RevisionNumber, u32>>,
+    /// When the last of those operations was over, of a revision that runs without traffic since.
+    idle: Mutex<BTreeMap<RevisionNumber, tokio::time::Instant>>,
     /// Revisions whose last requests are ending: their artifacts stay until then.
     draining: Mutex<Vec<RevisionNumber>>,
 }
@@ -80,17 +82,28 @@ pub(super) struct Host {
 /// Keeps a revision from being stopped.
 struct Needed {
     revision: RevisionNumber,
-    needed: Arc<Mutex<BTreeMap<RevisionNumber, u32>>>,
+    host: Arc<Host>,
 }
 
 impl Drop for Needed {
     fn drop(&mut self) {
-        let mut needed = self.needed.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(times) = needed.get_mut(&self.revision) {
+        let (host, revision) = (&self.host, self.revision);
+        {
+            let mut needed = host.needed.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(times) = needed.get_mut(&revision) else {
+                return;
+            };
             *times -= 1;
-            if *times == 0 {
-                needed.remove(&self.revision);
+            if *times > 0 {
+                return;
             }
+            needed.remove(&revision);
+        }
+        host.idle_since()
+            .insert(revision, tokio::time::Instant::now());
+        // Also where the command that asked for it is gone. At the end of the supervisor all of them end anyway.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(Arc::clone(host).end_when_idle(revision));
         }
     }
 }
@@ -115,7 +128,8 @@ impl Host {
             changing: tokio::sync::Mutex::default(),
             publishing: Mutex::default(),
             runners: Mutex::default(),
-            needed: Arc::default(),
+            needed: Mutex::default(),
+            idle: Mutex::default(),
             draining: Mutex::default(),
         }
     }
@@ -162,13 +176,20 @@ impl Host {
         runners.get(&revision).cloned()
     }
 
-    fn need(&self, revision: RevisionNumber) -> Needed {
+    fn need(self: &Arc<Self>, revision: RevisionNumber) -> Needed {
         let mut needed = self.needed.lock().unwrap_or_else(PoisonError::into_inner);
         *needed.entry(revision).or_default() += 1;
+        self.idle_since().remove(&revision);
         Needed {
             revision,
-            needed: Arc::clone(&self.needed),
+            host: Arc::clone(self),
         }
+    }
+
+    fn idle_since(
+        &self,
+    ) -> std::sync::MutexGuard<'_, BTreeMap<RevisionNumber, tokio::time::Instant>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_needed(&self, revision: RevisionNumber) -> bool {

@@ -1,15 +1,50 @@
 //! Removing what is not needed.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use crate::domain::release::RevisionNumber;
 use crate::platform::{Error, Result};
 
 use super::Host;
+use super::traffic::DRAIN;
 use crate::platform::local::protocol::Pruned;
 use crate::platform::local::state::{Record, ServiceState};
 
+/// How long a revision runs that was brought up and got no traffic: between the end of a publish and its commit there are
+/// moments, and seconds on a machine that is busy.
+const IDLE: Duration = Duration::from_secs(15);
+
 impl Host {
+    /// Ends the processes of a revision that was brought up for an operation which came to nothing (it was stopped, it ran
+    /// out of time, it lost a race): a worker would go on working beside the revision that is live. It stays published.
+    pub(super) async fn end_when_idle(self: Arc<Self>, revision: RevisionNumber) {
+        tokio::time::sleep(IDLE).await;
+        let runner = {
+            let _changing = self.changing.lock().await;
+            let is_still = self
+                .idle_since()
+                .get(&revision)
+                .is_some_and(|since| since.elapsed() >= IDLE);
+            if !is_still || self.read(|service| service.up().contains(&revision)).await {
+                return;
+            }
+            self.idle_since().remove(&revision);
+            let mut runners = self.runners.lock().unwrap_or_else(PoisonError::into_inner);
+            let runner = runners.remove(&revision);
+            if runner.is_some() {
+                self.draining().push(revision);
+            }
+            runner
+        };
+        let Some(runner) = runner else { return };
+        self.route().await;
+        runner.drain(DRAIN).await;
+        let _changing = self.changing.lock().await;
+        self.drained(revision);
+        self.make_room().await;
+    }
+
     /// Removes the artifacts that need not be kept. The caller holds `changing`.
     pub(super) async fn make_room(&self) {
         let superfluous = self.read(ServiceState::beyond_room).await;

@@ -16,7 +16,7 @@ use crate::platform::local::runner::{Phase, Runner, Wanted};
 use crate::platform::local::state::{Record, ServiceState};
 
 /// How long requests that are under way may take to end after their revision has lost its traffic.
-const DRAIN: Duration = Duration::from_mins(5);
+pub(super) const DRAIN: Duration = Duration::from_mins(5);
 /// How far apart the times of two commits are at least.
 const TICK: Duration = Duration::from_millis(1);
 /// The longest rollout state in bytes.

@@ -8,7 +8,7 @@ use crate::cli::view::rollout::{Screen, going, one_line};
 use crate::domain::rollout::{Phase, Waiting};
 use crate::env::Env;
 use crate::ops::rollout::snapshot::{Driver, Snapshot};
-use crate::output::{Color, Format, Output, Settings};
+use crate::output::{Color, Format, Output, Place, Settings};
 
 fn output(color: Color, variables: &[(&str, &str)]) -> Output {
     let settings = Settings {
@@ -17,7 +17,7 @@ fn output(color: Color, variables: &[(&str, &str)]) -> Output {
         verbosity: 0,
         no_input: true,
     };
-    Output::new(settings, &Env::of(variables))
+    Output::new(settings, &Env::of(variables), Place::default())
 }
 
 /// The block, checked: no line is wider than the screen, and without colour there is no escape sequence.

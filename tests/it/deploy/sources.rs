@@ -1,0 +1,117 @@
+//! What a deploy ships, where the sources are more than one repository's files.
+
+use snapbox::str;
+
+use crate::support::journey::revisions;
+use crate::support::{Home, TestService};
+
+/// What the artifact of a revision holds, by name.
+fn shipped(home: &Home, service: &str, revision: &str) -> Vec<String> {
+    let root = home
+        .state()
+        .join("local/local/local/services")
+        .join(service)
+        .join("revisions")
+        .join(revision);
+    let mut names = Vec::new();
+    let mut directories = vec![root.clone()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(&directory).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                directories.push(path);
+            } else {
+                let name = path.strip_prefix(&root).expect("below it");
+                names.push(name.display().to_string());
+            }
+        }
+    }
+    names.sort();
+    names
+}
+
+/// git-ls-files(1) names a submodule as one entry; its files are sources as the others are.
+#[test]
+fn the_files_of_submodules_are_shipped_and_count() {
+    let home = Home::new();
+    let service = TestService::new(&home, "payments");
+    home.write("shared/rates.txt", "1\n");
+    home.commit_all(home.work().join("shared"), "Rates");
+    home.git(
+        &service.directory,
+        [
+            "-c",
+            "protocol.file.allow=always",
+            "submodule",
+            "--quiet",
+            "add",
+            "../shared",
+            "shared",
+        ],
+    );
+    home.commit_all(&service.directory, "Shared rates");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let files = shipped(&home, "payments", "1");
+    assert!(
+        files.contains(&"shared/rates.txt".to_owned())
+            && !files.iter().any(|name| name.contains(".git/")),
+        "{files:?}"
+    );
+    // A change in there is a change.
+    std::fs::write(service.directory.join("shared/rates.txt"), "2\n").expect("a file");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    assert_eq!(revisions(&home, "payments"), ["1", "2"]);
+    // One that was not brought here is not left out without a word.
+    home.git(
+        &service.directory,
+        ["submodule", "--quiet", "deinit", "--force", "shared"],
+    );
+    home.squad_in(&service.directory, ["deploy"])
+        .failure(1)
+        .assert(str![[r#"
+› error: cannot deploy `payments`: the files of the submodule `[WORK]/payments/shared` are not here
+› hint: bring them here: `git submodule update --init --recursive`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/submodule-missing.md
+[exit 1]
+
+"#]]);
+}
+
+#[test]
+fn a_home_directory_is_no_service() {
+    let home = Home::new();
+    let file = home.path().join("squad.toml");
+    let text = "schema = 1\n[service]\nname = \"all\"\nkind = \"http\"\n[run]\ncommand = [\"sleep\", \"9\"]\n";
+    std::fs::write(&file, text).expect("a file");
+    home.squad(["deploy"]).failure(7).assert(str![[r#"
+› error: cannot deploy from `[HOME]`: your home directory is in it, and all of it would be shipped
+› hint: move squad.toml and what belongs to the service into a directory of their own
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/home-directory.md
+[exit 7]
+
+"#]]);
+}
+
+/// The state directory holds the machine's key and a copy of every revision.
+#[test]
+fn squads_own_files_are_nobodys_sources() {
+    for in_git in [false, true] {
+        let mut home = Home::new();
+        let service = TestService::new(&home, "payments");
+        for (variable, directory) in [("XDG_STATE_HOME", "state"), ("XDG_CACHE_HOME", "cache")] {
+            let directory = service.directory.join(directory);
+            home.set(variable, &directory.display().to_string());
+        }
+        if !in_git {
+            std::fs::remove_dir_all(service.directory.join(".git")).expect("a repository");
+        }
+        home.squad_in(&service.directory, ["deploy"]).success();
+        let again = home.squad_in(&service.directory, ["deploy"]).success();
+        assert!(
+            again.stderr.contains("Nothing to do."),
+            "{}",
+            again.transcript()
+        );
+        home.squad(["local", "stop"]).success();
+    }
+}

@@ -1,0 +1,79 @@
+//! Which org a command means: what is proposed to a person stays in the org that was named, and a damaged list of orgs.
+
+use snapbox::str;
+
+use crate::support::{Home, TestService};
+
+/// Two orgs with a service of one name each: whoever named an org and copies the next command stays in it.
+#[test]
+fn what_is_proposed_means_the_org_that_was_named() {
+    let home = Home::new();
+    for name in ["acme", "beta"] {
+        home.write(
+            format!("{name}/org.toml"),
+            &format!("schema = 1\n[org]\nname = \"{name}\"\n[squad.ledger]\n[env.staging]\nplatform = \"local\"\n"),
+        );
+        home.squad(["org", "add", name]).success();
+    }
+    home.squad(["org", "use", "acme"]).success();
+    let place = ["--org", "beta", "--env", "staging"];
+    let status = [&["status", "payments"][..], &place].concat();
+    home.squad(&status).failure(1).assert(str![[r#"
+› error: `payments` is not deployed to staging
+› hint: `squad status --all --env staging --org beta` shows what is there, `squad deploy payments --env staging --org beta` deploys it
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
+[exit 1]
+
+"#]]);
+    let json = [&status[..], &["-o", "json"]].concat();
+    let error = home.squad(json).failure(1).error_json();
+    assert_eq!(
+        error["hints"][0],
+        "`squad status --all --env staging --org beta` shows what is there, `squad deploy payments --env staging --org beta` deploys it"
+    );
+    let service = TestService::new(&home, "payments");
+    let deploy = [&["deploy", "--dry-run"][..], &place].concat();
+    let planned = home.squad_in(&service.directory, deploy).success();
+    assert!(
+        planned
+            .stderr
+            .contains("`squad rollback payments --env staging --org beta`")
+            || planned.stderr.contains("the first deploy here"),
+        "{}",
+        planned.transcript()
+    );
+}
+
+/// The list of orgs is squad's own file: where it is damaged, the way out is said, and an org that is named by its place
+/// can still be stopped.
+#[test]
+fn a_damaged_list_of_orgs_says_the_way_out_and_stops_no_brake_of_an_org_named_by_its_place() {
+    let home = Home::new();
+    home.write(
+        "acme/org.toml",
+        "schema = 1\n[org]\nname = \"acme\"\n[squad.ledger]\n[env.staging]\nplatform = \"local\"\n",
+    );
+    let mut service = TestService::new(&home, "payments");
+    let deploy = ["deploy", "--org", "../acme", "--env", "staging"];
+    home.squad_in(&service.directory, deploy).success();
+    service.version(&home, "2");
+    home.squad_in(&service.directory, deploy).success();
+    home.write("../.config/squad/orgs.toml", "current\n");
+    home.squad(["org", "use", "acme"])
+        .failure(5)
+        .assert(str![[r#"
+› error: `../.config/squad/orgs.toml` has a mistake
+›   ../.config/squad/orgs.toml:1:8: key with no value, expected `=`; `squad org` writes this file: to begin anew, move it away and add each org again, `squad org add <directory or git url>`
+›       1 | current
+›         |        ^
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/config-invalid.md
+[exit 5]
+
+"#]]);
+    let rollback = ["rollback", "payments", "--env", "staging"];
+    home.squad(rollback).failure(5);
+    let rollback = [
+        "rollback", "payments", "--org", "./acme", "--env", "staging",
+    ];
+    assert_eq!(home.squad(rollback).success().line(), "1");
+}
