@@ -263,6 +263,15 @@ pub(crate) struct Look<'a> {
     pub(crate) rate: Option<u32>,
 }
 
+/// How far callers of a service are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Search {
+    /// Wherever the account may hold one.
+    Everywhere,
+    /// Only where the service itself names them, which takes few calls.
+    Named,
+}
+
 /// What a look tells while it goes on.
 #[derive(Debug, Clone)]
 pub(crate) enum Sight {
@@ -313,8 +322,14 @@ pub(crate) trait Platform: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Refuses where the credentials lead to another place than the environment is: asked before anything is recorded
+    /// there.
+    async fn guard(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Who calls a service; none where it is not there, or nobody can call past its traffic on this platform.
-    async fn callers(&self, _service: &ServiceName) -> Result<Option<Callers>> {
+    async fn callers(&self, _service: &ServiceName, _search: Search) -> Result<Option<Callers>> {
         Ok(None)
     }
 

@@ -34,12 +34,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_lambda::types::State;
+use tokio::sync::OnceCell;
 
 use super::{
     Capabilities, Commit, Diagnosis, Error, Invocation, LogLine, LogQuery, Look, Numbers,
-    OnProgress, OnSight, Platform, Progress, Published, Result,
+    OnProgress, OnSight, Platform, Progress, Published, Result, Search,
 };
-use crate::clients::aws::{Called, Session, Unpinned};
+use crate::clients::aws::{Called, Gateway, Session, Unpinned};
 use crate::clients::store::Objects;
 use crate::domain::counts::{Counts, MinuteCounts};
 use crate::domain::doctor::{Callers, Check, Moved};
@@ -87,6 +88,10 @@ pub(crate) struct Lambda {
     seen: Mutex<BTreeMap<ServiceName, Seen>>,
     /// What versions were published with, by the path of the object.
     configurations: Mutex<BTreeMap<String, Service>>,
+    /// API Gateway.
+    gateway: OnceCell<Gateway>,
+    /// Every API of the account, once somebody had to know.
+    apis: OnceCell<triggers::apis::Survey>,
 }
 
 impl Lambda {
@@ -98,6 +103,8 @@ impl Lambda {
             objects: settings.objects,
             seen: Mutex::default(),
             configurations: Mutex::default(),
+            gateway: OnceCell::new(),
+            apis: OnceCell::new(),
         }
     }
 
@@ -374,8 +381,13 @@ impl Platform for Lambda {
         self.examine_account().await
     }
 
-    async fn callers(&self, service: &ServiceName) -> Result<Option<Callers>> {
-        Box::pin(self.callers_of(service)).await
+    async fn callers(&self, service: &ServiceName, search: Search) -> Result<Option<Callers>> {
+        Box::pin(self.callers_of(service, search)).await
+    }
+
+    async fn guard(&self) -> Result<()> {
+        self.session.guard().await?;
+        Ok(())
     }
 
     async fn adopt(&self, service: &ServiceName, caller: &str) -> Result<Option<Moved>> {
