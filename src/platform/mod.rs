@@ -19,7 +19,7 @@ use crate::domain::doctor::{Callers, Check, Moved};
 use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::fleet::{Found, Seen};
 use crate::domain::image::ImageReference;
-use crate::domain::live::{LastCommit, Live, Token};
+use crate::domain::live::{LastCommit, LeftRelease, Live, Token};
 use crate::domain::name::ServiceName;
 use crate::domain::plan::Difference;
 use crate::domain::release::{Actor, Release, RevisionNumber};
@@ -293,6 +293,12 @@ pub(crate) trait Platform: Send + Sync {
     /// Everything about one service, and a token for the next commit. A service that was never published has
     /// no revisions and no split.
     async fn observe(&self, service: &ServiceName) -> Result<Live>;
+
+    /// Whether a release was left of which no revision is there any more, where [`Self::observe`] does not tell, because it
+    /// would cost every look a call.
+    async fn left(&self, _service: &ServiceName, _digest: &str) -> Result<Option<LeftRelease>> {
+        Ok(None)
+    }
 
     /// All services that were ever published here.
     async fn services(&self) -> Result<Vec<ServiceName>>;

@@ -19,7 +19,7 @@ use crate::clients::guard::Guard;
 use crate::clients::source::Files;
 use crate::domain::doctor::Callers;
 use crate::domain::environment::{Environment, PlatformKind};
-use crate::domain::live::Live;
+use crate::domain::live::{Live, Revision};
 use crate::domain::plan::{self, Allowed, Deploy, Refusal, Wanted};
 use crate::domain::release::{Provenance, RevisionNumber};
 use crate::domain::service::Service;
@@ -227,13 +227,19 @@ pub(crate) async fn callers_past(
     callers
 }
 
-/// Adds the configuration of what is live, where it is to be compared with another one.
+/// Adds the configuration of what is live, where it is to be compared with another one, and whether a release was left of
+/// which there is no revision any more.
 async fn complete(
     platform: &dyn Platform,
     options: &Options,
     live: &mut Live,
     digest: &str,
 ) -> Result<()> {
+    let is_there = |one: &Revision| plan::is_same(&one.digest, digest);
+    if !live.revisions.is_empty() && !live.revisions.iter().any(is_there) {
+        let left = platform.left(&options.service.name, digest).await?;
+        live.left_releases.extend(left);
+    }
     let Some(number) = live
         .sole()
         .filter(|revision| !plan::is_same(&revision.digest, digest))

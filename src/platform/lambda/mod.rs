@@ -5,8 +5,8 @@
 //!
 //! - *Reading*: `target` (which function and alias a service is), `read` (the calls), `seen` (what AWS answers),
 //!   `observe` (what that means), `words`, `configuration` (what a version was published with).
-//! - *Writing*: `commit` (traffic), `settle` (provisioned concurrency), `prune` (old versions), `publish` (a release),
-//!   `wake` (a version that slept).
+//! - *Writing*: `commit` (traffic), `settle` (provisioned concurrency), `prune` (old versions), `left` (what is known of
+//!   them then), `publish` (a release), `wake` (a version that slept).
 //! - *Watching*: `metrics`, `logs`, `invoke`, `fleet` (all functions at once), `callers` (who calls them).
 
 mod callers;
@@ -14,6 +14,7 @@ mod commit;
 mod configuration;
 mod fleet;
 mod invoke;
+mod left;
 mod logs;
 mod metrics;
 mod observe;
@@ -46,7 +47,7 @@ use crate::domain::counts::{Counts, MinuteCounts};
 use crate::domain::doctor::{Callers, Check, Moved};
 use crate::domain::environment::Environment;
 use crate::domain::image::ImageReference;
-use crate::domain::live::{Live, Token};
+use crate::domain::live::{LeftRelease, Live, Token};
 use crate::domain::name::ServiceName;
 use crate::domain::plan::Difference;
 use crate::domain::release::{Release, RevisionNumber};
@@ -349,6 +350,10 @@ impl Platform for Lambda {
         let seen = self.see(service).await?;
         self.remember(service, &seen);
         Ok(observe::live(service, &seen))
+    }
+
+    async fn left(&self, service: &ServiceName, digest: &str) -> Result<Option<LeftRelease>> {
+        self.left_release(service, digest).await
     }
 
     async fn services(&self) -> Result<Vec<ServiceName>> {

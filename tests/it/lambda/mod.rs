@@ -14,6 +14,7 @@ mod invoke;
 mod kept;
 mod killed;
 mod leaks;
+mod left;
 mod logs;
 mod many;
 mod middle;
