@@ -6,6 +6,7 @@ mod artifacts;
 mod brakes;
 mod deploy;
 mod drift;
+mod elsewhere;
 mod faults;
 mod fleet;
 mod golden;
