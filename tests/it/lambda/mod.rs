@@ -19,6 +19,7 @@ mod left;
 mod logs;
 mod many;
 mod middle;
+mod races;
 mod stop;
 
 use std::path::PathBuf;
