@@ -7,7 +7,7 @@ use crate::cli::deploy::{consent, declined};
 use crate::cli::gone;
 use crate::cli::print_error;
 use crate::cli::prompt;
-use crate::domain::doctor::Caller;
+use crate::domain::doctor::{Caller, Moved};
 use crate::domain::environment::Environment;
 use crate::domain::name::ServiceName;
 use crate::error::Result;
@@ -181,6 +181,8 @@ async fn take_back(context: &Context, wish: &Wish<'_>, platform: &dyn Platform) 
     if !prompt::confirm(context, consent(wish.environment), "Take them back?")? {
         return Err(declined());
     }
+    // Before anything is recorded.
+    platform.guard().await?;
     context.settle_with(platform, &journal).await;
     let tools = Tools {
         platform,
@@ -189,13 +191,37 @@ async fn take_back(context: &Context, wish: &Wish<'_>, platform: &dyn Platform) 
         reason: wish.reason.clone(),
     };
     let mut rows = Vec::new();
+    let (mut code, mut outcome) = (0, "taken-back");
+    let mut is_needed = false;
     for one in &made {
-        // The rest stays as it is, and the same command goes on there.
-        adopt::take_back(&tools, &wish.service, one).await?;
-        rows.push(of(one, "taken-back"));
+        if is_needed && matches!(one.moved, Moved::Permission { .. }) {
+            context.output.status(&format!(
+                "{} stays: an API that was not taken back may need it",
+                sanitize(&one.who)
+            ));
+            rows.push(of(one, "moved"));
+            continue;
+        }
+        match adopt::take_back(&tools, &wish.service, one).await {
+            Ok(()) => rows.push(of(one, "taken-back")),
+            // One that somebody changed since does not hold up the others.
+            Err(error) => {
+                if code == 0 {
+                    code = error.kind.exit_code();
+                }
+                outcome = "failed";
+                is_needed |= matches!(one.moved, Moved::Integration { .. });
+                if !context.output.is_json() {
+                    print_error(&context.output, &error);
+                }
+                let mut failed = of(one, "failed");
+                failed.error = Some(error.to_json());
+                rows.push(failed);
+            }
+        }
     }
-    print(context, wish, "taken-back", rows, Vec::new());
-    Ok(0)
+    print(context, wish, outcome, rows, Vec::new());
+    Ok(code)
 }
 
 fn row(caller: &Caller, outcome: &'static str) -> WireCaller {

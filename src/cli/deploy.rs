@@ -217,7 +217,7 @@ async fn one(
     context.check_name(config, &located)?;
     let options = args.options(context, config, environment, located)?;
     let platform = context.platform(environment)?;
-    let plan = deploy::plan(&*platform, &options).await?;
+    let mut plan = deploy::plan(&*platform, &options).await?;
     if let Some(line) = view::nothing(&options, &plan) {
         context.output.status(&line);
         context.settle(&*platform, environment).await;
@@ -229,6 +229,17 @@ async fn one(
         context.output.hint(&hint);
         return Ok(Kind::Unhealthy.exit_code());
     }
+    let builds = Builds::new();
+    // The package is made while AWS is asked who calls, and a person reads the plan.
+    let packing = async {
+        if args.dry_run || args.no_wait {
+            return None;
+        }
+        apply::ahead(&options, &plan, context.clock(), &builds).await
+    };
+    let looking = deploy::callers_past(&*platform, &options, &plan);
+    let (callers, ahead) = tokio::join!(looking, packing);
+    plan.callers = callers;
     for line in view::plan_lines(&options, &plan, context.now(), context.output.width()) {
         context.output.status(&line);
     }
@@ -253,12 +264,6 @@ async fn one(
             0
         });
     }
-    let builds = Builds::new();
-    let ahead = if args.no_wait {
-        None
-    } else {
-        apply::ahead(&options, &plan, context.clock(), &builds).await
-    };
     if !prompt::confirm(context, consent(environment), "Deploy?")? {
         return Err(declined());
     }

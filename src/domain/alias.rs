@@ -8,8 +8,10 @@ use super::release::{Actor, RevisionNumber};
 
 /// Characters that AWS keeps of a description (Lambda API reference, `UpdateAlias`, `Description`).
 pub(crate) const LONGEST: usize = 256;
-/// Versions that are kept in each of the two lists.
+/// Versions that served which are kept.
 pub(crate) const MOST: usize = 5;
+/// Versions that were left which are kept: all that a deploy leaves in place, the newest five and those that served.
+pub(crate) const MOST_LEFT: usize = 10;
 
 /// What stands in a description of ours.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -123,7 +125,11 @@ impl Note {
         );
         let (mut served, mut left) = (
             self.served.iter().copied().take(MOST).collect::<Vec<_>>(),
-            self.left.iter().copied().take(MOST).collect::<Vec<_>>(),
+            self.left
+                .iter()
+                .copied()
+                .take(MOST_LEFT)
+                .collect::<Vec<_>>(),
         );
         let lists = loop {
             let lists = format!("{}{}", list('h', &served), list('x', &left));
@@ -172,7 +178,7 @@ impl Note {
             left.insert(0, leaves);
         }
         served.truncate(MOST);
-        left.truncate(MOST);
+        left.truncate(MOST_LEFT);
         Self {
             state: written.state.to_owned(),
             operation: written.operation.to_owned(),
@@ -341,6 +347,10 @@ mod tests {
         assert_eq!(at(&back), (numbers(&[1, 2]), numbers(&[2])));
         let again = after(&back, Some(2), None);
         assert_eq!(at(&again), (numbers(&[2, 1]), vec![]));
+        // Five bad releases in a row, and all that served before them: none is forgotten that is still there.
+        let bad = (6..=14).fold(Note::default(), |note, n| after(&note, Some(1), Some(n)));
+        assert_eq!(bad.left.len(), 9);
+        assert_eq!(parse(&bad.encode()), Description::Ours(bad));
         let many = (1..9).fold(Note::default(), |note, n| after(&note, Some(n), None));
         assert_eq!(at(&many), (numbers(&[8, 7, 6, 5, 4]), vec![]));
     }

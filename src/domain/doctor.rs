@@ -113,4 +113,13 @@ pub(crate) enum Moved {
         /// The URL; empty where the move was never seen to its end.
         url: String,
     },
+    /// A gateway in front of the service has one of its integrations call the new address.
+    Integration {
+        /// Its id.
+        id: String,
+        /// What it called before.
+        before: String,
+        /// What it calls since.
+        after: String,
+    },
 }

@@ -14,7 +14,7 @@ use crate::domain::doctor::{Caller, Callers, Moved};
 use crate::domain::environment::Environment;
 use crate::domain::name::ServiceName;
 use crate::error::{Error, Kind, Result};
-use crate::platform::Platform;
+use crate::platform::{Platform, Search};
 
 /// What moving and taking back needs.
 pub(crate) struct Tools<'a> {
@@ -48,7 +48,7 @@ pub(crate) async fn callers(
     let flag = environment.flag();
     let asked = format!("cannot move the callers of `{service}`");
     let found = platform
-        .callers(service)
+        .callers(service, Search::Everywhere)
         .await
         .map_err(|error| Error::from(error).context(&asked))?;
     match found {
@@ -110,7 +110,7 @@ pub(crate) async fn made(
     let callers = if moves.iter().all(|one| one.is_certain) {
         None
     } else {
-        platform.callers(service).await?
+        platform.callers(service, Search::Everywhere).await?
     };
     let found = callers.map(|callers| callers.found).unwrap_or_default();
     let is_moved = |id: &str| {

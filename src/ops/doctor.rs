@@ -13,7 +13,7 @@ use crate::domain::environment::Environment;
 use crate::domain::name::ServiceName;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
-use crate::platform::Platform;
+use crate::platform::{Platform, Search};
 
 /// Services that are looked at beside each other; the platform's own pace comes on top.
 const AT_ONCE: usize = 8;
@@ -138,7 +138,7 @@ pub(crate) async fn services(
     on_check: &(dyn Fn(usize) + Send + Sync),
 ) -> Vec<Check> {
     let looks = services.iter().map(|service| async move {
-        let found = platform.callers(service).await;
+        let found = platform.callers(service, Search::Everywhere).await;
         (service, found.map_err(Error::from))
     });
     let mut looks = futures_util::stream::iter(looks).buffer_unordered(AT_ONCE);

@@ -19,7 +19,7 @@ use crate::domain::doctor::{Callers, Check, Moved};
 use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::fleet::{Found, Seen};
 use crate::domain::image::ImageReference;
-use crate::domain::live::{LastCommit, Live, Token};
+use crate::domain::live::{LastCommit, LeftRelease, Live, Token};
 use crate::domain::name::ServiceName;
 use crate::domain::plan::Difference;
 use crate::domain::release::{Actor, Release, RevisionNumber};
@@ -263,6 +263,15 @@ pub(crate) struct Look<'a> {
     pub(crate) rate: Option<u32>,
 }
 
+/// How far callers of a service are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Search {
+    /// Wherever the account may hold one.
+    Everywhere,
+    /// Only where the service itself names them, which takes few calls.
+    Named,
+}
+
 /// What a look tells while it goes on.
 #[derive(Debug, Clone)]
 pub(crate) enum Sight {
@@ -284,6 +293,12 @@ pub(crate) trait Platform: Send + Sync {
     /// Everything about one service, and a token for the next commit. A service that was never published has
     /// no revisions and no split.
     async fn observe(&self, service: &ServiceName) -> Result<Live>;
+
+    /// Whether a release was left of which no revision is there any more, where [`Self::observe`] does not tell, because it
+    /// would cost every look a call.
+    async fn left(&self, _service: &ServiceName, _digest: &str) -> Result<Option<LeftRelease>> {
+        Ok(None)
+    }
 
     /// All services that were ever published here.
     async fn services(&self) -> Result<Vec<ServiceName>>;
@@ -313,8 +328,14 @@ pub(crate) trait Platform: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Refuses where the credentials lead to another place than the environment is: asked before anything is recorded
+    /// there.
+    async fn guard(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Who calls a service; none where it is not there, or nobody can call past its traffic on this platform.
-    async fn callers(&self, _service: &ServiceName) -> Result<Option<Callers>> {
+    async fn callers(&self, _service: &ServiceName, _search: Search) -> Result<Option<Callers>> {
         Ok(None)
     }
 

@@ -79,6 +79,10 @@ fn serve(request: &Request, path: &[&str], shared: &Arc<Shared>) -> Result<Value
         ["logs"] if *method == Method::POST => logs(world, &body),
         ["buckets"] if *method == Method::POST => buckets(world, &body),
         ["apis"] if *method == Method::POST => apis(world, &body),
+        ["apis"] => {
+            let (account, region) = place(&body);
+            Ok(json!(world.region(&account, &region).apis))
+        }
         ["functions"] if *method == Method::POST => change::functions(world, &body),
         ["functions", name] => change::show(world, request, name),
         _ => Err(format!("no {} /_control/{}", method, path.join("/"))),
@@ -229,7 +233,8 @@ fn buckets(world: &mut World, body: &Value) -> Result<Value, Refusal> {
     Ok(json!({}))
 }
 
-/// `id`, `name`, `integrations`: URIs as API Gateway keeps them.
+/// `id`, `name`, `kind` (`rest`; else an HTTP API), `auto_deploy`, `integrations`: URIs as API Gateway keeps them, or
+/// `{uri, credentials}`.
 fn apis(world: &mut World, body: &Value) -> Result<Value, Refusal> {
     let (account, region) = place(body);
     let id = body["id"].as_str().ok_or("which id?")?.to_owned();

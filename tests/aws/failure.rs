@@ -47,6 +47,7 @@ impl Failure {
                 .with("Type", "User"),
             "s3" => Self::new(503, "SlowDown", "Please reduce your request rate."),
             "sts" => Self::new(400, "Throttling", "Rate exceeded"),
+            "apigateway" => Self::new(429, "TooManyRequestsException", "Too Many Requests"),
             _ => Self::new(400, "ThrottlingException", "Rate exceeded"),
         };
         failure.retry_after(retry_after)
@@ -102,6 +103,9 @@ impl Failure {
             ("lambda", "Invoke") => "lambda:InvokeFunction".to_owned(),
             ("tagging", _) => format!("tag:{operation}"),
             ("monitoring", _) => format!("cloudwatch:{operation}"),
+            // By the method of HTTP (Service Authorization Reference, "Actions … for Amazon API Gateway Management V2").
+            ("apigateway", "UpdateIntegration") => "apigateway:PATCH".to_owned(),
+            ("apigateway", _) => "apigateway:GET".to_owned(),
             _ => format!("{service}:{operation}"),
         };
         let message = format!(

@@ -1,6 +1,12 @@
-//! API Gateway, read only: which APIs call which function (`POST /_control/apis` makes them).
+//! API Gateway: which APIs call which function (`POST /_control/apis` makes them).
 //!
-//! API Gateway V2 API reference, `/v2/apis` and `/v2/apis/{apiId}/integrations` (HTTP APIs).
+//! - HTTP and WebSocket APIs: Amazon API Gateway Version 2 API Reference, "Apis", "Integrations", "Integration", "Stages"
+//!   (`apigatewayv2/latest/api-reference/apis.html`, `…/apis-apiid-integrations.html`,
+//!   `…/apis-apiid-integrations-integrationid.html`, `…/apis-apiid-stages.html`).
+//! - REST APIs: Amazon API Gateway API Reference, `GetRestApis` and `GetResources`
+//!   (`apigateway/latest/api/API_GetRestApis.html`, `…/API_GetResources.html`), with `embed=methods`: "You can use this
+//!   parameter to retrieve … the embedded resources representation in the response". Without `Accept: application/json` the
+//!   service answers in HAL, as the AWS SDKs know; that is refused here, so that nobody relies on it.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -12,13 +18,29 @@ use crate::world::{Identity, World};
 
 pub(crate) fn operation(request: &Request) -> Option<Operation> {
     let path: Vec<&str> = request.path.iter().map(String::as_str).collect();
-    match (&request.method, path.as_slice()) {
-        (&Method::GET, ["v2", "apis"]) => Some(Operation::new("GetApis")),
+    let found = match (&request.method, path.as_slice()) {
+        (&Method::GET, ["v2", "apis"]) => Operation::new("GetApis"),
         (&Method::GET, ["v2", "apis", id, "integrations"]) => {
-            Some(Operation::new("GetIntegrations").with("ApiId", *id))
+            Operation::new("GetIntegrations").with("ApiId", *id)
         }
-        _ => None,
-    }
+        (&Method::GET, ["v2", "apis", id, "integrations", one]) => Operation::new("GetIntegration")
+            .with("ApiId", *id)
+            .with("IntegrationId", *one),
+        (&Method::PATCH, ["v2", "apis", id, "integrations", one]) => {
+            Operation::new("UpdateIntegration")
+                .with("ApiId", *id)
+                .with("IntegrationId", *one)
+        }
+        (&Method::GET, ["v2", "apis", id, "stages"]) => {
+            Operation::new("GetStages").with("ApiId", *id)
+        }
+        (&Method::GET, ["restapis"]) => Operation::new("GetRestApis"),
+        (&Method::GET, ["restapis", id, "resources"]) => {
+            Operation::new("GetResources").with("ApiId", *id)
+        }
+        _ => return None,
+    };
+    Some(found)
 }
 
 pub(crate) fn handle(
@@ -27,53 +49,161 @@ pub(crate) fn handle(
     identity: &Identity,
     world: &mut World,
 ) -> Result<Reply, Failure> {
-    let region = world.region(&identity.account, &request.region);
-    let items: Vec<Value> = match operation.text("ApiId") {
-        None => region
-            .apis
-            .iter()
-            .map(|(id, api)| {
-                json!({
-                    "apiId": id,
-                    "name": api["name"],
-                    "protocolType": "HTTP",
-                    "apiEndpoint": format!("https://{id}.execute-api.{}.amazonaws.com", request.region),
-                    "routeSelectionExpression": "$request.method $request.path",
-                })
-            })
-            .collect(),
-        Some(id) => region
-            .apis
-            .get(id)
-            .ok_or_else(|| Failure::new(404, "NotFoundException", format!("Unable to find API by id: {id}")))?["integrations"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .enumerate()
-            .map(|(index, uri)| {
-                json!({
-                    "integrationId": format!("i{index:06}"),
-                    "integrationType": "AWS_PROXY",
-                    "integrationUri": uri,
-                    "payloadFormatVersion": "2.0",
-                })
-            })
-            .collect(),
+    let name = request.region.clone();
+    let region = world.region(&identity.account, &name);
+    let is_rest = |api: &Value| api["kind"] == "rest";
+    let unknown = |id: &str| {
+        let what = if operation.name == "GetResources" {
+            "Invalid API identifier specified".to_owned()
+        } else {
+            format!("Unable to find API by id: {id}")
+        };
+        Failure::new(404, "NotFoundException", what)
     };
-    let from: usize = request
-        .query
-        .get("nextToken")
-        .and_then(|token| token.parse().ok())
-        .unwrap_or(0);
-    let most: usize = request
-        .query
-        .get("maxResults")
-        .and_then(|most| most.parse().ok())
-        .unwrap_or(25);
+    match operation.name {
+        "GetApis" => {
+            let apis = region.apis.iter().filter(|(_, api)| !is_rest(api));
+            let items: Vec<_> = apis.map(|(id, api)| http_api(id, api, &name)).collect();
+            return Ok(page(request, &items));
+        }
+        "GetRestApis" => {
+            let apis = region.apis.iter().filter(|(_, api)| is_rest(api));
+            let items: Vec<_> = apis
+                .map(|(id, api)| json!({ "id": id, "name": api["name"] }))
+                .collect();
+            return rest_page(request, &items);
+        }
+        _ => {}
+    }
+    let id = operation.text("ApiId").unwrap_or_default();
+    let wants_rest = operation.name == "GetResources";
+    let api = region
+        .apis
+        .get_mut(id)
+        .filter(|api| is_rest(api) == wants_rest)
+        .ok_or_else(|| unknown(id))?;
+    match operation.name {
+        "GetIntegrations" => Ok(page(request, &integrations(api))),
+        "GetStages" => Ok(page(request, &stages(api))),
+        "GetResources" => rest_page(request, &resources(request, api)),
+        _ => one(request, operation, api),
+    }
+}
+
+/// One integration: as it is, or with another target. "PATCH UpdateIntegration: Updates an Integration"; what the request
+/// leaves out stays. In an API whose stages do not deploy by themselves nothing of it is live before somebody deploys.
+fn one(request: &Request, operation: &Operation, api: &mut Value) -> Result<Reply, Failure> {
+    let id = operation.text("IntegrationId").unwrap_or_default();
+    let place = integrations(api)
+        .iter()
+        .position(|one| one["integrationId"] == id)
+        .ok_or_else(|| {
+            Failure::new(
+                404,
+                "NotFoundException",
+                format!("Unable to find Integration by id: {id}"),
+            )
+        })?;
+    if operation.name == "UpdateIntegration" {
+        let wanted: Value = serde_json::from_str(&request.text()).unwrap_or_default();
+        let uri = wanted["integrationUri"]
+            .as_str()
+            .ok_or_else(|| Failure::new(400, "BadRequestException", "Invalid request input"))?;
+        let there = &mut api["integrations"][place];
+        if there.is_object() {
+            there["uri"] = json!(uri);
+        } else {
+            *there = json!(uri);
+        }
+    }
+    Ok(Reply::json(200, &integrations(api)[place]))
+}
+
+fn http_api(id: &str, api: &Value, region: &str) -> Value {
+    json!({
+        "apiId": id,
+        "name": api["name"],
+        "protocolType": api["protocol"].as_str().unwrap_or("HTTP"),
+        "apiEndpoint": format!("https://{id}.execute-api.{region}.amazonaws.com"),
+        "routeSelectionExpression": "$request.method $request.path",
+    })
+}
+
+/// Integrations are made as an address, or as `{uri, credentials}`.
+fn integrations(api: &Value) -> Vec<Value> {
+    let made = api["integrations"].as_array().into_iter().flatten();
+    made.enumerate()
+        .map(|(index, one)| {
+            let mut shown = json!({
+                "integrationId": format!("i{index:06}"),
+                "integrationType": "AWS_PROXY",
+                "integrationUri": if one.is_object() { one["uri"].clone() } else { one.clone() },
+                "payloadFormatVersion": "2.0",
+            });
+            if let Some(role) = one["credentials"].as_str() {
+                shown["credentialsArn"] = json!(role);
+            }
+            shown
+        })
+        .collect()
+}
+
+/// "autoDeploy: Specifies whether updates to an API automatically trigger a new deployment."
+fn stages(api: &Value) -> Vec<Value> {
+    let automatic = api["auto_deploy"].as_bool().unwrap_or(true);
+    let stage = if automatic { "$default" } else { "prod" };
+    vec![json!({ "stageName": stage, "autoDeploy": automatic })]
+}
+
+/// Every integration is a resource of its own, with one method. "embed=methods" alone tells more of a method than its name.
+fn resources(request: &Request, api: &Value) -> Vec<Value> {
+    let embeds = request.query.get("embed").map(String::as_str) == Some("methods");
+    let made = api["integrations"].as_array().into_iter().flatten();
+    made.enumerate()
+        .map(|(index, one)| {
+            let uri = if one.is_object() { &one["uri"] } else { one };
+            let method = if embeds {
+                json!({ "httpMethod": "GET", "methodIntegration": {
+                    "type": "AWS_PROXY", "httpMethod": "POST", "uri": uri } })
+            } else {
+                json!({})
+            };
+            json!({ "id": format!("r{index:05}"), "path": format!("/{index}"),
+                "resourceMethods": { "GET": method } })
+        })
+        .collect()
+}
+
+/// `items` and `nextToken`; `maxResults` has 25 as its default here.
+fn page(request: &Request, items: &[Value]) -> Reply {
+    let number = |name: &str| request.query.get(name).and_then(|text| text.parse().ok());
+    let from: usize = number("nextToken").unwrap_or(0);
+    let most: usize = number("maxResults").unwrap_or(25);
     let page: Vec<&Value> = items.iter().skip(from).take(most).collect();
     let mut body = json!({ "items": page });
     if from + most < items.len() {
         body["nextToken"] = json!((from + most).to_string());
+    }
+    Reply::json(200, &body)
+}
+
+/// `item` and `position`: "limit: The maximum number of returned results per page. The default value is 25 and the maximum
+/// value is 500".
+fn rest_page(request: &Request, items: &[Value]) -> Result<Reply, Failure> {
+    if request.header("accept") != Some("application/json") {
+        return Err(Failure::new(
+            406,
+            "NotAcceptable",
+            "the stand-in does not answer in HAL",
+        ));
+    }
+    let number = |name: &str| request.query.get(name).and_then(|text| text.parse().ok());
+    let from: usize = number("position").unwrap_or(0);
+    let most: usize = number("limit").unwrap_or(25).min(500);
+    let page: Vec<&Value> = items.iter().skip(from).take(most).collect();
+    let mut body = json!({ "item": page });
+    if from + most < items.len() {
+        body["position"] = json!((from + most).to_string());
     }
     Ok(Reply::json(200, &body))
 }

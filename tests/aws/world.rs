@@ -34,7 +34,7 @@ pub(crate) struct Region {
     pub(crate) lambda: Functions,
     pub(crate) metrics: Metrics,
     pub(crate) logs: Logs,
-    /// HTTP APIs by id: `name`, `integrations`.
+    /// APIs of API Gateway by id, as they were made.
     pub(crate) apis: BTreeMap<String, Value>,
 }
 

@@ -14,7 +14,7 @@ use crate::domain::fleet::Seen;
 use crate::domain::name::ServiceName;
 use crate::error::{Error, Kind, Result};
 use crate::ops::fleet::{self, Remembered};
-use crate::ops::going_on;
+use crate::ops::going_on::{self, GoingOn};
 use crate::ops::status::{self, Row};
 use crate::output::canvas::Canvas;
 use crate::platform::{Look, Platform};
@@ -91,12 +91,23 @@ impl Fleet<'_> {
         self.context.output.is_terminal() && !self.context.output.is_json()
     }
 
-    fn rows(&self, seen: Vec<Seen>) -> Vec<Row> {
-        let going_on = self.context.directories().map_or_else(
+    fn going_on(&self) -> Vec<GoingOn> {
+        self.context.directories().map_or_else(
             |_| Vec::new(),
             |directories| going_on::list(&directories.state, self.environment),
-        );
-        status::rows(seen, self.environment, self.only, &going_on)
+        )
+    }
+
+    fn rows(&self, seen: Vec<Seen>) -> Vec<Row> {
+        status::rows(seen, self.environment, self.only, &self.going_on())
+    }
+
+    /// The rows of a look that came to its end, with who drives.
+    async fn whole(&self, seen: Vec<Seen>) -> Vec<Row> {
+        let going_on = self.going_on();
+        let mut rows = status::rows(seen, self.environment, self.only, &going_on);
+        super::add_drivers(self.context, self.platform, &mut rows, &going_on).await;
+        rows
     }
 
     /// What was kept, as the whole answer.
@@ -219,7 +230,7 @@ impl Fleet<'_> {
         let seen = seen.map_err(|error| self.not_refreshed(error, before))?;
         self.keep(at, &seen);
         Ok(Answer {
-            rows: self.rows(seen),
+            rows: self.whole(seen).await,
             age: Age {
                 at,
                 from_cache: false,
@@ -318,7 +329,7 @@ impl Fleet<'_> {
             match looked {
                 Ok((at, seen)) => {
                     self.keep(at, &seen);
-                    let rows = self.rows(seen);
+                    let rows = self.whole(seen).await;
                     let is_news = rows != last.rows;
                     let age = Age {
                         at,

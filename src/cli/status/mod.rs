@@ -6,6 +6,8 @@ pub(crate) use fleet::Age;
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
+
 use crate::cli::context::Context;
 use crate::cli::deploy::pending;
 use crate::cli::gone;
@@ -16,11 +18,11 @@ use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::live::Health;
 use crate::domain::name::ServiceName;
 use crate::error::{Error, Kind, Result};
-use crate::ops::going_on;
+use crate::ops::going_on::{self, GoingOn};
 use crate::ops::rollout::snapshot::driver_of;
 use crate::ops::status::{self, Row};
 use crate::output::sanitize;
-use crate::platform::Look;
+use crate::platform::{Look, Platform};
 
 /// Show what is live, and how it is
 ///
@@ -188,17 +190,31 @@ async fn rows(
         let look = Look { only, rate: None };
         let seen = status::look(&*platform, &look, &|_, _| {}).await?;
         let mut seen = status::rows(seen, environment, only, &going_on);
-        for row in &mut seen {
-            let (service, live) = (&row.service, &row.live);
-            let (host, now) = (crate::cli::rollout::host(), context.now());
-            let driver = driver_of(&*platform, live, service, &going_on, &host, now);
-            // What cannot be told is not said; the rollout's own status says why.
-            row.driver = driver.await.ok().flatten();
-        }
+        add_drivers(context, &*platform, &mut seen, &going_on).await;
         rows.extend(seen);
     }
     rows.sort_by(|a, b| (&a.service, &a.environment.name).cmp(&(&b.service, &b.environment.name)));
     Ok(rows)
+}
+
+/// Rollouts whose logs are read beside each other.
+const LOGS_AT_ONCE: usize = 8;
+
+/// Adds who drives each rollout that is live. It is in the environment's store, which has no quota to share; where none is
+/// live nothing is read. What cannot be told is not said; the rollout's own status says why.
+async fn add_drivers(
+    context: &Context,
+    platform: &dyn Platform,
+    rows: &mut [Row],
+    going_on: &[GoingOn],
+) {
+    let (host, now) = (crate::cli::rollout::host(), context.now());
+    let looks = rows.iter_mut().map(|row| async {
+        let driver = driver_of(platform, &row.live, &row.service, going_on, &host, now);
+        row.driver = driver.await.ok().flatten();
+    });
+    let looks = futures_util::stream::iter(looks).buffer_unordered(LOGS_AT_ONCE);
+    looks.collect::<()>().await;
 }
 
 async fn nothing(

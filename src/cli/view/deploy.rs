@@ -33,6 +33,12 @@ pub(crate) struct Wire {
     duration_seconds: Option<f64>,
     #[serde(skip_serializing_if = "is_zero")]
     pending_events: usize,
+    /// Who calls past the traffic, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    callers_past: Vec<String>,
+    /// Which callers could not be looked for, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    callers_unread: Vec<String>,
 }
 
 #[expect(
@@ -91,6 +97,13 @@ impl Wire {
                 },
             ),
             pending_events: outcome.map_or(0, |outcome| outcome.pending_events),
+            callers_past: plan
+                .callers
+                .found
+                .iter()
+                .map(|caller| caller.who.clone())
+                .collect(),
+            callers_unread: plan.callers.unread.clone(),
         }
     }
 }
@@ -238,6 +251,7 @@ pub(crate) fn plan_lines(
     }
     lines.extend(machine.into_iter().map(|line| format!("  {line}")));
     lines.extend(plan.port.map(port));
+    lines.extend(callers(options, plan));
     // A rollout says itself how it is stopped.
     if plan.live.sole().is_some() && !change.gradual {
         lines.push(format!(
@@ -247,6 +261,44 @@ pub(crate) fn plan_lines(
         ));
     }
     lines.push(String::new());
+    lines
+}
+
+/// Callers that a plan names before it says how many more there are.
+const MOST_CALLERS: usize = 5;
+
+/// Who gets nothing of what a deploy, a rollout and a rollback do with the traffic.
+fn callers(options: &Options, plan: &Plan) -> Vec<String> {
+    let past = &plan.callers.found;
+    let mut lines = Vec::new();
+    if !past.is_empty() {
+        let which = if past.len() == 1 {
+            "caller passes"
+        } else {
+            "callers pass"
+        };
+        lines.push(format!(
+            "  {} {which} by the alias and get{} every change at once; move with `{} --adopt-alias`:",
+            past.len(),
+            if past.len() == 1 { "s" } else { "" },
+            options.command()
+        ));
+        let named = past.iter().take(MOST_CALLERS);
+        lines.extend(named.map(|caller| format!("    {}", sanitize(&caller.who))));
+        if let Some(more) = past
+            .len()
+            .checked_sub(MOST_CALLERS)
+            .filter(|more| *more > 0)
+        {
+            lines.push(format!("    and {more} more"));
+        }
+    }
+    for unread in &plan.callers.unread {
+        lines.push(format!(
+            "  some callers cannot be seen: {}",
+            sanitize(unread)
+        ));
+    }
     lines
 }
 

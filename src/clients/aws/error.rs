@@ -299,6 +299,13 @@ fn answered(action: &str, status: u16, code: Option<&str>, said: &str) -> Why {
         "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
             Why::Credentials(Trouble::expired())
         }
+        // Signed for the environment's region, and sent to the address of another one (AWS General Reference, "Troubleshoot
+        // Signature Version 4 signing of AWS API requests": "Credential should be scoped to a valid region").
+        "InvalidSignatureException" | "SignatureDoesNotMatch" | "IncompleteSignature"
+            if said.contains("scoped to a valid region") =>
+        {
+            Why::WrongRegion { region: None }
+        }
         "InvalidClientTokenId"
         | "UnrecognizedClientException"
         | "InvalidAccessKeyId"

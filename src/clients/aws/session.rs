@@ -18,6 +18,7 @@ use super::connector::{self, Paced};
 use super::contact::Contact;
 use super::credentials::{Chain, Source, Surroundings};
 use super::error::{Called, Error, Result, Why};
+use super::gateway::Gateway;
 use super::identity::Identity;
 use super::pace::{Pace, Priority};
 use crate::domain::environment::Environment;
@@ -227,6 +228,13 @@ impl Session {
     /// Resource Groups Tagging.
     pub(crate) async fn tagging(&self) -> aws_sdk_resourcegroupstagging::Client {
         aws_sdk_resourcegroupstagging::Client::new(&self.loaded().await.config)
+    }
+
+    /// API Gateway.
+    pub(crate) async fn gateway(&self) -> Gateway {
+        let loaded = self.loaded().await;
+        let endpoint = self.0.settings.endpoint.as_deref();
+        Gateway::new(&loaded.config, loaded.chain.clone(), endpoint)
     }
 
     /// Elastic Container Registry.

@@ -17,14 +17,15 @@ use serde_json::json;
 use crate::clients::git::{self, Repository};
 use crate::clients::guard::Guard;
 use crate::clients::source::Files;
+use crate::domain::doctor::Callers;
 use crate::domain::environment::{Environment, PlatformKind};
-use crate::domain::live::Live;
+use crate::domain::live::{Live, Revision};
 use crate::domain::plan::{self, Allowed, Deploy, Refusal, Wanted};
 use crate::domain::release::{Provenance, RevisionNumber};
 use crate::domain::service::Service;
 use crate::error::{Error, Kind, Result};
 use crate::ops::live_state;
-use crate::platform::Platform;
+use crate::platform::{Platform, Search};
 
 /// How many subjects a plan lists before it says how many more there are.
 const MOST_CHANGES: usize = 20;
@@ -99,6 +100,8 @@ pub(crate) struct Plan {
     pub(crate) files: Files,
     /// The repository of the sources, when they are in one.
     pub(crate) repository: Option<Repository>,
+    /// Who calls past the traffic that it changes; see [`callers_past`].
+    pub(crate) callers: Callers,
 }
 
 impl Plan {
@@ -169,6 +172,7 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         more_changes: false,
         files,
         repository,
+        callers: Callers::default(),
     };
     if let Deploy::Change(change) = &mut plan.decision {
         // A version that never served may have failed its smoke test: the publish finds it, and calls it once more.
@@ -201,13 +205,41 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
     Ok(plan)
 }
 
-/// Adds the configuration of what is live, where it is to be compared with another one.
+/// Who calls past the traffic that a plan changes, if it changes any: neither a check before it nor a rollback has an effect
+/// for them. What cannot be read is part of the answer, and no reason against the plan.
+pub(crate) async fn callers_past(
+    platform: &dyn Platform,
+    options: &Options,
+    plan: &Plan,
+) -> Callers {
+    if !matches!(plan.decision, Deploy::Change(_)) || plan.live.revisions.is_empty() {
+        return Callers::default();
+    }
+    let found = platform.callers(&options.service.name, Search::Named).await;
+    let mut callers = match found {
+        Ok(callers) => callers.unwrap_or_default(),
+        Err(error) => Callers {
+            unread: vec![Error::from(error).message],
+            ..Callers::default()
+        },
+    };
+    callers.found.retain(|caller| caller.is_past);
+    callers
+}
+
+/// Adds the configuration of what is live, where it is to be compared with another one, and whether a release was left of
+/// which there is no revision any more.
 async fn complete(
     platform: &dyn Platform,
     options: &Options,
     live: &mut Live,
     digest: &str,
 ) -> Result<()> {
+    let is_there = |one: &Revision| plan::is_same(&one.digest, digest);
+    if !live.revisions.is_empty() && !live.revisions.iter().any(is_there) {
+        let left = platform.left(&options.service.name, digest).await?;
+        live.left_releases.extend(left);
+    }
     let Some(number) = live
         .sole()
         .filter(|revision| !plan::is_same(&revision.digest, digest))

@@ -2,15 +2,18 @@
 //!
 //! Looks with the patience of a fleet, so that nobody's deploy waits for it; moves callers as a deploy does.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_lambda::types::{AccountLimit, AccountUsage};
 
-use super::Lambda;
 use super::read;
+use super::triggers::apis::{self, Apis};
 use super::triggers::{self, Place, Reached, Trigger, Way};
-use crate::clients::aws::{Called, words};
+use super::{Lambda, Target};
+use crate::clients::aws::{Called, Gateway, words};
 use crate::domain::doctor::{Caller, Callers, Check, Finding, Moved};
 use crate::domain::name::ServiceName;
-use crate::platform::Result;
+use crate::platform::{Error, Result, Search};
 
 /// Calls each second are for the small quota alone here; the number means `GetFunction`.
 const RATE: u32 = 25;
@@ -19,31 +22,90 @@ const FULL: i64 = 80;
 
 impl Lambda {
     /// Everybody who is known to call a service; none where it has no function.
-    pub(super) async fn callers_of(&self, service: &ServiceName) -> Result<Option<Callers>> {
+    pub(super) async fn callers_of(
+        &self,
+        service: &ServiceName,
+        search: Search,
+    ) -> Result<Option<Callers>> {
+        self.session().guard().await?;
         let target = self.target(service);
-        let client = self.session().lambda_for_fleet(RATE).await;
-        if read::function(&client, &target.function, None)
-            .await?
-            .is_none()
-        {
-            return Ok(None);
-        }
-        let alias = self.read_alias(&target).await?;
+        let client = match search {
+            Search::Everywhere => self.session().lambda_for_fleet(RATE).await,
+            Search::Named => self.session().lambda().await,
+        };
         let place = Place {
             client: &client,
             function: &target.function,
             alias: &target.alias,
         };
-        let (triggers, unread) = Box::pin(triggers::list(place)).await;
+        let function = async {
+            let found = read::function(&client, &target.function, None).await?;
+            Ok::<_, Error>(found.is_some())
+        };
+        let alias = async { Ok::<_, Error>(self.read_alias(&target).await?) };
+        let triggers = async { Ok::<_, Error>(Box::pin(triggers::list(place)).await) };
+        let (is_there, alias, (mut triggers, mut unread)) =
+            tokio::try_join!(function, alias, triggers)?;
+        if !is_there {
+            return Ok(None);
+        }
+        let (integrations, not_read) =
+            Box::pin(self.integrations(&target, search, &triggers)).await;
+        triggers.extend(integrations);
+        unread.extend(not_read);
         let arn = format!("{}:{}", self.function_arn(&target.function), target.alias);
         Ok(Some(Callers {
             address: alias.map(|_| arn.clone()),
             found: triggers
                 .iter()
-                .map(|one| caller(one, &target.function, &arn))
+                .map(|one| caller(one, &triggers, &target.function, &arn))
                 .collect(),
             unread,
         }))
+    }
+
+    /// The integrations of API Gateway that call a function. All APIs are read once for all services.
+    async fn integrations(
+        &self,
+        target: &Target,
+        search: Search,
+        triggers: &[Trigger],
+    ) -> (Vec<Trigger>, Vec<String>) {
+        let arn = self.function_arn(&target.function);
+        let gateway = self.gateway().await;
+        let apis = Apis {
+            gateway,
+            function: &arn,
+            alias: &target.alias,
+        };
+        let named;
+        let survey = match search {
+            Search::Everywhere => {
+                self.apis
+                    .get_or_init(|| Box::pin(apis::survey(gateway)))
+                    .await
+            }
+            Search::Named => {
+                let ids: BTreeSet<_> = triggers
+                    .iter()
+                    .filter_map(|one| match &one.way {
+                        Way::Permission { statement, .. } => apis::api_of(statement),
+                        _ => None,
+                    })
+                    .filter(|id| *id != "*")
+                    .map(str::to_owned)
+                    .collect();
+                named = apis::survey_of(gateway, ids).await;
+                &named
+            }
+        };
+        apis::list(apis, survey).await
+    }
+
+    async fn gateway(&self) -> &Gateway {
+        self.gateway
+            .get_or_init(|| Box::pin(self.session().gateway()))
+            .await
     }
 
     /// Moves one caller to the alias; none when there was nothing to move.
@@ -60,6 +122,16 @@ impl Lambda {
             function: &target.function,
             alias: &target.alias,
         };
+        if apis::is_api(id) {
+            let granted = triggers::statements(place, Some(&target.alias)).await?;
+            let arn = self.function_arn(&target.function);
+            let apis = Apis {
+                gateway: self.gateway().await,
+                function: &arn,
+                alias: &target.alias,
+            };
+            return Ok(apis.adopt(id, &granted).await?.map(told));
+        }
         let (triggers, _) = Box::pin(triggers::list(place)).await;
         let Some(trigger) = triggers
             .iter()
@@ -67,13 +139,7 @@ impl Lambda {
         else {
             return Ok(None);
         };
-        Ok(triggers::adopt(place, trigger)
-            .await?
-            .map(|moved| match moved {
-                triggers::Moved::Mapping { uuid, before } => Moved::Source { id: uuid, before },
-                triggers::Moved::Permission { sid } => Moved::Permission { id: sid },
-                triggers::Moved::Address { url } => Moved::Address { url },
-            }))
+        Ok(triggers::adopt(place, trigger).await?.map(told))
     }
 
     /// Takes one move back.
@@ -90,6 +156,15 @@ impl Lambda {
             Moved::Source { id, before } => triggers::Moved::Mapping { uuid: id, before },
             Moved::Permission { id } => triggers::Moved::Permission { sid: id },
             Moved::Address { url } => triggers::Moved::Address { url },
+            Moved::Integration { id, before, after } => {
+                let arn = self.function_arn(&target.function);
+                let apis = Apis {
+                    gateway: self.gateway().await,
+                    function: &arn,
+                    alias: &target.alias,
+                };
+                return apis.undo(&id, &before, &after).await;
+            }
         };
         triggers::undo(place, &moved).await
     }
@@ -146,14 +221,31 @@ impl Lambda {
     }
 }
 
-fn caller(trigger: &Trigger, function: &str, alias_arn: &str) -> Caller {
+/// A move, as the record keeps it.
+fn told(moved: triggers::Moved) -> Moved {
+    match moved {
+        triggers::Moved::Mapping { uuid, before } => Moved::Source { id: uuid, before },
+        triggers::Moved::Permission { sid } => Moved::Permission { id: sid },
+        triggers::Moved::Address { url } => Moved::Address { url },
+        triggers::Moved::Integration { id, before, after } => {
+            Moved::Integration { id, before, after }
+        }
+    }
+}
+
+fn caller(trigger: &Trigger, all: &[Trigger], function: &str, alias_arn: &str) -> Caller {
     let mut left_to_do = trigger.left_to_do(alias_arn);
     // Whoever was pointed elsewhere cannot be told apart from one who was not, until the permission of before is gone.
     if let (Some(left), Way::Permission { .. }) = (&mut left_to_do, &trigger.way) {
-        left.push_str(&format!(
-            ", then `aws lambda remove-permission --function-name {function} --statement-id {}`",
+        let command = format!(
+            "`aws lambda remove-permission --function-name {function} --statement-id {}`",
             trigger.id
-        ));
+        );
+        if is_unused(trigger, all) {
+            *left = format!("{} needs it no more: {command}", trigger.who);
+        } else {
+            left.push_str(&format!(", then {command}"));
+        }
     }
     Caller {
         id: trigger.id.clone(),
@@ -164,16 +256,36 @@ fn caller(trigger: &Trigger, function: &str, alias_arn: &str) -> Caller {
     }
 }
 
+/// Whether a permission is for an API whose integrations are known, and all call the alias.
+fn is_unused(permission: &Trigger, all: &[Trigger]) -> bool {
+    let Way::Permission { statement, .. } = &permission.way else {
+        return false;
+    };
+    let Some(api) = apis::api_of(statement) else {
+        return false;
+    };
+    let mut own = all
+        .iter()
+        .filter(|one| one.id.split('/').nth(1) == Some(api) && matches!(one.way, Way::Api { .. }))
+        .peekable();
+    own.peek().is_some() && own.all(|one| one.reached == Reached::Alias)
+}
+
 /// What taking a move back needs, as far as it is known before the move.
 fn undo(trigger: &Trigger, function: &str) -> Moved {
     let id = trigger.id.clone();
-    match trigger.way {
+    match &trigger.way {
         Way::Mapping => Moved::Source {
             id,
             before: function.to_owned(),
         },
         Way::Permission { .. } => Moved::Permission { id },
         Way::Address { .. } => Moved::Address { url: String::new() },
+        Way::Api { before, after, .. } => Moved::Integration {
+            id,
+            before: before.clone(),
+            after: after.clone(),
+        },
     }
 }
 

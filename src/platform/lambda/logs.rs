@@ -98,7 +98,13 @@ impl Lambda {
         query: &LogQuery,
         on_line: &mut (dyn FnMut(LogLine) -> bool + Send),
     ) -> Result<()> {
-        let Some(group) = self.log_group(service).await? else {
+        // The same name may be another function's in another account.
+        let guard = async {
+            self.session().guard().await?;
+            Ok(())
+        };
+        let (group, ()) = tokio::try_join!(self.log_group(service), guard)?;
+        let Some(group) = group else {
             return Ok(());
         };
         let started = SystemClock::new().now();

@@ -5,8 +5,8 @@
 //!
 //! - *Reading*: `target` (which function and alias a service is), `read` (the calls), `seen` (what AWS answers),
 //!   `observe` (what that means), `words`, `configuration` (what a version was published with).
-//! - *Writing*: `commit` (traffic), `settle` (provisioned concurrency), `prune` (old versions), `publish` (a release),
-//!   `wake` (a version that slept).
+//! - *Writing*: `commit` (traffic), `settle` (provisioned concurrency), `prune` (old versions), `left` (what is known of
+//!   them then), `publish` (a release), `wake` (a version that slept).
 //! - *Watching*: `metrics`, `logs`, `invoke`, `fleet` (all functions at once), `callers` (who calls them).
 
 mod callers;
@@ -14,6 +14,7 @@ mod commit;
 mod configuration;
 mod fleet;
 mod invoke;
+mod left;
 mod logs;
 mod metrics;
 mod observe;
@@ -34,18 +35,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_lambda::types::State;
+use tokio::sync::OnceCell;
 
 use super::{
     Capabilities, Commit, Diagnosis, Error, Invocation, LogLine, LogQuery, Look, Numbers,
-    OnProgress, OnSight, Platform, Progress, Published, Result,
+    OnProgress, OnSight, Platform, Progress, Published, Result, Search,
 };
-use crate::clients::aws::{Called, Session, Unpinned};
+use crate::clients::aws::{Called, Gateway, Session, Unpinned};
 use crate::clients::store::Objects;
 use crate::domain::counts::{Counts, MinuteCounts};
 use crate::domain::doctor::{Callers, Check, Moved};
 use crate::domain::environment::Environment;
 use crate::domain::image::ImageReference;
-use crate::domain::live::{Live, Token};
+use crate::domain::live::{LeftRelease, Live, Token};
 use crate::domain::name::ServiceName;
 use crate::domain::plan::Difference;
 use crate::domain::release::{Release, RevisionNumber};
@@ -87,6 +89,10 @@ pub(crate) struct Lambda {
     seen: Mutex<BTreeMap<ServiceName, Seen>>,
     /// What versions were published with, by the path of the object.
     configurations: Mutex<BTreeMap<String, Service>>,
+    /// API Gateway.
+    gateway: OnceCell<Gateway>,
+    /// Every API of the account, once somebody had to know.
+    apis: OnceCell<triggers::apis::Survey>,
 }
 
 impl Lambda {
@@ -98,6 +104,8 @@ impl Lambda {
             objects: settings.objects,
             seen: Mutex::default(),
             configurations: Mutex::default(),
+            gateway: OnceCell::new(),
+            apis: OnceCell::new(),
         }
     }
 
@@ -344,6 +352,10 @@ impl Platform for Lambda {
         Ok(observe::live(service, &seen))
     }
 
+    async fn left(&self, service: &ServiceName, digest: &str) -> Result<Option<LeftRelease>> {
+        self.left_release(service, digest).await
+    }
+
     async fn services(&self) -> Result<Vec<ServiceName>> {
         let mut services: Vec<_> = self
             .tagged_functions(None)
@@ -374,8 +386,13 @@ impl Platform for Lambda {
         self.examine_account().await
     }
 
-    async fn callers(&self, service: &ServiceName) -> Result<Option<Callers>> {
-        Box::pin(self.callers_of(service)).await
+    async fn callers(&self, service: &ServiceName, search: Search) -> Result<Option<Callers>> {
+        Box::pin(self.callers_of(service, search)).await
+    }
+
+    async fn guard(&self) -> Result<()> {
+        self.session.guard().await?;
+        Ok(())
     }
 
     async fn adopt(&self, service: &ServiceName, caller: &str) -> Result<Option<Moved>> {

@@ -33,10 +33,11 @@ impl Lambda {
         if old.is_empty() {
             return Ok(Vec::new());
         }
-        let used = self.used(&seen).await?;
+        let (used, known) = tokio::try_join!(self.used(&seen), self.left_objects(service))?;
         self.forget(service);
         let mut pruned = Vec::new();
         for number in old.into_iter().filter(|number| !used.contains(number)) {
+            self.note_gone(service, &seen, number, &known).await?;
             match self.delete_version(&seen.target.function, number).await {
                 Ok(()) => pruned.push(number),
                 // It came into use a moment ago: kept.
@@ -68,6 +69,8 @@ impl Lambda {
         if self.used(&seen).await?.contains(&revision) {
             return Err(Error::HasTraffic(revision));
         }
+        let known = self.left_objects(service).await?;
+        self.note_gone(service, &seen, revision, &known).await?;
         self.forget(service);
         match self.delete_version(&seen.target.function, revision).await {
             Ok(()) => Ok(()),

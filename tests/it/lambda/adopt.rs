@@ -6,12 +6,11 @@ use std::net::TcpStream;
 use serde_json::{Value, json};
 use snapbox::str;
 
-use super::Cloud;
-use crate::kill::{points, seed};
+use super::{Cloud, some};
 use crate::support::aws::{KEY, REGION};
 
 /// What other tools set up, as a request of theirs.
-fn others(cloud: &Cloud, path: &str, body: &Value) {
+pub(super) fn others(cloud: &Cloud, path: &str, body: &Value) {
     let endpoint = cloud.aws.endpoint();
     let address = endpoint.strip_prefix("http://").unwrap();
     let body = body.to_string();
@@ -213,7 +212,7 @@ fn doctor_calls_nothing_fine_that_it_could_not_look_at() {
     );
 }
 
-/// A function with a queue and a topic that call past its alias.
+/// A function with a queue, a topic, an address and an API that call past its alias.
 fn with_callers() -> Cloud {
     let cloud = Cloud::with_function(2);
     others(
@@ -232,9 +231,24 @@ fn with_callers() -> Cloud {
         "/2021-10-31/functions/receipts/url",
         &json!({ "AuthType": "AWS_IAM" }),
     );
+    others(
+        &cloud,
+        "/2015-03-31/functions/receipts/policy",
+        &json!({ "StatementId": "api", "Action": "lambda:InvokeFunction", "Principal": "apigateway.amazonaws.com",
+            "SourceArn": "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3/*" }),
+    );
+    cloud.aws.control(
+        "POST",
+        "apis",
+        &json!({ "id": "a1b2c3", "name": "shop",
+            "integrations": ["arn:aws:lambda:eu-west-1:123456789012:function:receipts"] }),
+    );
     cloud.aws.forget_calls();
     cloud
 }
+
+/// How many callers of [`with_callers`] pass by the alias and can be moved.
+const MOVABLE: usize = 5;
 
 /// How many callers `--adopt-alias` would move.
 fn left_to_move(cloud: &Cloud) -> usize {
@@ -256,16 +270,6 @@ fn left_to_move(cloud: &Cloud) -> usize {
         .count()
 }
 
-/// Numbers below `among`: all of them in `tests/run --full`, else 20 by the seed that it prints.
-fn some(among: usize) -> Vec<usize> {
-    if std::env::var("SQUAD_TEST_FULL").is_ok_and(|value| value == "1") {
-        return (0..among).collect();
-    }
-    let chosen = points(seed(), among as u64, 20);
-    let places = chosen.into_iter().map(|one| usize::try_from(one - 1));
-    places.map(|place| place.expect("small")).collect()
-}
-
 /// Whatever was moved when it died is known, and is taken back.
 #[test]
 fn a_move_that_is_killed_at_any_call_can_be_taken_back() {
@@ -276,16 +280,18 @@ fn a_move_that_is_killed_at_any_call_can_be_taken_back() {
     let calls = cloud.calls().len();
     assert!(calls >= 20, "{calls}");
     assert_eq!(left_to_move(&cloud), 0);
-    for place in some(calls * 2) {
-        let point = ["hold-before", "hold-after"][place % 2];
-        let nth = place / 2 + 1;
+    let points: Vec<_> = ["hold-before", "hold-after"]
+        .into_iter()
+        .flat_map(|point| (1..=calls).map(move |nth| (point, nth)))
+        .collect();
+    for (point, nth) in some(points) {
         let cloud = with_callers();
         cloud.kill_at(&["deploy", "receipts", "--adopt-alias"], point, nth);
         let at = format!("{point} {nth}");
         cloud
             .squad(&["deploy", "receipts", "--adopt-alias", "--undo"])
             .success();
-        assert_eq!(left_to_move(&cloud), 3, "{at}");
+        assert_eq!(left_to_move(&cloud), MOVABLE, "{at}");
         cloud.squad(&["audit", "verify"]).success();
     }
 }
@@ -305,11 +311,11 @@ fn taking_back_that_is_killed_at_any_call_is_done_by_the_next_one() {
     let cloud = moved();
     cloud.squad(&undo).success();
     let calls = cloud.calls().len();
-    for nth in 1..=calls {
+    for nth in some((1..=calls).collect()) {
         let cloud = moved();
         cloud.kill_at(&undo, "hold-after", nth);
         cloud.squad(&undo).success();
-        assert_eq!(left_to_move(&cloud), 3, "{nth}");
+        assert_eq!(left_to_move(&cloud), MOVABLE, "{nth}");
         cloud.squad(&["audit", "verify"]).success();
     }
 }

@@ -1,11 +1,13 @@
 //! Status of many functions: one read for each, the alias only where a rollout is live, and what was kept first.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::json;
 use snapbox::str;
 
 use super::{Cloud, QUIET};
+use crate::support::wait_for;
 
 /// So many functions with an alias and the tag of a service.
 fn fleet(count: usize) -> Cloud {
@@ -85,6 +87,82 @@ rolling        cloud  1 90 %, 2 10 %  -              ok
             ("sts.GetCallerIdentity", 1),
             ("tagging.GetResources", 1),
         ])
+    );
+}
+
+/// The tag is a hint, and nothing that is decided or said of one service rests on it.
+#[test]
+fn the_status_of_one_service_always_reads_the_alias() {
+    let cloud = Cloud::new();
+    cloud.aws.functions(json!({
+        "name": "rolling", "versions": 2, "alias": "live", "tags": { "squad.dev/service": "rolling" },
+    }));
+    cloud.aws.change(json!({
+        "kind": "alias", "function": "rolling", "alias": "live", "version": "1", "weights": { "2": 0.1 },
+    }));
+    let traffic = |arguments: &[&str]| {
+        cloud.aws.forget_calls();
+        let wire = cloud.squad(arguments).success().json();
+        let traffic = wire["services"][0]["traffic"].clone();
+        let reads = counts(&cloud).get("lambda.GetAlias").copied();
+        (traffic, reads.unwrap_or(0))
+    };
+    assert_eq!(
+        traffic(&["status", "--all", "-o", "json"]),
+        (json!({ "1": 100 }), 0)
+    );
+    assert_eq!(
+        traffic(&["status", "rolling", "-o", "json"]),
+        (json!({ "1": 90, "2": 10 }), 1)
+    );
+}
+
+/// The store tells it, which has no quota; only of rollouts that are live, which the tag says.
+#[test]
+fn a_fleet_says_who_drives_its_rollouts_and_that_nobody_does() {
+    let cloud = Cloud::holding();
+    super::adopt::others(
+        &cloud,
+        "/2017-03-31/tags/arn:aws:lambda:eu-west-1:123456789012:function:receipts",
+        &json!({ "Tags": { "squad.dev/service": "receipts" } }),
+    );
+    cloud.aws.functions(json!({
+        "name": "quiet", "versions": 1, "alias": "live", "tags": { "squad.dev/service": "quiet" },
+    }));
+    let rollout = || {
+        let wire = cloud.squad(&["status", "--all", "-o", "json"]).json();
+        let services = wire["services"].as_array().unwrap().clone();
+        let row = services
+            .into_iter()
+            .find(|row| row["service"] == "receipts");
+        row.unwrap()["rollout"].clone()
+    };
+    cloud.aws.forget_calls();
+    assert_eq!(rollout()["unattended"], json!(true));
+    assert_eq!(
+        counts(&cloud),
+        of(&[
+            ("lambda.GetAlias", 1),
+            ("lambda.GetFunction", 3),
+            ("sts.GetCallerIdentity", 1),
+            ("tagging.GetResources", 1),
+        ])
+    );
+    let mut driver = cloud.begin(&["rollout", "drive", "receipts", "--take-over"]);
+    let shown = wait_for("its driver", Duration::from_mins(1), || {
+        let rollout = rollout();
+        (rollout["unattended"] == json!(false)).then_some(rollout)
+    });
+    let who = shown["driver"].as_str().unwrap();
+    assert!(who.starts_with("ana@example.com"), "{who}");
+    driver.kill().unwrap();
+    driver.wait().unwrap();
+    let table = cloud.squad(&["status", "--all"]).success().stdout;
+    let row = table.lines().find(|row| row.starts_with("receipts"));
+    let row = row.unwrap();
+    assert!(
+        row.contains("3 at 10 % on 1 route, holding, unattended since "),
+        "{table}"
     );
 }
 

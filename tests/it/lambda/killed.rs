@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::Cloud;
 use super::deploy::sources;
 use super::faults::{answer, digests, is_each_once, until_first_step};
 use super::stop::points;
+use super::{Cloud, some};
 use crate::support::wait_for;
 
 /// Runs beside each other: they mostly wait.
@@ -78,7 +78,7 @@ fn deploys_converge(word: &str, versions: usize) {
     let points = points(&cloud.calls());
     eprintln!("a deploy of `{word}`: {} points", points.len());
     assert!(points.len() >= 12, "{points:?}");
-    at_each(&points, |point, nth| {
+    at_each(&some(points), |point, nth| {
         let (cloud, directory) = prepared(word);
         kill(&cloud, &directory, &["deploy"], point, nth);
         let at = format!("{point} {nth}");
@@ -131,7 +131,7 @@ fn a_start_of_a_rollout_that_is_killed_at_any_call_comes_to_its_first_step() {
     let points = points(&calls[..=last.unwrap()]);
     eprintln!("a start of a rollout: {} points", points.len());
     assert!(points.len() >= 12, "{points:?}");
-    at_each(&points, |point, nth| {
+    at_each(&some(points), |point, nth| {
         let cloud = Cloud::with_history();
         cloud.aws.forget_calls();
         cloud.kill_at(&START, point, nth);

@@ -1,10 +1,12 @@
 //! Lambda: the real binary against the stand-in for AWS.
 
 mod adopt;
+mod apis;
 mod artifacts;
 mod brakes;
 mod deploy;
 mod drift;
+mod elsewhere;
 mod faults;
 mod fleet;
 mod golden;
@@ -13,20 +15,33 @@ mod invoke;
 mod kept;
 mod killed;
 mod leaks;
+mod left;
 mod logs;
 mod many;
 mod middle;
+mod races;
 mod stop;
 
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use crate::kill::{points, seed};
 use crate::support::aws::{ACCOUNT, Aws, REGION};
 use crate::support::{Home, Output};
 
 /// The value of a variable that must never be seen anywhere but at AWS.
 const QUIET: &str = "5up3r-qu13t-value";
+
+/// What is tried at many points: at all of them in `tests/run --full`, else at 20 by the seed that it prints.
+fn some<T: Clone>(all: Vec<T>) -> Vec<T> {
+    if std::env::var("SQUAD_TEST_FULL").is_ok_and(|value| value == "1") {
+        return all;
+    }
+    let chosen = points(seed(), all.len() as u64, 20).into_iter();
+    let places = chosen.map(|place| usize::try_from(place - 1).expect("small"));
+    places.map(|place| all[place].clone()).collect()
+}
 
 /// A home with an org whose environment `cloud` lies at the stand-in.
 struct Cloud {

@@ -3,7 +3,7 @@
 use serde_json::json;
 use snapbox::str;
 
-use super::Cloud;
+use super::{Cloud, some};
 
 /// No metrics, no log of the rollout, no driver: the alias is enough.
 #[test]
@@ -134,7 +134,7 @@ fn a_stop_that_is_killed_at_any_call_is_done_by_the_next_one() {
     );
     let points = points(&cloud.calls());
     assert!(points.len() >= 10, "{points:?}");
-    for (point, nth) in points {
+    for (point, nth) in some(points) {
         cloud.put_back(&kept);
         cloud.kill_at(&["stop", "receipts"], point, nth);
         cloud.squad(&["stop", "receipts"]).success();
@@ -171,7 +171,7 @@ fn a_step_that_is_killed_at_any_call_is_taken_by_the_next_driver() {
         parts.collect::<Vec<_>>().join(" ")
     };
     let wanted = state(&cloud);
-    for (point, nth) in points(&cloud.calls()) {
+    for (point, nth) in some(points(&cloud.calls())) {
         cloud.put_back(&kept);
         let arguments = ["rollout", "drive", "receipts", "--once", "--take-over"];
         cloud.kill_at(&arguments, point, nth);

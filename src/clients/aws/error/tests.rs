@@ -135,6 +135,13 @@ fn an_answer_is_one_of_few_facts() {
             "lambda:GetAlias",
             403,
             "InvalidSignatureException",
+            "Credential should be scoped to a valid region. ",
+            Why::WrongRegion { region: None },
+        ),
+        (
+            "lambda:GetAlias",
+            403,
+            "InvalidSignatureException",
             "The request signature we calculated does not match",
             Why::Credentials(Trouble::rejected()),
         ),

@@ -151,3 +151,48 @@ async fn what_a_live_rollout_needs_is_kept_until_it_is_over() {
     let pruned = platform.prune(&service).await.unwrap();
     assert_eq!(pruned, [RevisionNumber(3), RevisionNumber(4)]);
 }
+
+/// The alias tells the numbers of versions that were left; of what is deleted an object tells the release.
+#[tokio::test]
+async fn what_was_left_is_known_after_it_is_deleted_until_it_served_again() {
+    let aws = Aws::start();
+    let platform = There::new(&aws).platform();
+    let service = name(FUNCTION);
+    versions(&aws);
+    let digest = |number: u64| format!("sha256:{number:064x}");
+    let publish = |digest: &str| {
+        let description = format!("squad/1 d={digest} by=ana on laptop");
+        aws.change(json!({ "kind": "publish", "function": FUNCTION, "description": description }));
+    };
+    write(&platform, &service, &commit(all(7), "", "ana")).await;
+    let mut leaves = commit(all(15), "", "ana");
+    leaves.leaves = Some(RevisionNumber(7));
+    write(&platform, &service, &leaves).await;
+    for served in [11, 12, 13, 14, 15] {
+        write(&platform, &service, &commit(all(served), "", "ana")).await;
+    }
+    assert_eq!(platform.left(&service, &digest(7)).await.unwrap(), None);
+    // Killed between the object and the deletion: nothing is lost, and the next one does both.
+    aws.rule(
+        json!({ "operation": "DeleteFunction", "function": FUNCTION, "nth": 5, "do": "answer",
+        "answer": { "status": 403, "code": "AccessDeniedException", "message": "no" } }),
+    );
+    platform.prune(&service).await.unwrap_err();
+    assert!(there_now(&aws).contains(&7));
+    let pruned = platform.prune(&service).await.unwrap();
+    assert_eq!(pruned.first(), Some(&RevisionNumber(7)));
+    let left = platform.left(&service, &digest(7)).await.unwrap();
+    assert_eq!(left.map(|left| left.revision), Some(RevisionNumber(7)));
+    assert_eq!(platform.left(&service, &digest(8)).await.unwrap(), None);
+
+    // Deployed again, it served, and went the way of all old versions.
+    publish(&digest(7));
+    write(&platform, &service, &commit(all(16), "", "ana")).await;
+    for number in 17..=22 {
+        publish(&digest(number));
+        write(&platform, &service, &commit(all(number), "", "ana")).await;
+    }
+    platform.prune(&service).await.unwrap();
+    assert!(!there_now(&aws).contains(&16));
+    assert_eq!(platform.left(&service, &digest(7)).await.unwrap(), None);
+}

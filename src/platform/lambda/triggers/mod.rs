@@ -5,6 +5,7 @@
 //! takes anything away from a caller that works: a permission or an address of before stays until a person removes
 //! it.
 
+pub(super) mod apis;
 mod policy;
 
 use aws_sdk_lambda::Client;
@@ -47,7 +48,8 @@ impl Reached {
 /// One caller of a function.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Trigger {
-    /// Unique among the callers of the function: the mapping's UUID, the statement's id, or the address.
+    /// Unique among the callers of the function: the mapping's UUID, the statement's id, the address, or the place of an
+    /// integration.
     pub(crate) id: String,
     /// Who calls, in words, such as `queue arn:aws:sqs:…`.
     pub(crate) who: String,
@@ -81,6 +83,15 @@ pub(crate) enum Way {
         /// The alias's own address, when it has one.
         granted: Option<String>,
     },
+    /// An integration of API Gateway names the function.
+    Api {
+        /// What it calls now.
+        before: String,
+        /// The same with the alias.
+        after: String,
+        /// What a person has to do instead; none where squad can move it.
+        hand: Option<String>,
+    },
 }
 
 impl Trigger {
@@ -94,13 +105,15 @@ impl Trigger {
                         granted: Some(_),
                         ..
                     }
+                    | Way::Api { hand: Some(_), .. }
             )
     }
 
     /// What a person still has to do, once squad has done its part; none when nothing is left.
     pub(crate) fn left_to_do(&self, alias_arn: &str) -> Option<String> {
         match (&self.reached, &self.way) {
-            (Reached::Alias, _) | (_, Way::Mapping) => None,
+            (Reached::Latest, Way::Api { hand, .. }) => hand.clone(),
+            (Reached::Alias, _) | (_, Way::Mapping | Way::Api { .. }) => None,
             (_, Way::Permission { .. }) => Some(format!("point {} at `{alias_arn}`", self.who)),
             (_, Way::Address { granted, .. }) => Some(format!(
                 "whoever calls {} has to call {}",
@@ -130,6 +143,15 @@ pub(crate) enum Moved {
     Address {
         /// The address.
         url: String,
+    },
+    /// An integration of an API, and what it called before and calls now.
+    Integration {
+        /// Its place.
+        id: String,
+        /// Before.
+        before: String,
+        /// Now.
+        after: String,
     },
 }
 
@@ -191,6 +213,8 @@ pub(crate) async fn adopt(place: Place<'_>, trigger: &Trigger) -> Result<Option<
             let url = address(place, auth, cors.clone(), mode.clone()).await?;
             Ok(Some(Moved::Address { url }))
         }
+        // Not Lambda's to change: `apis` does.
+        Way::Api { .. } => Ok(None),
     }
 }
 
@@ -221,6 +245,7 @@ pub(crate) async fn undo(place: Place<'_>, moved: &Moved) -> Result<()> {
                 .called("lambda:DeleteFunctionUrlConfig", place.function);
             gone(answer.map(drop))
         }
+        Moved::Integration { .. } => Ok(()),
     }
 }
 
@@ -356,7 +381,11 @@ async fn permissions(place: Place<'_>) -> Result<Vec<Trigger>> {
     Ok(found)
 }
 
-async fn statements(place: Place<'_>, qualifier: Option<&str>) -> Result<Vec<Statement>> {
+/// Who may call the function, or what a qualifier leads to.
+pub(super) async fn statements(
+    place: Place<'_>,
+    qualifier: Option<&str>,
+) -> Result<Vec<Statement>> {
     let answer = place
         .client
         .get_policy()

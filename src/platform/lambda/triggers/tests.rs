@@ -52,6 +52,7 @@ fn words(triggers: &[Trigger]) -> Vec<String> {
                 Way::Mapping => "mapping",
                 Way::Permission { .. } => "permission",
                 Way::Address { .. } => "address",
+                Way::Api { .. } => "api",
             };
             format!("{kind} {:?} {}", one.reached, one.can_be_adopted())
         })

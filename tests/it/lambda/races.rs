@@ -1,0 +1,110 @@
+//! Two machines deploy one function at the same moment: one wins, the other one exits with 6 and names the winner.
+//!
+//! That every race on the traffic has one winner is proven a thousand times below the binary, in
+//! `platform::lambda::tests::race`.
+
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::Cloud;
+use super::deploy::sources;
+use super::faults::{answer, is_each_once};
+use crate::support::aws::Release;
+use crate::support::{Home, wait_for};
+
+/// Races in one run; `tests/run --full` takes more.
+fn races() -> usize {
+    if std::env::var("SQUAD_TEST_FULL").is_ok_and(|value| value == "1") {
+        25
+    } else {
+        4
+    }
+}
+
+/// Bob's machine, in the same org, with his own work tree.
+fn bob(cloud: &Cloud) -> Home {
+    let mut home = Home::new();
+    std::fs::write(
+        home.path().join(".gitconfig"),
+        "[user]\n\tname = Bob Example\n\temail = bob@example.com\n",
+    )
+    .unwrap();
+    let org = cloud.home.work().join("org/org.toml");
+    let store = cloud.home.path().join("store").display().to_string();
+    let org = std::fs::read_to_string(org).unwrap();
+    home.write("org/org.toml", &org.replace("../../store", &store));
+    let org = home.work().join("org").display().to_string();
+    home.set("SQUAD_ORG", &org);
+    home.set("SQUAD_ENV", "cloud");
+    let toml = std::fs::read_to_string(cloud.home.work().join("receipts/squad.toml")).unwrap();
+    home.write("receipts/squad.toml", &toml);
+    home
+}
+
+fn begin(cloud: &Cloud, home: &Home, directory: &Path) -> Child {
+    let mut command = cloud.aws.squad(home, &["deploy", "--yes"]);
+    command
+        .current_dir(directory)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn of_two_machines_that_deploy_at_once_one_wins_and_the_other_names_it() {
+    let cloud = Cloud::new();
+    let directory = sources(&cloud, "first");
+    cloud.squad_in(&directory, &["deploy"]).success();
+    let bob = bob(&cloud);
+    let mut lost_at_the_traffic = 0;
+    for race in 0..races() {
+        let _directory = sources(&cloud, &format!("ana {race}"));
+        bob.write(
+            "receipts/src/handler.py",
+            &format!("def handler(event, context):\n    return \"bob {race}\"\n"),
+        );
+        // Whoever comes that far waits before the traffic until the other one is there too, or has lost already.
+        cloud
+            .aws
+            .rule(json!({ "operation": "UpdateAlias", "times": 2, "do": "hold-before" }));
+        let mut runs = [
+            ("ana", begin(&cloud, &cloud.home, &directory)),
+            ("bob", begin(&cloud, &bob, &bob.work().join("receipts"))),
+        ];
+        wait_for("both", Duration::from_mins(2), || {
+            let held = cloud.aws.held().len();
+            let ended = runs
+                .iter_mut()
+                .filter_map(|(_, child)| child.try_wait().unwrap())
+                .count();
+            (held + ended == 2).then_some(())
+        });
+        lost_at_the_traffic += usize::from(cloud.aws.held().len() == 2);
+        cloud.aws.release(Release::Continue);
+        cloud.aws.forget_rules();
+        let ended = runs.map(|(name, child)| (name, child.wait_with_output().unwrap()));
+        let codes: Vec<_> = ended.iter().map(|(_, end)| end.status.code()).collect();
+        let said = |index: usize| String::from_utf8_lossy(&ended[index].1.stderr).into_owned();
+        let winner = match codes.as_slice() {
+            [Some(0), Some(6)] => 0,
+            [Some(6), Some(0)] => 1,
+            other => panic!("race {race}: {other:?}\n{}\n{}", said(0), said(1)),
+        };
+        let loser = said(1 - winner);
+        let name = format!("{}@example.com", ended[winner].0);
+        assert!(loser.contains(&name), "race {race}: {loser}");
+        let wanted = format!("\"{} {race}\"", ended[winner].0);
+        assert_eq!(answer(&cloud), wanted, "race {race}");
+        is_each_once(&cloud, &format!("race {race}"));
+        cloud.squad(&["audit", "verify"]).success();
+    }
+    eprintln!(
+        "{lost_at_the_traffic} of {} races were lost at the traffic",
+        races()
+    );
+    cloud.is_quiet();
+}
