@@ -383,23 +383,24 @@ pub(crate) fn command(
     }
 }
 
-/// An abort of a live rollout, by hand. Needs no plan: the safe side follows from the phase alone. While the promotion is
-/// being written, stable may be on its way out: the safe side is then the canary. Once it stands, stable is kept whole
-/// until the watch ends, and is the safe side again.
+/// An abort of a live rollout, by hand. Needs no plan: the safe side follows from the state alone.
 pub(crate) fn aborting(state: &State, command: Command) -> Move {
     Move {
         state: State {
             generation: state.generation.saturating_add(1),
-            stays: state.phase == Phase::Promoting,
+            stays: state.is_safe_on_canary(),
             ..state.to(Phase::Aborting)
         },
         why: Why::ByHand(command),
     }
 }
 
-/// Back from a drift: to where it was. All positions 0 means that nothing had begun.
+/// Back from a drift: to where it was. All positions 0 means that nothing had begun. A promotion is written again, and
+/// watched afresh.
 fn rebased(state: &State) -> State {
-    if state.positions.iter().all(|position| *position == 0) {
+    if matches!(state.meant(), Phase::Promoting | Phase::Finalising) {
+        state.to(Phase::Promoting)
+    } else if state.positions.iter().all(|position| *position == 0) {
         state.to(Phase::Preparing)
     } else {
         state.to(Phase::Shifting)

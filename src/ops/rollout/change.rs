@@ -55,7 +55,7 @@ pub(crate) fn described(plan: &Plan, state: &State) -> Value {
         .iter()
         .zip(&state.positions)
         .map(|(unit, position)| {
-            let weight = unit.weight_in(state.phase, *position, state.stays);
+            let weight = unit.weight_in(state.meant(), *position, state.stays);
             (unit.name.clone(), Value::from(weight))
         })
         .collect();
