@@ -3,6 +3,7 @@
 mod brakes;
 mod gates;
 mod gradual;
+mod lint;
 mod live_view;
 mod people;
 mod report;
