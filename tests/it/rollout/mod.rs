@@ -8,6 +8,7 @@ mod live_view;
 mod people;
 mod report;
 mod takeover;
+mod watched;
 
 use std::time::Duration;
 

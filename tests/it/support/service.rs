@@ -7,7 +7,7 @@ use super::home::Home;
 /// The program. `BEHAVE` in its environment:
 /// `exit:<code>` writes a traceback and ends · `never-ready` · `no-port` never listens · `other-port` ·
 /// `slow-start:<seconds>` · `ignore-term` · `crash-after:<requests>` · `fail` answers 500 everywhere ·
-/// `fail-post` answers 500 to POST alone.
+/// `fail-post` answers 500 to POST alone · `fail-once-there:<path>` answers 500 from when that file is there.
 const SERVE: &str = r#"import json, os, signal, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -58,6 +58,8 @@ class Handler(BaseHTTPRequestHandler):
                 "headers": {name.lower(): text for name, text in self.headers.items()},
             })
         elif behave == "fail" or (behave == "fail-post" and self.command == "POST"):
+            status = 500
+        elif behave == "fail-once-there" and os.path.exists(value):
             status = 500
         data = body.encode()
         self.send_response(status)
