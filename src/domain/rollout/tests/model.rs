@@ -51,7 +51,8 @@ fn by_command(phase: Phase, command: Command) -> Option<&'static [Phase]> {
         Shifting, Succeeded, Superseded,
     };
     Some(match (phase, command) {
-        (Succeeded, Abort | Supersede) => &[Succeeded],
+        // The step after the last one is the end of the watch.
+        (Succeeded, Abort | Supersede) | (Finalising, Promote) => &[Succeeded],
         (Aborted, Abort | Supersede) => &[Aborted],
         (Superseded, Abort | Supersede) => &[Superseded],
         (Succeeded | Aborted | Superseded, _) => return None,
@@ -65,7 +66,7 @@ fn by_command(phase: Phase, command: Command) -> Option<&'static [Phase]> {
         (Shifting | Holding | Paused | Promoting, PromoteFull) | (Promoting, Promote) => {
             &[Promoting]
         }
-        (Finalising, Promote | PromoteFull) => &[Finalising],
+        (Finalising, PromoteFull) => &[Finalising],
         (Drifted, Rebase) => &[Shifting, Preparing, Promoting],
         _ => return None,
     })

@@ -143,6 +143,53 @@ fn a_bad_unit_aborts_the_whole_even_while_paused() {
 }
 
 #[test]
+fn a_canary_that_does_not_become_ready_in_time_goes_back_and_never_had_a_request() {
+    let plan = two_units_and_rest();
+    let nothing = Judge::new(plan.settings(&plan.units[0])).judge(50);
+    let state = state(&plan).to(Phase::Preparing);
+    let after = |seconds, canary| {
+        let sight = Sight {
+            state: &state,
+            is_as_wanted: true,
+            canary,
+            evidence: &evidence(&plan, seconds, &nothing),
+            is_attended: true,
+        };
+        next(&plan, &sight)
+    };
+    for health in [Health::Starting, Health::Degraded, Health::Stopped] {
+        assert_eq!(after(599.0, health), Next::Wait(Waiting::Canary));
+        let to = moved(after(600.0, health));
+        assert_eq!((to.state.phase, to.why), (Phase::Aborting, Why::NotReady));
+        assert_eq!(canary_weights(&plan, &to.state), [0, 0, 0]);
+    }
+    let to = moved(after(0.0, Health::Failed));
+    assert_eq!((to.state.phase, to.why), (Phase::Aborting, Why::CanaryDown));
+}
+
+#[test]
+fn a_watch_that_sees_nothing_is_not_over_and_a_person_can_end_it() {
+    let plan = two_units_and_rest();
+    let pass = judged(&plan, 100_000, 500, 100);
+    let state = State {
+        phase: Phase::Finalising,
+        positions: vec![2, 2, 2],
+        ..state(&plan)
+    };
+    let mut seen = evidence(&plan, 1e6, &pass);
+    seen.missing = Some("no answer".to_owned());
+    assert_eq!(look(&plan, &state, &seen), Next::Wait(Waiting::Watch));
+    seen.missing = None;
+    let to = moved(look(&plan, &state, &seen));
+    assert_eq!((to.state.phase, to.why), (Phase::Succeeded, Why::WatchOver));
+    let to = command(&plan, &state, Command::Promote).unwrap().unwrap();
+    assert_eq!(to.state.phase, Phase::Succeeded);
+    assert!(to.is_forward(), "it is recorded first");
+    // All traffic is there already.
+    assert_eq!(command(&plan, &state, Command::PromoteFull), Ok(None));
+}
+
+#[test]
 fn nobody_attends_more_than_the_limit() {
     let plan = two_units_and_rest();
     let evidence = evidence(&plan, 60.0, &judged(&plan, 100_000, 500, 50));
