@@ -103,6 +103,48 @@ payments → local (this machine): revision 1 → 2, gradually
 }
 
 #[test]
+fn steps_that_take_longer_than_they_may_are_told_with_what_would_do() {
+    let home = Home::new();
+    let mut service = live(&home, "");
+    let traffic = Traffic::start(&home);
+    let told = |home: &Home| home.squad(["rollout", "lint", "payments"]).success();
+    let too_long = "at this traffic a step takes longer than it may, and will pause; ";
+    let fits = told(&home);
+    assert!(!fits.stdout.contains(too_long), "{}", fits.transcript());
+    // A harm that so few requests cannot show in five seconds, whatever the weight.
+    let toml = super::ROLLOUT.replace("harm = 5.0", "harm = 0.1\nmax_hold = \"5s\"");
+    service.toml(&home, &toml);
+    let never = told(&home);
+    let advice = "hold longer (`max_hold`), send it probes, or deploy at once";
+    assert!(
+        never.stdout.contains(&format!("{too_long}{advice}")),
+        "{}",
+        never.transcript()
+    );
+    // The first steps are too small for the traffic, and larger ones are not.
+    let toml = super::ROLLOUT
+        .replace("weight = 20", "weight = 1")
+        .replace("harm = 5.0", "harm = 5.0\nmax_hold = \"30s\"");
+    service.toml(&home, &toml);
+    let larger = told(&home);
+    assert!(
+        larger
+            .stdout
+            .contains(&format!("{too_long}larger steps would do: `--steps ")),
+        "{}",
+        larger.transcript()
+    );
+    let json = home
+        .squad(["rollout", "lint", "payments", "-o", "json"])
+        .success()
+        .json();
+    let unit = &json["forecasts"][0];
+    assert_eq!(unit["steps"][0]["too_long"], true, "{unit}");
+    assert!(unit["proposed_steps"].is_array(), "{unit}");
+    traffic.stop_without_failures();
+}
+
+#[test]
 fn of_a_revision_that_is_published_it_shows_the_plan_that_start_would_make() {
     let home = Home::new();
     let mut service = live(&home, "");
