@@ -20,6 +20,15 @@ fn pause_resume_promote() {
     );
     let driver = begin(&home, &service.directory, ["deploy", "--canary"]);
     let _phase = wait_for_phase(&home, "holding");
+    let waited = home
+        .squad(["rollout", "wait", "payments", "--timeout", "1s"])
+        .failure(8);
+    assert_eq!(waited.line(), "holding");
+    assert!(
+        waited.stderr.contains("not finished after 1 s; it goes on"),
+        "{}",
+        waited.transcript()
+    );
     home.squad(["rollout", "rebase", "payments"])
         .failure(7)
         .assert(str![[r#"
