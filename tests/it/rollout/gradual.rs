@@ -390,6 +390,10 @@ fn a_protected_environment_goes_gradually_by_itself() {
         assert!(output.stderr.contains(told), "{}", output.transcript());
     }
     assert_eq!(serves(&home).as_deref(), Some("3"));
+    // Going forward had to be agreed to; the stop button never asks.
+    home.squad(["stop", "payments", "--reason", "refunds fail"])
+        .success();
+    assert_eq!(serves(&home).as_deref(), Some("2"));
     traffic.stop_without_failures();
     // Of many services it goes by itself.
     service.version(&home, "4");

@@ -150,6 +150,19 @@ fn of_a_revision_that_is_published_it_shows_the_plan_that_start_would_make() {
     let mut service = live(&home, "");
     service.version(&home, "2");
     home.squad_in(&service.directory, ["deploy"]).success();
+    // Each question returns nothing, and a start asks them before anything else.
+    let before = recorded(&home);
+    for verb in ["lint", "start"] {
+        let refused = home
+            .squad(["rollout", verb, "payments", "--revision", "1"])
+            .failure(7);
+        assert!(
+            refused.stderr.contains("no-history"),
+            "{}",
+            refused.transcript()
+        );
+    }
+    assert_eq!(recorded(&home), before);
     let traffic = Traffic::start(&home);
     let arguments = ["rollout", "lint", "payments", "--revision", "1"];
     plan(&home.squad(arguments).success()).assert(str![[r#"
