@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::cli::context::Context;
 use crate::cli::gone;
+use crate::cli::signals::{Signals, unless_asked};
 use crate::cli::view::invoke::{Wire, pretty};
 use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
@@ -17,7 +18,7 @@ use crate::platform::Invocation;
 /// Call a function once and print what it returns
 ///
 /// Standard output is the JSON that the function returned; the end of its log goes to standard error. A function
-/// that fails ends with exit code 1.
+/// that fails ends with exit code 1. Ctrl-C, SIGTERM and SIGHUP end the waiting with 130; what the function does goes on.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   $ squad invoke
@@ -57,18 +58,21 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             payload: payload(args)?,
             flag: environment.flag(),
         };
-        let invocation = tokio::select! {
-            result = invoke(&*platform, &options) => match result {
-                Ok(invocation) => invocation,
-                Err(error) => {
-                    return Err(gone::told(context, &environment, &options.service, error).await);
-                }
-            },
-            _ = tokio::signal::ctrl_c() => {
+        let mut signals = Signals::listen()?;
+        let work = invoke(&*platform, &options);
+        let invocation = match unless_asked(Some(&mut signals), work).await {
+            Some(Ok(invocation)) => invocation,
+            Some(Err(error)) => {
+                return Err(gone::told(context, &environment, &options.service, error).await);
+            }
+            None => {
                 return Err(Error::new(
                     Kind::Interrupted,
                     "interrupted",
-                    format!("stopped waiting for `{}`; what it does goes on", options.service),
+                    format!(
+                        "stopped waiting for `{}`; what it does goes on",
+                        options.service
+                    ),
                 ));
             }
         };

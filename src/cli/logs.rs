@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::cli::context::Context;
 use crate::cli::gone;
 use crate::cli::rollback::parse_revision;
+use crate::cli::signals::{Signals, unless_asked};
 use crate::cli::time::parse_span;
 use crate::domain::environment::Environment;
 use crate::domain::name::ServiceName;
@@ -16,6 +17,8 @@ use crate::output::{Style, sanitize};
 use crate::platform::{LogLine, LogQuery, Platform};
 
 /// Show what a service wrote
+///
+/// With --follow it goes on until Ctrl-C, SIGTERM or SIGHUP, and ends with 0. Without it they end the reading with 130.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   $ squad logs
@@ -71,11 +74,19 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             show(context, &service, &line);
             !context.output.is_closed()
         };
+        let mut signals = Signals::listen()?;
         let work = platform.logs(&service, &query, &mut print);
-        let result = tokio::select! {
-            result = work => result,
-            // Following ends with Ctrl-C: that is its end, not a failure, and nothing more is asked.
-            _ = tokio::signal::ctrl_c() => return Ok(0),
+        let result = match unless_asked(Some(&mut signals), work).await {
+            Some(result) => result,
+            // That is the end of following, not a failure, and nothing more is asked.
+            None if args.follow => return Ok(0),
+            None => {
+                return Err(Error::new(
+                    Kind::Interrupted,
+                    "interrupted",
+                    format!("stopped reading the log of `{service}`; there may be more of it"),
+                ));
+            }
         };
         if let Err(error) = result {
             // The person's mistake is said in words of its own. What AWS said needs no second question, which would only

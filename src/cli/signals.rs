@@ -51,6 +51,24 @@ impl Signals {
     }
 }
 
+/// Does what changes nothing; none when one of them comes first, and what it was in the middle of is dropped. Without any to
+/// listen for they end the process by themselves.
+pub(crate) async fn unless_asked<T>(
+    signals: Option<&mut Signals>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let asked = async {
+        match signals {
+            Some(signals) => signals.asked().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        done = work => Some(done),
+        _ = asked => None,
+    }
+}
+
 /// Whether SIGHUP was ignored when the process began: bit 0 of `SigIgn` in proc(5)'s `status`. Where there is no such file it
 /// counts as not ignored.
 fn hangup_is_ignored() -> bool {

@@ -47,6 +47,11 @@ impl Canvas {
         screen
     }
 
+    /// What wipes away the `^C` that the terminal has written below the block, where there is one.
+    pub(crate) fn leave(&self) -> &'static str {
+        if self.is_drawn() { "\r\x1b[K" } else { "" }
+    }
+
     fn begin(&self, size: (usize, usize)) -> String {
         match self.drawn {
             None => String::new(),

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use nix::sys::signal::Signal;
 use serde_json::json;
 use snapbox::str;
 
-use crate::support::{Home, TestService, get, request};
+use crate::support::journey::{begin, end, signal};
+use crate::support::{Home, TestService, get, request, wait_for};
 
 /// A runtime for `provided.al2023`: what a `bootstrap` has to do, in 30 lines.
 const BOOTSTRAP: &str = r#"#!/usr/bin/env python3
@@ -33,6 +35,8 @@ while True:
     do = event.get("do") if isinstance(event, dict) else None
     if do == "sleep":
         time.sleep(60)
+    while do == "wait" and not os.path.exists(event["until"]):
+        time.sleep(0.05)
     if do == "exit":
         os._exit(3)
     if do == "fail":
@@ -329,4 +333,36 @@ fn what_a_runtime_client_joins_with_carriage_returns_is_read_as_lines() {
 [exit 1]
 
 "#]]);
+}
+
+#[test]
+fn whoever_waits_for_a_function_can_be_asked_to_end() {
+    let home = Home::new();
+    let directory = function(&home);
+    let path = directory.join("squad.toml");
+    let text = std::fs::read_to_string(&path).expect("it is there");
+    home.write(&path, &text.replace("timeout = \"1s\"", "timeout = \"2m\""));
+    home.commit_all(&directory, "more time");
+    deploy(&home, &directory);
+    for (calls, asked) in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
+        .into_iter()
+        .enumerate()
+    {
+        let until = home.root().join(format!("go-on-{calls}"));
+        let payload = json!({ "do": "wait", "until": until }).to_string();
+        let arguments = ["invoke", "receipts", "--payload", payload.as_str()];
+        let child = begin(&home, &directory, arguments);
+        wait_for("the call", std::time::Duration::from_secs(20), || {
+            let log = home.squad(["logs", "receipts"]).stdout;
+            (log.matches("got an event").count() > calls).then_some(())
+        });
+        signal(child.id(), asked);
+        end(&home, child).failure(130).assert(str![[r#"
+› error: stopped waiting for `receipts`; what it does goes on
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/interrupted.md
+[exit 130]
+
+"#]]);
+        home.write(&until, "");
+    }
 }

@@ -16,6 +16,7 @@
     reason = "test code"
 )]
 
+mod asked_to_end;
 mod audit;
 mod audit_machine;
 mod audit_trust;
@@ -49,6 +50,7 @@ mod rollout_drift;
 mod rollout_silence;
 mod rollout_watch;
 mod status;
+mod status_watch;
 mod stream;
 mod support;
 mod sync_order;

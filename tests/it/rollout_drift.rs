@@ -103,6 +103,55 @@ fn a_stop_works_before_anybody_has_seen_it() {
     traffic.stop_without_failures();
 }
 
+/// A promotion that is written and not verified, because nobody drives, and whose traffic somebody else changes.
+fn drifted_while_promoting(home: &Home) -> Traffic {
+    let (driver, traffic) = holding(home, "10m");
+    home.squad(["rollout", "pause", "payments"]).success();
+    let _paused = end(home, driver);
+    let promote = ["rollout", "promote", "payments", "--full", "--reason", "x"];
+    assert_eq!(home.squad(promote).success().line(), "promoting");
+    shift_by_somebody_else(home, "payments", ("2", 60), "1");
+    let outcome = home.squad(["rollout", "drive", "payments"]).failure(1);
+    assert!(
+        outcome.stderr.contains("rollout-drifted"),
+        "{}",
+        outcome.transcript()
+    );
+    assert_eq!(status(home)["phase"], "drifted");
+    assert_eq!(weight(home, "refund"), 100, "what is wanted");
+    assert_eq!(serves_canary(home), 60, "what is");
+    traffic
+}
+
+#[test]
+fn a_stop_goes_on_to_the_new_revision_when_the_drift_found_it_being_promoted() {
+    let home = Home::new();
+    let traffic = drifted_while_promoting(&home);
+    home.squad(["stop", "payments"]).success();
+    assert_eq!(serves(&home).as_deref(), Some("2"));
+    assert_eq!(status(&home)["phase"], "aborted");
+    let report = home
+        .squad(["rollout", "report", "--service", "payments"])
+        .success();
+    let told = "All requests were moving to revision 2 already, so that is where they stay";
+    assert!(report.stdout.contains(told), "{}", report.transcript());
+    traffic.stop_without_failures();
+    home.squad(["audit", "verify"]).success();
+}
+
+#[test]
+fn a_rebase_goes_on_with_the_promotion_that_the_drift_found() {
+    let home = Home::new();
+    let traffic = drifted_while_promoting(&home);
+    let rebase = ["rollout", "rebase", "payments", "--reason", "by mistake"];
+    assert_eq!(home.squad(rebase).success().line(), "promoting");
+    assert_eq!(serves(&home).as_deref(), Some("2"));
+    let driven = home.squad(["rollout", "drive", "payments"]).success();
+    assert_eq!(driven.line(), "succeeded", "{}", driven.transcript());
+    traffic.stop_without_failures();
+    home.squad(["audit", "verify"]).success();
+}
+
 #[test]
 fn a_rollout_whose_state_is_gone_is_over_and_told_so() {
     let home = Home::new();

@@ -327,28 +327,6 @@ WHEN      WHO              WHAT                                                 
 }
 
 #[test]
-fn on_a_terminal_a_watch_shows_the_newest_state_alone() {
-    let home = Home::new();
-    let mut service = TestService::new(&home, "payments");
-    home.squad_in(&service.directory, ["deploy"]).success();
-    let mut watch = Terminal::start(&home, 100, ["status", "payments", "--watch"]);
-    watch.expect("payments  local  1");
-    service.version(&home, "2");
-    home.squad_in(&service.directory, ["deploy"]).success();
-    // It may be seen with the deploy still at work on it first.
-    let clear = "\u{1b}[H\u{1b}[2J";
-    wait_for("the deploy is done", Duration::from_secs(20), || {
-        let raw = watch.raw();
-        let (_, newest) = raw.rsplit_once(clear)?;
-        let done = newest.contains("http") && !newest.contains("GOING ON");
-        (newest.contains("local  2") && done).then_some(())
-    });
-    watch.interrupt();
-    let (code, text) = watch.finish();
-    assert_eq!(code, 0, "{text}");
-}
-
-#[test]
 fn quiet_and_json_leave_standard_error_alone() {
     let home = Home::new();
     let mut service = TestService::new(&home, "payments");
@@ -369,32 +347,6 @@ fn quiet_and_json_leave_standard_error_alone() {
             }
         }
     }
-}
-
-#[test]
-fn watching_shows_each_change_and_ends_with_ctrl_c_or_the_time() {
-    let home = Home::new();
-    let mut service = TestService::new(&home, "payments");
-    home.squad_in(&service.directory, ["deploy"]).success();
-    let mut watch = home
-        .command(["status", "payments", "--watch"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    let reader = std::io::BufReader::new(watch.stdout.take().expect("a pipe"));
-    let mut lines = reader.lines().map(|line| line.expect("a line"));
-    let is_live = |revision: &'static str| {
-        move |line: &String| line.split_whitespace().nth(2) == Some(revision)
-    };
-    assert!(lines.any(|line| is_live("1")(&line)));
-    service.version(&home, "2");
-    home.squad_in(&service.directory, ["deploy"]).success();
-    // While the deploy was at work, its row said so; the exit code tells how the newest row was.
-    assert!(lines.any(|line| is_live("2")(&line) && !line.contains("began")));
-    signal(watch.id(), Signal::SIGINT);
-    assert_eq!(watch.wait().expect("it ends").code(), Some(0));
-    let output = home.squad(["status", "payments", "--watch", "--timeout", "1s"]);
-    assert_eq!(output.code, 124, "{}", output.transcript());
 }
 
 #[test]

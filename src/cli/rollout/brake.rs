@@ -151,7 +151,7 @@ fn tell(context: &Context, environment: &Environment, name: &ServiceName, aborte
         context.output.status(&format!("  verified: {when}"));
     } else {
         context.output.status(&format!(
-            "  the promotion had begun, so all traffic stays on {}",
+            "  the promotion had begun, so all traffic goes to {}",
             aborted.revision
         ));
         context.output.hint(&format!(

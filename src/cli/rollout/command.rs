@@ -45,7 +45,8 @@ pub(crate) struct ResumeArgs {
 
 /// Go to the next step without a verdict
 ///
-/// With --full all traffic goes to the new revision at once. Who did so, and why, is in the audit log.
+/// After the promotion it ends the watch. With --full all traffic goes to the new revision at once. Who did so, and why, is in
+/// the audit log.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   $ squad rollout promote payments --env prod --reason \"checked by hand\"

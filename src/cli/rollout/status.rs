@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::cli::context::Context;
 use crate::cli::rollout::drive::snapshot;
+use crate::cli::signals::{Signals, unless_asked};
 use crate::cli::time::parse_span;
 use crate::cli::view::rollout as view;
 use crate::domain::name::ServiceName;
@@ -15,7 +16,7 @@ use crate::ops::rollout::{Rollout, read_some_on};
 /// Show a rollout: phase, weights, what was counted, the verdict of each route
 ///
 /// With --watch a live view on a terminal, a line for each change elsewhere, and JSON Lines with -o json. Exits with 3
-/// when the verdict was bad and with 8 while it is not finished.
+/// when the verdict was bad and with 8 while it is not finished; so does a watch that Ctrl-C, SIGTERM or SIGHUP ends.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   $ squad rollout status payments --env prod
@@ -47,18 +48,18 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         let mut last: Option<Snapshot> = None;
         let mut read: Option<Rollout> = None;
         let mut screen = view::Screen::default();
-        // Listened for once: Ctrl-C while the rollout is read counts as well.
-        let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+        // Listened for once: what comes while the rollout is read counts as well.
+        let mut signals = args.watch.then(Signals::listen).transpose()?;
         loop {
             let flag = environment.flag();
-            let rollout = tokio::select! {
-                rollout = read_some_on(&*platform, &name, &flag, read.as_ref()) => rollout?,
-                _ = &mut interrupted, if args.watch => {
-                    screen.leave(context);
-                    return Ok(last.as_ref().map_or(Kind::Interrupted.exit_code(), exit_code));
-                }
+            let reading = read_some_on(&*platform, &name, &flag, read.as_ref());
+            let Some(rollout) = unless_asked(signals.as_mut(), reading).await else {
+                screen.leave(context);
+                return Ok(last
+                    .as_ref()
+                    .map_or(Kind::Interrupted.exit_code(), exit_code));
             };
-            let now = snapshot(context, &environment, read.insert(rollout))?;
+            let now = snapshot(context, &environment, read.insert(rollout?))?;
             if last.as_ref() != Some(&now) {
                 screen.show(context, &now, args.watch);
             }
@@ -71,12 +72,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             if until.is_some_and(|until| context.clock().monotonic() >= until) {
                 return Ok(Kind::Timeout.exit_code());
             }
-            tokio::select! {
-                () = tokio::time::sleep(INTERVAL) => {}
-                _ = &mut interrupted, if args.watch => {
-                    screen.leave(context);
-                    return Ok(code);
-                }
+            let pause = tokio::time::sleep(INTERVAL);
+            if unless_asked(signals.as_mut(), pause).await.is_none() {
+                screen.leave(context);
+                return Ok(code);
             }
         }
     })

@@ -4,17 +4,21 @@ use std::time::Duration;
 
 use crate::cli::context::Context;
 use crate::cli::rollout::drive::{over, snapshot};
+use crate::cli::signals::{Signals, unless_asked};
 use crate::cli::time::parse_span;
 use crate::cli::view::rollout as view;
+use crate::domain::environment::Environment;
 use crate::domain::name::ServiceName;
 use crate::domain::rollout::Phase;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::ops::rollout::{drive, read_some, words};
+use crate::platform::Platform;
 
 /// Wait for the end of a rollout, and end with its verdict
 ///
 /// Exits with 0 when it was promoted, 3 when the judge aborted it, 1 when a person did, and 8 when the time is over or it
-/// is paused and waits for a person: nothing failed, and it is not finished.
+/// is paused and waits for a person: nothing failed, and it is not finished. Ctrl-C, SIGTERM and SIGHUP end the waiting
+/// with 130; the rollout goes on.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   $ squad rollout wait payments --env prod --timeout 45m")]
@@ -35,47 +39,71 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     context.block_on(async {
         let (_, environment, name) = super::find(context, args.service.as_ref())?;
         let platform = context.platform(&environment)?;
-        let until = context.clock().monotonic() + args.timeout;
-        let mut said = None;
-        loop {
-            let rollout = read_some(&*platform, &name, &environment.flag()).await?;
-            let state = rollout.state.clone();
-            let why = drive::last_why(&rollout);
-            if said.as_ref() != Some(&(state.phase, state.positions.clone())) {
-                let snapshot = snapshot(context, &environment, &rollout)?;
-                context.output.status(&view::one_line(&snapshot));
-                said = Some((state.phase, state.positions.clone()));
-            }
-            let code = if !state.is_live() {
-                Some(over(&state, why.as_ref()))
-            } else if matches!(state.phase, Phase::Paused | Phase::Drifted) {
-                if let Some(why) = &why {
-                    context.output.status(&words::why(&rollout.plan, why));
-                }
-                Some(Kind::Pending.exit_code())
-            } else if context.clock().monotonic() >= until {
-                context.output.status(&format!(
-                    "not finished after {} s; it goes on",
-                    args.timeout.as_secs()
-                ));
-                Some(Kind::Pending.exit_code())
-            } else {
-                None
-            };
-            if let Some(code) = code {
-                if context.output.is_json() {
-                    context
-                        .output
-                        .json(&view::EndWire::new(&name, &environment, &state, code));
-                } else {
-                    context.output.out(state.phase.as_str());
-                }
-                return Ok(code);
-            }
-            tokio::select! {
-                () = tokio::time::sleep(GLANCE) => {}
-                _ = tokio::signal::ctrl_c() => return Ok(Kind::Interrupted.exit_code()),
-            }
+        let mut signals = Signals::listen()?;
+        let work = wait(context, args, &*platform, &environment, &name);
+        match unless_asked(Some(&mut signals), work).await {
+            Some(code) => code,
+            None => Err(left(&name, &environment.flag())),
         }
     })
+}
+
+fn left(name: &ServiceName, flag: &str) -> Error {
+    Error::new(
+        Kind::Interrupted,
+        "interrupted",
+        format!("stopped waiting for the rollout of `{name}`; nothing about it was changed"),
+    )
+    .hint(format!("wait again: `squad rollout wait {name}{flag}`"))
+    .hint(format!(
+        "see where it is: `squad rollout status {name}{flag}`"
+    ))
+}
+
+async fn wait(
+    context: &Context,
+    args: &Args,
+    platform: &dyn Platform,
+    environment: &Environment,
+    name: &ServiceName,
+) -> Result<u8> {
+    let until = context.clock().monotonic() + args.timeout;
+    let mut said = None;
+    loop {
+        let rollout = read_some(platform, name, &environment.flag()).await?;
+        let state = rollout.state.clone();
+        let why = drive::last_why(&rollout);
+        if said.as_ref() != Some(&(state.phase, state.positions.clone())) {
+            let snapshot = snapshot(context, environment, &rollout)?;
+            context.output.status(&view::one_line(&snapshot));
+            said = Some((state.phase, state.positions.clone()));
+        }
+        let code = if !state.is_live() {
+            Some(over(&state, why.as_ref()))
+        } else if matches!(state.phase, Phase::Paused | Phase::Drifted) {
+            if let Some(why) = &why {
+                context.output.status(&words::why(&rollout.plan, why));
+            }
+            Some(Kind::Pending.exit_code())
+        } else if context.clock().monotonic() >= until {
+            context.output.status(&format!(
+                "not finished after {} s; it goes on",
+                args.timeout.as_secs()
+            ));
+            Some(Kind::Pending.exit_code())
+        } else {
+            None
+        };
+        if let Some(code) = code {
+            if context.output.is_json() {
+                context
+                    .output
+                    .json(&view::EndWire::new(name, environment, &state, code));
+            } else {
+                context.output.out(state.phase.as_str());
+            }
+            return Ok(code);
+        }
+        tokio::time::sleep(GLANCE).await;
+    }
 }

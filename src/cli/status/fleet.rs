@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::{Args, exit_code};
 use crate::cli::context::Context;
+use crate::cli::signals::{Signals, unless_asked};
 use crate::cli::time::relative;
 use crate::cli::view::status as view;
 use crate::domain::environment::Environment;
@@ -88,7 +89,7 @@ impl Fleet<'_> {
     }
 
     fn is_painted(&self) -> bool {
-        self.context.output.is_terminal() && !self.context.output.is_json()
+        self.context.output.can_redraw() && !self.context.output.is_json()
     }
 
     fn going_on(&self) -> Vec<GoingOn> {
@@ -302,7 +303,7 @@ impl Fleet<'_> {
         }
     }
 
-    /// Looks again and again, slowly, until Ctrl-C or `--timeout`.
+    /// Looks again and again, slowly, until it is asked to end, or `--timeout`.
     async fn watch(&self, mut canvas: Canvas, args: &Args, first: Answer) -> Result<u8> {
         let clock = self.context.clock();
         let deadline = args.timeout.map(|timeout| clock.monotonic() + timeout);
@@ -312,6 +313,7 @@ impl Fleet<'_> {
         };
         let mut last = first;
         self.watched(&mut canvas, &last, true);
+        let mut signals = Signals::listen()?;
         loop {
             let began = clock.monotonic();
             let next = async {
@@ -321,10 +323,14 @@ impl Fleet<'_> {
                 Ok::<_, Error>((at, seen))
             };
             let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_sub(began));
-            let looked = tokio::select! {
-                looked = next => looked,
-                _ = tokio::signal::ctrl_c() => return Ok(exit_code(&last.rows)),
-                () = tokio::time::sleep(left) => return Ok(Kind::Timeout.exit_code()),
+            let looked = tokio::time::timeout(left, next);
+            let looked = match unless_asked(Some(&mut signals), looked).await {
+                Some(Ok(looked)) => looked,
+                Some(Err(_)) => return Ok(Kind::Timeout.exit_code()),
+                None => {
+                    self.context.output.drawn(canvas.leave());
+                    return Ok(exit_code(&last.rows));
+                }
             };
             match looked {
                 Ok((at, seen)) => {

@@ -1,6 +1,7 @@
 //! `squad status`.
 
 mod fleet;
+mod watch;
 
 pub(crate) use fleet::Age;
 
@@ -28,8 +29,8 @@ use crate::platform::{Look, Platform};
 ///
 /// One service, those of the current directory's workspace, or with --all every service of the environment.
 /// Exits with 3 when something is degraded, with 1 when a service cannot be read, and with 8 when something is still
-/// starting, or a command is at work on it. Many services on Lambda are shown as this machine found them the last time,
-/// with their age, while they are read again.
+/// starting, or a command is at work on it. Ctrl-C, SIGTERM and SIGHUP end a watch with the code of what it showed last.
+/// Many services on Lambda are shown as this machine found them the last time, with their age, while they are read again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   $ squad status
@@ -61,9 +62,6 @@ pub(crate) struct Args {
     timeout: Option<Duration>,
 }
 
-/// How often the platforms are asked while watching.
-const INTERVAL: Duration = Duration::from_millis(500);
-
 /// Runs `squad status`.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     context.block_on(async {
@@ -79,36 +77,13 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         if rows.is_empty() && !args.watch {
             nothing(context, args, &environments, only.as_deref()).await?;
         }
+        if args.watch {
+            late(context, &environments).await;
+            return watch::watch(context, args, &environments, only.as_deref(), rows).await;
+        }
         print(context, &rows);
         late(context, &environments).await;
-        if !args.watch {
-            return Ok(exit_code(&rows));
-        }
-        let deadline = args
-            .timeout
-            .map(|timeout| context.clock().monotonic() + timeout);
-        let mut last = rows;
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(INTERVAL) => {}
-                _ = tokio::signal::ctrl_c() => return Ok(exit_code(&last)),
-            }
-            if deadline.is_some_and(|deadline| context.clock().monotonic() >= deadline) {
-                return Ok(Kind::Timeout.exit_code());
-            }
-            let rows = self::rows(context, &environments, only.as_deref()).await?;
-            if rows != last {
-                if context.output.is_terminal() && !context.output.is_json() {
-                    // Back to the top of what was printed before.
-                    context.output.raw(b"\x1b[H\x1b[2J");
-                }
-                print(context, &rows);
-                last = rows;
-            }
-            if context.output.is_closed() {
-                return Ok(0);
-            }
-        }
+        Ok(exit_code(&rows))
     })
 }
 
@@ -281,12 +256,17 @@ fn print(context: &Context, rows: &[Row]) {
         let width = context.output.is_terminal().then(|| context.output.width());
         context.output.out(&view::table(rows, context.now(), width));
     }
-    for row in rows {
-        if let Some(unknown) = &row.unknown {
-            let text = format!("{}: {}", row.service, sanitize(unknown));
-            context.output.warn(&text);
-        }
+    for text in unknown(rows) {
+        context.output.warn(&text);
     }
+}
+
+/// What could not be told of services whose row is there.
+fn unknown(rows: &[Row]) -> impl Iterator<Item = String> {
+    rows.iter().filter_map(|row| {
+        let unknown = row.unknown.as_ref()?;
+        Some(format!("{}: {}", row.service, sanitize(unknown)))
+    })
 }
 
 fn exit_code(rows: &[Row]) -> u8 {

@@ -94,6 +94,26 @@ fn each_mistake_says_what_is_wrong() {
             "is 5; it must be more than the 5 before it",
         ),
         (
+            "[rollout]\nsteps = [{ weight = 5, hold = \"1m\" }, { weight = 4, hold = \"1m\" }]",
+            "is 4; it must be more than the 5 before it",
+        ),
+        (
+            "[rollout]\nsteps = [{ weight = 100, hold = \"1m\" }]",
+            "is 100; the highest is 99",
+        ),
+        (
+            "[rollout]\nsteps = [{ weight = 101, hold = \"1m\" }]",
+            "is 101; the highest is 99",
+        ),
+        (
+            "[rollout]\nsteps = [{ weight = -5, hold = \"1m\" }]",
+            "is -5; the lowest is 1",
+        ),
+        (
+            "[rollout]\nsteps = [{ weight = nan, hold = \"1m\" }]",
+            "`rollout.steps[0].weight`",
+        ),
+        (
             "[rollout]\nsteps = [5]",
             "`rollout.steps[0]` is a number; it must be a table",
         ),
@@ -130,6 +150,10 @@ fn each_mistake_says_what_is_wrong() {
             "it must be an ARN such as",
         ),
         ("[analysis]\ntolerance = 0.5", "it must be from 1 to 100"),
+        ("[analysis]\ntolerance = nan", "it must be from 1 to 100"),
+        ("[analysis]\ntolerance = inf", "it must be from 1 to 100"),
+        ("[analysis]\nharm = nan", "`analysis.harm`"),
+        ("[analysis]\nharm = -1.0", "`analysis.harm`"),
         ("[run.env]\n\"A-B\" = \"x\"", "is not a name of a variable"),
         (
             "[run.env]\nA = { secret = \"smm:x\" }",

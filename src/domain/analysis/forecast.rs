@@ -75,19 +75,21 @@ pub(crate) fn forecast_steps(
 
 /// The weights to propose for a route's traffic: the gentlest ladder that a healthy canary is expected to climb in a sixth of
 /// `max_hold` seconds, else the quickest one of which no step pauses. Empty when there is none: the traffic is too
-/// small to be split, and smoke checks, a watch and an instant undo serve better.
+/// small to be split, and smoke checks, a watch and an instant undo serve better. Each step is held for five minutes, or for
+/// less where `max_hold` leaves no room for that.
 pub(crate) fn propose_steps(
     settings: &Settings,
     requests_per_second: f64,
     base_bad_share: f64,
     max_hold: f64,
 ) -> Vec<u8> {
+    let hold = (max_hold / COMFORT).min(300.0);
     let total = |ladder: &[u8]| {
         let steps: Vec<Step> = ladder
             .iter()
             .map(|weight| Step {
                 weight: *weight,
-                hold: 300.0,
+                hold,
             })
             .collect();
         forecast_steps(settings, requests_per_second, base_bad_share, &steps)

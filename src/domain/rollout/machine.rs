@@ -338,7 +338,10 @@ fn finalise(plan: &Plan, sight: &Sight<'_>) -> Next {
         let reason = *reason;
         return abort(sight.state, Why::WatchFailed { reason });
     }
-    if sight.evidence.phase_seconds >= seconds(plan.watch_seconds + plan.late_seconds) {
+    let is_over = sight.evidence.phase_seconds >= seconds(plan.watch_seconds + plan.late_seconds);
+    // While the counters cannot be read nothing is watched: no data is never success. As soon as they can be read again
+    // they tell of all the time in between.
+    if is_over && sight.evidence.missing.is_none() {
         return to(sight.state.to(Phase::Succeeded), Why::WatchOver);
     }
     Next::Wait(Waiting::Watch)
@@ -368,13 +371,14 @@ pub(crate) fn command(
         (Command::Abort | Command::Supersede, Phase::Aborting)
         | (Command::Pause, Phase::Paused)
         | (Command::Resume, Phase::Holding | Phase::Shifting | Phase::Preparing | Phase::Planned)
-        | (Command::Promote | Command::PromoteFull, Phase::Promoting | Phase::Finalising) => {
-            Ok(None)
-        }
+        | (Command::Promote, Phase::Promoting)
+        | (Command::PromoteFull, Phase::Promoting | Phase::Finalising) => Ok(None),
         (Command::Abort | Command::Supersede, _) => Ok(Some(aborting(state, command))),
         (Command::Pause, Phase::Shifting | Phase::Holding) => moved(state.to(Phase::Paused)),
         (Command::Resume, Phase::Paused) => moved(state.to(Phase::Holding)),
         (Command::Promote, Phase::Holding | Phase::Paused) => moved(promoted(plan, state)),
+        // The step after the last one is the end of the watch.
+        (Command::Promote, Phase::Finalising) => moved(state.to(Phase::Succeeded)),
         (Command::PromoteFull, Phase::Shifting | Phase::Holding | Phase::Paused) => {
             moved(state.to(Phase::Promoting))
         }
@@ -383,23 +387,24 @@ pub(crate) fn command(
     }
 }
 
-/// An abort of a live rollout, by hand. Needs no plan: the safe side follows from the phase alone. While the promotion is
-/// being written, stable may be on its way out: the safe side is then the canary. Once it stands, stable is kept whole
-/// until the watch ends, and is the safe side again.
+/// An abort of a live rollout, by hand. Needs no plan: the safe side follows from the state alone.
 pub(crate) fn aborting(state: &State, command: Command) -> Move {
     Move {
         state: State {
             generation: state.generation.saturating_add(1),
-            stays: state.phase == Phase::Promoting,
+            stays: state.is_safe_on_canary(),
             ..state.to(Phase::Aborting)
         },
         why: Why::ByHand(command),
     }
 }
 
-/// Back from a drift: to where it was. All positions 0 means that nothing had begun.
+/// Back from a drift: to where it was. All positions 0 means that nothing had begun. A promotion is written again, and
+/// watched afresh.
 fn rebased(state: &State) -> State {
-    if state.positions.iter().all(|position| *position == 0) {
+    if matches!(state.meant(), Phase::Promoting | Phase::Finalising) {
+        state.to(Phase::Promoting)
+    } else if state.positions.iter().all(|position| *position == 0) {
         state.to(Phase::Preparing)
     } else {
         state.to(Phase::Shifting)

@@ -77,8 +77,8 @@ impl Unit {
             .map_or(0, |step| step.weight)
     }
 
-    /// The canary's weight at a position in a phase, in percent. `stays` is [`State::stays`]. While the traffic is another
-    /// one than wanted, this is the wanted one.
+    /// The canary's weight at a position in a phase ([`State::meant`]), in percent. `stays` is [`State::stays`]. While the
+    /// traffic is another one than wanted, this is the wanted one.
     pub(crate) fn weight_in(&self, phase: Phase, position: u8, stays: bool) -> u8 {
         match phase {
             Phase::Planned | Phase::Preparing => 0,
@@ -492,7 +492,7 @@ impl Plan {
 
     /// The traffic that a state means. Pure, and the only place where weights come from.
     pub(crate) fn split(&self, state: &State) -> Split {
-        match state.phase {
+        match state.meant() {
             Phase::Planned | Phase::Preparing => self.base.clone(),
             Phase::Shifting | Phase::Holding | Phase::Paused | Phase::Drifted => self.shared(state),
             Phase::Promoting | Phase::Finalising | Phase::Succeeded => self.promoted(),

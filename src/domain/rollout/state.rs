@@ -108,6 +108,9 @@ pub(crate) struct State {
     pub(crate) plan: String,
     /// An abort leaves all traffic on the canary: the promotion had begun, so that this is the safe side.
     pub(crate) stays: bool,
+    /// The phase that it had before somebody else changed the traffic; none unless it is drifted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) drifted_from: Option<Phase>,
 }
 
 impl State {
@@ -128,6 +131,7 @@ impl State {
             canary,
             plan,
             stays: false,
+            drifted_from: None,
         }
     }
 
@@ -154,6 +158,10 @@ impl State {
         if self.stays {
             text.push_str(" t=c");
         }
+        if let Some(phase) = self.drifted_from {
+            text.push_str(" d=");
+            text.push_str(phase.as_str());
+        }
         text
     }
 
@@ -175,6 +183,7 @@ impl State {
             canary: revision(fields, "c")?,
             plan: get("p")?.to_owned(),
             stays: get("t") == Some("c"),
+            drifted_from: get("d").and_then(Phase::of),
         })
     }
 
@@ -227,12 +236,26 @@ impl State {
             .collect()
     }
 
-    /// The same with another phase.
+    /// The same with another phase. One that drifts keeps in mind where it was.
     pub(crate) fn to(&self, phase: Phase) -> Self {
         Self {
             phase,
+            drifted_from: (phase == Phase::Drifted).then(|| self.meant()),
             ..self.clone()
         }
+    }
+
+    /// The phase whose traffic is wanted: the present one, or the one before somebody else changed the traffic. A drift
+    /// that an older squad noted does not tell: it counts as one between two steps.
+    pub(crate) fn meant(&self) -> Phase {
+        self.drifted_from.unwrap_or(self.phase)
+    }
+
+    /// Whether an abort leaves all traffic on the canary. While the promotion is being written, stable may be on its way
+    /// out: the safe side is then the canary, whatever somebody else has done to the traffic meanwhile. Once it stands,
+    /// stable is kept whole until the watch ends, and is the safe side again.
+    pub(crate) fn is_safe_on_canary(&self) -> bool {
+        self.meant() == Phase::Promoting
     }
 }
 

@@ -153,7 +153,7 @@ fn target(state: &State, command: Command, why: Option<&Why>) -> Move {
         // By the judge: the same driver goes on, so the generation stays.
         Some(why) if state.phase != Phase::Aborting => Move {
             state: State {
-                stays: state.phase == Phase::Promoting,
+                stays: state.is_safe_on_canary(),
                 ..state.to(Phase::Aborting)
             },
             why: why.clone(),

@@ -36,6 +36,7 @@ fn step(from: &State, to: &Move) -> Option<RolloutStep> {
             Command::Promote | Command::PromoteFull if to.state.phase == Phase::Promoting => {
                 RolloutStep::Promote
             }
+            Command::Promote if to.state.phase == Phase::Succeeded => RolloutStep::Finish,
             Command::Promote | Command::PromoteFull => RolloutStep::Shift,
         });
     }
@@ -55,7 +56,7 @@ pub(crate) fn described(plan: &Plan, state: &State) -> Value {
         .iter()
         .zip(&state.positions)
         .map(|(unit, position)| {
-            let weight = unit.weight_in(state.phase, *position, state.stays);
+            let weight = unit.weight_in(state.meant(), *position, state.stays);
             (unit.name.clone(), Value::from(weight))
         })
         .collect();

@@ -124,7 +124,7 @@ fn units(rollout: &Rollout, evidence: &Evidence) -> Vec<UnitSnapshot> {
         .map(|((unit, seen), (position, total))| UnitSnapshot {
             name: unit.name.clone(),
             spoken: unit.spoken(),
-            weight: unit.weight_in(state.phase, *position, state.stays),
+            weight: unit.weight_in(state.meant(), *position, state.stays),
             next_weight: unit.next_weight(*position),
             position: *position,
             steps: unit.steps.len(),

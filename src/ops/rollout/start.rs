@@ -51,6 +51,17 @@ pub(crate) struct Planned {
     pub(crate) supersedes: Option<State>,
 }
 
+/// What a plan is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// A revision that is published.
+    Revision,
+    /// The sources, as a deploy would publish them next.
+    Sources,
+    /// What serves, once more: nothing newer is known.
+    Live,
+}
+
 /// Observes and decides; changes nothing.
 pub(crate) async fn plan(
     platform: &dyn Platform,
@@ -58,6 +69,64 @@ pub(crate) async fn plan(
     actor: Actor,
     now: Timestamp,
 ) -> Result<Planned> {
+    match published(platform, options, &actor, now).await? {
+        Found::Plan(planned) => Ok(*planned),
+        Found::Nothing(live, stable) => Err(Error::new(
+            Kind::Refused,
+            "rollout-no-canary",
+            format!(
+                "cannot start a rollout of `{}`: there is no newer revision than {stable}, which serves",
+                options.service
+            ),
+        )
+        .live(live_state(&options.service, Some(&live)))
+        .hint(format!(
+            "publish one and start in one go: `squad deploy {}{} --canary`",
+            options.service, options.flag
+        ))),
+    }
+}
+
+/// The same where it has to be told before anything newer is published: then for the sources, as far as they are here, else
+/// for what serves.
+pub(crate) async fn lint(
+    platform: &dyn Platform,
+    options: &Options,
+    sources: impl FnOnce() -> Option<Service>,
+    actor: Actor,
+    now: Timestamp,
+) -> Result<(Planned, Subject)> {
+    let (live, stable) = match published(platform, options, &actor, now).await? {
+        Found::Plan(planned) => return Ok((*planned, Subject::Revision)),
+        Found::Nothing(live, stable) => (live, stable),
+    };
+    let name = &options.service;
+    let (after, subject) = match sources() {
+        Some(service) => (Some(service), Subject::Sources),
+        None => (platform.configuration(name, stable).await?, Subject::Live),
+    };
+    let (Some(after), Some(serving)) = (after, live.revision(stable)) else {
+        return Err(Error::internal("a revision without its configuration"));
+    };
+    let pair = (serving, next_number(&live), &after);
+    let planned = planned(platform, options, &live, pair, None, (actor, now)).await?;
+    Ok((planned, subject))
+}
+
+/// What is published for a rollout.
+enum Found {
+    /// A revision, and the plan for it.
+    Plan(Box<Planned>),
+    /// Nothing that is newer than what serves.
+    Nothing(Box<Live>, RevisionNumber),
+}
+
+async fn published(
+    platform: &dyn Platform,
+    options: &Options,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<Found> {
     let name = &options.service;
     let asked = format!("cannot start a rollout of `{name}`");
     let live = platform
@@ -73,7 +142,11 @@ pub(crate) async fn plan(
             ))
         })?;
     }
-    let (stable, canary) = pair(&asked, &live, options, supersedes.as_ref())?;
+    let stable = serving(&asked, &live, options, supersedes.as_ref())?;
+    let Some(canary) = candidate(&asked, &live, options, stable)? else {
+        let stable = stable.number;
+        return Ok(Found::Nothing(Box::new(live), stable));
+    };
     check_kind(&asked, platform, live.kind, options, &live)?;
     let refused = |error: platform::Error| {
         Error::from(error)
@@ -92,7 +165,18 @@ pub(crate) async fn plan(
         return Err(Error::internal("a revision without its configuration"));
     };
     let pair = (stable, canary.number, &after);
-    planned(platform, options, &live, pair, supersedes, (actor, now)).await
+    let who = (actor.clone(), now);
+    let planned = planned(platform, options, &live, pair, supersedes, who).await?;
+    Ok(Found::Plan(Box::new(planned)))
+}
+
+/// The number that the next revision will most likely have.
+fn next_number(live: &Live) -> RevisionNumber {
+    RevisionNumber(
+        live.revisions
+            .last()
+            .map_or(1, |newest| newest.number.0 + 1),
+    )
 }
 
 /// What a rollout of a release will be that is not published yet: for the plan of a deploy, and to refuse before
@@ -110,15 +194,11 @@ pub(crate) async fn ahead(
             "a gradual deploy of a service that is not live",
         ));
     };
-    let next = live
-        .revisions
-        .last()
-        .map_or(1, |newest| newest.number.0 + 1);
     let number = match &deploy.decision {
         crate::domain::plan::Deploy::Change(change) => change.existing,
         _ => None,
     }
-    .unwrap_or(RevisionNumber(next));
+    .unwrap_or_else(|| next_number(live));
     let pair = (stable, number, &deploy.wanted.service);
     planned(platform, options, live, pair, None, (actor, now)).await
 }
@@ -222,76 +302,69 @@ fn check_kind(
     Ok(())
 }
 
-/// What serves and what is rolled out.
-fn pair<'a>(
+/// What serves.
+fn serving<'a>(
     asked: &str,
     live: &'a Live,
     options: &Options,
     supersedes: Option<&State>,
-) -> Result<(&'a Revision, &'a Revision)> {
+) -> Result<&'a Revision> {
     let name = &options.service;
-    let refused = |id, why: String| {
-        Error::new(Kind::Refused, id, format!("{asked}: {why}")).live(live_state(name, Some(live)))
-    };
     let stable = match supersedes {
         Some(state) => live.revision(state.stable),
         None => live.sole(),
     };
-    let Some(stable) = stable else {
-        return Err(refused(
-            "nothing-live",
-            if live.split.is_some() {
-                "several revisions share the traffic, and no rollout of squad says why".to_owned()
-            } else {
-                "nothing is live yet, so there is nothing to compare with".to_owned()
-            },
-        )
-        .hint(format!(
-            "deploy it first: `squad deploy {name}{}`",
-            options.flag
-        )));
+    let why = if live.split.is_some() {
+        "several revisions share the traffic, and no rollout of squad says why"
+    } else {
+        "nothing is live yet, so there is nothing to compare with"
     };
+    stable.ok_or_else(|| {
+        Error::new(Kind::Refused, "nothing-live", format!("{asked}: {why}"))
+            .live(live_state(name, Some(live)))
+            .hint(format!(
+                "deploy it first: `squad deploy {name}{}`",
+                options.flag
+            ))
+    })
+}
+
+/// What is rolled out; none where nothing is newer than what serves and was not left.
+fn candidate<'a>(
+    asked: &str,
+    live: &'a Live,
+    options: &Options,
+    stable: &Revision,
+) -> Result<Option<&'a Revision>> {
     let others = || {
         live.revisions
             .iter()
             .rev()
             .filter(|one| one.number != stable.number)
     };
-    let canary = match options.revision {
-        Some(number) if number == stable.number => {
-            return Err(refused(
-                "rollout-same-revision",
-                format!("revision {number} serves all traffic already"),
-            ));
-        }
-        Some(number) => others().find(|one| one.number == number).ok_or_else(|| {
-            let mut error = Error::new(
-                Kind::Usage,
-                "no-such-revision",
-                format!("{asked}: there is no revision {number}"),
-            );
-            for one in others().take(5) {
-                error = error.detail(format!("{}", one.number));
-            }
-            error
-        })?,
-        None => others()
-            .find(|one| one.number > stable.number && !one.left)
-            .ok_or_else(|| {
-                refused(
-                    "rollout-no-canary",
-                    format!(
-                        "there is no newer revision than {}, which serves",
-                        stable.number
-                    ),
-                )
-                .hint(format!(
-                    "publish one and start in one go: `squad deploy {name}{} --canary`",
-                    options.flag
-                ))
-            })?,
+    let Some(number) = options.revision else {
+        return Ok(others().find(|one| one.number > stable.number && !one.left));
     };
-    Ok((stable, canary))
+    if number == stable.number {
+        return Err(Error::new(
+            Kind::Refused,
+            "rollout-same-revision",
+            format!("{asked}: revision {number} serves all traffic already"),
+        )
+        .live(live_state(&options.service, Some(live))));
+    }
+    let found = others().find(|one| one.number == number);
+    found.map(Some).ok_or_else(|| {
+        let mut error = Error::new(
+            Kind::Usage,
+            "no-such-revision",
+            format!("{asked}: there is no revision {number}"),
+        );
+        for one in others().take(5) {
+            error = error.detail(format!("{}", one.number));
+        }
+        error
+    })
 }
 
 fn wrong(asked: &str, mistakes: &[Mistake]) -> Error {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::change::{self, Carried};
 use super::drive::{Ended, Options, drive};
-use super::{Rollout, Tools, objects, read};
+use super::{Rollout, Tools, brake, objects, read};
 use crate::clock::SystemClock;
 use crate::domain::analysis::{FailReason, Interval, Tally};
 use crate::domain::environment::Environment;
@@ -17,7 +17,7 @@ use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
 use crate::domain::rollout::log::Look;
 use crate::domain::rollout::plan::{Given, Known, Wish, plan};
-use crate::domain::rollout::{Entry, Move, Phase, State, What, Why};
+use crate::domain::rollout::{Command, Entry, Move, Phase, State, What, Why};
 use crate::domain::service::Analysis;
 use crate::domain::traffic::Split;
 use crate::ops::audit::{Journal, Settings, Store};
@@ -27,6 +27,8 @@ use crate::platform::{Commit, Platform};
 
 /// Races, over all rollouts.
 const RACES: u32 = 1000;
+/// Races of an abort, each in a rollout of its own.
+const ABORTS: u32 = 60;
 /// Races of each rollout: every race reads its whole log.
 const OF_EACH: u32 = 20;
 
@@ -234,6 +236,60 @@ async fn of_two_drivers_that_saw_the_same_exactly_one_writes() {
     }
     eprintln!("{RACES} races: {won:?} won, {noted} entries");
     assert!(won.iter().all(|times| *times > RACES / 20), "{won:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_abort_wins_every_race_with_whoever_drives_or_takes_over() {
+    let home = Home::new();
+    let machines = [Machine::new(&home, "first"), Machine::new(&home, "second")];
+    let [driver, person] = &machines;
+    let service = ServiceName::new("payments").unwrap();
+    let platform = home.connected();
+    for digest in ["a", "b"] {
+        let release = home.release(service.as_str(), digest);
+        platform.publish(&release, &|_| {}).await.unwrap();
+    }
+    let mut ahead = 0;
+    let stable = RevisionNumber(1);
+    for race in 0..ABORTS {
+        // It may have been left by the race before.
+        platform.prepare(&service, stable, &|_| {}).await.unwrap();
+        start(&home, &*platform, &service).await;
+        let mut seen = read(&*platform, &service).await.unwrap().unwrap();
+        // Holding, promoting, finalising: whatever the abort meets.
+        for _ in 0..=race % 3 {
+            assert!(Deed::Next.done(driver, seen).await);
+            seen = read(&*platform, &service).await.unwrap().unwrap();
+        }
+        let deed = if race % 2 == 0 {
+            Deed::Next
+        } else {
+            Deed::TakeOver
+        };
+        let tools = person.tools();
+        let (was_written, aborted) = tokio::join!(
+            deed.done(driver, seen.clone()),
+            brake::abort(&tools, &service, Command::Abort, None, None, None)
+        );
+        ahead += u32::from(was_written);
+        let aborted = aborted.unwrap().unwrap();
+        let after = read(&*platform, &service).await.unwrap().unwrap();
+        let state = &after.state;
+        assert_eq!(state.phase, Phase::Aborted, "race {race}");
+        assert!(after.is_as_wanted(), "race {race}");
+        let sole = after.live.split.as_ref().and_then(Split::sole);
+        assert_eq!(sole, Some(aborted.revision), "race {race}");
+        // The safe side is that of the phase that the abort was written over.
+        let promoting = match (deed, was_written) {
+            (Deed::Next, true) => seen.state.phase == Phase::Holding,
+            _ => seen.state.phase == Phase::Promoting,
+        };
+        assert_eq!(state.stays, promoting, "race {race}, {:?}", seen.state);
+        assert_eq!(sole, Some(RevisionNumber(if promoting { 2 } else { 1 })));
+        assert!(state.generation > seen.state.generation, "race {race}");
+        check(&after.entries);
+    }
+    eprintln!("{ABORTS} aborts: {ahead} times the other one was first");
 }
 
 /// A rollout at its first step whose log tells that the canary is worse.

@@ -232,7 +232,7 @@ promoting
     let stop = ["stop", "payments", "--reason", "refunds fail"];
     home.squad(stop).success().assert(str![[r#"
 › ✔ aborted          all traffic on revision 2
-›   the promotion had begun, so all traffic stays on 2
+›   the promotion had begun, so all traffic goes to 2
 › hint: to go back to what served before: `squad rollback payments`
 aborted
 [exit 0]

@@ -195,6 +195,30 @@ fn a_canary_that_is_bad_on_one_verb_is_aborted_and_what_is_not_listed_never_move
 }
 
 #[test]
+fn a_canary_that_is_slow_is_bad_although_no_request_fails() {
+    let home = Home::new();
+    let mut service = live(&home, "");
+    let toml = super::ROLLOUT.replace("harm = 5.0", "harm = 5.0\nslow = \"250ms\"");
+    service.toml(&home, &toml);
+    let _slow_is_told = home.squad_in(&service.directory, ["deploy"]).success();
+    service.version(&home, "2").behave(&home, "slow:0.5");
+    let traffic = Traffic::start(&home);
+    let output = home
+        .squad_in(&service.directory, ["deploy", "--canary"])
+        .failure(3);
+    assert_eq!(output.line(), "aborted", "{}", output.transcript());
+    assert!(
+        output
+            .stderr
+            .contains("a request is bad when it fails or takes more than 250 ms"),
+        "{}",
+        output.transcript()
+    );
+    assert_eq!(serves(&home).as_deref(), Some("2"));
+    traffic.stop_without_failures();
+}
+
+#[test]
 fn a_route_by_itself_moves_nothing_else() {
     let home = Home::new();
     let mut service = live(&home, "");
@@ -356,8 +380,23 @@ fn a_protected_environment_goes_gradually_by_itself() {
         "hotfix",
     ];
     home.squad_in(&service.directory, at_once).success();
-    // Of many services it goes by itself.
+    // With requests a plain deploy is a rollout, from its publish to the last of the watch.
     service.version(&home, "3");
+    home.set("SQUAD_ENV", "prod");
+    let traffic = Traffic::start(&home);
+    let output = home.squad_in(&service.directory, deploy).success();
+    assert_eq!(output.line(), "succeeded", "{}", output.transcript());
+    for told in ["revision 2 → 3, gradually", "✔ promoting"] {
+        assert!(output.stderr.contains(told), "{}", output.transcript());
+    }
+    assert_eq!(serves(&home).as_deref(), Some("3"));
+    // Going forward had to be agreed to; the stop button never asks.
+    home.squad(["stop", "payments", "--reason", "refunds fail"])
+        .success();
+    assert_eq!(serves(&home).as_deref(), Some("2"));
+    traffic.stop_without_failures();
+    // Of many services it goes by itself.
+    service.version(&home, "4");
     let many = ["deploy", "--all", "--env", "prod", "--yes"];
     let output = home.squad_in(&service.directory, many).failure(1);
     assert!(

@@ -3,10 +3,12 @@
 mod brakes;
 mod gates;
 mod gradual;
+mod lint;
 mod live_view;
 mod people;
 mod report;
 mod takeover;
+mod watched;
 
 use std::time::Duration;
 

@@ -20,6 +20,15 @@ fn pause_resume_promote() {
     );
     let driver = begin(&home, &service.directory, ["deploy", "--canary"]);
     let _phase = wait_for_phase(&home, "holding");
+    let waited = home
+        .squad(["rollout", "wait", "payments", "--timeout", "1s"])
+        .failure(8);
+    assert_eq!(waited.line(), "holding");
+    assert!(
+        waited.stderr.contains("not finished after 1 s; it goes on"),
+        "{}",
+        waited.transcript()
+    );
     home.squad(["rollout", "rebase", "payments"])
         .failure(7)
         .assert(str![[r#"
@@ -99,6 +108,42 @@ fn promoted_in_full_by_hand_and_seen_through_by_whoever_drives_all() {
         idle.transcript()
     );
     traffic.stop_without_failures();
+    home.squad(["audit", "verify"]).success();
+}
+
+#[test]
+fn the_watch_is_ended_by_hand() {
+    let home = Home::new();
+    let mut service = live(&home, "");
+    service.version(&home, "2");
+    let traffic = Traffic::start(&home);
+    let toml = super::ROLLOUT
+        .replace("hold = \"2s\"", "hold = \"10m\"")
+        .replace("watch = \"2s\"", "watch = \"10m\"");
+    service.toml(&home, &toml);
+    let driver = begin(&home, &service.directory, ["deploy", "--canary"]);
+    let _phase = wait_for_phase(&home, "holding");
+    crate::support::journey::signal(driver.id(), nix::sys::signal::Signal::SIGKILL);
+    let _killed = end(&home, driver);
+    let promote = ["rollout", "promote", "payments", "--reason", "hotfix"];
+    let full = promote.into_iter().chain(["--full"]);
+    assert_eq!(home.squad(full.clone()).success().line(), "promoting");
+    // It is so already.
+    assert_eq!(home.squad(promote).success().line(), "promoting");
+    home.squad(["rollout", "drive", "payments", "--once"])
+        .success();
+    assert_eq!(status(&home)["phase"], "finalising");
+    assert_eq!(home.squad(full).success().line(), "finalising");
+    assert_eq!(home.squad(promote).success().line(), "succeeded");
+    assert_eq!(serves(&home).as_deref(), Some("2"));
+    home.squad(["rollout", "wait", "payments"]).success();
+    traffic.stop_without_failures();
+    let kinds = super::recorded(&home);
+    assert_eq!(
+        kinds.last().map(String::as_str),
+        Some("squad.rollout.finished.v1"),
+        "{kinds:?}"
+    );
     home.squad(["audit", "verify"]).success();
 }
 

@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use super::{Traffic, live, serves, status, wait_for_phase};
+use super::{Traffic, live, recorded, serves, status, wait_for_phase};
 use crate::support::Home;
 use crate::support::journey::{begin, end, row, signal};
 
@@ -57,8 +57,10 @@ fn a_driver_that_slept_while_another_took_over_writes_nothing() {
     crate::support::wait_for("the takeover", std::time::Duration::from_secs(30), || {
         (status(&home)["generation"] == 2).then_some(())
     });
+    let before = recorded(&home);
     signal(driver.id(), Signal::SIGCONT);
     let slept = end(&home, driver);
+    assert_eq!(recorded(&home), before, "nor into the audit log");
     assert_eq!(slept.code, 6, "{}", slept.transcript());
     assert!(
         slept.stderr.contains("rollout-taken-over"),

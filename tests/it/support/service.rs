@@ -7,7 +7,7 @@ use super::home::Home;
 /// The program. `BEHAVE` in its environment:
 /// `exit:<code>` writes a traceback and ends · `never-ready` · `no-port` never listens · `other-port` ·
 /// `slow-start:<seconds>` · `ignore-term` · `crash-after:<requests>` · `fail` answers 500 everywhere ·
-/// `fail-post` answers 500 to POST alone.
+/// `slow:<seconds>` takes so long for each answer · `fail-post` answers 500 to POST alone · `fail-once-there:<path>` answers 500 from when that file is there.
 const SERVE: &str = r#"import json, os, signal, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -59,6 +59,10 @@ class Handler(BaseHTTPRequestHandler):
             })
         elif behave == "fail" or (behave == "fail-post" and self.command == "POST"):
             status = 500
+        elif behave == "fail-once-there" and os.path.exists(value):
+            status = 500
+        if behave == "slow" and path != "/readyz":
+            time.sleep(float(value))
         data = body.encode()
         self.send_response(status)
         self.send_header("content-type", "text/plain")

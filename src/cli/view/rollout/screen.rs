@@ -57,9 +57,7 @@ impl Screen {
 
     /// The person leaves: the `^C` that the terminal has written is wiped away.
     pub(crate) fn leave(&self, context: &Context) {
-        if self.canvas.is_drawn() {
-            context.output.raw(b"\r\x1b[K");
-        }
+        context.output.drawn(self.canvas.leave());
     }
 }
 

@@ -10,7 +10,7 @@ use crate::domain::rollout::gate::UnitGate;
 use crate::domain::rollout::{Entry, Plan, State, Why};
 use crate::ops::rollout::list::Row;
 use crate::ops::rollout::snapshot::{Driver, Snapshot};
-use crate::ops::rollout::start::Planned;
+use crate::ops::rollout::start::{Planned, Subject};
 use crate::ops::rollout::words;
 
 /// `squad.rollout.end/v1`: how driving or waiting ended.
@@ -73,6 +73,9 @@ impl StartedWire {
 pub(crate) struct PlanWire<'a> {
     schema: &'static str,
     env: String,
+    /// What it is made for where nothing newer is published: `sources` or `live`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    about: Option<&'static str>,
     plan: &'a Plan,
     forecasts: Vec<UnitForecastWire<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,6 +108,7 @@ impl<'a> PlanWire<'a> {
         Self {
             schema: "squad.rollout.plan/v1",
             env: environment.name.to_string(),
+            about: None,
             plan: &planned.plan,
             forecasts: planned
                 .forecasts
@@ -129,6 +133,16 @@ impl<'a> PlanWire<'a> {
                 .collect(),
             supersedes: planned.supersedes.as_ref().map(|state| state.id.clone()),
         }
+    }
+
+    /// The same with what it is made for.
+    pub(crate) fn about(mut self, subject: Subject) -> Self {
+        self.about = match subject {
+            Subject::Revision => None,
+            Subject::Sources => Some("sources"),
+            Subject::Live => Some("live"),
+        };
+        self
     }
 }
 

@@ -51,7 +51,8 @@ fn by_command(phase: Phase, command: Command) -> Option<&'static [Phase]> {
         Shifting, Succeeded, Superseded,
     };
     Some(match (phase, command) {
-        (Succeeded, Abort | Supersede) => &[Succeeded],
+        // The step after the last one is the end of the watch.
+        (Succeeded, Abort | Supersede) | (Finalising, Promote) => &[Succeeded],
         (Aborted, Abort | Supersede) => &[Aborted],
         (Superseded, Abort | Supersede) => &[Superseded],
         (Succeeded | Aborted | Superseded, _) => return None,
@@ -65,8 +66,8 @@ fn by_command(phase: Phase, command: Command) -> Option<&'static [Phase]> {
         (Shifting | Holding | Paused | Promoting, PromoteFull) | (Promoting, Promote) => {
             &[Promoting]
         }
-        (Finalising, Promote | PromoteFull) => &[Finalising],
-        (Drifted, Rebase) => &[Shifting, Preparing],
+        (Finalising, PromoteFull) => &[Finalising],
+        (Drifted, Rebase) => &[Shifting, Preparing, Promoting],
         _ => return None,
     })
 }
@@ -170,6 +171,9 @@ fn done(plan: &Plan, state: &State, deed: Deed, looks: &Looks) -> Option<State> 
                         phases.contains(&to.state.phase),
                         "{state:?} {wanted:?} {to:?}"
                     );
+                    if wanted == Command::Rebase {
+                        assert_eq!(plan.split(&to.state), plan.split(state), "{state:?}");
+                    }
                     Some(to.state)
                 }
                 (got, wanted_by_model) => {
@@ -286,15 +290,21 @@ proptest! {
         let mut draws = Draws::of(seed);
         let plan = draws.plan();
         let mut now = state(&plan);
+        // The model's own memory of where it was before somebody else changed the traffic.
+        let mut before_drift = now.phase;
         for _ in 0..=draws.below(24) {
             if let Some(after) = done(&plan, &now, any_deed(&mut draws), looks) {
                 assert!(after.generation >= now.generation && after.id == now.id);
                 now = after;
             }
+            if now.phase != Phase::Drifted {
+                before_drift = now.phase;
+            }
         }
         assert_defined(&plan, &now);
         if now.is_live() {
-            let safe = if now.phase == Phase::Promoting || now.stays { CANARY } else { STABLE };
+            let is_promoting = before_drift == Phase::Promoting || now.stays;
+            let safe = if is_promoting { CANARY } else { STABLE };
             let back = done(&plan, &now, Deed::Asks(Command::Abort), looks).unwrap();
             let over = done(&plan, &back, Deed::Looks(Seen::Nothing, false), looks).unwrap();
             assert_eq!((over.phase, plan.split(&over).sole()), (Phase::Aborted, Some(safe)));

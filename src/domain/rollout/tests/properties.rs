@@ -77,6 +77,16 @@ impl Draws {
             positions: positions.collect(),
             phase,
             stays: self.below(2) == 1,
+            // What drifts was live; an older squad does not tell where.
+            drifted_from: [
+                None,
+                Some(Phase::Shifting),
+                Some(Phase::Holding),
+                Some(Phase::Paused),
+                Some(Phase::Promoting),
+                Some(Phase::Finalising),
+            ][usize::from(self.small(6))]
+            .filter(|_| phase == Phase::Drifted),
             ..state(plan)
         }
     }
@@ -248,7 +258,8 @@ proptest! {
     #[test]
     fn an_abort_ends_at_100_percent_on_the_safe_side((plan, state) in any_state()) {
         if let Ok(Some(to)) = command(&plan, &state, Command::Abort) {
-            let wanted = if state.phase == Phase::Promoting { CANARY } else { STABLE };
+            let is_promoting = [state.drifted_from, Some(state.phase)].contains(&Some(Phase::Promoting));
+            let wanted = if is_promoting { CANARY } else { STABLE };
             prop_assert_eq!(plan.split(&to.state).sole(), Some(wanted));
             let ended = to.state.to(Phase::Aborted);
             prop_assert_eq!(plan.split(&ended).sole(), Some(wanted));
@@ -257,7 +268,8 @@ proptest! {
 
     #[test]
     fn routes_that_are_not_listed_never_change_before_the_rest_does((plan, state) in any_state()) {
-        let shares = matches!(state.phase, Phase::Shifting | Phase::Holding | Phase::Paused | Phase::Drifted);
+        let shared = [Phase::Shifting, Phase::Holding, Phase::Paused, Phase::Drifted];
+        let shares = shared.contains(&state.drifted_from.unwrap_or(state.phase));
         let rest = plan.units.len() - 1;
         if shares && state.positions[rest] == 0 {
             let split = plan.split(&state);

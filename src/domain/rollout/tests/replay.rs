@@ -97,6 +97,43 @@ fn holds_count_what_the_looks_cover() {
 }
 
 #[test]
+fn the_warm_up_of_the_canary_is_held_and_not_judged() {
+    let plan = two_units_and_rest();
+    // A fifth of the shortest hold.
+    assert_eq!(plan.warmup_seconds, 12);
+    let held = at(&plan, Phase::Holding, [1, 1, 0]);
+    let replay = |whats: &[What]| Replay::of(&plan, &entries(whats.to_vec()), &held);
+    let mut whats = holding();
+    let look = |bad, warmup| {
+        let mut look = match look(100, false) {
+            What::Look(look) => look,
+            What::Decision(_) => unreachable!(),
+        };
+        (look.units[0].canary.bad, look.warmup) = (bad, warmup);
+        What::Look(look)
+    };
+    // Every request is bad, for as long as the canary warms up: two looks of ten seconds.
+    for _ in 0..2 {
+        assert!(replay(&whats).is_warming_up());
+        whats.push(look(100, true));
+    }
+    let after = replay(&whats);
+    assert!(!after.is_warming_up());
+    let evidence = after.evidence();
+    assert_eq!(evidence.units[0].judgement.canary, Tally::default());
+    assert_eq!(
+        evidence.units[0].judgement.verdict,
+        Verdict::Inconclusive(Reason::NoData)
+    );
+    assert!(near(evidence.units[0].held_seconds, 20.0));
+    assert_eq!(after.totals()[0], Interval::default());
+    // What comes after it counts.
+    whats.push(look(100, false));
+    let verdict = replay(&whats).evidence().units[0].judgement.verdict;
+    assert!(matches!(verdict, Verdict::Fail(_)), "{verdict:?}");
+}
+
+#[test]
 fn how_often_the_canary_is_called_is_told_by_the_looks_at_its_weight() {
     let plan = two_units_and_rest();
     let pace = |whats: &[What], state: &State| {

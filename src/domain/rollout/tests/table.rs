@@ -143,6 +143,53 @@ fn a_bad_unit_aborts_the_whole_even_while_paused() {
 }
 
 #[test]
+fn a_canary_that_does_not_become_ready_in_time_goes_back_and_never_had_a_request() {
+    let plan = two_units_and_rest();
+    let nothing = Judge::new(plan.settings(&plan.units[0])).judge(50);
+    let state = state(&plan).to(Phase::Preparing);
+    let after = |seconds, canary| {
+        let sight = Sight {
+            state: &state,
+            is_as_wanted: true,
+            canary,
+            evidence: &evidence(&plan, seconds, &nothing),
+            is_attended: true,
+        };
+        next(&plan, &sight)
+    };
+    for health in [Health::Starting, Health::Degraded, Health::Stopped] {
+        assert_eq!(after(599.0, health), Next::Wait(Waiting::Canary));
+        let to = moved(after(600.0, health));
+        assert_eq!((to.state.phase, to.why), (Phase::Aborting, Why::NotReady));
+        assert_eq!(canary_weights(&plan, &to.state), [0, 0, 0]);
+    }
+    let to = moved(after(0.0, Health::Failed));
+    assert_eq!((to.state.phase, to.why), (Phase::Aborting, Why::CanaryDown));
+}
+
+#[test]
+fn a_watch_that_sees_nothing_is_not_over_and_a_person_can_end_it() {
+    let plan = two_units_and_rest();
+    let pass = judged(&plan, 100_000, 500, 100);
+    let state = State {
+        phase: Phase::Finalising,
+        positions: vec![2, 2, 2],
+        ..state(&plan)
+    };
+    let mut seen = evidence(&plan, 1e6, &pass);
+    seen.missing = Some("no answer".to_owned());
+    assert_eq!(look(&plan, &state, &seen), Next::Wait(Waiting::Watch));
+    seen.missing = None;
+    let to = moved(look(&plan, &state, &seen));
+    assert_eq!((to.state.phase, to.why), (Phase::Succeeded, Why::WatchOver));
+    let to = command(&plan, &state, Command::Promote).unwrap().unwrap();
+    assert_eq!(to.state.phase, Phase::Succeeded);
+    assert!(to.is_forward(), "it is recorded first");
+    // All traffic is there already.
+    assert_eq!(command(&plan, &state, Command::PromoteFull), Ok(None));
+}
+
+#[test]
 fn nobody_attends_more_than_the_limit() {
     let plan = two_units_and_rest();
     let evidence = evidence(&plan, 60.0, &judged(&plan, 100_000, 500, 50));
@@ -216,6 +263,75 @@ fn the_safe_side_of_an_abort_follows_from_the_phase() {
         let again = command(&plan, &to.state, Command::Abort).unwrap();
         assert_eq!(again, None, "an abort twice is one abort");
     }
+}
+
+/// What a look that finds foreign traffic makes of a state.
+fn drifted(plan: &Plan, state: &State) -> State {
+    let sight = Sight {
+        state,
+        is_as_wanted: false,
+        canary: Health::Ok,
+        evidence: &evidence(plan, 60.0, &judged(plan, 100_000, 500, 50)),
+        is_attended: true,
+    };
+    moved(next(plan, &sight)).state
+}
+
+#[test]
+fn a_drift_keeps_the_safe_side_the_wanted_weights_and_the_way_back_of_the_phase_before_it() {
+    let plan = two_units_and_rest();
+    for (phase, wanted, aborted, rebased) in [
+        (Phase::Preparing, [0, 0, 0], [0, 0, 0], Phase::Preparing),
+        (Phase::Shifting, [50, 50, 5], [0, 0, 0], Phase::Shifting),
+        (Phase::Holding, [50, 50, 5], [0, 0, 0], Phase::Shifting),
+        (Phase::Paused, [50, 50, 5], [0, 0, 0], Phase::Shifting),
+        // Stable may be on its way out.
+        (
+            Phase::Promoting,
+            [100, 100, 100],
+            [100, 100, 100],
+            Phase::Promoting,
+        ),
+        // Stable is kept whole until the watch ends.
+        (
+            Phase::Finalising,
+            [100, 100, 100],
+            [0, 0, 0],
+            Phase::Promoting,
+        ),
+    ] {
+        let positions = match phase {
+            Phase::Preparing => vec![0, 0, 0],
+            _ => vec![2, 2, 1],
+        };
+        let before = State {
+            phase,
+            positions,
+            ..state(&plan)
+        };
+        let drifted = drifted(&plan, &before);
+        assert_eq!(drifted.phase, Phase::Drifted);
+        // Whoever aborts is another process: it knows what is stored beside the traffic, and no more.
+        let stored = State::parse(&drifted.encode()).unwrap();
+        assert_eq!(stored, drifted, "{phase:?}");
+        assert_eq!(canary_weights(&plan, &stored), wanted, "{phase:?}");
+        let to = command(&plan, &stored, Command::Abort).unwrap().unwrap();
+        assert_eq!(canary_weights(&plan, &to.state), aborted, "{phase:?}");
+        let to = command(&plan, &stored, Command::Rebase).unwrap().unwrap();
+        assert_eq!(to.state.phase, rebased, "{phase:?}");
+        assert_eq!(canary_weights(&plan, &to.state), wanted, "{phase:?}");
+        assert_eq!(to.state.drifted_from, None);
+    }
+}
+
+#[test]
+fn a_drift_that_an_older_squad_noted_goes_back_to_stable() {
+    let plan = two_units_and_rest();
+    let text = "squad/1 id=01KB3R5Y7TAAAAAAAAAAAAAAAA g=1 ph=drifted u=221 s=41 c=42 p=ab12cd34";
+    let stored = State::parse(text).unwrap();
+    assert_eq!(canary_weights(&plan, &stored), [50, 50, 5]);
+    let to = command(&plan, &stored, Command::Abort).unwrap().unwrap();
+    assert_eq!(canary_weights(&plan, &to.state), [0, 0, 0]);
 }
 
 #[test]
@@ -366,7 +482,8 @@ fn the_stored_text_comes_back_and_fits_with_the_most_that_a_plan_may_have() {
     let plan = two_units_and_rest();
     let large = State {
         generation: 99_999,
-        phase: Phase::Finalising,
+        phase: Phase::Drifted,
+        drifted_from: Some(Phase::Finalising),
         positions: vec![u8::try_from(MOST_STEPS).unwrap(); MOST_UNITS],
         stable: RevisionNumber(9_999_999),
         canary: RevisionNumber(9_999_999),

@@ -1,10 +1,12 @@
 //! Counters that say nothing, or only half of it, for a whole longest hold: it pauses, and nothing else.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
+use super::super::brake::abort;
 use super::super::drive::{Ended, Options, drive};
 use super::super::read;
 use super::*;
@@ -12,10 +14,14 @@ use crate::domain::analysis::Reason;
 use crate::domain::counts::{CountSeries, Counts, MinuteCounts, REST};
 use crate::domain::live::{Live, Token};
 use crate::domain::release::Release;
+use crate::domain::rollout::Command;
 use crate::ops::Cancel;
 use crate::platform::{
     Capabilities, Diagnosis, Error, Invocation, LogLine, LogQuery, OnProgress, Published, Result,
 };
+
+/// How long a promoted revision is watched.
+const WATCH: Duration = Duration::from_secs(2);
 
 /// What is read instead of the counters.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +36,8 @@ enum Counters {
     AlwaysAnew,
     /// Many and good ones of both, until everything goes to the canary: then each of them fails.
     BadOncePromoted,
+    /// The same, but then there is no answer for twice as long as the watch; after it they are as good as before.
+    GoneOncePromoted,
 }
 
 /// The local platform with other counters; everything else is real.
@@ -38,9 +46,31 @@ struct With {
     counters: Counters,
     readings: AtomicU64,
     bad: AtomicU64,
+    /// When everything went to the canary.
+    promoted: OnceLock<Instant>,
+    /// Objects cannot be read or made either.
+    without_objects: bool,
 }
 
 impl With {
+    fn new(platform: Arc<dyn Platform>, counters: Counters) -> Self {
+        Self {
+            platform,
+            counters,
+            readings: AtomicU64::new(0),
+            bad: AtomicU64::new(0),
+            promoted: OnceLock::new(),
+            without_objects: false,
+        }
+    }
+
+    fn has_objects(&self) -> Result<()> {
+        if self.without_objects {
+            return Err(Error::Unreachable("the store does not answer".to_owned()));
+        }
+        Ok(())
+    }
+
     fn reading(&self, is_promoted: bool) -> Result<Counts> {
         let number = self.readings.fetch_add(1, Ordering::Relaxed);
         let bad = if is_promoted { 1000 } else { 0 };
@@ -63,6 +93,15 @@ impl With {
             Counters::Silent => ("0".to_owned(), vec![series(one, 900), series(two, 90)]),
             Counters::OnlyOf(revision) => ("0".to_owned(), vec![series(revision, 10_000 * number)]),
             Counters::AlwaysAnew => (number.to_string(), vec![series(one, 9), series(two, 3)]),
+            Counters::GoneOncePromoted => {
+                let is_gone =
+                    is_promoted && self.promoted.get_or_init(Instant::now).elapsed() < WATCH * 2;
+                if is_gone {
+                    return Err(Error::Unreachable("the metrics do not answer".to_owned()));
+                }
+                let requests = [series(one, 9000 * number), series(two, 1000 * number)];
+                ("0".to_owned(), requests.to_vec())
+            }
             Counters::BadOncePromoted => {
                 let stable = series(one, 9000 * (number - bad / 1000));
                 let canary = CountSeries {
@@ -142,12 +181,15 @@ impl Platform for With {
         self.platform.history(service, since).await
     }
     async fn create_object(&self, path: &str, bytes: &[u8]) -> Result<bool> {
+        self.has_objects()?;
         self.platform.create_object(path, bytes).await
     }
     async fn object(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        self.has_objects()?;
         self.platform.object(path).await
     }
     async fn objects(&self, prefix: &str) -> Result<Vec<String>> {
+        self.has_objects()?;
         self.platform.objects(prefix).await
     }
     async fn set_port(&self, service: &ServiceName, port: u16) -> Result<()> {
@@ -167,15 +209,14 @@ async fn driven(counters: Counters) -> (Ended, Rollout) {
     }
     let analysis = Analysis {
         max_hold_seconds: Some(2),
+        watch_seconds: match counters {
+            Counters::GoneOncePromoted => Some(WATCH.as_secs()),
+            _ => None,
+        },
         ..Analysis::default()
     };
     start_with(&home, &*machine.platform, &service, analysis, Some(0)).await;
-    machine.platform = Arc::new(With {
-        platform: Arc::clone(&machine.platform),
-        counters,
-        readings: AtomicU64::new(0),
-        bad: AtomicU64::new(0),
-    });
+    machine.platform = Arc::new(With::new(Arc::clone(&machine.platform), counters));
     let tools = machine.tools();
     let (_switch, cancel) = Cancel::new();
     let options = Options {
@@ -253,4 +294,58 @@ async fn a_promoted_revision_that_turns_bad_goes_back_by_itself() {
         matches!(&entry.what, What::Decision(decision) if decision.to.0 == Phase::Finalising)
     });
     assert!(promoted);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_that_sees_nothing_goes_on_until_it_sees_again() {
+    let (ended, after) = driven(Counters::GoneOncePromoted).await;
+    let Ended::Over(state, Some(why)) = ended else {
+        panic!("{ended:?}");
+    };
+    assert_eq!((state.phase, why), (Phase::Succeeded, Why::WatchOver));
+    let over = after.entries.iter().position(|entry| {
+        matches!(&entry.what, What::Decision(decision) if decision.to.0 == Phase::Succeeded)
+    });
+    let looks: Vec<_> = after.entries[..over.unwrap()]
+        .iter()
+        .filter_map(|entry| match &entry.what {
+            What::Look(look) => Some(&**look),
+            What::Decision(_) => None,
+        })
+        .collect();
+    let unseen = looks.iter().filter(|look| look.missing.is_some());
+    let unseen: f64 = unseen.map(|look| look.seconds).sum();
+    assert!(
+        unseen > WATCH.as_secs_f64(),
+        "{unseen} s of the watch were blind"
+    );
+    assert!(looks.last().unwrap().missing.is_none(), "then it saw again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_abort_needs_neither_counters_nor_a_plan_nor_a_log() {
+    let home = Home::new();
+    let mut machine = Machine::new(&home, "first");
+    let service = ServiceName::new("payments").unwrap();
+    told_as_worse(&home, &machine, &service).await;
+    machine.platform = Arc::new(With {
+        without_objects: true,
+        ..With::new(Arc::clone(&machine.platform), Counters::Gone)
+    });
+    // By another machine, which has nothing but the platform; twice is once.
+    let other = Machine {
+        platform: Arc::clone(&machine.platform),
+        ..Machine::new(&home, "second")
+    };
+    let tools = other.tools();
+    for is_first in [true, false] {
+        let asked = abort(&tools, &service, Command::Abort, None, None, None).await;
+        let aborted = asked.unwrap();
+        assert_eq!(aborted.is_some(), is_first);
+        let live = other.platform.observe(&service).await.unwrap();
+        let split = live.split.as_ref().and_then(Split::sole);
+        assert_eq!(split, Some(RevisionNumber(1)));
+        let state = State::parse(&live.state).unwrap();
+        assert_eq!((state.phase, state.generation), (Phase::Aborted, 2));
+    }
 }

@@ -20,6 +20,8 @@ pub(super) struct Story<'a> {
     pub(super) why: Option<&'a Why>,
     /// It was aborted with all traffic on the canary.
     pub(super) stays: bool,
+    /// The newest drift found the promotion being written.
+    drifted_while_promoting: bool,
     /// Seconds that the looks cover.
     pub(super) seconds: f64,
     /// In order.
@@ -117,6 +119,7 @@ impl<'a> Story<'a> {
             phase: row.phase,
             why: row.why.as_ref(),
             stays: false,
+            drifted_while_promoting: false,
             seconds: 0.0,
             looks: Vec::new(),
             events: Vec::new(),
@@ -237,8 +240,13 @@ impl<'a> Story<'a> {
 
     fn shift(&mut self, decision: &Decision) {
         let (phase, positions) = &decision.to;
-        if *phase == Phase::Aborting && decision.from.0 != Phase::Aborting {
-            self.stays = decision.from.0 == Phase::Promoting;
+        match (decision.from.0, *phase) {
+            (Phase::Aborting, Phase::Aborting) => {}
+            // From a drift the safe side is that of the phase before it.
+            (Phase::Drifted, Phase::Aborting) => self.stays = self.drifted_while_promoting,
+            (from, Phase::Aborting) => self.stays = from == Phase::Promoting,
+            (from, Phase::Drifted) => self.drifted_while_promoting = from == Phase::Promoting,
+            _ => {}
         }
         let weights = weights(self.plan, *phase, positions, self.stays);
         let is_shared = matches!(phase, Phase::Shifting | Phase::Holding | Phase::Paused);
