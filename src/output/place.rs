@@ -25,6 +25,9 @@ const ANYWHERE: [&str; 7] = [
     "template",
 ];
 
+/// Commands that mean an org, and no environment of it.
+const OF_AN_ORG: [&str; 2] = ["config", "env"];
+
 impl Place {
     /// The text with every command in it completed.
     pub(crate) fn completed<'a>(&self, text: &'a str) -> Cow<'a, str> {
@@ -56,7 +59,9 @@ impl Place {
         let mut flags = String::new();
         let lacks = |flag: &str| !command.split_whitespace().any(|word| word == flag);
         for (flag, value) in [("--org", &self.org), ("--env", &self.environment)] {
+            let is_meant = flag == "--org" || !OF_AN_ORG.contains(&verb);
             if let Some(value) = value
+                && is_meant
                 && lacks(flag)
             {
                 flags.push_str(&format!(" {flag} {value}"));
@@ -102,6 +107,7 @@ mod tests {
                 "`squad` alone, squad stop",
                 "`squad` alone, squad stop",
             ),
+            (&both, "`squad env list`", "`squad env list --org beta`"),
             (
                 &org,
                 "`squad env list`",

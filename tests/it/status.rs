@@ -221,7 +221,7 @@ fn a_wrong_environment_is_named_with_what_there_is() {
     home.squad_in(&service.directory, ["status"])
         .success()
         .assert(str![[r#"
-› nothing was deployed to local, prod yet
+› `payments` was not deployed to local, prod yet
 [exit 0]
 
 "#]]);

@@ -69,6 +69,7 @@ impl<'a> Stage<'a> {
         let mut command = self.command(directory, arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let output = command.output().map_err(Error::internal)?;
+        self.stop.check(&self.root)?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 

@@ -193,8 +193,8 @@ fn the_plan_names_commits_and_keys_and_no_values() {
 ›     Serve version 2                                               Ana Example
 ›     Refund limit per customer, which is a subject that is far t…  Ana Example
 ›     Serve version 2                                               Ana Example
-›   routes.home.method is new: GET
-›   routes.home.path is new: /
+›   route.home.method is new: GET
+›   route.home.path is new: /
 ›   run.env.LOG_LEVEL has another value
 ›   run.env.NEW is new
 ›   run.env.OLD is gone
@@ -207,7 +207,7 @@ fn the_plan_names_commits_and_keys_and_no_values() {
         .squad_in(&service.directory, ["deploy", "--dry-run", "-o", "json"])
         .success()
         .assert(str![[r#"
-{"schema":"squad.deploy/v1","service":"payments","env":"local","outcome":"planned","previous":"1","digest":"[HASH]","changed":["sources","routes.home.method","routes.home.path","run.env.LOG_LEVEL","run.env.NEW","run.env.OLD"],"address":"http://127.0.0.1:[PORT]"}
+{"schema":"squad.deploy/v1","service":"payments","env":"local","outcome":"planned","previous":"1","digest":"[HASH]","changed":["sources","route.home.method","route.home.path","run.env.LOG_LEVEL","run.env.NEW","run.env.OLD"],"address":"http://127.0.0.1:[PORT]"}
 [exit 0]
 
 "#]]);
@@ -316,7 +316,7 @@ fn a_protected_environment_asks_and_takes_commits_only() {
 ›
 ›   1 change since what is live (revision 2, ana@example.com, [AGO]):
 ›     Serve version 1  Ana Example
-›   rollout.steps is new: [{"hold_seconds":[DURATION],"weight":5}]
+›   rollout.steps is new: [{"hold":"300s","weight":5}]
 ›
 › error: cannot start a rollout of `payments`: revision 2 had no request in the last 2 hours, so there is nothing to compare with
 › live: revision 2 serves all traffic
