@@ -1702,7 +1702,7 @@ _squad() {
             return 0
             ;;
         squad__subcmd__rollout__subcmd__promote)
-            opts="-o -y -q -v -h -V --reason --full --org --env --output --color --yes --no-input --quiet --verbose --help --version"
+            opts="-o -y -q -v -h -V --reason --full --end-watch --org --env --output --color --yes --no-input --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -671,6 +671,7 @@ complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_sub
 always\t'Always'
 never\t'Never'"
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from promote" -l full -d 'All traffic, at once'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from promote" -l end-watch -d 'End the watch after the promotion'
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from promote" -s y -l yes -d 'Go on without asking'
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from promote" -l no-input -d 'Never ask, even on a terminal'
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from promote" -s q -l quiet -d 'Errors and data only'

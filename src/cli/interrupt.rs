@@ -1,10 +1,13 @@
 //! What Ctrl-C, SIGTERM and SIGHUP do in a command that does not listen to them itself: it ends with words, from its first
 //! moment on.
 //!
-//! A command that has to finish something first listens with [`Signals`](super::signals::Signals), and a question to a person
+//! A command that has to finish something first listens with [`Signals`], and a question to a person
 //! is ended by the key itself; nothing is said here then.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use dialoguer::console::Term;
 
 use super::print_error;
 use super::signals::Signals;
@@ -13,16 +16,33 @@ use crate::output::Output;
 
 /// How many others hear the signals now.
 static OTHERS: AtomicUsize = AtomicUsize::new(0);
+/// How many questions are open, which hear the key of Ctrl-C and nothing else.
+static QUESTIONS: AtomicUsize = AtomicUsize::new(0);
+
+/// How the terminal was before the newest question.
+static BEFORE: Mutex<Option<rustix::termios::Termios>> = Mutex::new(None);
 
 /// Somebody else hears the signals as long as this value lives.
 #[derive(Debug)]
-pub(crate) struct HeardElsewhere(());
+pub(crate) struct HeardElsewhere(&'static AtomicUsize);
 
 impl HeardElsewhere {
-    /// From now on.
+    /// All of them, from now on.
     pub(crate) fn begin() -> Self {
-        OTHERS.fetch_add(1, Ordering::AcqRel);
-        Self(())
+        Self::of(&OTHERS)
+    }
+
+    /// The key of Ctrl-C, from now on.
+    pub(crate) fn key() -> Self {
+        // A question reads key by key; whoever ends the process meanwhile leaves the terminal as it was.
+        let mut before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
+        *before = rustix::termios::tcgetattr(std::io::stdin()).ok();
+        Self::of(&QUESTIONS)
+    }
+
+    fn of(counter: &'static AtomicUsize) -> Self {
+        counter.fetch_add(1, Ordering::AcqRel);
+        Self(counter)
     }
 
     /// Until the process ends: what was heard is being said, or the command goes on to listen.
@@ -33,12 +53,21 @@ impl HeardElsewhere {
 
 impl Drop for HeardElsewhere {
     fn drop(&mut self) {
-        OTHERS.fetch_sub(1, Ordering::AcqRel);
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
+/// What a command does, for the words with which it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// It only looks, or makes a service on this machine: nothing is left half way.
+    Looks,
+    /// It changes an environment.
+    Changes,
+}
+
 /// Listens from now on, on a thread of its own.
-pub(crate) fn end_with_words(output: Output) -> Result<()> {
+pub(crate) fn end_with_words(output: Output, effect: Effect) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()
@@ -55,18 +84,30 @@ pub(crate) fn end_with_words(output: Output) -> Result<()> {
     std::thread::spawn(move || {
         runtime.block_on(async {
             loop {
-                signals.asked().await;
-                if OTHERS.load(Ordering::Acquire) == 0 {
+                let may_be_a_key = signals.asked().await;
+                let is_answered = may_be_a_key && QUESTIONS.load(Ordering::Acquire) > 0;
+                if OTHERS.load(Ordering::Acquire) == 0 && !is_answered {
                     break;
                 }
             }
         });
-        let error = Error::new(
-            Kind::Interrupted,
-            "interrupted",
-            "stopped before it was done; nothing is left half way",
-        )
-        .hint("nothing has to be cleaned up: run the same command again");
+        let interrupted = |words| Error::new(Kind::Interrupted, "interrupted", words);
+        let error = match effect {
+            Effect::Looks => interrupted("stopped before it was done; nothing is left half way")
+                .hint("nothing has to be cleaned up: run the same command again"),
+            Effect::Changes => interrupted("stopped; whether it was done already is not known")
+                .hint("`squad status` shows what is live; the next command that changes something closes the record of this one"),
+        };
+        if QUESTIONS.load(Ordering::Acquire) > 0 {
+            let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(before) = &*before {
+                let now = rustix::termios::OptionalActions::Now;
+                // Where it cannot be set there is no terminal any more.
+                _ = rustix::termios::tcsetattr(std::io::stdin(), now, before);
+            }
+            drop(Term::stderr().show_cursor());
+            drop(Term::stderr().write_line(""));
+        }
         print_error(&output, &error);
         // What the command started and its guard know of ends with it.
         std::process::exit(i32::from(error.kind.exit_code()));

@@ -346,6 +346,8 @@ fn prune(context: &Context) -> Result<u8> {
     let local = Local::new(settings(context)?);
     let (mut revisions, mut bytes) = (0_u64, 0_u64);
     context.block_on(async {
+        // First what needs no record, so that a full disk has room for one.
+        bytes += local.prune_logs().await?;
         let prunable = local.prunable().await?;
         if prunable.is_empty() {
             return Ok(());

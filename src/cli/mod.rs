@@ -46,6 +46,7 @@ use crate::env::Env;
 use crate::error::{Error, Kind, Result, shell};
 use crate::output::{Color, Format, Output, Place, Settings, Style};
 use context::Context;
+use interrupt::Effect;
 
 /// Scaffold services, deploy them, roll changes out, and get into production with a record
 #[derive(Debug, Parser)]
@@ -162,6 +163,18 @@ impl Command {
         }
     }
 
+    /// What it does, for the words with which it is stopped.
+    fn effect(&self) -> Effect {
+        match self {
+            Self::Deploy(_)
+            | Self::Local(_)
+            | Self::Rollback(_)
+            | Self::Rollout(_)
+            | Self::Stop(_) => Effect::Changes,
+            _ => Effect::Looks,
+        }
+    }
+
     /// Whether it stops what is going on.
     fn is_brake(&self) -> bool {
         match self {
@@ -212,7 +225,8 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let output = Output::new(settings, &env, place());
     if cli.command.ends_with_words()
-        && let Err(error) = interrupt::end_with_words(Output::new(settings, &env, place()))
+        && let Err(error) =
+            interrupt::end_with_words(Output::new(settings, &env, place()), cli.command.effect())
     {
         print_error(&output, &error);
         return ExitCode::from(error.kind.exit_code());

@@ -71,7 +71,7 @@ impl dialoguer::theme::Theme for Bare {
 /// Asks, so that Ctrl-C ends the question and not the process: the terminal is left as it was found.
 pub(crate) fn answered<T>(ask: impl FnOnce(&Term) -> dialoguer::Result<T>) -> Result<T> {
     // Reading the key says it too.
-    let heard = HeardElsewhere::begin();
+    let heard = HeardElsewhere::key();
     let term = Term::stderr();
     ask(&term).map_err(|error| {
         heard.for_good();

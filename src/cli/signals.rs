@@ -17,8 +17,9 @@ pub(crate) struct Signals {
 impl Signals {
     /// Takes them over; the first one that comes after this is not lost.
     pub(crate) fn listen() -> Result<Self> {
+        let signals = Self::beside_others()?;
         HeardElsewhere::begin().for_good();
-        Self::beside_others()
+        Ok(signals)
     }
 
     /// Hears them too, for whoever acts only when nobody else does.

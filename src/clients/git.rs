@@ -47,6 +47,48 @@ impl Repository {
             })
     }
 
+    /// The repository of exactly this directory; none where git, asked there, finds another one or none: a `.git` that is no
+    /// repository does not count.
+    pub(crate) fn at(root: &Path) -> Option<Self> {
+        if !root.join(".git").exists() {
+            return None;
+        }
+        let repository = Self {
+            root: root.to_owned(),
+        };
+        let mut command = repository.git();
+        command.args(["rev-parse", "--show-prefix"]);
+        // Empty at the top of a work tree.
+        let prefix = process::output(&mut command).ok()?;
+        prefix.trim_ascii().is_empty().then_some(repository)
+    }
+
+    /// Whether a directory is a submodule whose files are not here and are wanted: one with `update = none` in
+    /// `.gitmodules` is left out on purpose (gitmodules(5)).
+    pub(crate) fn misses_submodule(&self, path: &Path) -> Result<bool, Error> {
+        let mut command = self.git();
+        command.args(["ls-files", "-z", "--stage", "--"]).arg(path);
+        // Mode 160000 is a commit of another repository (gitformat-index(5)).
+        if !process::output(&mut command)?.starts_with(b"160000 ") {
+            return Ok(false);
+        }
+        let mut command = self.git();
+        command.args(["config", "--file", ".gitmodules", "--get-regexp"]);
+        command.arg(r"^submodule\..*\.(path|update)$");
+        let Ok(text) = process::output(&mut command) else {
+            return Ok(true);
+        };
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let relative = path.strip_prefix(&self.root).unwrap_or(path);
+        let name = text.lines().find_map(|line| {
+            let (key, value) = line.split_once(' ')?;
+            let name = key.strip_suffix(".path")?;
+            (Path::new(value) == relative).then_some(name)
+        });
+        let left_out = name.map(|name| format!("{name}.update none"));
+        Ok(!left_out.is_some_and(|left_out| text.lines().any(|line| line == left_out)))
+    }
+
     fn git(&self) -> Command {
         let mut command = process::command("git");
         command

@@ -166,13 +166,13 @@ fn tracked(
 ) -> Result<(), Error> {
     for path in repository.files(below)? {
         let path = repository.root.join(path);
-        // git-ls-files(1) names a submodule as one entry, which is a directory here.
+        // git-ls-files(1) names a submodule as one entry, which is a directory here. So is a file that was replaced by one;
+        // what lies in it has entries of its own.
         if !path.is_dir() || path.is_symlink() {
             paths.push(path);
-        } else if path.join(".git").exists() {
-            let submodule = Repository { root: path.clone() };
+        } else if let Some(submodule) = Repository::at(&path) {
             tracked(&submodule, &[path], paths)?;
-        } else {
+        } else if repository.misses_submodule(&path)? {
             return Err(Error::NoSubmodule { path });
         }
     }

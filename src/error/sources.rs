@@ -20,6 +20,7 @@ impl From<source::Error> for Error {
             source::Error::NoSubmodule { .. } => {
                 Self::new(Kind::Failed, "submodule-missing", error.to_string())
                     .hint("bring them here: `git submodule update --init --recursive`")
+                    .hint("or say that nothing here needs them: `update = none` in .gitmodules")
             }
             source::Error::Walk { path, reason } => Self::new(
                 Kind::Failed,

@@ -47,6 +47,9 @@ pub(crate) async fn reset(
     journal: &Journal,
     clock: &dyn Clock,
 ) -> Result<Option<PathBuf>> {
+    if !local.has_journal()? {
+        return Ok(None);
+    }
     let mut operations = Vec::new();
     for service in local.stored()? {
         let planned = json!({ "forgets": "all revisions, and the traffic" });
@@ -54,16 +57,18 @@ pub(crate) async fn reset(
         operations.push(journal.begin(clock, planned).await?);
     }
     let aside = local.reset_journal(clock.now()).map_err(Error::from);
+    let mut ended = Ok(());
     for operation in operations {
         let after = aside.as_ref().map_or(
             Value::Null,
             |aside| json!({ "journal": aside.as_ref().map(|path| path.display().to_string()) }),
         );
         let result = aside.clone().map(drop);
-        // The one error of all of them is returned below.
-        drop(journal.finish_with(clock, operation, after, result).await);
+        ended = ended.and(journal.finish_with(clock, operation, after, result).await);
     }
-    aside
+    let aside = aside?;
+    ended?;
+    Ok(aside)
 }
 
 fn intent(kind: Kind, service: &ServiceName, after: Value) -> Intent {

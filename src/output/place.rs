@@ -53,7 +53,12 @@ impl Place {
         let (Some("squad"), Some(verb)) = (words.next(), words.next()) else {
             return String::new();
         };
-        if verb.starts_with('-') || verb.starts_with('<') || ANYWHERE.contains(&verb) {
+        let is_of_the_machine = command.starts_with("squad audit key");
+        if is_of_the_machine
+            || verb.starts_with('-')
+            || verb.starts_with('<')
+            || ANYWHERE.contains(&verb)
+        {
             return String::new();
         }
         let mut flags = String::new();
@@ -87,6 +92,7 @@ mod tests {
         };
         for (place, text, wanted) in [
             (&both, "nothing here", "nothing here"),
+            (&both, "`squad audit key`", "`squad audit key`"),
             (
                 &both,
                 "undo: `squad rollback pay --env prod`",

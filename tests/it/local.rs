@@ -327,6 +327,40 @@ fn a_supervisor_that_is_stuck_is_named() {
     home.squad(["status", "payments"]).success();
 }
 
+/// SIGTERM, the requests that are under way, then SIGKILL: a process that does not hear it is gone after its grace.
+#[test]
+fn what_does_not_end_within_its_grace_is_killed() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    service.behave(&home, "ignore-term");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let serving = |home: &Home| {
+        let processes = home.processes();
+        let served = processes
+            .iter()
+            .filter(|one| one.command == "python3 serve.py");
+        served.count()
+    };
+    assert_eq!(serving(&home), 1);
+    service.behave(&home, "");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    wait_for("revision 1 is gone", Duration::from_secs(30), || {
+        (serving(&home) == 1).then_some(())
+    });
+    let log = home.squad(["logs", "payments"]).success();
+    assert!(
+        log.stdout
+            .contains("killed: it did not end within its grace"),
+        "{}",
+        log.transcript()
+    );
+    // The whole platform as well.
+    service.behave(&home, "ignore-term");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    home.squad(["local", "stop"]).success();
+    assert!(home.processes().is_empty());
+}
+
 /// One person with two sessions: a login has a runtime directory of its own, cron and a CI runner have none. And it ends with
 /// the login, while the platform runs on.
 #[test]

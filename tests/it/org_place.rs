@@ -31,14 +31,16 @@ fn what_is_proposed_means_the_org_that_was_named() {
         error["hints"][0],
         "`squad status --all --env staging --org beta` shows what is there, `squad deploy payments --env staging --org beta` deploys it"
     );
-    let service = TestService::new(&home, "payments");
-    let deploy = [&["deploy", "--dry-run"][..], &place].concat();
-    let planned = home.squad_in(&service.directory, deploy).success();
+    let mut service = TestService::new(&home, "payments");
+    let deploy = [&["deploy"][..], &place].concat();
+    home.squad_in(&service.directory, &deploy).success();
+    service.version(&home, "2");
+    let planned = [&deploy[..], &["--dry-run"]].concat();
+    let planned = home.squad_in(&service.directory, planned).success();
     assert!(
         planned
             .stderr
-            .contains("`squad rollback payments --env staging --org beta`")
-            || planned.stderr.contains("the first deploy here"),
+            .contains("undo at any time: `squad rollback payments --env staging --org beta`"),
         "{}",
         planned.transcript()
     );

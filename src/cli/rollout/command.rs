@@ -45,8 +45,8 @@ pub(crate) struct ResumeArgs {
 
 /// Go to the next step without a verdict
 ///
-/// After the promotion it ends the watch. With --full all traffic goes to the new revision at once. Who did so, and why, is in
-/// the audit log.
+/// With --full all traffic goes to the new revision at once. With --end-watch the watch after the promotion is over, and
+/// nothing goes back by itself any more. Who did so, and why, is in the audit log.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   $ squad rollout promote payments --env prod --reason \"checked by hand\"
@@ -55,8 +55,11 @@ pub(crate) struct PromoteArgs {
     #[command(flatten)]
     common: Common,
     /// All traffic, at once
-    #[arg(long)]
+    #[arg(long, conflicts_with = "end_watch")]
     full: bool,
+    /// End the watch after the promotion
+    #[arg(long)]
+    end_watch: bool,
 }
 
 /// Put the wanted traffic back after somebody else changed it
@@ -109,6 +112,11 @@ pub(crate) fn promote(context: &Context, args: &PromoteArgs) -> Result<u8> {
         (
             Command::PromoteFull,
             "Send all traffic to the new revision?",
+        )
+    } else if args.end_watch {
+        (
+            Command::EndWatch,
+            "End the watch? Nothing goes back by itself then.",
         )
     } else {
         (Command::Promote, "Go to the next step without a verdict?")

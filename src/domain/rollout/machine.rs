@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Promote,
     /// All traffic to the canary, now.
     PromoteFull,
+    /// No watch any more: nothing goes back by itself.
+    EndWatch,
     /// All traffic to the safe side, now.
     Abort,
     /// The same, because another rollout takes its place.
@@ -371,14 +373,15 @@ pub(crate) fn command(
         (Command::Abort | Command::Supersede, Phase::Aborting)
         | (Command::Pause, Phase::Paused)
         | (Command::Resume, Phase::Holding | Phase::Shifting | Phase::Preparing | Phase::Planned)
-        | (Command::Promote, Phase::Promoting)
-        | (Command::PromoteFull, Phase::Promoting | Phase::Finalising) => Ok(None),
+        | (Command::Promote | Command::PromoteFull, Phase::Promoting | Phase::Finalising) => {
+            Ok(None)
+        }
         (Command::Abort | Command::Supersede, _) => Ok(Some(aborting(state, command))),
         (Command::Pause, Phase::Shifting | Phase::Holding) => moved(state.to(Phase::Paused)),
         (Command::Resume, Phase::Paused) => moved(state.to(Phase::Holding)),
         (Command::Promote, Phase::Holding | Phase::Paused) => moved(promoted(plan, state)),
-        // The step after the last one is the end of the watch.
-        (Command::Promote, Phase::Finalising) => moved(state.to(Phase::Succeeded)),
+        // Asked for by its own name alone: a promotion that is asked for twice must not take the way back along.
+        (Command::EndWatch, Phase::Finalising) => moved(state.to(Phase::Succeeded)),
         (Command::PromoteFull, Phase::Shifting | Phase::Holding | Phase::Paused) => {
             moved(state.to(Phase::Promoting))
         }

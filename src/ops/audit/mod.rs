@@ -356,8 +356,11 @@ impl Journal {
             message,
             error_id,
         };
-        self.finish(clock, operation, outcome).await?;
-        result
+        let recorded = self.finish(clock, operation, outcome).await;
+        // Why it failed says more than that this could not be noted.
+        let value = result?;
+        recorded?;
+        Ok(value)
     }
 
     /// Brings what is pending on this machine into the log; returns how many events it appended.

@@ -205,6 +205,9 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
     Ok(plan)
 }
 
+/// How long a plan waits for who calls: it is advice, and an account that is throttled must not hold a deploy up for it.
+const CALLERS_WITHIN: std::time::Duration = std::time::Duration::from_secs(8);
+
 /// Who calls past the traffic that a plan changes, if it changes any: neither a check before it nor a rollback has an effect
 /// for them. What cannot be read is part of the answer, and no reason against the plan.
 pub(crate) async fn callers_past(
@@ -215,13 +218,18 @@ pub(crate) async fn callers_past(
     if !matches!(plan.decision, Deploy::Change(_)) || plan.live.revisions.is_empty() {
         return Callers::default();
     }
-    let found = platform.callers(&options.service.name, Search::Named).await;
-    let mut callers = match found {
-        Ok(callers) => callers.unwrap_or_default(),
-        Err(error) => Callers {
-            unread: vec![Error::from(error).message],
-            ..Callers::default()
-        },
+    let unread = |why| Callers {
+        unread: vec![why],
+        ..Callers::default()
+    };
+    let found = platform.callers(&options.service.name, Search::Named);
+    let mut callers = match tokio::time::timeout(CALLERS_WITHIN, found).await {
+        Ok(Ok(callers)) => callers.unwrap_or_default(),
+        Ok(Err(error)) => unread(Error::from(error).message),
+        Err(_) => unread(format!(
+            "who calls past the alias: no answer within {} s",
+            CALLERS_WITHIN.as_secs()
+        )),
     };
     callers.found.retain(|caller| caller.is_past);
     callers

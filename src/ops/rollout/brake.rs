@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{Rollout, Tools, change, objects};
 use crate::domain::audit::event::RolloutStep;
-use crate::domain::live::Live;
+use crate::domain::live::{Health, Live};
 use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
 use crate::domain::rollout::log::Decision;
@@ -24,7 +24,7 @@ use crate::platform::{self, Commit};
 /// How often a write that loses to another one is tried again.
 const ATTEMPTS: u32 = 50;
 /// How long the canary may still get requests after the traffic has left it.
-const QUIET_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const QUIET_WITHIN: Duration = Duration::from_secs(10);
 /// How often the counters are asked meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -85,7 +85,7 @@ pub(crate) async fn abort(
         .context(&asked));
     }
     let why = why.map(|(why, _)| why);
-    let wanted = target(&state, command, why.as_ref());
+    let wanted = target(&state, &live, command, why.as_ref());
     let intent = Intent {
         kind: audit::Kind::Rollout(RolloutStep::Abort),
         service: service.clone(),
@@ -148,7 +148,20 @@ pub(crate) async fn abort(
     Ok(Some(aborted))
 }
 
-fn target(state: &State, command: Command, why: Option<&Why>) -> Move {
+fn target(state: &State, live: &Live, command: Command, why: Option<&Why>) -> Move {
+    let mut wanted = target_of(state, command, why);
+    // Somebody has taken all traffic back to stable, which serves it well: a stop button takes it nowhere else.
+    if state.phase == Phase::Drifted
+        && live
+            .sole()
+            .is_some_and(|one| one.number == state.stable && one.health == Health::Ok)
+    {
+        wanted.state.stays = false;
+    }
+    wanted
+}
+
+fn target_of(state: &State, command: Command, why: Option<&Why>) -> Move {
     match why {
         // By the judge: the same driver goes on, so the generation stays.
         Some(why) if state.phase != Phase::Aborting => Move {
@@ -275,7 +288,7 @@ async fn leave(
             }
             .into());
         };
-        let wanted = target(&state, command, why);
+        let wanted = target(&state, &live, command, why);
         let revision = safe(&wanted);
         let routes = live
             .revision(revision)

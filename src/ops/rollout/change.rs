@@ -36,7 +36,7 @@ fn step(from: &State, to: &Move) -> Option<RolloutStep> {
             Command::Promote | Command::PromoteFull if to.state.phase == Phase::Promoting => {
                 RolloutStep::Promote
             }
-            Command::Promote if to.state.phase == Phase::Succeeded => RolloutStep::Finish,
+            Command::EndWatch => RolloutStep::Finish,
             Command::Promote | Command::PromoteFull => RolloutStep::Shift,
         });
     }

@@ -74,6 +74,7 @@ fn verb(command: Command) -> &'static str {
         Command::Pause => "pause",
         Command::Resume => "resume",
         Command::Promote | Command::PromoteFull => "promote",
+        Command::EndWatch => "end the watch of",
         Command::Abort | Command::Supersede => "abort",
         Command::Rebase => "rebase",
     }

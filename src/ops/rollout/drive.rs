@@ -68,6 +68,8 @@ struct Driver<'a> {
     looked: Option<Duration>,
     /// Monotonic time at which this process last knew that it was the one to write.
     fresh: Duration,
+    /// Monotonic time at which it first saw an abort that somebody else had begun.
+    ending_seen: Option<Duration>,
 }
 
 /// Takes over the live rollout of a service and drives it. `on_round` is told after each round.
@@ -87,6 +89,7 @@ pub(crate) async fn drive(
     let mut driver = Driver {
         generation: rollout.state.generation,
         fresh: tools.clock.monotonic(),
+        ending_seen: None,
         tools,
         options,
         rollout,
@@ -267,10 +270,25 @@ impl Driver<'_> {
             Next::End => Ok(Round::Moved),
             Next::Wait(waiting) => Ok(Round::Waits(waiting)),
             Next::Move(to) if matches!(to.state.phase, Phase::Aborting | Phase::Aborted) => {
+                if self.is_being_ended() {
+                    return Ok(Round::Waits(Waiting::Traffic));
+                }
                 self.abort(*to).await
             }
             Next::Move(to) => self.carry_out(&to).await,
         }
+    }
+
+    /// Whether whoever aborted this rollout is most likely still seeing to its end: it verifies for so long at most, knows
+    /// whether it was superseded, and its abort is in the record already. After that the driver does it.
+    fn is_being_ended(&mut self) -> bool {
+        let state = &self.rollout.state;
+        if state.phase != Phase::Aborting || state.generation <= self.generation {
+            return false;
+        }
+        let now = self.tools.clock.monotonic();
+        let since = *self.ending_seen.get_or_insert(now);
+        now.saturating_sub(since) < 2 * brake::QUIET_WITHIN
     }
 
     /// What the rules say of a state on the evidence of the log.

@@ -97,6 +97,7 @@ fn by_hand(command: Command) -> &'static str {
         Command::Resume => "resumed by hand",
         Command::Promote => "sent on by hand",
         Command::PromoteFull => "promoted by hand",
+        Command::EndWatch => "the watch was ended by hand",
         Command::Abort => "aborted by hand",
         Command::Supersede => "superseded by another rollout",
         Command::Rebase => "the wanted traffic was put back by hand",

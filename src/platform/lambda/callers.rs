@@ -123,14 +123,17 @@ impl Lambda {
             alias: &target.alias,
         };
         if apis::is_api(id) {
-            let granted = triggers::statements(place, Some(&target.alias)).await?;
+            let (whole, granted) = tokio::try_join!(
+                triggers::statements(place, None),
+                triggers::statements(place, Some(&target.alias))
+            )?;
             let arn = self.function_arn(&target.function);
             let apis = Apis {
                 gateway: self.gateway().await,
                 function: &arn,
                 alias: &target.alias,
             };
-            return Ok(apis.adopt(id, &granted).await?.map(told));
+            return Ok(apis.adopt(id, &whole, &granted).await?.map(told));
         }
         let (triggers, _) = Box::pin(triggers::list(place)).await;
         let Some(trigger) = triggers
@@ -242,7 +245,11 @@ fn caller(trigger: &Trigger, all: &[Trigger], function: &str, alias_arn: &str) -
             trigger.id
         );
         if is_unused(trigger, all) {
-            *left = format!("{} needs it no more: {command}", trigger.who);
+            // What is read is how the API is set up; a stage serves what was deployed to it, and authorizers are not read.
+            *left = format!(
+                "{} names the alias; when its stages are deployed and no authorizer of it calls the function: {command}",
+                trigger.who
+            );
         } else {
             left.push_str(&format!(", then {command}"));
         }

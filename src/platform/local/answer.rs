@@ -103,7 +103,8 @@ pub(super) async fn answer(
             done(frames, &host.set_port(port).await.map_err(failed)?).await
         }
         Request::Status => done(frames, &supervisor.status().await).await,
-        Request::Prunable => done(frames, &supervisor.prunable().await.map_err(failed)?).await,
+        Request::PruneLogs => done(frames, &supervisor.prune_logs().map_err(failed)?).await,
+        Request::Prunable => done(frames, &supervisor.prunable().await).await,
         Request::Prune { service } => {
             let host = supervisor.service(&service);
             done(frames, &host.prune().await.map_err(failed)?).await
@@ -181,7 +182,8 @@ async fn invoke(
     _ = aws_lc_rs::rand::fill(&mut ticket);
     let [ticket] = ticket;
     let host = published(supervisor, service).await?;
-    let (revision, pool) = host.function(revision, ticket % 100).await?;
+    // Kept until the call is over: a revision without traffic would be ended meanwhile.
+    let (revision, pool, _needed) = host.function(revision, ticket % 100).await?;
     let options = InvokeOptions {
         wait: FREE_PROCESS,
         log_tail: true,

@@ -27,6 +27,9 @@ use super::wire::Failure;
 const TRIES: u32 = 4;
 /// How often it is looked whether a supervisor that was told to end has let go of its lock.
 const LOCK_GLANCE: Duration = Duration::from_millis(5);
+/// How long a command that needs a supervisor waits for the one that holds the lock: its requests have 20 s to end, its
+/// processes their grace.
+const PATIENCE: Duration = Duration::from_mins(2);
 /// A supervisor whose socket was removed listens again within this time.
 const LISTENS_AGAIN: Duration = Duration::from_secs(5);
 /// A supervisor that is well answers a hello at once, also under load; one that does not answer so long is stopped, or stuck.
@@ -51,6 +54,16 @@ pub(super) struct Answers {
 struct Greeted {
     stream: UnixStream,
     hello: Hello,
+}
+
+/// What became of a supervisor that held the lock and did not listen.
+enum Holder {
+    /// It listens.
+    Listens(Box<Greeted>),
+    /// Nobody holds it any more.
+    Gone,
+    /// It holds it, and does not listen.
+    Silent,
 }
 
 /// Why there is no answer.
@@ -150,7 +163,7 @@ impl Client {
 
     /// How the supervisor is; none when none runs.
     pub(super) async fn status(&self) -> Result<Option<SupervisorStatus>> {
-        if self.is_untouched()? || self.connect().await?.is_none() {
+        if self.is_untouched()? || self.found(LISTENS_AGAIN).await?.is_none() {
             return Ok(None);
         }
         self.ask(Request::Status, |_| {}).await.map(Some)
@@ -161,9 +174,31 @@ impl Client {
         if self.is_untouched()? {
             return Ok(false);
         }
-        match self.connect().await? {
+        match self.found(PATIENCE).await? {
             Some(greeted) => self.end(greeted).await.map(|()| true),
             None => Ok(false),
+        }
+    }
+
+    /// The supervisor that runs, also one that is about to listen again; none when none runs. One that holds the lock and
+    /// cannot be reached is an error: it runs on, with all its services. One that ends has taken its note away.
+    async fn found(&self, within: Duration) -> Result<Option<Greeted>> {
+        if let Some(greeted) = self.connect().await? {
+            return Ok(Some(greeted));
+        }
+        match self.holder(within).await? {
+            Holder::Listens(greeted) => Ok(Some(*greeted)),
+            Holder::Gone => Ok(None),
+            Holder::Silent => {
+                let Some(Listens { pid, .. }) = Listens::read(&self.place.listens) else {
+                    return Ok(None);
+                };
+                Err(Error::Unreachable(format!(
+                    "a supervisor, process {pid}, holds `{}` and does not listen; its log is `{}`",
+                    self.place.lock.display(),
+                    self.place.log.display()
+                )))
+            }
         }
     }
 
@@ -274,8 +309,9 @@ impl Client {
         if let Some(greeted) = self.greet().await? {
             return Ok(greeted);
         }
-        if let Some(greeted) = self.holder().await? {
-            return Ok(greeted);
+        // One that drains, or brings up slow services, takes its time; and a second one could only wait for its lock.
+        if let Holder::Listens(greeted) = self.holder(PATIENCE).await? {
+            return Ok(*greeted);
         }
         let (settings, log) = (self.settings.clone(), self.place.log.clone());
         blocking(move || spawn(&settings, &log)).await?;
@@ -287,22 +323,29 @@ impl Client {
         })
     }
 
-    /// A supervisor that holds the lock and does not listen is about to end, or lost its socket and is about to listen again;
-    /// none where nobody holds it any more, or one that drains for longer: the next one waits for it.
-    async fn holder(&self) -> Result<Option<Greeted>> {
-        let until = tokio::time::Instant::now() + LISTENS_AGAIN;
+    /// What becomes within a time of a supervisor that holds the lock and does not listen: it is about to end, brings up its
+    /// services, or lost its socket and is about to listen again.
+    async fn holder(&self, within: Duration) -> Result<Holder> {
+        let until = tokio::time::Instant::now() + within;
         loop {
             let lock = places::open_lock(&self.place.lock)?;
-            if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok()
-                || tokio::time::Instant::now() > until
-            {
-                return Ok(None);
+            if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+                return Ok(Holder::Gone);
+            }
+            drop(lock);
+            if let Some(greeted) = self.greet().await? {
+                return Ok(Holder::Listens(Box::new(greeted)));
+            }
+            if tokio::time::Instant::now() > until {
+                return Ok(Holder::Silent);
             }
             tokio::time::sleep(LOCK_GLANCE).await;
-            if let Some(greeted) = self.greet().await? {
-                return Ok(Some(greeted));
-            }
         }
+    }
+
+    /// Whether there is a journal, good or damaged.
+    pub(super) fn has_journal(&self) -> Result<bool> {
+        Ok(Journal::exists(&self.place.journal)?)
     }
 
     /// Moves the journal out of the way.

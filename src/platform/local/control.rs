@@ -42,7 +42,10 @@ impl Control {
             socket,
             inode,
         };
-        control.tell()?;
+        if let Err(error) = control.tell() {
+            // Only sessions with another runtime directory need it.
+            tracing::warn!("{error}");
+        }
         Ok(control)
     }
 

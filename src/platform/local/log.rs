@@ -172,16 +172,6 @@ impl ServiceLog {
         (files(&self.directory), self.followers.subscribe())
     }
 
-    /// Whether there is a file that [`Self::prune`] would remove.
-    pub(super) fn has_old_files(&self) -> Result<bool> {
-        for age in 1..FILES {
-            if fs::is_there(&self.path(age))? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// Removes all files but the present one, and returns how many bytes that freed.
     pub(super) fn prune(&self) -> Result<u64> {
         let mut bytes = 0;

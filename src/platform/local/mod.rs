@@ -141,6 +141,15 @@ impl Local {
         Ok(environments)
     }
 
+    /// Removes the old log files of all services, and returns how many bytes that freed. It changes nothing of an environment,
+    /// and can be done on a full disk.
+    pub(crate) async fn prune_logs(&self) -> Result<u64> {
+        if self.client.is_untouched()? {
+            return Ok(0);
+        }
+        self.client.ask(Request::PruneLogs, |_| {}).await
+    }
+
     /// What [`Self::prune`] would remove, of each service that has something.
     pub(crate) async fn prunable(&self) -> Result<Vec<Prunable>> {
         if self.client.is_untouched()? {
@@ -149,7 +158,7 @@ impl Local {
         self.client.ask(Request::Prunable, |_| {}).await
     }
 
-    /// Removes the revisions and logs of a service that are not needed.
+    /// Removes the revisions of a service that are not needed.
     pub(crate) async fn prune(&self, service: &ServiceName) -> Result<Pruned> {
         let service = service.clone();
         self.client.ask(Request::Prune { service }, |_| {}).await
@@ -169,6 +178,11 @@ impl Local {
     /// The services that have files here, whatever the journal says of them.
     pub(crate) fn stored(&self) -> Result<Vec<ServiceName>> {
         self.store.services()
+    }
+
+    /// Whether there is a journal, good or damaged.
+    pub(crate) fn has_journal(&self) -> Result<bool> {
+        self.client.has_journal()
     }
 
     /// Moves a journal that cannot be used out of the way, and returns where to. The supervisor must not run.

@@ -167,7 +167,9 @@ pub(super) enum Request {
     },
     /// How the supervisor itself is.
     Status,
-    /// What could be removed, of each service that has something.
+    /// Remove the old log files of all services.
+    PruneLogs,
+    /// Which revisions could be removed, of each service that has such.
     Prunable,
     /// Remove what is not needed of a service.
     Prune {
@@ -234,7 +236,7 @@ pub(crate) struct ServiceStatus {
 pub(crate) struct Prunable {
     /// The service.
     pub(crate) service: ServiceName,
-    /// The revisions that nothing needs, lowest first; none where there are only old log files.
+    /// The revisions that nothing needs, lowest first.
     pub(crate) revisions: Vec<RevisionNumber>,
 }
 

@@ -16,6 +16,9 @@ const THREADS: usize = 2;
 /// How long the next supervisor waits for one that drains: its requests have 20 s, its processes their grace.
 const PATIENCE: Duration = Duration::from_mins(2);
 
+/// How long one in the foreground waits for the lock: it is refused where another supervisor runs.
+const GLANCED_AT: Duration = Duration::from_secs(1);
+
 /// Runs a supervisor to its end. Once it serves, or when it cannot, it says so in one line on standard output:
 /// `null`, or the failure as JSON. In the foreground it stays in the terminal's session, so that Ctrl-C ends it.
 pub(crate) fn supervise(settings: Settings, foreground: bool) -> Result<()> {
@@ -31,7 +34,8 @@ pub(crate) fn supervise(settings: Settings, foreground: bool) -> Result<()> {
         .map_err(|error| Error::Unreachable(error.to_string()))?;
     let served: Result<()> = runtime.block_on(async {
         let ended = ended()?;
-        let patience = (!foreground).then_some(PATIENCE);
+        // A client that looks whether somebody holds the lock holds it for a moment itself.
+        let patience = if foreground { GLANCED_AT } else { PATIENCE };
         let (supervisor, listener) = Supervisor::start(settings, patience).await?;
         if !foreground {
             say(None);

@@ -82,7 +82,7 @@ impl Supervisor {
     /// makes everything that it says true.
     pub(super) async fn start(
         settings: Settings,
-        patience: Option<Duration>,
+        patience: Duration,
     ) -> Result<(Arc<Self>, Control)> {
         let place = Place::new(&settings.state, &settings.runtime);
         places::make(&settings.state)?;
@@ -434,15 +434,25 @@ impl Supervisor {
         }
     }
 
-    /// What could be removed, of each service that has something.
-    pub(super) async fn prunable(&self) -> Result<Vec<Prunable>> {
+    /// Removes the old log files of all services, and returns how many bytes that freed.
+    pub(super) fn prune_logs(&self) -> Result<u64> {
+        let mut bytes = 0;
+        for (_, host) in self.hosts() {
+            bytes += host.log().prune()?;
+        }
+        Ok(bytes)
+    }
+
+    /// Which revisions could be removed, of each service that has such.
+    pub(super) async fn prunable(&self) -> Vec<Prunable> {
         let mut found = Vec::new();
         for (service, host) in self.hosts() {
-            if let Some(revisions) = host.prunable().await? {
+            let revisions = host.unneeded().await;
+            if !revisions.is_empty() {
                 found.push(Prunable { service, revisions });
             }
         }
-        Ok(found)
+        found
     }
 }
 
@@ -475,7 +485,7 @@ fn first_state(store: &Store) -> Result<State> {
 
 /// Takes the lock that only one supervisor of a state directory can hold. With `patience` it waits for one that
 /// is about to end.
-async fn lock(path: &Path, patience: Option<Duration>) -> Result<File> {
+async fn lock(path: &Path, patience: Duration) -> Result<File> {
     let file = places::open_lock(path)?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => return Ok(file),
@@ -485,7 +495,7 @@ async fn lock(path: &Path, patience: Option<Duration>) -> Result<File> {
     let waiting = tokio::task::spawn_blocking(move || {
         rustix::fs::flock(&file, FlockOperation::LockExclusive).map(|()| file)
     });
-    match tokio::time::timeout(patience.unwrap_or_default(), waiting).await {
+    match tokio::time::timeout(patience, waiting).await {
         Ok(Ok(Ok(file))) => Ok(file),
         _ => Err(Error::Unreachable(format!(
             "another supervisor holds `{}`, and does not listen where it said that it does",

@@ -1,9 +1,12 @@
 //! What a deploy decides: nothing to do, an order of commits, refusals, questions; and who wins of two.
 
+use nix::sys::signal::Signal;
 use snapbox::str;
 
 use super::with_build;
-use crate::support::journey::{appears, begin, end, live, port, protected_org, results, revisions};
+use crate::support::journey::{
+    appears, begin, end, live, port, protected_org, results, revisions, signal,
+};
 use crate::support::{Home, Terminal, TestService, get};
 
 #[test]
@@ -364,6 +367,13 @@ fn a_person_says_yes_or_no() {
         text.contains("stopped at the question; nothing was changed"),
         "{text}"
     );
+    // Nobody is there to answer, and a CI job is cancelled.
+    let terminal = Terminal::start_in(&home, &service.directory, 100, arguments);
+    terminal.expect("[y/N]");
+    signal(terminal.id(), Signal::SIGTERM);
+    let (code, text) = terminal.finish();
+    assert_eq!(code, 130, "{text}");
+    assert!(text.contains("error: stopped"), "{text}");
     let mut terminal = Terminal::start_in(&home, &service.directory, 100, arguments);
     terminal.expect("[y/N]");
     terminal.send("yes\r");

@@ -71,10 +71,37 @@ fn the_files_of_submodules_are_shipped_and_count() {
         .assert(str![[r#"
 › error: cannot deploy `payments`: the files of the submodule `[WORK]/payments/shared` are not here
 › hint: bring them here: `git submodule update --init --recursive`
+› hint: or say that nothing here needs them: `update = none` in .gitmodules
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/submodule-missing.md
 [exit 1]
 
 "#]]);
+    let modules = service.directory.join(".gitmodules");
+    let mut text = std::fs::read_to_string(&modules).expect("a file");
+    text.push_str("\tupdate = none\n");
+    std::fs::write(&modules, text).expect("a file");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let files = shipped(&home, "payments", "3");
+    assert!(
+        !files.iter().any(|name| name.starts_with("shared")),
+        "{files:?}"
+    );
+}
+
+/// What looks like another repository, and is none.
+#[test]
+fn a_file_that_became_a_directory_and_a_git_directory_without_a_repository_are_plain_files() {
+    let home = Home::new();
+    let service = TestService::new(&home, "payments");
+    home.write("payments/data", "1\n");
+    home.commit_all(&service.directory, "Data");
+    std::fs::remove_file(service.directory.join("data")).expect("a file");
+    home.write("payments/data/one.txt", "1\n");
+    std::fs::create_dir_all(service.directory.join("broken/.git")).expect("a directory");
+    home.write("payments/broken/two.txt", "2\n");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let files = shipped(&home, "payments", "1");
+    assert!(files.contains(&"data/one.txt".to_owned()), "{files:?}");
 }
 
 #[test]

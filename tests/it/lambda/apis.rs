@@ -93,7 +93,7 @@ moved  integration i000000 of the HTTP API `shop` (a1b2c3)
 ✔ audit log: every event is in the store
 ✖ callers of receipts: API Gateway (arn:aws:execute-api:eu-west-1:[HASH]:a1b2c3/*/*/receipts) call `$LATEST`
     no rollout, no rollback and no check before a deploy has any effect for them
-    next: API Gateway (arn:aws:execute-api:eu-west-1:[HASH]:a1b2c3/*/*/receipts) needs it no more: `aws lambda remove-permission --function-name receipts --statement-id api`
+    next: API Gateway (arn:aws:execute-api:eu-west-1:[HASH]:a1b2c3/*/*/receipts) names the alias; when its stages are deployed and no authorizer of it calls the function: `aws lambda remove-permission --function-name receipts --statement-id api`
 [exit 3]
 
 "#]]);

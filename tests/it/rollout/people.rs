@@ -133,8 +133,11 @@ fn the_watch_is_ended_by_hand() {
     home.squad(["rollout", "drive", "payments", "--once"])
         .success();
     assert_eq!(status(&home)["phase"], "finalising");
+    // A step of CI that is run again must not end the watch.
     assert_eq!(home.squad(full).success().line(), "finalising");
-    assert_eq!(home.squad(promote).success().line(), "succeeded");
+    assert_eq!(home.squad(promote).success().line(), "finalising");
+    let end = promote.into_iter().chain(["--end-watch"]);
+    assert_eq!(home.squad(end).success().line(), "succeeded");
     assert_eq!(serves(&home).as_deref(), Some("2"));
     home.squad(["rollout", "wait", "payments"]).success();
     traffic.stop_without_failures();

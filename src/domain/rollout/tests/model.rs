@@ -12,11 +12,12 @@ use crate::domain::live::Health;
 use crate::domain::rollout::machine::{Command, Next, Sight, Waiting, command, next};
 use crate::domain::rollout::state::{LONGEST, Phase};
 
-const COMMANDS: [Command; 7] = [
+const COMMANDS: [Command; 8] = [
     Command::Pause,
     Command::Resume,
     Command::Promote,
     Command::PromoteFull,
+    Command::EndWatch,
     Command::Abort,
     Command::Supersede,
     Command::Rebase,
@@ -45,14 +46,13 @@ const SEEN: [Seen; 6] = [
 /// Where the reference model goes from a phase by a command; none = refused. The table of the states, written a second
 /// time, by hand.
 fn by_command(phase: Phase, command: Command) -> Option<&'static [Phase]> {
-    use Command::{Abort, Pause, Promote, PromoteFull, Rebase, Resume, Supersede};
+    use Command::{Abort, EndWatch, Pause, Promote, PromoteFull, Rebase, Resume, Supersede};
     use Phase::{
         Aborted, Aborting, Drifted, Finalising, Holding, Paused, Planned, Preparing, Promoting,
         Shifting, Succeeded, Superseded,
     };
     Some(match (phase, command) {
-        // The step after the last one is the end of the watch.
-        (Succeeded, Abort | Supersede) | (Finalising, Promote) => &[Succeeded],
+        (Succeeded, Abort | Supersede) | (Finalising, EndWatch) => &[Succeeded],
         (Aborted, Abort | Supersede) => &[Aborted],
         (Superseded, Abort | Supersede) => &[Superseded],
         (Succeeded | Aborted | Superseded, _) => return None,
@@ -66,7 +66,7 @@ fn by_command(phase: Phase, command: Command) -> Option<&'static [Phase]> {
         (Shifting | Holding | Paused | Promoting, PromoteFull) | (Promoting, Promote) => {
             &[Promoting]
         }
-        (Finalising, PromoteFull) => &[Finalising],
+        (Finalising, Promote | PromoteFull) => &[Finalising],
         (Drifted, Rebase) => &[Shifting, Preparing, Promoting],
         _ => return None,
     })

@@ -244,9 +244,15 @@ impl Apis<'_> {
         })
     }
 
-    /// Moves one integration to the alias and looks that it moved; none where there is nothing to move. `granted` are the
-    /// alias's own permissions: without one for this API it would fail from this moment on.
-    pub(crate) async fn adopt(&self, id: &str, granted: &[Statement]) -> Result<Option<Moved>> {
+    /// Moves one integration to the alias and looks that it moved; none where there is nothing to move. `whole` are the
+    /// function's permissions, `granted` the alias's own: a call that only the first let through would fail from this moment
+    /// on.
+    pub(crate) async fn adopt(
+        &self,
+        id: &str,
+        whole: &[Statement],
+        granted: &[Statement],
+    ) -> Result<Option<Moved>> {
         let Some((api, integration)) = http(id) else {
             return Ok(None);
         };
@@ -265,7 +271,9 @@ impl Apis<'_> {
         ) {
             return Err(Error::Invalid(format!("it is to be moved by hand: {hand}")));
         }
-        if !granted.iter().any(|one| lets(one, api)) {
+        let is_granted = |one: &Statement| granted.iter().any(|other| other.same_grant(one));
+        let mut needed = whole.iter().filter(|one| lets(one, api));
+        if !granted.iter().any(|one| lets(one, api)) || !needed.all(is_granted) {
             let function = self.function.rsplit(':').next().unwrap_or_default();
             let place = self.function.replacen(":lambda:", ":execute-api:", 1);
             let place = place.split(":function:").next().unwrap_or_default();
@@ -345,8 +353,11 @@ pub(crate) fn api_of(statement: &Statement) -> Option<&str> {
 
 /// Whether a permission lets an API call.
 fn lets(statement: &Statement, api: &str) -> bool {
-    statement.action.starts_with("lambda:")
-        && api_of(statement).is_some_and(|one| one == "*" || one == api)
+    let is_call = matches!(
+        statement.action.as_str(),
+        "lambda:InvokeFunction" | "lambda:Invoke*" | "lambda:*"
+    );
+    is_call && api_of(statement).is_some_and(|one| one == "*" || one == api)
 }
 
 /// What is before a function's ARN, the ARN with its qualifier, and what is behind: of an ARN alone, or of
@@ -407,6 +418,11 @@ mod tests {
         let of = statement("apigateway.amazonaws.com", Some(arn));
         assert_eq!(api_of(&of), Some("a1b2c3"));
         assert!(lets(&of, "a1b2c3") && !lets(&of, "other"));
+        let reads = Statement {
+            action: "lambda:GetFunction".into(),
+            ..of.clone()
+        };
+        assert!(!lets(&reads, "a1b2c3"));
         assert!(lets(&statement("apigateway.amazonaws.com", None), "other"));
         assert_eq!(api_of(&statement("sns.amazonaws.com", Some(arn))), None);
     }

@@ -80,7 +80,7 @@ pub(super) struct Host {
 }
 
 /// Keeps a revision from being stopped.
-struct Needed {
+pub(super) struct Needed {
     revision: RevisionNumber,
     host: Arc<Host>,
 }
@@ -98,9 +98,10 @@ impl Drop for Needed {
                 return;
             }
             needed.remove(&revision);
+            // Within the lock, so that it is never said of a revision that somebody began to need in between.
+            host.idle_since()
+                .insert(revision, tokio::time::Instant::now());
         }
-        host.idle_since()
-            .insert(revision, tokio::time::Instant::now());
         // Also where the command that asked for it is gone. At the end of the supervisor all of them end anyway.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(Arc::clone(host).end_when_idle(revision));
@@ -325,12 +326,13 @@ impl Host {
         })
     }
 
-    /// A running revision of a function: the one asked for, else the one that the traffic says.
+    /// A running revision of a function: the one asked for, else the one that the traffic says. It runs for as long as the
+    /// last value lives.
     pub(super) async fn function(
         self: &Arc<Self>,
         revision: Option<RevisionNumber>,
         ticket: u8,
-    ) -> Result<(RevisionNumber, Arc<function::FunctionPool>)> {
+    ) -> Result<(RevisionNumber, Arc<function::FunctionPool>, Needed)> {
         let (kind, split) = self
             .read(|service| {
                 let traffic = service.traffic.as_ref();
@@ -349,14 +351,14 @@ impl Host {
         let revision = revision.or_else(|| split?.pick(ticket)).ok_or_else(|| {
             Error::Invalid(format!("`{}` has no traffic on any revision", self.name))
         })?;
-        let _needed = self.need(revision);
+        let needed = self.need(revision);
         let quiet: Tell = Arc::new(|_| {});
         self.bring_up(revision, &quiet).await?;
         let pool = self
             .runner(revision)
             .and_then(|runner| runner.pool.clone())
             .ok_or(Error::NoRevision(revision))?;
-        Ok((revision, pool))
+        Ok((revision, pool, needed))
     }
 
     /// Chooses the port of the service, once.

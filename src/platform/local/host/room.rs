@@ -22,15 +22,20 @@ impl Host {
         tokio::time::sleep(IDLE).await;
         let runner = {
             let _changing = self.changing.lock().await;
-            let is_still = self
-                .idle_since()
-                .get(&revision)
-                .is_some_and(|since| since.elapsed() >= IDLE);
-            if !is_still || self.read(|service| service.up().contains(&revision)).await {
+            if self.read(|service| service.up().contains(&revision)).await {
+                return;
+            }
+            // Decided under the lock in which a runner is looked up: whoever needs it from now on makes a new one.
+            let mut runners = self.runners.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_idle = !self.is_needed(revision)
+                && self
+                    .idle_since()
+                    .get(&revision)
+                    .is_some_and(|since| since.elapsed() >= IDLE);
+            if !is_idle {
                 return;
             }
             self.idle_since().remove(&revision);
-            let mut runners = self.runners.lock().unwrap_or_else(PoisonError::into_inner);
             let runner = runners.remove(&revision);
             if runner.is_some() {
                 self.draining().push(revision);
@@ -113,15 +118,8 @@ impl Host {
         self.remove(revision).await.map(drop)
     }
 
-    /// The revisions that [`Self::prune`] would remove; none where it would not even find an old log file.
-    pub(in crate::platform::local) async fn prunable(&self) -> Result<Option<Vec<RevisionNumber>>> {
-        let revisions = self.unneeded().await;
-        let is_something = !revisions.is_empty() || self.log.has_old_files()?;
-        Ok(is_something.then_some(revisions))
-    }
-
-    /// Everything but what serves and the revision to go back to.
-    async fn unneeded(&self) -> Vec<RevisionNumber> {
+    /// Everything but what serves and the revision to go back to: what [`Self::prune`] would remove.
+    pub(in crate::platform::local) async fn unneeded(&self) -> Vec<RevisionNumber> {
         let superfluous = self.read(|service| service.superfluous(0)).await;
         superfluous
             .into_iter()
@@ -132,7 +130,7 @@ impl Host {
     /// Removes everything but what serves and the revision to go back to.
     pub(in crate::platform::local) async fn prune(&self) -> Result<Pruned> {
         let _changing = self.changing.lock().await;
-        let (mut revisions, mut bytes) = (Vec::new(), self.log.prune()?);
+        let (mut revisions, mut bytes) = (Vec::new(), 0);
         for revision in self.unneeded().await {
             let runner = {
                 let mut runners = self.runners.lock().unwrap_or_else(PoisonError::into_inner);
