@@ -22,38 +22,34 @@ static QUESTIONS: AtomicUsize = AtomicUsize::new(0);
 /// How the terminal was before the newest question.
 static BEFORE: Mutex<Option<rustix::termios::Termios>> = Mutex::new(None);
 
-/// Somebody else hears the signals as long as this value lives.
+/// Somebody else hears all signals from now on, to the end of the process.
+pub(crate) fn heard_by_others() {
+    OTHERS.fetch_add(1, Ordering::AcqRel);
+}
+
+/// A question hears the key of Ctrl-C as long as this value lives.
 #[derive(Debug)]
-pub(crate) struct HeardElsewhere(&'static AtomicUsize);
+pub(crate) struct Question(());
 
-impl HeardElsewhere {
-    /// All of them, from now on.
+impl Question {
+    /// From now on.
     pub(crate) fn begin() -> Self {
-        Self::of(&OTHERS)
-    }
-
-    /// The key of Ctrl-C, from now on.
-    pub(crate) fn key() -> Self {
         // A question reads key by key; whoever ends the process meanwhile leaves the terminal as it was.
         let mut before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
         *before = rustix::termios::tcgetattr(std::io::stdin()).ok();
-        Self::of(&QUESTIONS)
+        QUESTIONS.fetch_add(1, Ordering::AcqRel);
+        Self(())
     }
 
-    fn of(counter: &'static AtomicUsize) -> Self {
-        counter.fetch_add(1, Ordering::AcqRel);
-        Self(counter)
-    }
-
-    /// Until the process ends: what was heard is being said, or the command goes on to listen.
-    pub(crate) fn for_good(self) {
+    /// The key was heard, and is being said.
+    pub(crate) fn answered(self) {
         std::mem::forget(self);
     }
 }
 
-impl Drop for HeardElsewhere {
+impl Drop for Question {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        QUESTIONS.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

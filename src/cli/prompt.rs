@@ -3,7 +3,7 @@
 use dialoguer::console::Term;
 
 use crate::cli::context::Context;
-use crate::cli::interrupt::HeardElsewhere;
+use crate::cli::interrupt::Question;
 use crate::error::{Error, Kind, Result};
 
 /// What a plan needs before it is applied.
@@ -71,10 +71,10 @@ impl dialoguer::theme::Theme for Bare {
 /// Asks, so that Ctrl-C ends the question and not the process: the terminal is left as it was found.
 pub(crate) fn answered<T>(ask: impl FnOnce(&Term) -> dialoguer::Result<T>) -> Result<T> {
     // Reading the key says it too.
-    let heard = HeardElsewhere::key();
+    let question = Question::begin();
     let term = Term::stderr();
     ask(&term).map_err(|error| {
-        heard.for_good();
+        question.answered();
         drop(term.show_cursor());
         drop(term.write_line(""));
         asked(&error)

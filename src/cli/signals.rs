@@ -2,7 +2,7 @@
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::interrupt::HeardElsewhere;
+use super::interrupt::heard_by_others;
 use crate::error::{Error, Result};
 
 /// The three signals; from now on they end the command only where it lets them.
@@ -18,7 +18,7 @@ impl Signals {
     /// Takes them over; the first one that comes after this is not lost.
     pub(crate) fn listen() -> Result<Self> {
         let signals = Self::beside_others()?;
-        HeardElsewhere::begin().for_good();
+        heard_by_others();
         Ok(signals)
     }
 

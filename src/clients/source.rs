@@ -125,12 +125,7 @@ pub(crate) fn list(
             paths
         }
     };
-    paths.retain(|path| {
-        !own.iter().any(|own| path.starts_with(own))
-            && path
-                .symlink_metadata()
-                .is_ok_and(|metadata| !metadata.is_dir())
-    });
+    paths.retain(|path| !own.iter().any(|own| path.starts_with(own)));
     paths.sort_unstable();
     paths.dedup();
     Ok(Files {
@@ -166,9 +161,13 @@ fn tracked(
 ) -> Result<(), Error> {
     for path in repository.files(below)? {
         let path = repository.root.join(path);
+        // One that was removed is in the index still.
+        let Ok(metadata) = path.symlink_metadata() else {
+            continue;
+        };
         // git-ls-files(1) names a submodule as one entry, which is a directory here. So is a file that was replaced by one;
         // what lies in it has entries of its own.
-        if !path.is_dir() || path.is_symlink() {
+        if !metadata.is_dir() {
             paths.push(path);
         } else if let Some(submodule) = Repository::at(&path) {
             tracked(&submodule, &[path], paths)?;

@@ -77,13 +77,7 @@ impl Fleet<'_> {
         }
         self.show(&mut canvas, &answer);
         if answer.rows.is_empty() {
-            super::nothing(
-                self.context,
-                args,
-                std::slice::from_ref(self.environment),
-                self.only,
-            )
-            .await?;
+            self.nothing(args).await?;
         }
         Ok(exit_code(&answer.rows))
     }
@@ -101,6 +95,12 @@ impl Fleet<'_> {
 
     fn rows(&self, seen: Vec<Seen>) -> Vec<Row> {
         status::rows(seen, self.environment, self.only, &self.going_on())
+    }
+
+    /// Says that nothing of what was looked for is there.
+    async fn nothing(&self, args: &Args) -> Result<()> {
+        let environments = std::slice::from_ref(self.environment);
+        super::nothing(self.context, args, environments, self.only).await
     }
 
     /// The rows of a look that came to its end, with who drives.
@@ -122,13 +122,7 @@ impl Fleet<'_> {
         let is_empty = rows.is_empty();
         self.show(&mut Canvas::default(), &Answer { rows, age });
         if is_empty {
-            super::nothing(
-                self.context,
-                args,
-                std::slice::from_ref(self.environment),
-                self.only,
-            )
-            .await?;
+            self.nothing(args).await?;
         }
         Ok(code)
     }
