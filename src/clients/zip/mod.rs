@@ -10,6 +10,7 @@ mod listed;
 mod noise;
 mod store;
 mod tree;
+mod unpack;
 mod write;
 
 use std::fs::File;
@@ -22,6 +23,7 @@ use bytes::Bytes;
 
 pub(crate) use listed::Listed;
 pub(crate) use tree::Tree;
+pub(crate) use unpack::unpack;
 
 use crate::fs;
 

@@ -189,11 +189,7 @@ impl Tree {
 
     /// A reader of contents; each thread has its own.
     pub(super) fn reader(&self) -> Contents<'_> {
-        Contents {
-            path: self.archive.as_deref(),
-            archive: None,
-            buffer: vec![0; CHUNK],
-        }
+        Contents::of(self.archive.as_deref())
     }
 
     fn take_digests(&mut self) -> Result<(), Error> {
@@ -264,7 +260,16 @@ pub(super) struct Contents<'a> {
     buffer: Vec<u8>,
 }
 
-impl Contents<'_> {
+impl<'a> Contents<'a> {
+    /// `path`: the zip that entries are in.
+    pub(super) fn of(path: Option<&'a Path>) -> Self {
+        Self {
+            path,
+            archive: None,
+            buffer: vec![0; CHUNK],
+        }
+    }
+
     /// Copies the contents of an entry, and returns their SHA-256. That they have another size than when the tree
     /// was listed is [`Error::Changed`].
     pub(super) fn copy(
@@ -336,7 +341,7 @@ fn pump(
 
 /// No name twice, and no file where another one needs a directory; a directory that is empty in one part and not in
 /// another is not empty.
-fn check_names(entries: &mut Vec<Entry>, roots: &[&Path]) -> Result<(), Error> {
+pub(super) fn check_names(entries: &mut Vec<Entry>, roots: &[&Path]) -> Result<(), Error> {
     let mut seen: BTreeMap<&str, &Entry> = BTreeMap::new();
     let root = |entry: &Entry| {
         roots

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
 use super::{Options, Plan};
-use crate::clients::zip::Listed;
+use crate::clients::zip::{self, Listed};
 use crate::clients::{process, python, source};
 use crate::clock::Clock;
 use crate::domain::environment::PlatformKind;
@@ -28,6 +28,12 @@ const KEPT_BYTES: u64 = 16 * 1024 * 1024;
 const SHOWN_LINES: usize = 10;
 /// Characters of each of them.
 const LONGEST_REPEATED: usize = 500;
+
+/// The artifact in its staging directory.
+const STAGED: &str = "artifact";
+/// Why a file is no artifact on this machine.
+const RUNS_FROM: &str =
+    "what runs on this machine runs from a directory, or from a `.zip` that is laid out as one";
 
 /// What a build made.
 #[derive(Debug)]
@@ -67,7 +73,7 @@ pub(crate) async fn build(
     if build.command.is_empty() {
         let staging = stage(options, plan, &artifact)?;
         return Ok(Built {
-            artifact: staging.path().join("artifact"),
+            artifact: staging.path().join(STAGED),
             listed: None,
             python_environment,
             _staging: Some(staging),
@@ -91,21 +97,24 @@ pub(crate) async fn build(
         detail: String::new(),
         milliseconds: millis(clock, started),
     });
-    if is_image || artifact.is_dir() || is_zip(options, &artifact) {
-        Ok(Built {
-            artifact,
-            listed: None,
-            python_environment,
-            _staging: None,
-        })
-    } else {
+    let staging = is_laid_out(options, &artifact)
+        .then(|| lay_out(options, &artifact))
+        .transpose()?;
+    let there = is_image || artifact.is_dir() || is_taken(options, &artifact);
+    if !there && staging.is_none() {
         let why = if artifact.is_file() {
-            "the build left a file, and what runs on this machine runs from a directory; a zip is for Lambda"
+            format!("the build left a file, and {RUNS_FROM}")
         } else {
-            "the build left no such directory"
+            "the build left no such directory".to_owned()
         };
-        Err(missing(&artifact, why))
+        return Err(missing(&artifact, &why));
     }
+    Ok(Built {
+        artifact: laid_out(staging.as_ref()).unwrap_or(artifact),
+        listed: None,
+        python_environment,
+        _staging: staging,
+    })
 }
 
 /// The artifact where it lies, without its Python environment; none where something has to be made or copied first.
@@ -126,7 +135,7 @@ pub(super) fn as_it_is(options: &Options, plan: &Plan) -> Result<Option<Built>> 
     if !build.command.is_empty() || options.environment.platform != PlatformKind::Lambda {
         return Ok(None);
     }
-    if image(options).is_some() || is_zip(options, &artifact) {
+    if image(options).is_some() || is_taken(options, &artifact) {
         return there(artifact, None);
     }
     // Packed from where it lies: what is not tracked is left out there.
@@ -159,8 +168,41 @@ pub(super) async fn pinned(platform: &dyn Platform, options: &Options) -> Result
 }
 
 /// Whether the artifact is a file, and the platform takes one.
-fn is_zip(options: &Options, artifact: &Path) -> bool {
+fn is_taken(options: &Options, artifact: &Path) -> bool {
     options.environment.platform == PlatformKind::Lambda && artifact.is_file()
+}
+
+/// Whether the artifact is a file that is laid out as a directory for the processes of this platform: a zip, and of a
+/// function any file, because that is what Lambda does with its package (a jar is a zip too). A service that is run
+/// with its jar wants the jar.
+fn is_laid_out(options: &Options, artifact: &Path) -> bool {
+    let is_zip = artifact.extension().is_some_and(|ending| ending == "zip");
+    let is_function = options.service.kind == ServiceKind::Function;
+    options.environment.platform != PlatformKind::Lambda
+        && artifact.is_file()
+        && (is_zip || is_function)
+}
+
+/// A directory of its own for what a deploy makes of the artifact.
+fn staging(options: &Options) -> Result<tempfile::TempDir> {
+    let parent = options.state.join("staging");
+    fs::create_private_dir(&parent)?;
+    let staging = tempfile::Builder::new()
+        .prefix("deploy-")
+        .tempdir_in(&parent)
+        .map_err(fs::at("create", &parent))?;
+    Ok(staging)
+}
+
+fn lay_out(options: &Options, artifact: &Path) -> Result<tempfile::TempDir> {
+    let staging = staging(options)?;
+    zip::unpack(artifact, &staging.path().join(STAGED))?;
+    Ok(staging)
+}
+
+/// The artifact in its staging directory.
+fn laid_out(staging: Option<&tempfile::TempDir>) -> Option<PathBuf> {
+    Some(staging?.path().join(STAGED))
 }
 
 fn millis(clock: &dyn Clock, since: std::time::Duration) -> u64 {
@@ -177,16 +219,24 @@ fn missing(artifact: &Path, why: &str) -> Error {
 }
 
 /// Copies the tracked and unignored files below the artifact's directory, so that caches and other leavings of
-/// the work tree never become part of a revision.
+/// the work tree never become part of a revision. Of a zip they are what is in it; it has to be such a file itself,
+/// because another one with the same sources would be nothing new.
 fn stage(options: &Options, plan: &Plan, artifact: &Path) -> Result<tempfile::TempDir> {
-    let artifact = directory(artifact)?;
-    let parent = options.state.join("staging");
-    fs::create_private_dir(&parent)?;
-    let staging = tempfile::Builder::new()
-        .prefix("deploy-")
-        .tempdir_in(&parent)
-        .map_err(fs::at("create", &parent))?;
-    let copied = source::copy_below(&plan.files, &artifact, &staging.path().join("artifact"))?;
+    let artifact = artifact.components().collect::<PathBuf>();
+    if is_laid_out(options, &artifact) {
+        let is_listed = plan.files.paths.contains(&artifact);
+        return if is_listed {
+            lay_out(options, &artifact)
+        } else {
+            Err(missing(
+                &artifact,
+                "it is no file that git tracks or would track",
+            ))
+        };
+    }
+    let artifact = directory(&artifact)?;
+    let staging = staging(options)?;
+    let copied = source::copy_below(&plan.files, &artifact, &staging.path().join(STAGED))?;
     if copied == 0 {
         return Err(untracked(&artifact));
     }
@@ -200,11 +250,11 @@ fn directory(artifact: &Path) -> Result<PathBuf> {
         Ok(artifact)
     } else {
         let why = if artifact.is_file() {
-            "it is a file, and what runs on this machine runs from a directory; a zip is for Lambda"
+            format!("it is a file, and {RUNS_FROM}")
         } else {
-            "there is no such directory"
+            "there is no such directory".to_owned()
         };
-        Err(missing(&artifact, why))
+        Err(missing(&artifact, &why))
     }
 }
 

@@ -282,3 +282,93 @@ fn a_rebuild_makes_a_new_revision_and_is_not_undone_by_the_next_deploy() {
     let next = home.squad_in(&service.directory, ["deploy"]).success();
     assert_eq!(next.line(), "2", "{}", next.transcript());
 }
+
+#[test]
+fn a_zip_is_laid_out_as_a_directory() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    // Made by the build, and left out of git as builds are.
+    home.write(service.directory.join(".gitignore"), "*.zip\n");
+    let zip = "[\"python3\", \"-m\", \"zipfile\", \"-c\", \"payments.zip\", \"serve.py\"]";
+    let build = format!("\n[build]\ncommand = {zip}\nartifact = \"payments.zip\"\n");
+    service.toml(&home, &build);
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let url = || port(&home, "payments");
+    assert_eq!(get(url(), "/").body, "version 1\n");
+    service.version(&home, "2");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    assert_eq!(get(url(), "/").body, "version 2\n");
+    let again = home.squad_in(&service.directory, ["deploy"]).success();
+    assert!(
+        again.stderr.contains("Nothing to do"),
+        "{}",
+        again.transcript()
+    );
+    home.squad(["rollback", "payments"]).success();
+    assert_eq!(get(url(), "/").body, "version 1\n");
+
+    // Without a build it has to be a source itself: another zip of the same name would be nothing new.
+    service.toml(&home, "\n[build]\nartifact = \"payments.zip\"\n");
+    home.squad_in(&service.directory, ["deploy"])
+        .failure(1)
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   2 changes since what is live (revision 1, ana@example.com, [AGO]):
+›     Serve version 2  Ana Example
+›     Serve version 2  Ana Example
+›   build.command ["python3","-m","zipfile","-c","payment… → []
+›   undo at any time: `squad rollback payments`
+›
+› error: cannot deploy `payments`: there is no artifact at `[WORK]/payments/payments.zip`: it is no file that git tracks or would track
+› live: revision 1 serves all traffic
+› hint: set `artifact` under [build] in squad.toml to the directory that holds what is to run
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/artifact-missing.md
+[exit 1]
+
+"#]]);
+    home.write(service.directory.join(".gitignore"), "");
+    home.commit_all(&service.directory, "The zip");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    assert_eq!(get(url(), "/").body, "version 2\n");
+}
+
+#[test]
+fn a_file_that_is_no_zip_is_no_artifact() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    service.toml(&home, "\n[build]\nartifact = \"serve.py\"\n");
+    home.squad_in(&service.directory, ["deploy"])
+        .failure(1)
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› error: cannot deploy `payments`: there is no artifact at `[WORK]/payments/serve.py`: it is a file, and what runs on this machine runs from a directory, or from a `.zip` that is laid out as one
+› live: `payments` is not live here, and takes no traffic
+› hint: set `artifact` under [build] in squad.toml to the directory that holds what is to run
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/artifact-missing.md
+[exit 1]
+
+"#]]);
+    home.write(service.directory.join("payments.zip"), "no zip");
+    service.toml(&home, "\n[build]\nartifact = \"payments.zip\"\n");
+    home.squad_in(&service.directory, ["deploy"])
+        .failure(1)
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› error: cannot deploy `payments`: cannot read the archive `[WORK]/payments/payments.zip`: invalid Zip archive: Could not find EOCD
+› live: `payments` is not live here, and takes no traffic
+› hint: `artifact` under [build] in squad.toml is a directory or a zip: see what the build leaves there
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/package-invalid.md
+[exit 1]
+
+"#]]);
+    // Nothing is left of what was begun.
+    let staging = home.state().join("staging");
+    assert_eq!(std::fs::read_dir(staging).expect("it is there").count(), 0);
+}
