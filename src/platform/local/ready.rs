@@ -15,6 +15,20 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// How long one answer may take.
 const ANSWER: Duration = Duration::from_secs(5);
 
+/// The part of a wait that counts at most, whatever its clock says.
+const STEP: Duration = Duration::from_millis(250);
+
+/// Returns when so much time has gone by in which this machine did something: one that stands still (a virtual
+/// machine that is moved or starved, a disk that keeps everybody waiting) lets no process start meanwhile either.
+pub(super) async fn patience(time: Duration) {
+    let mut left = time;
+    while !left.is_zero() {
+        let step = left.min(STEP);
+        sleep(step).await;
+        left = left.saturating_sub(step);
+    }
+}
+
 /// What a process said when it was asked last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {

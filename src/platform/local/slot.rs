@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
 use crate::domain::service::Kind;
@@ -24,6 +25,9 @@ use super::watcher::Launch;
 const WORKER_LIVES: Duration = Duration::from_secs(1);
 /// How long a function that has reported an init error may take to end by itself.
 const AFTER_INIT_ERROR: Duration = Duration::from_secs(2);
+
+/// How long a process that was waited for long enough may take to answer for the last time.
+const LAST_LOOK: Duration = Duration::from_secs(1);
 
 /// How one attempt ended.
 enum Attempt {
@@ -149,10 +153,13 @@ async fn attempt(
     let init = tokio::select! {
         ended = process.ended() => return ended_by_itself(runner, slot, &sink, started, ended, None),
         outcome = becomes_ready(runner, slot, pid, port, &last) => outcome.err(),
-        () = sleep(runner.start_time()) => {
-            let seen = not_ready(runner, &process, port, &last);
-            end(runner, slot, &sink, process).await;
-            return Attempt::NotReady(seen);
+        () = ready::patience(runner.start_time()) => {
+            if !ready_after_all(runner, pid, port).await {
+                let seen = not_ready(runner, &process, port, &last);
+                end(runner, slot, &sink, process).await;
+                return Attempt::NotReady(seen);
+            }
+            None
         }
         () = stopped(wanted) => {
             end(runner, slot, &sink, process).await;
@@ -272,6 +279,18 @@ async fn becomes_ready(
     Ok(())
 }
 
+/// Whether a process that was waited for long enough can take requests now: the last time it was asked may be a while
+/// ago, and what it is told to have missed would then be what it does.
+async fn ready_after_all(runner: &Runner, pid: u32, port: Option<u16>) -> bool {
+    let Some(port) = port else { return false };
+    let path = &runner.plan.release.service.run.ready;
+    let asked = timeout(LAST_LOOK, ready::ask(port, path)).await;
+    matches!(asked, Ok(Answer::Status(200..=299)))
+        && spawn_blocking(move || sockets::stranger_on(port, pid).is_none())
+            .await
+            .unwrap_or(false)
+}
+
 /// What was seen of a process that runs and did not get ready.
 fn not_ready(runner: &Runner, process: &Process, port: Option<u16>, last: &Mutex<Answer>) -> Seen {
     let after = runner.start_time();
@@ -283,13 +302,15 @@ fn not_ready(runner: &Runner, process: &Process, port: Option<u16>, last: &Mutex
     };
     let path = runner.plan.release.service.run.ready.clone();
     let answer = *last.lock().unwrap_or_else(PoisonError::into_inner);
+    let ports = sockets::ports_of_group(process.pid);
     match answer {
-        Answer::Closed => Seen::NoPort {
+        Answer::Closed if !ports.contains(&port) => Seen::NoPort {
             port,
-            others: sockets::ports_of_group(process.pid),
+            others: ports,
             after,
         },
-        Answer::Silent => Seen::NotReady {
+        // It listens since it was asked last.
+        Answer::Closed | Answer::Silent => Seen::NotReady {
             path,
             status: None,
             after,

@@ -3,9 +3,10 @@
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use snapbox::str;
 
-use crate::support::journey::{live, port, results};
+use crate::support::journey::{begin, end, live, port, results, signal};
 use crate::support::{Home, Load, TestService, get, wait_for};
 
 #[test]
@@ -242,4 +243,31 @@ fn an_answer_of_somebody_else_on_its_port_is_not_its_own() {
         "{end}"
     );
     assert_eq!(live(&home, "payments"), None);
+}
+
+#[test]
+fn time_in_which_the_machine_stands_still_is_not_the_services() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    service.behave(&home, "slow-start:1");
+    service.toml(&home, "start = \"3s\"\n");
+    let deploy = begin(&home, &service.directory, ["deploy"]);
+    let given: u16 = wait_for("it is started", Duration::from_secs(10), || {
+        let log = home.squad(["logs", "payments", "--revision", "1"]).stdout;
+        let (_, rest) = log.split_once(" on port ")?;
+        rest.split_whitespace().next()?.parse().ok()
+    });
+    let status = home.squad(["local", "status", "-o", "json"]).json();
+    let id = u32::try_from(status["pid"].as_u64().expect("a process")).expect("a process");
+    signal(id, Signal::SIGSTOP);
+    let stopped = Instant::now();
+    wait_for("it listens", Duration::from_secs(10), || {
+        std::net::TcpStream::connect(("127.0.0.1", given)).ok()
+    });
+    // Nobody asks it until its time is over by the clock.
+    std::thread::sleep(Duration::from_secs(4).saturating_sub(stopped.elapsed()));
+    signal(id, Signal::SIGCONT);
+    let output = end(&home, deploy).success();
+    assert_eq!(output.line(), "1");
+    assert_eq!(get(port(&home, "payments"), "/").body, "version 1\n");
 }
