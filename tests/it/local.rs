@@ -70,8 +70,7 @@ fn only_its_user_can_reach_it() {
     let home = Home::new();
     home.squad(["local", "start"]).success();
     let runtime = home.runtime().join("squad");
-    let mode =
-        |path: &Path| path.symlink_metadata().expect("it is there").mode() & 0o777;
+    let mode = |path: &Path| path.symlink_metadata().expect("it is there").mode() & 0o777;
     assert_eq!(mode(&runtime), 0o700);
     assert_eq!(mode(&state(&home)), 0o700);
     assert_eq!(mode(&state(&home).join("journal")), 0o600);
