@@ -363,6 +363,30 @@ fn a_supervisor_that_is_stuck_is_named() {
     home.squad(["status", "payments"]).success();
 }
 
+#[test]
+fn a_supervisor_that_runs_and_cannot_be_reached_is_named() {
+    let home = Home::new();
+    let service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let id = u32::try_from(pid(&home)).expect("a process");
+    signal(id, Signal::SIGSTOP);
+    std::fs::remove_dir_all(home.runtime()).expect("it is there");
+    let output = home.squad(["local", "status"]);
+    signal(id, Signal::SIGCONT);
+    let output = output.failure(1);
+    assert!(
+        output
+            .stderr
+            .contains(&format!("a supervisor, process {id}, holds `"))
+            && output.stderr.contains("and does not listen; its log is `"),
+        "{}",
+        output.transcript()
+    );
+    // It goes on, and listens again.
+    home.squad(["status", "payments"]).success();
+    assert_eq!(pid(&home), u64::from(id));
+}
+
 /// SIGTERM, the requests that are under way, then SIGKILL: a process that does not hear it is gone after its grace.
 #[test]
 fn what_does_not_end_within_its_grace_is_killed() {
