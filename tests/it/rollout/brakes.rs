@@ -97,6 +97,12 @@ fn a_rollback_is_the_abort_and_a_deploy_is_refused() {
 [exit 7]
 
 "#]]);
+    let refused = home.squad(["rollout", "start", "payments", "-o", "json"]);
+    assert_eq!(
+        refused.failure(7).error_json()["live"]["split"]["rest"],
+        serde_json::json!({ "1": 100 }),
+        "the listed routes go first"
+    );
     let output = home.squad(["rollback", "payments", "--reason", "refunds fail"]);
     quiet(&output.success()).assert(str![[r#"
 › a rollout of `payments` is live (1 → 2): going back aborts it
