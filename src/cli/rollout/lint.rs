@@ -43,6 +43,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             revision: args.revision.map(RevisionNumber),
             wish: args.plan.wish(),
             supersede: true,
+            // What it would be is shown of one that was left as well, when it is named.
+            again: args.revision.is_some(),
             reason: None,
             protected: environment.protected,
         };

@@ -46,6 +46,9 @@ pub(crate) struct Args {
     /// Abort the live rollout first
     #[arg(long)]
     supersede: bool,
+    /// Roll out a revision that was rolled back from or aborted
+    #[arg(long)]
+    again: bool,
     /// Show the plan and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -205,6 +208,8 @@ pub(crate) struct Beginning<'a> {
     pub(crate) plan: &'a PlanArgs,
     /// `--supersede`.
     pub(crate) supersede: bool,
+    /// `--again`.
+    pub(crate) again: bool,
     /// `--reason`.
     pub(crate) reason: Option<String>,
     /// Whether the person has said yes already.
@@ -225,6 +230,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
                 revision: args.revision.map(RevisionNumber),
                 wish: args.plan.wish(),
                 supersede: args.supersede,
+                again: args.again,
                 reason: args.reason.clone(),
                 protected: environment.protected,
             };
@@ -246,6 +252,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             revision: args.revision.map(RevisionNumber),
             plan: &args.plan,
             supersede: args.supersede,
+            again: args.again,
             reason: args.reason.clone(),
             agreed: false,
             no_wait: args.no_wait,
@@ -273,6 +280,7 @@ pub(crate) async fn begin(
         revision: beginning.revision,
         wish: beginning.plan.wish(),
         supersede: beginning.supersede,
+        again: beginning.again,
         reason: beginning.reason,
         protected: environment.protected,
     };

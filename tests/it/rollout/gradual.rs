@@ -192,6 +192,56 @@ fn a_canary_that_is_bad_on_one_verb_is_aborted_and_what_is_not_listed_never_move
 
 "#]]);
     home.squad(["rollout", "wait", "payments"]).failure(3);
+    assert_not_started_by_accident(&home);
+}
+
+/// Revision 2 was left: whichever way a rollout of it is asked for, it says so, and only a reason brings it back.
+fn assert_not_started_by_accident(home: &Home) {
+    home.squad(["rollout", "start", "payments", "--revision", "2"])
+        .failure(7)
+        .assert(str![[r#"
+› error: cannot start a rollout of `payments`: a rollback or an abort left revision 2
+› live: revision 1 serves all traffic
+› hint: roll something else out: `squad deploy payments --canary`
+› hint: or, if the cause was elsewhere: `squad rollout start payments --revision 2 --again --reason "…"`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/release-left.md
+[exit 7]
+
+"#]]);
+    home.squad(["rollout", "start", "payments"])
+        .failure(7)
+        .assert(str![[r#"
+› error: cannot start a rollout of `payments`: no revision that is newer than 1, which serves, can be rolled out: a rollback or an abort left revision 2
+› live: revision 1 serves all traffic
+› hint: roll something else out: `squad deploy payments --canary`
+› hint: or, if the cause was elsewhere: `squad rollout start payments --revision 2 --again --reason "…"`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/release-left.md
+[exit 7]
+
+"#]]);
+    home.squad(["rollout", "start", "payments", "--again"])
+        .failure(2)
+        .assert(str![[r#"
+› error: cannot start a rollout of `payments`: `--again` needs a reason
+› hint: say why, for the audit log: `squad rollout start payments --again --reason "…"`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/reason-missing.md
+[exit 2]
+
+"#]]);
+    // Whether it could be judged may be asked all the same.
+    home.squad(["rollout", "lint", "payments", "--revision", "2"])
+        .success();
+    let again = [
+        "rollout",
+        "start",
+        "payments",
+        "--again",
+        "--reason",
+        "the acquirer was down",
+        "--dry-run",
+    ];
+    let again = home.squad(again).success();
+    assert!(again.stderr.contains("1 → 2"), "{}", again.transcript());
 }
 
 #[test]
