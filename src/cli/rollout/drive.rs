@@ -46,7 +46,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         if args.all {
             return all(context, args).await;
         }
-        let (_, environment, name) = super::find(context, args.service.as_ref())?;
+        let (_, environment, name) = super::find(context, args.service.as_ref(), "rollout drive")?;
         let platform = context.platform(&environment)?;
         one(context, &*platform, &environment, name, args, "").await
     })

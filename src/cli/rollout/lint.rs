@@ -35,7 +35,7 @@ pub(crate) struct Args {
 /// Runs `squad rollout lint`.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     context.block_on(async {
-        let (config, environment, name) = super::find(context, args.service.as_ref())?;
+        let (config, environment, name) = super::find(context, args.service.as_ref(), "rollout lint")?;
         let platform = context.platform(&environment)?;
         let options = Options {
             service: name,

@@ -34,7 +34,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             let services = context.platform(&environment)?.services().await?;
             (environment, services)
         } else {
-            let (_, environment, name) = super::find(context, args.service.as_ref())?;
+            let (_, environment, name) =
+                super::find(context, args.service.as_ref(), "rollout list")?;
             (environment, vec![name])
         };
         let platform = context.platform(&environment)?;

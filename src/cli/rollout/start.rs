@@ -221,7 +221,7 @@ pub(crate) struct Beginning<'a> {
 /// Runs `squad rollout start`.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     context.block_on(async {
-        let (_, environment, name) = super::find(context, args.service.as_ref())?;
+        let (_, environment, name) = super::find(context, args.service.as_ref(), "rollout start")?;
         let platform = context.platform(&environment)?;
         if args.dry_run {
             let options = Options {

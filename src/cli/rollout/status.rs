@@ -40,7 +40,7 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// Runs `squad rollout status`.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     context.block_on(async {
-        let (_, environment, name) = super::find(context, args.service.as_ref())?;
+        let (_, environment, name) = super::find(context, args.service.as_ref(), "rollout status")?;
         let platform = context.platform(&environment)?;
         let until = args
             .timeout

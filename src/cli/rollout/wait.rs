@@ -37,7 +37,7 @@ const GLANCE: Duration = Duration::from_millis(500);
 /// Runs `squad rollout wait`.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     context.block_on(async {
-        let (_, environment, name) = super::find(context, args.service.as_ref())?;
+        let (_, environment, name) = super::find(context, args.service.as_ref(), "rollout wait")?;
         let platform = context.platform(&environment)?;
         let mut signals = Signals::listen()?;
         let work = wait(context, args, &*platform, &environment, &name);
