@@ -87,26 +87,26 @@ pub(crate) struct PlanArgs {
 
 /// A list of weights; a type of its own so that clap takes the list as one value.
 #[derive(Debug, Clone)]
-pub(crate) struct Weights(Vec<u8>);
+pub(crate) struct Weights(Vec<i64>);
 
 fn parse_weights(text: &str) -> std::result::Result<Weights, String> {
     weights(text).map(Weights)
 }
 
 /// Reads `5,25,50`; what the numbers may be is for the plan to say, all at once.
-fn weights(text: &str) -> std::result::Result<Vec<u8>, String> {
+fn weights(text: &str) -> std::result::Result<Vec<i64>, String> {
+    let like = "write whole percents such as 5,25,50";
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
     text.split(',')
         .map(str::trim)
-        .filter(|part| !part.is_empty())
         .map(|part| {
             let number = part.strip_suffix('%').unwrap_or(part).trim();
-            match number.parse::<i64>() {
-                // Too large or too small for any weight: said as the nearest number that is just as wrong.
-                Ok(number) => Ok(u8::try_from(number.clamp(0, 255)).unwrap_or(255)),
-                Err(_) => Err(format!(
-                    "`{part}` is not a weight; write whole percents such as 5,25,50"
-                )),
-            }
+            number.parse().map_err(|_| match part {
+                "" => format!("a weight is missing beside a comma; {like}"),
+                part => format!("`{part}` is not a weight; {like}"),
+            })
         })
         .collect()
 }

@@ -293,7 +293,7 @@ async fn planned(
         plan.late_seconds = plan.late_seconds.max(numbers.late_seconds);
         plan.interval_seconds = plan.interval_seconds.max(numbers.every_seconds);
     }
-    lint::check(&asked, &plan, live, options)?;
+    lint::check(&asked, &plan, live, options, &before.routes)?;
     Ok(Planned {
         forecasts: lint::forecasts(&plan),
         plan,
@@ -378,7 +378,8 @@ fn serving<'a>(
     })
 }
 
-/// What is rolled out; none where nothing is newer than what serves and was not left.
+/// What is rolled out; none where nothing is newer than what serves and was not left. One that was left is rolled out where
+/// that is asked for, and only where nothing else could be meant.
 fn candidate<'a>(
     asked: &str,
     live: &'a Live,

@@ -122,7 +122,9 @@ pub(crate) fn inconclusive(reason: &Reason) -> String {
         }
         Reason::NotYetTold => "not enough traffic to tell yet".to_owned(),
         Reason::OneArmWithoutTraffic => "only one of the two revisions gets requests".to_owned(),
-        Reason::EnvironmentUnhealthy => "both revisions have too many bad requests".to_owned(),
+        Reason::EnvironmentUnhealthy => {
+            "what served before has far more bad requests than usual itself".to_owned()
+        }
     }
 }
 

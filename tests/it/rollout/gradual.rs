@@ -369,15 +369,15 @@ fn a_plan_with_mistakes_is_refused_with_all_of_them() {
     service.version(&home, "2");
     let _second = home.squad_in(&service.directory, ["deploy"]).success();
     home.squad([
-        "rollout", "start", "payments", "--revision", "1", "--steps", "0,200,5",
+        "rollout", "start", "payments", "--revision", "1", "--steps", "0,256,5",
         "--route", "GET /charges/{id}=5", "--route", "GET /charges/search=",
     ])
     .failure(2)
     .assert(str![[r#"
 › error: cannot start a rollout of `payments`: 5 things of the plan are wrong
 ›   steps: 0 % is no step: a weight is 1 to 99, and 100 comes with the promotion
-›   steps: 200 % is no step: a weight is 1 to 99, and 100 comes with the promotion
-›   steps: 5 comes after 200, and each step must be higher than the one before it
+›   steps: 256 % is no step: a weight is 1 to 99, and 100 comes with the promotion
+›   steps: 5 comes after 256, and each step must be higher than the one before it
 ›   GET /charges/search: there is no step; write weights such as 5,25,50
 ›   `GET /charges/{id}` and `GET /charges/search` match the same requests; plan one of them at a time
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/rollout-plan.md
@@ -392,6 +392,33 @@ fn a_plan_with_mistakes_is_refused_with_all_of_them() {
 › hint: publish one and start in one go: `squad deploy payments --canary`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/rollout-no-canary.md
 [exit 7]
+
+"#]]);
+    home.squad([
+        "rollout",
+        "start",
+        "payments",
+        "--revision",
+        "1",
+        "--steps=-1,256,99999",
+    ])
+    .failure(2)
+    .assert(str![[r#"
+› error: cannot start a rollout of `payments`: 3 things of the plan are wrong
+›   steps: -1 % is no step: a weight is 1 to 99, and 100 comes with the promotion
+›   steps: 256 % is no step: a weight is 1 to 99, and 100 comes with the promotion
+›   steps: 99999 % is no step: a weight is 1 to 99, and 100 comes with the promotion
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/rollout-plan.md
+[exit 2]
+
+"#]]);
+    home.squad(["rollout", "start", "payments", "--steps", "5,,25"])
+        .failure(2)
+        .assert(str![[r#"
+› error: invalid value '5,,25' for '--steps <weights>': a weight is missing beside a comma; write whole percents such as 5,25,50
+›
+› For more information, try '--help'.
+[exit 2]
 
 "#]]);
     home.squad(["rollout", "start", "payments", "--route", "charges"])
