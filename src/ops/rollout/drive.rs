@@ -121,7 +121,8 @@ fn glance(interval: Duration) -> Duration {
 
 /// Seconds without a word from a driver after which it counts as gone.
 pub(crate) fn lease_seconds(plan: &Plan) -> u64 {
-    plan.interval_seconds * 3 + 5
+    let interval = plan.interval_seconds;
+    (interval * 3 + 5).max(interval + COUNTS_LIMIT.as_secs() + 5)
 }
 
 impl Driver<'_> {

@@ -2,6 +2,7 @@
 //! is what the next one records.
 
 mod counters;
+mod driver;
 
 use std::sync::Arc;
 

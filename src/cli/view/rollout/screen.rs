@@ -93,6 +93,11 @@ pub(super) fn headline(snapshot: &Snapshot) -> String {
     match &snapshot.driver {
         Driver::Over => {}
         Driver::Alive(actor) => parts.push(format!("driven by {}", sanitize(&actor.to_string()))),
+        Driver::Asleep { actor, since } => parts.push(format!(
+            "unattended: {} has not looked since {}",
+            sanitize(&actor.to_string()),
+            since.strftime("%H:%M:%S UTC")
+        )),
         Driver::Nobody { since: Some(since) } => {
             parts.push(format!(
                 "unattended since {}",

@@ -162,6 +162,9 @@ pub(crate) struct SnapshotWire {
     /// Absent when it is over or nobody drives.
     #[serde(skip_serializing_if = "Option::is_none")]
     driver: Option<String>,
+    /// Whose process is there and has not looked for so long that it counts as gone: it is stopped, or stuck.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asleep: Option<String>,
     /// Nobody drives a rollout that is live.
     unattended: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -254,10 +257,7 @@ impl SnapshotWire {
     /// Of a rollout.
     pub(crate) fn new(snapshot: &Snapshot) -> Self {
         let state = &snapshot.state;
-        let since = match &snapshot.driver {
-            Driver::Nobody { since } => *since,
-            _ => None,
-        };
+        let since = snapshot.driver.absent_since();
         Self {
             schema: "squad.rollout/v1",
             service: snapshot.service.to_string(),
@@ -275,7 +275,11 @@ impl SnapshotWire {
                 Driver::Alive(actor) => Some(actor.to_string()),
                 _ => None,
             },
-            unattended: matches!(snapshot.driver, Driver::Nobody { .. }),
+            asleep: match &snapshot.driver {
+                Driver::Asleep { actor, .. } => Some(actor.to_string()),
+                _ => None,
+            },
+            unattended: snapshot.driver.is_absent(),
             unattended_since: since.map(|since| since.to_string()),
             phase_seconds: snapshot.phase_seconds,
             units: snapshot
