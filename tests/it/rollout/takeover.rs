@@ -5,8 +5,8 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::{Traffic, live, recorded, serves, status, wait_for_phase};
-use crate::support::journey::{begin, end, row, signal};
-use crate::support::{Home, wait_for};
+use crate::support::journey::{begin, end, port, row, signal};
+use crate::support::{Home, Load, TestService, files_below, wait_for};
 
 #[test]
 fn a_killed_driver_is_taken_over_and_the_rollout_ends_as_it_would_have() {
@@ -131,6 +131,80 @@ fn a_driver_that_is_stopped_does_not_drive_and_is_taken_over_as_one_that_is_gone
     assert_eq!(serves(&home).as_deref(), Some("2"));
     traffic.stop_without_failures();
     home.squad(["audit", "verify"]).success();
+}
+
+#[test]
+fn of_all_rollouts_those_that_nobody_drives_are_driven_whatever_the_others_are() {
+    let home = Home::new();
+    let mut service = live(&home, "");
+    service.version(&home, "2");
+    let traffic = Traffic::start(&home);
+    let toml = super::ROLLOUT.replace("hold = \"2s\"", "hold = \"10m\"");
+    service.toml(&home, &toml);
+    let driver = begin(&home, &service.directory, ["deploy", "--canary"]);
+    let _phase = wait_for_phase(&home, "holding");
+    let mut other = TestService::new(&home, "refunds");
+    other.toml(&home, super::ROLLOUT);
+    let _first = home.squad_in(&other.directory, ["deploy"]).success();
+    let port = port(&home, "refunds");
+    let pause = Duration::from_millis(10);
+    let loads = [
+        Load::start(port, "/charges/7", 2, pause),
+        Load::start_with(port, "POST", "/charges/7/refund", 2, pause),
+    ];
+    for load in &loads {
+        load.wait_for_more(100);
+    }
+    other.version(&home, "2");
+    let killed = begin(&home, &other.directory, ["deploy", "--canary"]);
+    let is_live = || {
+        let told = row(&home, "refunds");
+        (told["rollout"]["phase"] == "holding").then_some(())
+    };
+    wait_for("its first step", Duration::from_mins(1), is_live);
+    signal(killed.id(), Signal::SIGKILL);
+    let _killed = end(&home, killed);
+    // One has a driver, which is left alone; that is no failure.
+    let output = home
+        .squad(["rollout", "drive", "--all", "--once"])
+        .success();
+    let is_left = |line: &str| {
+        line.contains("payments: ana@example.com on ")
+            && line.ends_with(" drives it, so it is left alone")
+    };
+    assert!(
+        output.stderr.lines().any(is_left),
+        "{}",
+        output.transcript()
+    );
+    // What cannot be read is said, and the others are driven all the same.
+    let id = status(&home)["rollout"].as_str().expect("an id").to_owned();
+    let plan = files_below(&home.state(), "json")
+        .into_iter()
+        .find(|path| {
+            let path = path.to_string_lossy();
+            path.contains(&id) && path.ends_with("plan.json")
+        })
+        .expect("its plan");
+    let kept = std::fs::read(&plan).expect("the plan");
+    std::fs::write(&plan, "{").expect("damaged");
+    let output = home.squad(["rollout", "drive", "--all"]);
+    std::fs::write(&plan, kept).expect("mended");
+    assert_eq!(output.line(), "succeeded", "{}", output.transcript());
+    assert_eq!(output.code, 1, "{}", output.transcript());
+    assert!(
+        output
+            .stderr
+            .contains("error: cannot read the rollout of `payments`: "),
+        "{}",
+        output.transcript()
+    );
+    for load in loads {
+        let _counts = load.stop_without_failures();
+    }
+    home.squad(["stop", "payments"]).success();
+    let _aborted = end(&home, driver);
+    traffic.stop_without_failures();
 }
 
 #[test]
