@@ -5,6 +5,7 @@ mod command;
 mod drive;
 mod lint;
 mod list;
+mod patience;
 mod report;
 mod start;
 mod status;

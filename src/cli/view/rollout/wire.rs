@@ -1,5 +1,6 @@
 //! Rollouts as JSON; it only grows.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::screen::verdict;
@@ -175,6 +176,9 @@ pub(crate) struct SnapshotWire {
     watch: Option<JudgementWire>,
     #[serde(skip_serializing_if = "Option::is_none")]
     counters_missing: Option<String>,
+    /// The platform has not answered since then; all of this is from before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unanswered_since: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -254,6 +258,12 @@ fn reason(verdict: &Verdict) -> Option<&'static str> {
 }
 
 impl SnapshotWire {
+    /// The same, when nothing newer is known because the platform does not answer.
+    pub(crate) fn unanswered(mut self, since: Timestamp) -> Self {
+        self.unanswered_since = Some(since.to_string());
+        self
+    }
+
     /// Of a rollout.
     pub(crate) fn new(snapshot: &Snapshot) -> Self {
         let state = &snapshot.state;
@@ -303,6 +313,7 @@ impl SnapshotWire {
                 .collect(),
             watch: snapshot.watch.as_ref().map(JudgementWire::new),
             counters_missing: snapshot.missing.clone(),
+            unanswered_since: None,
         }
     }
 }
