@@ -3,6 +3,7 @@
 
 mod counters;
 mod driver;
+mod verified;
 
 use std::sync::Arc;
 
