@@ -319,16 +319,13 @@ impl Output {
 
     /// One line to standard error, whatever the verbosity.
     pub(crate) fn error_line(&self, line: &str) {
-        let mut err = io::stderr().lock();
-        if self.is_json() {
-            drop(writeln!(err, "{line}"));
+        let line = if self.is_json() {
+            format!("{line}\n")
         } else {
-            drop(writeln!(
-                err,
-                "{}",
-                self.for_people(&self.place.completed(line))
-            ));
-        }
+            format!("{}\n", self.for_people(&self.place.completed(line)))
+        };
+        // In one write: standard error has no buffer, and what others write at the same time is not put in between.
+        drop(io::stderr().lock().write_all(line.as_bytes()));
     }
 }
 
