@@ -166,11 +166,10 @@ impl Command {
     /// What it does, for the words with which it is stopped.
     fn effect(&self) -> Effect {
         match self {
-            Self::Deploy(_)
-            | Self::Local(_)
-            | Self::Rollback(_)
-            | Self::Rollout(_)
-            | Self::Stop(_) => Effect::Changes,
+            Self::Deploy(_) | Self::Rollback(_) | Self::Rollout(_) | Self::Stop(_) => {
+                Effect::Records
+            }
+            Self::Local(_) => Effect::Changes,
             _ => Effect::Looks,
         }
     }

@@ -37,6 +37,7 @@ mod kill_rollout;
 mod lambda;
 mod layers;
 mod local;
+mod local_waits;
 mod new;
 mod new_refusals;
 mod org;

@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::fs::FlockOperation;
@@ -36,6 +37,30 @@ const LISTENS_AGAIN: Duration = Duration::from_secs(5);
 const GREETING_LIMIT: Duration = Duration::from_secs(15);
 /// The log of the supervisor is rotated when it is longer, in bytes.
 const LONGEST_LOG: u64 = 1 << 20;
+
+/// How many supervisors this process is starting, or waits for while they bring up their services.
+static STARTING: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether this process waits for a supervisor to serve.
+pub(crate) fn is_starting() -> bool {
+    STARTING.load(Ordering::Relaxed) > 0
+}
+
+/// Counts as starting as long as it lives.
+struct Starting(());
+
+impl Starting {
+    fn begin() -> Self {
+        STARTING.fetch_add(1, Ordering::Relaxed);
+        Self(())
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        STARTING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// The client of one environment.
 #[derive(Debug)]
@@ -296,6 +321,7 @@ impl Client {
 
     /// Starts a supervisor and waits until it serves. Of many that do this at once, one starts it.
     async fn start(&self) -> Result<Greeted> {
+        let _starting_it = Starting::begin();
         places::make(&self.settings.state)?;
         places::make(&self.settings.runtime)?;
         let starting = places::open_lock(&self.place.starting)?;

@@ -67,6 +67,7 @@ use objects::Objects;
 use protocol::{Frame, Request};
 use store::Store;
 
+pub(crate) use client::is_starting;
 pub(crate) use process::own_executable;
 pub(crate) use protocol::{Prunable, Pruned, SupervisorStatus};
 pub(crate) use supervise::supervise;
