@@ -21,6 +21,7 @@ mod many;
 mod middle;
 mod races;
 mod stop;
+mod untouched;
 
 use std::path::PathBuf;
 
