@@ -4,6 +4,7 @@ mod adopt;
 mod apis;
 mod artifacts;
 mod brakes;
+mod callers;
 mod deploy;
 mod drift;
 mod elsewhere;
@@ -20,6 +21,7 @@ mod logs;
 mod many;
 mod middle;
 mod races;
+mod stages;
 mod stop;
 mod untouched;
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Cloud;
-use super::adopt::others;
+use super::callers::{others, queue, topic};
 use super::deploy::sources;
 use crate::support::aws::Call;
 
@@ -75,23 +75,13 @@ fn what_others_set_up_stays_when_code_and_memory_change() {
     cloud.aws.change(json!({
         "kind": "configuration", "function": "receipts", "configuration": of_others(),
     }));
-    others(
-        &cloud,
-        "/2015-03-31/event-source-mappings/",
-        &json!({ "FunctionName": "receipts:live", "EventSourceArn": "arn:aws:sqs:eu-west-1:123456789012:paid",
-            "BatchSize": 5 }),
-    );
+    queue(&cloud, "receipts:live");
     others(
         &cloud,
         "/2021-10-31/functions/receipts/url?Qualifier=live",
         &json!({ "AuthType": "AWS_IAM", "InvokeMode": "RESPONSE_STREAM", "Cors": { "AllowOrigins": ["*"] } }),
     );
-    others(
-        &cloud,
-        "/2015-03-31/functions/receipts/policy?Qualifier=live",
-        &json!({ "StatementId": "topic", "Action": "lambda:InvokeFunction", "Principal": "sns.amazonaws.com",
-            "SourceArn": "arn:aws:sns:eu-west-1:123456789012:paid" }),
-    );
+    topic(&cloud, "?Qualifier=live");
     let before = cloud.aws.function("receipts");
     assert_eq!(seen(&before["latest"]), of_others());
     let mappings = || {
