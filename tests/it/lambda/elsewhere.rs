@@ -27,7 +27,7 @@ fn of_another_account(cloud: &Cloud) {
         .keys(json!({ (KEY): { "account": "999999999999" } }));
     cloud
         .aws
-        .settings(json!({ "latency_of": { "sts.GetCallerIdentity": 300 } }));
+        .settings(json!({ "latency_of": { "sts.GetCallerIdentity": 1500 } }));
     cloud.aws.forget_calls();
 }
 
