@@ -1,7 +1,10 @@
 //! The words for errors of platforms, and for each reason why a revision does not serve.
 
+use std::path::Path;
+
 use super::{Error, Kind};
 use crate::domain::live::LastCommit;
+use crate::fs;
 use crate::platform::{self, Diagnosis};
 
 impl From<platform::Error> for Error {
@@ -40,6 +43,7 @@ impl From<platform::Error> for Error {
             From::Unreachable(_) => Self::new(Kind::Failed, "local-unreachable", message)
                 .hint("`squad local status` shows how it is, `squad local start --foreground` why it does not start")
                 .retryable(),
+            From::NotStarted { state, source } => not_started(&state, source),
             From::ForeignOwner(_) => Self::new(Kind::Refused, "foreign-owner", message)
                 .hint("use squad as the user that it belongs to, or set XDG_STATE_HOME and XDG_RUNTIME_DIR to directories of your own"),
             From::Overtaken(_) => Self::new(Kind::Conflict, "conflict", message)
@@ -49,6 +53,17 @@ impl From<platform::Error> for Error {
             From::Aws(error) => error.into(),
         }
     }
+}
+
+/// The local platform's directory cannot be used: which one, why, and where else it could be.
+fn not_started(state: &Path, source: fs::Error) -> Error {
+    let mut error = Error::from(source);
+    error.message = format!(
+        "cannot start the local platform, which keeps its state in `{}`: {}",
+        state.display(),
+        error.message
+    );
+    error.hint("or keep the state elsewhere, where nothing is deployed yet: set XDG_STATE_HOME to a directory that you can write to")
 }
 
 /// Somebody else was first.

@@ -107,6 +107,14 @@ pub(crate) enum Error {
     /// The supervisor cannot be started or does not answer.
     #[error("the local platform does not answer: {0}")]
     Unreachable(String),
+    /// The local platform does not run, and cannot be started: its state directory cannot be used.
+    #[error("cannot start the local platform, which keeps its state in `{}`: {source}", state.display())]
+    NotStarted {
+        /// The state directory.
+        state: PathBuf,
+        /// What could not be done there.
+        source: crate::fs::Error,
+    },
     /// The state directory or the socket belongs to somebody else.
     #[error("`{}` belongs to another user", .0.display())]
     ForeignOwner(PathBuf),

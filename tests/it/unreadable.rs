@@ -1,7 +1,10 @@
-//! A state directory that cannot be read, such as another user's: never taken for an empty one.
+//! A state directory that cannot be read or written, such as another user's: never taken for an empty one, and named.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
+use snapbox::str;
+
+use crate::support::mounts::with_mounts;
 use crate::support::{Home, SQUAD, TestService, skip, tool};
 
 #[test]
@@ -67,4 +70,74 @@ fn a_state_directory_that_cannot_be_read_is_never_nothing() {
             output.transcript()
         );
     }
+}
+
+/// What is live cannot be said without a supervisor, and none can be started there.
+#[test]
+fn a_state_directory_that_cannot_be_written_says_what_does_not_start_and_why() {
+    let home = Home::new();
+    let service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    home.squad(["local", "stop"]).success();
+    let script = |command: &str| {
+        format!(
+            "set -e; mount --bind {state} {state}; mount -o remount,ro,bind {state}; cd {directory}; exec \"$0\" {command}",
+            state = home.state().display(),
+            directory = service.directory.display(),
+        )
+    };
+    let run = |command: &str| {
+        let test =
+            "unreadable::a_state_directory_that_cannot_be_written_says_what_does_not_start_and_why";
+        with_mounts(&home, test, &script(command))
+    };
+    let Some(status) = run("status payments") else {
+        return;
+    };
+    status.failure(1).assert(str![[r#"
+› error: cannot start the local platform, which keeps its state in `[HOME]/.local/state/squad/local/local/local`: cannot lock `[HOME]/.local/state/squad/local/local/local/starting`: read-only file system
+› hint: look at what is mounted there: `findmnt -T [HOME]/.local/state/squad/local/local/local/starting`
+› hint: or keep the state elsewhere, where nothing is deployed yet: set XDG_STATE_HOME to a directory that you can write to
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/not-writable.md
+[exit 1]
+
+"#]]);
+    for command in ["status --all", "rollback --yes", "local start"] {
+        let Some(output) = run(command) else { return };
+        let output = output.failure(1);
+        assert!(
+            output.stderr.contains("cannot start the local platform")
+                && output.stderr.contains("errors/not-writable.md"),
+            "{}",
+            output.transcript()
+        );
+    }
+    // Whether it runs can be seen without writing anything.
+    for command in ["local status", "local stop"] {
+        let Some(output) = run(command) else { return };
+        assert_eq!(output.success().line(), "stopped", "{command}");
+    }
+}
+
+#[test]
+fn a_file_where_the_state_directory_belongs_is_named() {
+    let home = Home::new();
+    home.write(home.state().join("local"), "no directory");
+    home.squad(["status", "payments"])
+        .failure(1)
+        .assert(str![[r#"
+› error: cannot look at `[HOME]/.local/state/squad/local/local/local/journal`: not a directory
+› hint: a directory is needed, and this is none: `ls -l [HOME]/.local/state/squad/local`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/file.md
+[exit 1]
+
+"#]]);
+    home.squad(["local", "start"]).failure(1).assert(str![[r#"
+› error: cannot start the local platform, which keeps its state in `[HOME]/.local/state/squad/local/local/local`: cannot create `[HOME]/.local/state/squad/local/local/local`: not a directory
+› hint: a directory is needed, and this is none: `ls -l [HOME]/.local/state/squad/local`
+› hint: or keep the state elsewhere, where nothing is deployed yet: set XDG_STATE_HOME to a directory that you can write to
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/file.md
+[exit 1]
+
+"#]]);
 }

@@ -294,8 +294,19 @@ impl Client {
         }
     }
 
-    /// Starts a supervisor and waits until it serves. Of many that do this at once, one starts it.
+    /// Starts a supervisor and waits until it serves. A state directory that cannot be used is named as what it is.
     async fn start(&self) -> Result<Greeted> {
+        self.start_one().await.map_err(|error| match error {
+            Error::File(source) => Error::NotStarted {
+                state: self.settings.state.clone(),
+                source,
+            },
+            error => error,
+        })
+    }
+
+    /// Of many that do this at once, one starts it.
+    async fn start_one(&self) -> Result<Greeted> {
         places::make(&self.settings.state)?;
         places::make(&self.settings.runtime)?;
         let starting = places::open_lock(&self.place.starting)?;
@@ -328,7 +339,9 @@ impl Client {
     async fn holder(&self, within: Duration) -> Result<Holder> {
         let until = tokio::time::Instant::now() + within;
         loop {
-            let lock = places::open_lock(&self.place.lock)?;
+            let Some(lock) = places::open_lock_if_there(&self.place.lock)? else {
+                return Ok(Holder::Gone);
+            };
             if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
                 return Ok(Holder::Gone);
             }

@@ -89,7 +89,7 @@ impl From<Error> for Failure {
             Error::Unsupported(text) | Error::Overtaken(text) => Self::Unsupported(text),
             // The supervisor asks AWS nothing.
             Error::Aws(error) => Self::Unsupported(error.to_string()),
-            Error::File(error) => Self::File(
+            Error::File(error) | Error::NotStarted { source: error, .. } => Self::File(
                 error.action.to_owned(),
                 error.path,
                 error.source.raw_os_error(),
