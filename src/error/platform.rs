@@ -7,6 +7,10 @@ use crate::domain::live::LastCommit;
 use crate::fs;
 use crate::platform::{self, Diagnosis};
 
+/// The ways out where there is no journal that can be used.
+const JOURNAL: &str =
+    "restore the file from a backup, or start anew with `squad local prune --reset-journal`";
+
 impl From<platform::Error> for Error {
     fn from(error: platform::Error) -> Self {
         use platform::Error as From;
@@ -38,8 +42,12 @@ impl From<platform::Error> for Error {
             }
             From::Timeout(_) => Self::new(Kind::Timeout, "timeout", message)
                 .hint("what was begun goes on; `squad status` shows how far it is"),
-            From::CorruptJournal { .. } => Self::new(Kind::Failed, "journal-damaged", message)
-                .hint("restore the file from a backup, or start anew with `squad local prune --reset-journal`"),
+            From::CorruptJournal { .. } => {
+                Self::new(Kind::Failed, "journal-damaged", message).hint(JOURNAL)
+            }
+            From::LostJournal { .. } => {
+                Self::new(Kind::Failed, "journal-missing", message).hint(JOURNAL)
+            }
             From::Unreachable(_) => Self::new(Kind::Failed, "local-unreachable", message)
                 .hint("`squad local status` shows how it is, `squad local start --foreground` why it does not start")
                 .retryable(),

@@ -104,6 +104,14 @@ pub(crate) enum Error {
         /// What is wrong there.
         reason: String,
     },
+    /// There is no journal, and there was one: revisions are there, which nobody makes without it.
+    #[error("the journal `{}` is gone, and revisions of `{service}` are there: what is live cannot be told", path.display())]
+    LostJournal {
+        /// The file.
+        path: PathBuf,
+        /// A service that has revisions.
+        service: ServiceName,
+    },
     /// The supervisor cannot be started or does not answer.
     #[error("the local platform does not answer: {0}")]
     Unreachable(String),

@@ -67,6 +67,7 @@ use objects::Objects;
 use protocol::{Frame, Request};
 use store::Store;
 
+pub(crate) use client::Reset;
 pub(crate) use process::own_executable;
 pub(crate) use protocol::{Prunable, Pruned, SupervisorStatus};
 pub(crate) use supervise::supervise;
@@ -180,13 +181,13 @@ impl Local {
         self.store.services()
     }
 
-    /// Whether there is a journal, good or damaged.
-    pub(crate) fn has_journal(&self) -> Result<bool> {
-        self.client.has_journal()
+    /// Whether there is or was a journal: good, damaged or gone.
+    pub(crate) fn had_journal(&self) -> Result<bool> {
+        self.client.had_journal()
     }
 
-    /// Moves a journal that cannot be used out of the way, and returns where to. The supervisor must not run.
-    pub(crate) fn reset_journal(&self, now: jiff::Timestamp) -> Result<Option<PathBuf>> {
+    /// Begins a new journal in place of one that cannot be used, which is kept beside it. The supervisor must not run.
+    pub(crate) fn reset_journal(&self, now: jiff::Timestamp) -> Result<Reset> {
         self.client.reset_journal(now)
     }
 }
