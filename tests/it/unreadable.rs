@@ -1,4 +1,5 @@
-//! A state directory that cannot be read or written, such as another user's: never taken for an empty one, and named.
+//! A state directory or a file of the person's own that cannot be read or written, such as another user's: never taken for an
+//! empty one, and named.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
@@ -140,4 +141,42 @@ fn a_file_where_the_state_directory_belongs_is_named() {
 [exit 1]
 
 "#]]);
+}
+
+#[test]
+fn a_persons_own_file_that_cannot_be_read_stops_no_brake() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    for version in ["1", "2", "3"] {
+        service.version(&home, version);
+        home.squad_in(&service.directory, ["deploy"]).success();
+    }
+    let file = home.path().join(".config/squad/config.toml");
+    std::fs::create_dir_all(&file).expect("a directory in its place");
+    let commands: [(&[&str], i32); 4] = [
+        (&["rollback", "payments"], 0),
+        (&["rollback"], 0),
+        (&["rollout", "abort", "payments"], 0),
+        (&["stop", "payments"], 7),
+    ];
+    for (arguments, code) in commands {
+        let output = home.squad_in(&service.directory, arguments);
+        assert!(
+            output.code == code
+                && output
+                    .stderr
+                    .contains("config.toml`: is a directory; what it says is left out"),
+            "{arguments:?} {}",
+            output.transcript()
+        );
+    }
+    home.squad(["status", "payments"]).failure(1).assert(str![[r#"
+› error: cannot read `[HOME]/.config/squad/config.toml`: is a directory
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/file.md
+[exit 1]
+
+"#]]);
+    home.squad(["rollout", "start", "payments", "--yes"])
+        .failure(1);
+    std::fs::remove_dir(file).expect("it is there");
 }

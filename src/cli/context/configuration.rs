@@ -109,7 +109,11 @@ impl Context {
             directories: &directories,
             env: &self.env,
         };
-        then(Draft::read(&sources)?)
+        then(if self.is_brake {
+            Draft::read_for_brake(&sources)?
+        } else {
+            Draft::read(&sources)?
+        })
     }
 
     /// Brings what the configuration needs. An org that was fetched before does for now when its remote cannot
