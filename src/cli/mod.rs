@@ -41,7 +41,8 @@ use std::sync::{Mutex, OnceLock};
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::clock::SystemClock;
-use crate::config::{self as configuration, person};
+use crate::config::person;
+use crate::domain::repository::without_secrets;
 use crate::env::Env;
 use crate::error::{Error, Kind, Result, shell};
 use crate::output::{Color, Format, Output, Place, Settings, Style};
@@ -217,7 +218,7 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let place = || Place {
         org: cli.global.org.as_deref().map(|org| {
-            let shown = configuration::without_password(org);
+            let shown = without_secrets(org);
             shell::quoted(&shown).into_owned()
         }),
         environment: (cli.global.env.as_deref()).map(|name| shell::quoted(name).into_owned()),

@@ -20,6 +20,7 @@ use super::{Config, MANIFEST, Org, Sources};
 use crate::domain::environment::Environment;
 use crate::domain::name::{EnvironmentName, OrgName};
 use crate::domain::org::{Committed, Registry, Snapshot, Source};
+use crate::domain::repository::without_secrets;
 use crate::env::{self, Directories};
 use crate::fs;
 
@@ -307,7 +308,7 @@ impl Draft<'_> {
                 if let Some(org) = &config.org {
                     let file = match &org.selected.source {
                         Source::Directory(of) => place::shown(&of.join(ORG_FILE), directory),
-                        Source::Git(url) => super::without_password(url),
+                        Source::Git(url) => without_secrets(url),
                     };
                     files.push(file);
                 }
@@ -445,7 +446,7 @@ fn org_of(
             }))
         }
         Source::Git(url) => {
-            let url = super::without_password(&url);
+            let url = without_secrets(&url);
             let Some(snapshot) = snapshot(&url, sources.directories) else {
                 return Err(Error::NotFetched { url });
             };

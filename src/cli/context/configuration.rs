@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Draft, Need, Sources};
 use crate::domain::name::EnvironmentName;
 use crate::domain::org::{Committed, Source};
+use crate::domain::repository::without_secrets;
 use crate::error::{Error, Kind, Result};
 use crate::ops;
 
@@ -152,7 +153,7 @@ impl Context {
                 };
                 let options = ops::org::RefreshOptions {
                     url: &url,
-                    shown: &config::without_password(&url),
+                    shown: &without_secrets(&url),
                     cache: &cache,
                     file: config::ORG_FILE,
                     snapshot_file: config::SNAPSHOT_FILE,
