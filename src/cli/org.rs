@@ -183,7 +183,7 @@ fn fetch(context: &Context, url: &str, timeout: Duration) -> Result<()> {
     let directories = context.directories()?;
     let shown = without_secrets(url);
     context.output.status(&format!("fetching {shown}"));
-    let children = Children::default();
+    let children = Children::guarded(&context.guard()?);
     let _end = children.end_on_drop();
     let (url, of, clock) = (url.to_owned(), shown.clone(), context.clock);
     let work = move || {

@@ -158,7 +158,7 @@ impl Context {
                     file: config::ORG_FILE,
                     snapshot_file: config::SNAPSHOT_FILE,
                     timeout,
-                    children: &process::Children::default(),
+                    children: &process::Children::guarded(&self.guard()?),
                 };
                 match (ops::org::refresh(&options, self.clock()), snapshot) {
                     (Ok(_), _) => {}
