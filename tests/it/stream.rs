@@ -127,7 +127,9 @@ fn a_mistyped_command_or_flag_is_a_usage_error_that_says_what_is_meant() {
 [exit 2]
 
 "#]]);
-    home.squad(["status", "--quite"]).failure(2).assert(str![[r#"
+    home.squad(["status", "--quite"])
+        .failure(2)
+        .assert(str![[r#"
 › error: `squad status` has no flag `--quite`; did you mean `--quiet`?
 › hint: `squad status --help` shows what it takes
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md

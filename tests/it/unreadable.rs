@@ -170,7 +170,9 @@ fn a_persons_own_file_that_cannot_be_read_stops_no_brake() {
             output.transcript()
         );
     }
-    home.squad(["status", "payments"]).failure(1).assert(str![[r#"
+    home.squad(["status", "payments"])
+        .failure(1)
+        .assert(str![[r#"
 › error: cannot read `[HOME]/.config/squad/config.toml`: is a directory
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/file.md
 [exit 1]

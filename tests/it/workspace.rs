@@ -504,7 +504,7 @@ fn a_second_repository_cannot_take_a_name() {
     let output = home.squad_in(&clone, ["deploy"]).success();
     assert_eq!(output.line(), "1", "{}", output.transcript());
     // Also where it is cloned in another way; but not one that only looks like it.
-    let of_origin = |directory: &std::path::Path, address: &str| {
+    let of_origin = |directory: &Path, address: &str| {
         home.git(directory, ["remote", "set-url", "origin", address]);
         home.squad_in(directory, ["deploy"])
     };
