@@ -7,7 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use super::print_error;
 use crate::config::nearest;
 use crate::error::{Error, Kind};
-use crate::output::Output;
+use crate::output::{Output, sanitize};
 
 /// Shows what is wrong and returns the exit code: 0 for help and version, 2 for a mistake. `output_as` makes what it is shown
 /// with: as JSON when that was asked for.
@@ -52,15 +52,15 @@ fn in_our_form(error: &clap::Error, arguments: &[OsString]) -> Error {
     let help = format!("`{path} --help` shows what it takes");
     match error.kind() {
         ErrorKind::InvalidSubcommand => {
-            let Some(word) = told(ContextKind::InvalidSubcommand) else {
+            let Some(word) = told(ContextKind::InvalidSubcommand).map(sanitize) else {
                 return as_clap_says(error);
             };
             let names = command.get_subcommands().filter(|one| !one.is_hide_set());
-            let meant = nearest(word, names.map(clap::Command::get_name));
+            let meant = nearest(&word, names.map(clap::Command::get_name));
             mistake(format!("there is no command `{path} {word}`"), meant).hint(help)
         }
         ErrorKind::UnknownArgument => {
-            let Some(word) = told(ContextKind::InvalidArg) else {
+            let Some(word) = told(ContextKind::InvalidArg).map(sanitize) else {
                 return as_clap_says(error);
             };
             if !word.starts_with('-') {
@@ -68,10 +68,10 @@ fn in_our_form(error: &clap::Error, arguments: &[OsString]) -> Error {
                 return mistake(message, None).hint(help);
             }
             let flags = flags(&command);
-            let meant = nearest(word, flags.iter().map(String::as_str));
+            let meant = nearest(&word, flags.iter().map(String::as_str));
             mistake(format!("`{path}` has no flag `{word}`"), meant).hint(help)
         }
-        _ => as_clap_says(error),
+        _ => as_clap_says(error).hint(help),
     }
 }
 
@@ -90,13 +90,27 @@ fn command_of(arguments: &[OsString]) -> (clap::Command, String) {
     command.build();
     let mut path = command.get_name().to_owned();
     let words = arguments.iter().skip(1).filter_map(|word| word.to_str());
+    let mut is_value = false;
     for word in words.take_while(|word| *word != "--") {
+        if std::mem::take(&mut is_value) {
+            continue;
+        }
+        is_value = takes_value(&command, word);
         if let Some(next) = command.find_subcommand(word) {
             path = format!("{path} {}", next.get_name());
             command = next.clone();
         }
     }
     (command, path)
+}
+
+/// Whether the word is a flag whose value is the next one.
+fn takes_value(command: &clap::Command, word: &str) -> bool {
+    command.get_arguments().any(|flag| {
+        let long = flag.get_long().map(|name| format!("--{name}"));
+        let short = flag.get_short().map(|name| format!("-{name}"));
+        flag.get_action().takes_values() && [long, short].iter().flatten().any(|one| one == word)
+    })
 }
 
 /// The flags that a command takes, as they are written.
@@ -114,8 +128,8 @@ fn as_clap_says(error: &clap::Error) -> Error {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let first = lines.next().unwrap_or("the command line is not valid");
     let message = first.strip_prefix("error: ").unwrap_or(first);
-    let mut usage = Error::new(Kind::Usage, "usage", message);
-    for line in lines {
+    let mut usage = Error::new(Kind::Usage, "usage", sanitize(message));
+    for line in lines.map(sanitize) {
         if let Some(tip) = line.strip_prefix("tip: ") {
             usage = usage.hint(tip);
         } else if !line.starts_with("Usage:") && !line.starts_with("For more information") {
@@ -177,6 +191,21 @@ mod tests {
                 "squad local stop --al",
                 "`squad local stop` has no flag `--al`; did you mean `--all`?",
                 "squad local stop",
+            ),
+            (
+                "squad --org deploy status --quite",
+                "`squad status` has no flag `--quite`; did you mean `--quiet`?",
+                "squad status",
+            ),
+            (
+                "squad status \u{1b}[2J b",
+                "`squad status` has no place for `b`",
+                "squad status",
+            ),
+            (
+                "squad \u{1b}[2J",
+                "there is no command `squad \u{fffd}[2J`",
+                "squad",
             ),
             (
                 "squad status -z",
