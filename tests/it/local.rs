@@ -220,6 +220,13 @@ fn a_journal_that_is_gone_is_named_and_the_way_out_works() {
             error.transcript()
         );
     }
+    let doctor = home.squad(["doctor"]);
+    assert!(
+        doctor.stdout.contains("local/journal` is gone")
+            && doctor.stdout.contains("squad local prune --reset-journal"),
+        "{}",
+        doctor.transcript()
+    );
     // Whether it runs can be said, and stopping it is done.
     home.squad(["local", "status"]).success();
     home.squad(["local", "stop"]).success();

@@ -118,7 +118,9 @@ fn prose_fits_a_narrow_terminal() {
         );
     }
     let (_, text) = Terminal::start_in(&home, &service.directory, 40, ["rollback"]).finish();
-    assert_data_eq!(text, str![[r#"
+    assert_data_eq!(
+        text,
+        str![[r#"
 error: cannot roll back `payments`: no
   other revision served healthily
   without being left
@@ -127,7 +129,8 @@ hint: deploy an older state of the
   sources instead
 docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-rollback-target.md
 
-"#]]);
+"#]]
+    );
 }
 
 #[test]

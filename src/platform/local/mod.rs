@@ -223,7 +223,11 @@ impl Platform for Local {
 
     async fn examine(&self) -> Result<Vec<Check>> {
         let what = "supervisor";
-        Ok(vec![match self.status().await {
+        let status = match self.client.is_untouched() {
+            Ok(_) => self.status().await,
+            Err(error) => Err(error),
+        };
+        Ok(vec![match status {
             Ok(Some(status)) => Check::fine(what, format!("runs as process {}", status.pid)),
             Ok(None) => Check::fine(what, "does not run; the next deploy starts it"),
             Err(error) => Check::wrong(
@@ -231,7 +235,13 @@ impl Platform for Local {
                 vec![Finding {
                     what: error.to_string(),
                     why: "nothing can be deployed or looked at on this machine".to_owned(),
-                    next: "`squad local stop`, then `squad local start`".to_owned(),
+                    next: match error {
+                        Error::LostJournal { .. } => {
+                            "`squad local prune --reset-journal`, unless there is a backup"
+                        }
+                        _ => "`squad local stop`, then `squad local start`",
+                    }
+                    .to_owned(),
                 }],
             ),
         }])
