@@ -41,7 +41,8 @@ use std::sync::{Mutex, OnceLock};
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::clock::SystemClock;
-use crate::config::{self as configuration, person};
+use crate::config::person;
+use crate::domain::repository::without_secrets;
 use crate::env::Env;
 use crate::error::{Error, Kind, Result, shell};
 use crate::output::{Color, Format, Output, Place, Settings, Style, sanitize};
@@ -195,7 +196,10 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return ExitCode::from(usage::report(&error, &arguments)),
+        Err(error) => {
+            let output = |is_json| output_of_mistake(&env, is_json);
+            return ExitCode::from(usage::report(&error, &arguments, output));
+        }
     };
     let habits = habits(&env);
     let settings = Settings {
@@ -203,11 +207,7 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Some(OutputFormat::Json) => Format::Json,
             Some(OutputFormat::Text) | None => Format::Text,
         },
-        color: match cli.global.color.or(habits.1) {
-            Some(When::Always) => Color::Always,
-            Some(When::Never) => Color::Never,
-            Some(When::Auto) | None => Color::Auto,
-        },
+        color: Color::from(cli.global.color.or(habits.1)),
         verbosity: if cli.global.quiet {
             -1
         } else {
@@ -217,7 +217,7 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let place = || Place {
         org: cli.global.org.as_deref().map(|org| {
-            let shown = configuration::without_password(org);
+            let shown = without_secrets(org);
             shell::quoted(&shown).into_owned()
         }),
         environment: (cli.global.env.as_deref()).map(|name| shell::quoted(name).into_owned()),
@@ -256,6 +256,32 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(error.kind.exit_code())
         }
     }
+}
+
+impl From<Option<When>> for Color {
+    fn from(when: Option<When>) -> Self {
+        match when {
+            Some(When::Always) => Self::Always,
+            Some(When::Never) => Self::Never,
+            Some(When::Auto) | None => Self::Auto,
+        }
+    }
+}
+
+/// What a command line that cannot be understood is answered with: its own flags are not known.
+fn output_of_mistake(env: &Env, is_json: bool) -> Output {
+    let habits = habits(env);
+    let settings = Settings {
+        format: match habits.0 {
+            Some(OutputFormat::Json) => Format::Json,
+            _ if is_json => Format::Json,
+            _ => Format::Text,
+        },
+        color: Color::from(habits.1),
+        verbosity: 0,
+        no_input: true,
+    };
+    Output::new(settings, env, Place::default())
 }
 
 /// The form and the colour that the person's own configuration asks for. Its mistakes are reported by the

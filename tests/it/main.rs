@@ -31,6 +31,7 @@ mod generated;
 mod golden_paths;
 mod harness;
 mod history;
+mod install;
 mod invoke;
 mod kill;
 mod kill_rollout;
