@@ -45,7 +45,7 @@ use crate::config::person;
 use crate::domain::repository::without_secrets;
 use crate::env::Env;
 use crate::error::{Error, Kind, Result, shell};
-use crate::output::{Color, Format, Output, Place, Settings, Style};
+use crate::output::{Color, Format, Output, Place, Settings, Style, sanitize};
 use context::Context;
 use interrupt::Effect;
 
@@ -325,6 +325,13 @@ fn dispatch(context: &Context, command: Command) -> Result<u8> {
     }
 }
 
+/// An error repeats what others wrote (a build, a file of the repository, a service's log): it moves no terminal. Its own
+/// line ends stay.
+fn safe(text: &str) -> String {
+    let lines: Vec<_> = text.split('\n').map(sanitize).collect();
+    lines.join("\n")
+}
+
 /// Shows an error: in words, or as one line of JSON.
 pub(crate) fn print_error(output: &Output, error: &Error) {
     if output.is_json() {
@@ -338,23 +345,27 @@ pub(crate) fn print_error(output: &Output, error: &Error) {
     output.error_line(&format!(
         "{} {}",
         output.paint(Style::Error, "error:"),
-        error.message
+        safe(&error.message)
     ));
     for line in &error.details {
-        output.error_line(&format!("  {line}"));
+        output.error_line(&format!("  {}", safe(line)));
     }
     for cause in &error.causes {
-        output.error_line(&format!("  caused by: {cause}"));
+        output.error_line(&format!("  caused by: {}", safe(cause)));
     }
     if let Some(live) = &error.live {
         output.error_line(&format!(
             "{} {}",
             output.paint(Style::Bold, "live:"),
-            live.text
+            safe(&live.text)
         ));
     }
     for hint in &error.hints {
-        output.error_line(&format!("{} {hint}", output.paint(Style::Name, "hint:")));
+        output.error_line(&format!(
+            "{} {}",
+            output.paint(Style::Name, "hint:"),
+            safe(hint)
+        ));
     }
     output.error_line(&format!("docs: {}", error.docs()));
 }

@@ -11,6 +11,7 @@ pub(crate) mod package;
 pub(crate) mod pin;
 pub(crate) mod process;
 pub(crate) mod python;
+pub(crate) mod reserve;
 pub(crate) mod source;
 pub(crate) mod store;
 pub(crate) mod wheels;

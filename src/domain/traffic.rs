@@ -10,7 +10,7 @@ use super::service::Route;
 
 /// Revision → integer weight in percent, 1–100, which sum to 100. Revisions without traffic are absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "BTreeMap<RevisionNumber, u8>")]
 pub(crate) struct Weights(BTreeMap<RevisionNumber, u8>);
 
 /// Why weights are refused.
@@ -28,6 +28,15 @@ pub(crate) enum InvalidWeights {
         /// Which one.
         revision: RevisionNumber,
     },
+}
+
+/// What is read from elsewhere is checked as everything else is.
+impl TryFrom<BTreeMap<RevisionNumber, u8>> for Weights {
+    type Error = InvalidWeights;
+
+    fn try_from(weights: BTreeMap<RevisionNumber, u8>) -> Result<Self, InvalidWeights> {
+        Self::new(weights)
+    }
 }
 
 impl Weights {
@@ -183,6 +192,22 @@ impl Split {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn weights_that_are_read_are_checked_too() {
+        let read = |text: &str| serde_json::from_str::<Weights>(text).map_err(|e| e.to_string());
+        let written = r#"{"1":95,"2":5}"#;
+        let weights = read(written).unwrap();
+        assert_eq!(serde_json::to_string(&weights).unwrap(), written);
+        assert_eq!(
+            read(r#"{"1":100,"2":0}"#).unwrap_err(),
+            "revision 2 has the weight 0; leave it out"
+        );
+        assert_eq!(
+            read(r#"{"1":90}"#).unwrap_err(),
+            "weights sum to 90 %, not 100 %"
+        );
+    }
 
     #[test]
     fn weights_must_sum_to_100_without_zeros() {

@@ -23,6 +23,8 @@ pub(crate) async fn prune(
 ) -> Result<Pruned> {
     let service = &prunable.service;
     let planned = json!({ "removes": numbers(&prunable.revisions) });
+    // It makes room, so it must not need any.
+    journal.make_room();
     let operation = journal
         .begin(clock, intent(Kind::Prune, service, planned))
         .await?;

@@ -330,17 +330,19 @@ impl Output {
 
     /// One line to standard error, whatever the verbosity. On a terminal that is narrower, it is folded between words.
     pub(crate) fn error_line(&self, line: &str) {
-        let mut err = io::stderr().lock();
-        if self.is_json() {
-            drop(writeln!(err, "{line}"));
+        let line = if self.is_json() {
+            format!("{line}\n")
         } else {
             let line = self.place.completed(line);
-            let mut line = self.for_people(&line);
+            let line = self.for_people(&line);
             if self.err_terminal {
-                line = Cow::Owned(fold::folded(&line, self.width).into_owned());
+                format!("{}\n", fold::folded(&line, self.width))
+            } else {
+                format!("{line}\n")
             }
-            drop(writeln!(err, "{line}"));
-        }
+        };
+        // In one write: standard error has no buffer, and what others write at the same time is not put in between.
+        drop(io::stderr().lock().write_all(line.as_bytes()));
     }
 }
 

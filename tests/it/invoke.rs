@@ -1,6 +1,7 @@
 //! `squad invoke`, on functions with a runtime of their own: a `bootstrap` in Python that needs no package.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -352,7 +353,7 @@ fn whoever_waits_for_a_function_can_be_asked_to_end() {
         let payload = json!({ "do": "wait", "until": until }).to_string();
         let arguments = ["invoke", "receipts", "--payload", payload.as_str()];
         let child = begin(&home, &directory, arguments);
-        wait_for("the call", std::time::Duration::from_secs(20), || {
+        wait_for("the call", Duration::from_secs(20), || {
             let log = home.squad(["logs", "receipts"]).stdout;
             (log.matches("got an event").count() > calls).then_some(())
         });
@@ -365,4 +366,32 @@ fn whoever_waits_for_a_function_can_be_asked_to_end() {
 "#]]);
         home.write(&until, "");
     }
+}
+
+#[test]
+fn a_call_of_a_revision_without_traffic_keeps_it_for_as_long_as_it_takes() {
+    let home = Home::new();
+    let directory = function(&home);
+    let path = directory.join("squad.toml");
+    let text = std::fs::read_to_string(&path).expect("it is there");
+    home.write(&path, &text.replace("timeout = \"1s\"", "timeout = \"2m\""));
+    deploy(&home, &directory);
+    bootstrap(&home, &BOOTSTRAP.replace("\"one\"", "\"two\""));
+    deploy(&home, &directory);
+    let go = home.root().join("go");
+    let event = json!({"do": "wait", "until": go}).to_string();
+    let call = begin(
+        &home,
+        &directory,
+        ["invoke", "receipts", "--revision", "1", "--payload", &event],
+    );
+    wait_for("it is under way", Duration::from_secs(30), || {
+        let log = home.squad(["logs", "receipts", "--revision", "1"]).stdout;
+        log.contains("got an event").then_some(())
+    });
+    // Longer than a revision that nobody uses is kept.
+    std::thread::sleep(Duration::from_secs(17));
+    home.write(&go, "");
+    let output = end(&home, call).success();
+    assert_eq!(output.json()["version"], "one");
 }

@@ -1,6 +1,9 @@
 //! `squad local`: the supervisor's life as people see it, and what it refuses.
 
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
@@ -67,8 +70,7 @@ fn only_its_user_can_reach_it() {
     let home = Home::new();
     home.squad(["local", "start"]).success();
     let runtime = home.runtime().join("squad");
-    let mode =
-        |path: &std::path::Path| path.symlink_metadata().expect("it is there").mode() & 0o777;
+    let mode = |path: &Path| path.symlink_metadata().expect("it is there").mode() & 0o777;
     assert_eq!(mode(&runtime), 0o700);
     assert_eq!(mode(&state(&home)), 0o700);
     assert_eq!(mode(&state(&home).join("journal")), 0o600);
@@ -306,9 +308,8 @@ fn a_state_directory_of_another_user_is_refused() {
     assert_eq!(error["retryable"], false);
 }
 
-#[test]
-fn a_full_disk_changes_nothing_and_is_said() {
-    const NAME: &str = "a_full_disk_changes_nothing_and_is_said";
+/// Runs `test` with a state directory of 1 MB; skips it where none can be mounted.
+fn on_a_small_disk(name: &str, test: impl Fn(&Home, &Path)) {
     let mut home = Home::new();
     let small = home.root().join("small");
     std::fs::create_dir_all(small.join("squad")).expect("a directory");
@@ -318,14 +319,29 @@ fn a_full_disk_changes_nothing_and_is_said() {
         .stderr(Stdio::null())
         .status();
     if !mounted.is_ok_and(|status| status.success()) {
-        return skip(NAME, "a small file system cannot be mounted here");
+        return skip(name, "a small file system cannot be mounted here");
     }
     home.set("XDG_STATE_HOME", &small.display().to_string());
-    let outcome = std::panic::catch_unwind(|| {
-        let mut payments = TestService::new(&home, "payments");
+    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| test(&home, &small)));
+    home.shut_down();
+    let unmounted = std::process::Command::new("umount")
+        .arg("-l")
+        .arg(&small)
+        .status();
+    assert!(unmounted.expect("umount runs").success());
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+#[test]
+fn a_full_disk_changes_nothing_and_is_said() {
+    const NAME: &str = "a_full_disk_changes_nothing_and_is_said";
+    on_a_small_disk(NAME, |home, _| {
+        let mut payments = TestService::new(home, "payments");
         home.squad_in(&payments.directory, ["deploy"]).success();
         std::fs::write(payments.directory.join("big"), vec![b'x'; 2 << 20]).expect("a big file");
-        payments.version(&home, "2");
+        payments.version(home, "2");
         let error = home
             .squad_in(&payments.directory, ["deploy", "-o", "json"])
             .failure(1)
@@ -341,19 +357,39 @@ fn a_full_disk_changes_nothing_and_is_said() {
             Some(1)
         );
         std::fs::remove_file(payments.directory.join("big")).expect("less");
-        payments.version(&home, "3");
+        payments.version(home, "3");
         let deployed = home.squad_in(&payments.directory, ["deploy"]).success();
         assert_eq!(deployed.line(), "2");
     });
-    home.shut_down();
-    let unmounted = std::process::Command::new("umount")
-        .arg("-l")
-        .arg(&small)
-        .status();
-    assert!(unmounted.expect("umount runs").success());
-    if let Err(panic) = outcome {
-        std::panic::resume_unwind(panic);
-    }
+}
+
+#[test]
+fn a_full_disk_stops_no_brake_and_can_be_pruned() {
+    const NAME: &str = "a_full_disk_stops_no_brake_and_can_be_pruned";
+    on_a_small_disk(NAME, |home, small| {
+        let mut payments = TestService::new(home, "payments");
+        std::fs::write(payments.directory.join("big"), vec![b'x'; 64 << 10]).expect("a file");
+        for version in ["1", "2", "3", "4"] {
+            payments.version(home, version);
+            home.squad_in(&payments.directory, ["deploy"]).success();
+        }
+        // Somebody else takes what is left, to the last byte.
+        let mut rest = std::fs::File::create(small.join("rest")).expect("a file");
+        while rest.write_all(&[b'x'; 64]).is_ok() {}
+        let refused = home.squad_in(&payments.directory, ["deploy", "--rebuild", "-o", "json"]);
+        let error = refused.failure(1).error_json();
+        assert_eq!(error["id"], "disk-full", "{error}");
+        let back = home.squad(["rollback", "payments"]).success();
+        assert_eq!(back.line(), "3", "{}", back.transcript());
+        assert_eq!(get(port(home, "payments"), "/").body, "version 3\n");
+        let pruned = home.squad(["local", "prune", "-o", "json"]).success();
+        assert_eq!(pruned.json()["revisions"], 2, "{}", pruned.transcript());
+        assert_eq!(get(port(home, "payments"), "/").body, "version 3\n");
+        payments.version(home, "5");
+        home.squad_in(&payments.directory, ["deploy"]).success();
+        home.squad(["audit", "verify"]).success();
+        assert_eq!(recorded(home, "prune").len(), 2);
+    });
 }
 
 #[test]
@@ -376,6 +412,30 @@ fn a_supervisor_that_is_stuck_is_named() {
         output.transcript()
     );
     home.squad(["status", "payments"]).success();
+}
+
+#[test]
+fn a_supervisor_that_runs_and_cannot_be_reached_is_named() {
+    let home = Home::new();
+    let service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let id = u32::try_from(pid(&home)).expect("a process");
+    signal(id, Signal::SIGSTOP);
+    std::fs::remove_dir_all(home.runtime()).expect("it is there");
+    let output = home.squad(["local", "status"]);
+    signal(id, Signal::SIGCONT);
+    let output = output.failure(1);
+    assert!(
+        output
+            .stderr
+            .contains(&format!("a supervisor, process {id}, holds `"))
+            && output.stderr.contains("and does not listen; its log is `"),
+        "{}",
+        output.transcript()
+    );
+    // It goes on, and listens again.
+    home.squad(["status", "payments"]).success();
+    assert_eq!(pid(&home), u64::from(id));
 }
 
 /// SIGTERM, the requests that are under way, then SIGKILL: a process that does not hear it is gone after its grace.

@@ -104,13 +104,14 @@ fn a_stop_works_before_anybody_has_seen_it() {
 }
 
 /// A promotion that is written and not verified, because nobody drives, and whose traffic somebody else changes.
-fn drifted_while_promoting(home: &Home) -> Traffic {
+/// `serves`: percent that revision 2 gets from then on.
+fn drifted_while_promoting(home: &Home, serves: u8) -> Traffic {
     let (driver, traffic) = holding(home, "10m");
     home.squad(["rollout", "pause", "payments"]).success();
     let _paused = end(home, driver);
     let promote = ["rollout", "promote", "payments", "--full", "--reason", "x"];
     assert_eq!(home.squad(promote).success().line(), "promoting");
-    shift_by_somebody_else(home, "payments", ("2", 60), "1");
+    shift_by_somebody_else(home, "payments", ("2", serves), "1");
     let outcome = home.squad(["rollout", "drive", "payments"]).failure(1);
     assert!(
         outcome.stderr.contains("rollout-drifted"),
@@ -119,14 +120,14 @@ fn drifted_while_promoting(home: &Home) -> Traffic {
     );
     assert_eq!(status(home)["phase"], "drifted");
     assert_eq!(weight(home, "refund"), 100, "what is wanted");
-    assert_eq!(serves_canary(home), 60, "what is");
+    assert_eq!(serves_canary(home), u64::from(serves), "what is");
     traffic
 }
 
 #[test]
 fn a_stop_goes_on_to_the_new_revision_when_the_drift_found_it_being_promoted() {
     let home = Home::new();
-    let traffic = drifted_while_promoting(&home);
+    let traffic = drifted_while_promoting(&home, 60);
     home.squad(["stop", "payments"]).success();
     assert_eq!(serves(&home).as_deref(), Some("2"));
     assert_eq!(status(&home)["phase"], "aborted");
@@ -140,9 +141,20 @@ fn a_stop_goes_on_to_the_new_revision_when_the_drift_found_it_being_promoted() {
 }
 
 #[test]
+fn a_stop_stays_on_the_old_revision_where_somebody_has_put_all_traffic_back() {
+    let home = Home::new();
+    let traffic = drifted_while_promoting(&home, 0);
+    home.squad(["stop", "payments"]).success();
+    assert_eq!(serves(&home).as_deref(), Some("1"));
+    assert_eq!(status(&home)["phase"], "aborted");
+    traffic.stop_without_failures();
+    home.squad(["audit", "verify"]).success();
+}
+
+#[test]
 fn a_rebase_goes_on_with_the_promotion_that_the_drift_found() {
     let home = Home::new();
-    let traffic = drifted_while_promoting(&home);
+    let traffic = drifted_while_promoting(&home, 60);
     let rebase = ["rollout", "rebase", "payments", "--reason", "by mistake"];
     assert_eq!(home.squad(rebase).success().line(), "promoting");
     assert_eq!(serves(&home).as_deref(), Some("2"));

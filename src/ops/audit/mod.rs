@@ -23,6 +23,7 @@ use crate::clients::aws::Session;
 use crate::clients::device_key::DeviceKey;
 use crate::clients::outbox::{Outbox, lock};
 use crate::clients::pin::Memory;
+use crate::clients::reserve::Reserve;
 use crate::clock::Clock;
 use crate::domain::audit::event::{Event, Stamp};
 use crate::domain::audit::note::VerifierKey;
@@ -95,6 +96,7 @@ pub(crate) struct Journal {
     store: AuditStore,
     outbox: Outbox,
     memory: Memory,
+    reserve: Reserve,
     directory: PathBuf,
     /// Why nothing can be recorded on this machine, where that is so.
     prepared: Result<()>,
@@ -174,6 +176,7 @@ impl Journal {
                 key: key.get().map(|key| key.public().id()),
                 ..settings.actor
             },
+            reserve: Reserve::new(&settings.state),
             state: settings.state,
             key,
             store,
@@ -234,6 +237,7 @@ impl Journal {
             .flush_within(clock, FORWARD_LIMIT, Some(&operation.intent.id))
             .await
         else {
+            self.reserve.keep();
             return Ok(operation);
         };
         let outcome = Outcome {
@@ -255,6 +259,7 @@ impl Journal {
     /// An outbox that cannot be read keeps nobody from braking: it is put aside first, see [`Self::put_aside`].
     pub(crate) async fn begin_brake(&self, clock: &dyn Clock, intent: Intent) -> Result<Operation> {
         self.prepared.clone()?;
+        self.make_room();
         // Where it cannot be moved, the intent goes behind what cannot be read, and the next command says so.
         if let Ok(Some(aside)) = self.outbox.put_aside() {
             drop(self.aside.set(aside));
@@ -266,6 +271,12 @@ impl Journal {
                 .await,
         );
         Ok(operation)
+    }
+
+    /// Gives back the room that is kept for brakes, and for what makes room, where the disk of the state directory is full.
+    /// Anything that goes forward is refused there, and keeps it again when there is room.
+    pub(crate) fn make_room(&self) {
+        self.reserve.release_where_full();
     }
 
     /// Where a brake put an outbox that it could not read; none where there was nothing wrong with it.

@@ -255,10 +255,14 @@ impl Runner {
             .send_modify(|phases| phases.fill(Phase::Stopped));
     }
 
-    /// Lets the requests that are under way end, then stops it.
+    /// Lets the requests and invocations that are under way end, then stops it.
     pub(super) async fn drain(&self, at_most: Duration) {
         if let Some(backend) = &self.backend {
             drop(tokio::time::timeout(at_most, backend.drained()).await);
+        }
+        // What came past the proxy, as `squad invoke` does, is under way too.
+        if let Some(pool) = &self.pool {
+            drop(tokio::time::timeout(at_most, pool.stop()).await);
         }
         self.stop().await;
     }

@@ -8,7 +8,7 @@ use super::{lambda, refusal, run};
 use crate::support::Aws;
 use crate::support::aws::Release;
 
-const LONG: Duration = Duration::from_secs(10);
+const LONG: Duration = Duration::from_mins(1);
 
 fn description(aws: &Aws) -> String {
     let function = aws.function("payments");

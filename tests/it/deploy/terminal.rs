@@ -97,4 +97,21 @@ fn nothing_of_the_repository_moves_the_terminal() {
     let output = home.squad_in(&service.directory, ["deploy"]).success();
     assert!(!output.stderr.contains('\u{1b}'), "{:?}", output.stderr);
     assert!(!output.stderr.contains('\u{202e}'), "{:?}", output.stderr);
+    // Nor where an error repeats it.
+    with_build(
+        &home,
+        &mut service,
+        "printf '\\033[2J\\033]0;title\\007no such module\\n'\nexit 1\n",
+    );
+    let output = home.squad_in(&service.directory, ["deploy"]).failure(1);
+    assert!(
+        output.stderr.contains("no such module"),
+        "{:?}",
+        output.stderr
+    );
+    assert!(
+        !output.stderr.contains(['\u{1b}', '\u{7}']),
+        "{:?}",
+        output.stderr
+    );
 }

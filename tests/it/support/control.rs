@@ -35,7 +35,13 @@ fn commit_by_somebody_else(
     // Whoever writes in between is overwritten.
     for _ in 0..20 {
         let mut live = ask(home, &json!({"observe": {"service": service}})).expect("it is there");
-        let weights = json!({one: share, other: left});
+        // A weight of 0 has no place in a split.
+        let weights: Value = [(one, share), (other, left)]
+            .into_iter()
+            .filter(|(_, share)| *share > 0)
+            .map(|(revision, share)| (revision.to_owned(), Value::from(share)))
+            .collect::<serde_json::Map<_, _>>()
+            .into();
         let split = &mut live["split"];
         split["rest"] = weights.clone();
         for route in split["routes"].as_array_mut().expect("routes") {

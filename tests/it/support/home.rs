@@ -221,7 +221,7 @@ impl Home {
         };
         // A process that it left behind and that holds its streams would make every pipeline hang.
         let held = "a process that was left behind holds the standard streams";
-        let limit = Duration::from_secs(5);
+        let limit = Duration::from_secs(30);
         let output = std::process::Output {
             status,
             stdout: streams.0.recv_timeout(limit).expect(held),
@@ -315,7 +315,7 @@ impl Home {
                 processes::terminate(process.id);
             }
         }
-        let deadline = std::time::Instant::now() + Duration::from_secs(15);
+        let deadline = std::time::Instant::now() + wait::PATIENCE;
         loop {
             let left = self.processes();
             if left.is_empty() {

@@ -105,7 +105,7 @@ impl Terminal {
     /// Waits until this text was written.
     #[track_caller]
     pub(crate) fn expect(&self, text: &str) -> &Self {
-        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        let deadline = std::time::Instant::now() + super::wait::PATIENCE;
         while !self.text().contains(text) {
             assert!(
                 std::time::Instant::now() < deadline,

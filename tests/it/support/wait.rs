@@ -2,13 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-/// Polls until the condition yields something; panics with `what` when the time is up.
+/// The shortest time after which a test gives up: a machine that others keep busy takes its time, and waiting for what comes
+/// costs nothing.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Polls until the condition yields something; panics with `what` when the time is up, but not before [`PATIENCE`].
 #[track_caller]
 pub(crate) fn wait_for<T>(
     what: &str,
     timeout: Duration,
     mut condition: impl FnMut() -> Option<T>,
 ) -> T {
+    let timeout = timeout.max(PATIENCE);
     let deadline = Instant::now() + timeout;
     loop {
         if let Some(value) = condition() {
