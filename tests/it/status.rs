@@ -97,10 +97,8 @@ receipts  local  1     [AGO]  ok      http://127.0.0.1:[PORT]
         .failure(2)
         .assert(str![[r#"
 › error: the argument '[service]' cannot be used with '--all'
-›
-› Usage: squad status <service>
-›
-› For more information, try '--help'.
+› hint: `squad status --help` shows what it takes
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
 [exit 2]
 
 "#]]);

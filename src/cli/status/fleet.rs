@@ -306,8 +306,9 @@ impl Fleet<'_> {
             rate: Some(args.rate.unwrap_or(WATCH_RATE)),
         };
         let mut last = first;
-        self.watched(&mut canvas, &last, true);
+        // Before anything is shown: whoever has seen it may ask for the end.
         let mut signals = Signals::listen()?;
+        self.watched(&mut canvas, &last, true);
         loop {
             let began = clock.monotonic();
             let next = async {

@@ -216,6 +216,13 @@ pub(crate) enum Reason {
     OneArmWithoutTraffic,
     /// Stable itself is far worse than usual just now: this is no time to go on.
     EnvironmentUnhealthy,
+    /// The requests do not go where the weights send them.
+    SplitNotFollowed {
+        /// Percent that the canary should get.
+        set: u8,
+        /// Percent that it got.
+        observed: u8,
+    },
 }
 
 /// What the analysis says.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::machine::Why;
+use super::observed::Observed;
 use super::plan::{Plan, Unit};
 use super::state::{Phase, State};
 use crate::domain::analysis::{Interval, Judge, Judgement, Reason, Tally, Verdict, Watch};
@@ -123,6 +124,8 @@ pub(crate) struct Replay {
     totals: Vec<Interval>,
     /// Requests of the canary at the present weight, and the seconds in which they came.
     paces: Vec<(f64, f64)>,
+    /// Where the requests went at the present weight.
+    observed: Vec<Observed>,
     watches: Vec<Watch>,
     served_seconds: f64,
     phase_seconds: f64,
@@ -144,6 +147,7 @@ impl Replay {
             waited: vec![0.0; units],
             totals: vec![Interval::default(); units],
             paces: vec![(0.0, 0.0); units],
+            observed: vec![Observed::default(); units],
             watches: Vec::new(),
             served_seconds: 0.0,
             phase_seconds: 0.0,
@@ -253,6 +257,9 @@ impl Replay {
             if let Some(judge) = self.judges.get_mut(index).filter(|_| raised) {
                 judge.begin_step();
             }
+            if let Some(observed) = self.observed.get_mut(index).filter(|_| raised || fresh) {
+                *observed = Observed::default();
+            }
             if let Some(pace) = self.paces.get_mut(index).filter(|_| raised) {
                 // Until a look tells better, so many more as the weight is higher.
                 let weight = |positions: &[u8]| {
@@ -315,6 +322,7 @@ impl Replay {
             if let Some(judge) = self.judges.get_mut(index) {
                 judge.observe(*interval);
             }
+            self.observe_split(index, look, *interval);
             if let Some(total) = self.totals.get_mut(index) {
                 total.canary = total.canary.plus(interval.canary);
                 total.stable = total.stable.plus(interval.stable);
@@ -323,6 +331,27 @@ impl Replay {
                 pace.0 += real(interval.canary.requests);
                 pace.1 += look.seconds;
             }
+        }
+    }
+
+    /// Notes where requests went that certainly all came at the present weight: those of the first look after it changed,
+    /// and of as long as the platform's numbers come late, may be of the one before.
+    fn observe_split(&mut self, index: usize, look: &Look, interval: Interval) {
+        let (Some(observed), Some(unit)) =
+            (self.observed.get_mut(index), self.plan.units.get(index))
+        else {
+            return;
+        };
+        let position = self.now.1.get(index).copied().unwrap_or(0);
+        let before = self.held.get(index).copied().unwrap_or(0.0) - look.seconds;
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a number of seconds, far below 2^52"
+        )]
+        let late = self.plan.late_seconds as f64;
+        // A gate is no share of the requests.
+        if before > late && !look.reset && unit.gate.is_none() {
+            observed.observe(interval, unit.weight(position));
         }
     }
 
@@ -340,6 +369,14 @@ impl Replay {
                 // What was as healthy as it should be is not known to be so any more: no data is never success.
                 if self.missing.is_some() && judgement.verdict == Verdict::Pass {
                     judgement.verdict = Verdict::Inconclusive(Reason::NoData);
+                }
+                let off = self.observed.get(index).and_then(Observed::off);
+                if let Some(observed) = off
+                    && is_open_to_doubt(&judgement.verdict)
+                {
+                    let set = unit.weight(position);
+                    let reason = Reason::SplitNotFollowed { set, observed };
+                    judgement.verdict = Verdict::Inconclusive(reason);
                 }
                 let pace = self.paces.get(index).filter(|(_, seconds)| *seconds > 0.0);
                 UnitEvidence {
@@ -371,6 +408,17 @@ impl Replay {
     /// Requests and bad events of each unit so far, warm-up left out.
     pub(crate) fn totals(&self) -> &[Interval] {
         &self.totals
+    }
+}
+
+/// Whether a verdict rests on the split being what was set, and says nothing worse.
+fn is_open_to_doubt(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Pass => true,
+        Verdict::Fail(_) => false,
+        Verdict::Inconclusive(reason) => {
+            matches!(reason, Reason::TooFewRequests { .. } | Reason::NotYetTold)
+        }
     }
 }
 

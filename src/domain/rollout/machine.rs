@@ -11,6 +11,9 @@ use super::state::{Phase, State};
 use crate::domain::analysis::{FailReason, Reason, Verdict};
 use crate::domain::live::Health;
 
+/// Traffic that does not follow its weights within this time, in seconds, is a person's matter.
+const FOLLOW_SECONDS: u64 = 120;
+
 /// What a person asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -303,7 +306,7 @@ fn hold(plan: &Plan, sight: &Sight<'_>) -> Next {
             all_listed &= unit.is_rest;
         }
         if let (false, Verdict::Inconclusive(reason)) = (ready, &evidence.judgement.verdict)
-            && evidence.waited_seconds >= seconds(plan.max_hold_seconds + plan.late_seconds)
+            && evidence.waited_seconds >= seconds(longest(plan, reason) + plan.late_seconds)
             && stuck.is_none()
         {
             stuck = Some(Why::NoVerdict {
@@ -329,6 +332,14 @@ fn hold(plan: &Plan, sight: &Sight<'_>) -> Next {
     match stuck {
         Some(why) => to(sight.state.to(Phase::Paused), why),
         None => Next::Wait(Waiting::Evidence),
+    }
+}
+
+/// Seconds after which what has no verdict is a person's matter.
+fn longest(plan: &Plan, reason: &Reason) -> u64 {
+    match reason {
+        Reason::SplitNotFollowed { .. } => plan.max_hold_seconds.min(FOLLOW_SECONDS),
+        _ => plan.max_hold_seconds,
     }
 }
 

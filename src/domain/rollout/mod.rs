@@ -8,6 +8,7 @@ pub(crate) mod gate;
 pub(crate) mod log;
 pub(crate) mod machine;
 pub(crate) mod mistake;
+pub(crate) mod observed;
 pub(crate) mod plan;
 pub(crate) mod state;
 

@@ -122,6 +122,9 @@ pub(crate) fn inconclusive(reason: &Reason) -> String {
         }
         Reason::NotYetTold => "not enough traffic to tell yet".to_owned(),
         Reason::OneArmWithoutTraffic => "only one of the two revisions gets requests".to_owned(),
+        Reason::SplitNotFollowed { set, observed } => format!(
+            "{observed} % of the requests reach the new version, and {set} % should: something else than squad decides where they go"
+        ),
         Reason::EnvironmentUnhealthy => {
             "what served before has far more bad requests than usual itself".to_owned()
         }

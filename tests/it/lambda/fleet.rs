@@ -1,13 +1,17 @@
 //! Status of many functions: one read for each, the alias only where a rollout is live, and what was kept first.
 
 use std::collections::BTreeMap;
+use std::io::BufRead;
+use std::process::Stdio;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use serde_json::json;
 use snapbox::str;
 
 use super::{Cloud, QUIET};
-use crate::support::wait_for;
+use crate::support::journey::signal;
+use crate::support::{SQUAD, Terminal, wait_for};
 
 /// So many functions with an alias and the tag of a service.
 fn fleet(count: usize) -> Cloud {
@@ -121,7 +125,7 @@ fn the_status_of_one_service_always_reads_the_alias() {
 #[test]
 fn a_fleet_says_who_drives_its_rollouts_and_that_nobody_does() {
     let cloud = Cloud::holding();
-    super::adopt::others(
+    super::callers::others(
         &cloud,
         "/2017-03-31/tags/arn:aws:lambda:eu-west-1:123456789012:function:receipts",
         &json!({ "Tags": { "squad.dev/service": "receipts" } }),
@@ -372,4 +376,50 @@ function-0002  cloud  2     made [AGO]  ok
 
 "#]]);
     assert_eq!(cloud.calls(), [""; 0]);
+}
+
+/// Watches a fleet on a terminal until the alias of one function has moved, then presses Ctrl-C; all that the terminal got.
+fn watched(term: &str) -> String {
+    let cloud = fleet(2);
+    let mut watch = cloud.home.program("setsid");
+    watch
+        .args(["--ctty", "--wait", SQUAD, "status", "--all", "--watch"])
+        .envs(cloud.aws.environment())
+        .env("TERM", term)
+        .current_dir(cloud.home.work());
+    let mut terminal = Terminal::spawn(&cloud.home, 100, watch);
+    terminal.expect("function-0002  cloud  2");
+    cloud.aws.change(json!({
+        "kind": "alias", "function": "function-0001", "alias": "live", "version": "1",
+    }));
+    terminal.expect("function-0001  cloud  1");
+    terminal.interrupt();
+    let raw = terminal.raw();
+    let (code, text) = terminal.finish();
+    assert_eq!(code, 0, "{text}");
+    raw
+}
+
+#[test]
+fn a_fleet_is_watched_in_place_and_in_plain_lines() {
+    let drawn = watched("xterm-256color");
+    assert!(drawn.contains("\u{1b}[4A"), "{drawn:?}");
+    let plain = watched("dumb");
+    assert!(!plain.contains('\u{1b}'), "{plain:?}");
+}
+
+#[test]
+fn who_watches_a_fleet_can_be_asked_to_end() {
+    let cloud = fleet(1);
+    for asked in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let mut watch = cloud
+            .aws
+            .squad(&cloud.home, &["status", "--all", "--watch"]);
+        let mut child = watch.stdout(Stdio::piped()).spawn().expect("it starts");
+        let reader = std::io::BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut lines = reader.lines().map(|line| line.expect("a line"));
+        assert!(lines.any(|line| line.starts_with("function-0001")));
+        signal(child.id(), asked);
+        assert_eq!(child.wait().expect("it ends").code(), Some(0), "{asked}");
+    }
 }

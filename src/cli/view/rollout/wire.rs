@@ -254,6 +254,7 @@ fn reason(verdict: &Verdict) -> Option<&'static str> {
         Verdict::Inconclusive(Reason::NotYetTold) => "not_yet_told",
         Verdict::Inconclusive(Reason::OneArmWithoutTraffic) => "one_arm_without_traffic",
         Verdict::Inconclusive(Reason::EnvironmentUnhealthy) => "environment_unhealthy",
+        Verdict::Inconclusive(Reason::SplitNotFollowed { .. }) => "split_not_followed",
     })
 }
 

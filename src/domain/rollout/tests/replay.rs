@@ -27,8 +27,8 @@ fn look(requests: u64, missing: bool) -> What {
     units[0] = Interval {
         canary: Tally { requests, bad: 0 },
         stable: Tally {
-            requests: requests * 10,
-            bad: requests / 20,
+            requests: requests * 19,
+            bad: requests / 10,
         },
     };
     What::Look(Box::new(Look {
@@ -317,4 +317,44 @@ fn only_what_belongs_to_a_unit_is_counted_in_it() {
         6,
         "without forced ones and other revisions"
     );
+}
+
+/// A look of 10 s with these requests on the first unit.
+fn went(canary: u64, stable: u64) -> What {
+    let tally = |requests| Tally { requests, bad: 0 };
+    let mut units = vec![Interval::default(); 3];
+    units[0] = Interval {
+        canary: tally(canary),
+        stable: tally(stable),
+    };
+    What::Look(Box::new(Look {
+        seconds: 10.0,
+        counts: None,
+        units,
+        reset: false,
+        warmup: false,
+        missing: None,
+    }))
+}
+
+#[test]
+fn traffic_that_does_not_follow_its_weights_passes_nothing() {
+    let plan = two_units_and_rest();
+    let held = at(&plan, Phase::Holding, [1, 1, 0]);
+    let verdict = |looks: &[What]| {
+        let mut whats = holding();
+        whats.extend_from_slice(looks);
+        let evidence = Replay::of(&plan, &entries(whats), &held).evidence();
+        evidence.units[0].judgement.verdict
+    };
+    let not_followed = Verdict::Inconclusive(Reason::SplitNotFollowed {
+        set: 5,
+        observed: 50,
+    });
+    // The first look may be of the time before.
+    let half = went(5000, 5000);
+    assert_eq!(verdict(std::slice::from_ref(&half)), Verdict::Pass);
+    assert_eq!(verdict(&[half.clone(), half.clone()]), not_followed);
+    let follows = went(500, 9500);
+    assert_eq!(verdict(&[half.clone(), half, follows]), Verdict::Pass);
 }

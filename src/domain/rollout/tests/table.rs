@@ -214,6 +214,36 @@ fn nobody_attends_more_than_the_limit() {
 }
 
 #[test]
+fn traffic_that_does_not_follow_its_weights_is_soon_a_persons_matter() {
+    let plan = two_units_and_rest();
+    let reason = Reason::SplitNotFollowed {
+        set: 5,
+        observed: 50,
+    };
+    let mut evidence = evidence(&plan, 60.0, &judged(&plan, 100_000, 500, 50));
+    for unit in &mut evidence.units {
+        unit.judgement.verdict = Verdict::Inconclusive(reason);
+        unit.held_seconds = 119.0;
+        unit.waited_seconds = 119.0;
+    }
+    let state = State {
+        phase: Phase::Holding,
+        positions: vec![1, 1, 0],
+        ..state(&plan)
+    };
+    assert_eq!(
+        look(&plan, &state, &evidence),
+        Next::Wait(Waiting::Evidence)
+    );
+    evidence.units[1].waited_seconds = 120.0;
+    let to = moved(look(&plan, &state, &evidence));
+    assert_eq!(to.state.phase, Phase::Paused);
+    assert_eq!(to.state.positions, state.positions);
+    let unit = "refund".to_owned();
+    assert_eq!(to.why, Why::NoVerdict { unit, reason });
+}
+
+#[test]
 fn what_somebody_else_changed_is_drift_but_an_abort_is_put_back() {
     let plan = two_units_and_rest();
     let evidence = evidence(&plan, 60.0, &judged(&plan, 100_000, 500, 50));
