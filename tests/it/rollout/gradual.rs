@@ -416,8 +416,8 @@ fn a_plan_with_mistakes_is_refused_with_all_of_them() {
         .failure(2)
         .assert(str![[r#"
 › error: invalid value '5,,25' for '--steps <weights>': a weight is missing beside a comma; write whole percents such as 5,25,50
-›
-› For more information, try '--help'.
+› hint: `squad rollout start --help` shows what it takes
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
 [exit 2]
 
 "#]]);
@@ -425,8 +425,8 @@ fn a_plan_with_mistakes_is_refused_with_all_of_them() {
         .failure(2)
         .assert(str![[r#"
 › error: invalid value 'charges' for '--route <method path=weights>': `charges` has no weights; write it like 'POST /charges/{id}/refund=5,25,50'
-›
-› For more information, try '--help'.
+› hint: `squad rollout start --help` shows what it takes
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
 [exit 2]
 
 "#]]);

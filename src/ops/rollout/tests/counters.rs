@@ -163,7 +163,11 @@ impl Platform for With {
                 operation: ulid::Ulid::generate().to_string(),
                 ..commit.clone()
             };
-            self.platform.commit(service, &token, &other).await?;
+            // What was left may have been stopped already.
+            let canary = RevisionNumber(2);
+            self.platform.prepare(service, canary, &|_| {}).await?;
+            let now = self.platform.observe(service).await?.token;
+            self.platform.commit(service, &now, &other).await?;
         }
         Ok(token)
     }
