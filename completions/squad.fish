@@ -736,6 +736,7 @@ complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_sub
 always\t'Always'
 never\t'Never'"
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l supersede -d 'Abort the live rollout first'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l again -d 'Roll out a revision that was rolled back from or aborted'
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l dry-run -d 'Show the plan and change nothing'
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l exit-code -d 'With --dry-run: exit with 10 when something would change'
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l no-wait -d 'Return once it is under way; another process drives it'

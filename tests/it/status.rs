@@ -543,6 +543,14 @@ fn what_is_live_is_shown_and_stopped_also_with_a_broken_file() {
         );
         assert!(error.stderr.contains(&hint), "{}", error.transcript());
     }
+    for noun_verb in ["status", "wait", "drive", "lint", "list", "pause"] {
+        let error = run(&["rollout", noun_verb]).failure(5);
+        let hint = format!("when it is named: `squad rollout {noun_verb} <service>`");
+        assert!(error.stderr.contains(&hint), "{}", error.transcript());
+    }
+    let error = run(&["rollout", "report"]).failure(5);
+    let hint = "when it is named: `squad rollout report --service <service>`";
+    assert!(error.stderr.contains(hint), "{}", error.transcript());
     run(&["status", "--all"]).success();
     run(&["history", "--all"]).success();
     let row = row(&home, "payments");

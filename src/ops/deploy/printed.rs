@@ -193,12 +193,7 @@ mod tests {
         let mut got = Vec::new();
         while let Some(lines) = receiver.recv().await {
             assert_eq!(lines.last(), Some(&b'\n'));
-            got.extend(
-                String::from_utf8(lines)
-                    .unwrap()
-                    .lines()
-                    .map(|line| line.len()),
-            );
+            got.extend(String::from_utf8(lines).unwrap().lines().map(str::len));
         }
         assert_eq!(got.iter().sum::<usize>(), 3 + 3 + CHUNK + 5 + 6, "{got:?}");
         assert_eq!((got[0], got[1], got.last()), (3, 3, Some(&6)));
