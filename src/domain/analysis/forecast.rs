@@ -152,17 +152,11 @@ pub(crate) fn propose_steps(
             })
             .collect();
         let looks = Looks::default();
-        forecast_steps(
-            settings,
-            requests_per_second,
-            base_bad_share,
-            &steps,
-            looks,
-        )
-        .iter()
-        .try_fold(0.0, |sum, step| {
-            (step.late_seconds? <= max_hold).then_some(sum + step.expected_seconds?)
-        })
+        forecast_steps(settings, requests_per_second, base_bad_share, &steps, looks)
+            .iter()
+            .try_fold(0.0, |sum, step| {
+                (step.late_seconds? <= max_hold).then_some(sum + step.expected_seconds?)
+            })
     };
     let possible: Vec<(&[u8], f64)> = LADDERS
         .iter()

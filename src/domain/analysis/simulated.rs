@@ -48,7 +48,11 @@ impl Case {
     }
 
     /// The bad requests that would have been good otherwise, until the traffic goes back.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "seconds"
+    )]
     fn harmed(&self, random: &mut Random, added: f64) -> u64 {
         let (interval, late) = (self.looks.interval as u64, self.looks.late as usize);
         let mut judge = Judge::new(Settings::default());
@@ -72,7 +76,10 @@ impl Case {
                 };
                 harmed += worse;
                 let bad = worse + random.of(canary - worse, self.base);
-                seen.push_back(interval_of((canary, bad), (stable, random.of(stable, self.base))));
+                seen.push_back(interval_of(
+                    (canary, bad),
+                    (stable, random.of(stable, self.base)),
+                ));
                 let one = seen.pop_front().unwrap();
                 told = Interval {
                     canary: told.canary.plus(one.canary),
@@ -186,9 +193,7 @@ fn what_a_bad_canary_harms_is_at_most_what_the_plan_says() {
         let plan = forecast_steps(&Settings::default(), rate, case.base, &steps, case.looks);
         let said = plan[case.step];
         let added = case.added.unwrap_or(2.0 * said.delta);
-        let mut harmed: Vec<u64> = (0..RUNS)
-            .map(|_| case.harmed(&mut random, added))
-            .collect();
+        let mut harmed: Vec<u64> = (0..RUNS).map(|_| case.harmed(&mut random, added)).collect();
         harmed.sort_unstable();
         let told = said.harmed_before_detection;
         assert!(

@@ -212,8 +212,13 @@ struct UnitWire {
     gate: Option<UnitGate>,
     canary: Tally,
     stable: Tally,
+    /// What the canary did while it warmed up: in no other number.
+    warmup: Tally,
     #[serde(skip_serializing_if = "Option::is_none")]
     judgement: Option<JudgementWire>,
+    /// How the watch sees it, after the promotion.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    watch: Option<JudgementWire>,
 }
 
 #[derive(Debug, Serialize)]
@@ -316,7 +321,9 @@ impl SnapshotWire {
                     gate: unit.gate.clone(),
                     canary: unit.total.canary,
                     stable: unit.total.stable,
+                    warmup: unit.warmup,
                     judgement: unit.judgement.as_ref().map(JudgementWire::new),
+                    watch: unit.watch.as_ref().map(JudgementWire::new),
                 })
                 .collect(),
             watch: snapshot.watch.as_ref().map(JudgementWire::new),
