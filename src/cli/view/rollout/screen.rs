@@ -206,25 +206,20 @@ fn holding(snapshot: &Snapshot) -> String {
 /// failed, about as many as before`.
 pub(super) fn plain(snapshot: &Snapshot, unit: &UnitSnapshot) -> String {
     let canary = counted(snapshot, unit);
-    let since = if watched(snapshot, unit).is_some() {
-        " since"
-    } else {
-        ""
+    let bad = bad_word(snapshot.plan.analysis.slow_milliseconds);
+    let (since, warmed) = match watched(snapshot, unit) {
+        Some(_) => (" since the promotion", String::new()),
+        None => ("", warmed(unit.warmup, bad)),
     };
     let (part, goes) = match gated(snapshot, unit) {
         Some(callers) => (format!("{} for {callers}", sanitize(&unit.spoken)), "goes"),
         None => (requests(unit.weight, &unit.spoken), goes(unit.weight)),
     };
     format!(
-        "{part} {goes} to the new version; {} handled, {} {}{since}, {}{}",
+        "{part} {goes} to the new version; {} handled, {} {bad}{since}, {}{warmed}",
         grouped(canary.requests),
         grouped(canary.bad),
-        bad_word(snapshot.plan.analysis.slow_milliseconds),
-        compared(snapshot, unit),
-        warmed(
-            unit.warmup,
-            bad_word(snapshot.plan.analysis.slow_milliseconds)
-        )
+        compared(snapshot, unit)
     )
 }
 

@@ -334,7 +334,7 @@ fn what_others_wrote_moves_no_cursor() {
 
 #[test]
 fn one_line_has_all_of_it() {
-    let line = "payments 41 → 42 · prod · holding at 25 %, step 2 of 3 · driven by ana@acme.example on laptop \
+    let line = "payments 41 → 42 · prod · holding at 5 to 25 % · driven by ana@acme.example on laptop \
                 · refund 5 %: 126 handled, 0 bad, pass · get-charge 25 %: 2,385 handled, 10 bad, pass";
     assert_eq!(one_line(&holding().snapshot()), line);
     let mut log = holding();

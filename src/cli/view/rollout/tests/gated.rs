@@ -203,7 +203,7 @@ fn the_report_says_who_was_let_through_and_compares_with_nothing() {
         &live,
         &[
             "POST /charges/{id}/dispute goes to the new version for 25 % of callers now: ",
-            "few enough for a new route.",
+            "few enough for a new route;",
             "open to 5 % of callers: POST /charges/{id}/dispute",
             "as healthy as revision 41: POST /charges/{id}/refund; healthy enough for a new route: POST /charges/{id}/dispute",
         ],
