@@ -264,11 +264,10 @@ payments 41 → 42 · prod · succeeded
   everything else             100 %              -    -              -    -            -  ░░░░░░░░░░  not told yet  -
 
   bad share, last 60 looks, up to 0.7 %   new ▃▃▂▂▇▃▅▄▇▆▅▇▃▃▅▄▁▄▂▁▄▇▃▃▅▆▄▂▄▄▇▆▃▅▃▃▆▃▄▇▃█▃▂▃▄▄▂▃▅▄▄▄▆▁▄▃▄█▃
-  all requests of POST /charges/{id}/refund go to the new version; 7,200 handled, 26 failed or slow since, about as many as before; 6 more
-    handled, 0 failed or slow while it warmed up, not judged
-  all requests of GET /charges/{id} go to the new version; 54,000 handled, 158 failed or slow since, about as many as before; 45 more
-    handled, 1 failed or slow while it warmed up, not judged
-  all other requests go to the new version; 0 handled, 0 failed or slow since, no requests, so there is nothing to tell by
+  all requests of POST /charges/{id}/refund go to the new version; 7,200 handled, 26 failed or slow since the promotion, about as many as
+    before
+  all requests of GET /charges/{id} go to the new version; 54,000 handled, 158 failed or slow since the promotion, about as many as before
+  all other requests go to the new version; 0 handled, 0 failed or slow since the promotion, no requests, so there is nothing to tell by
 
 "#]]
     );
