@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// SplitMix64 (Steele, Lea, Flood, 2014): the same rollouts on every machine.
+/// `SplitMix64` (Steele, Lea, Flood, 2014): the same rollouts on every machine.
 struct Random(u64);
 
 impl Random {
@@ -86,7 +86,7 @@ impl Case {
                     stable: told.stable.plus(one.stable),
                 };
                 second += 1;
-                if (second + phase) % interval > 0 {
+                if !(second + phase).is_multiple_of(interval) {
                     continue;
                 }
                 let is_warmup = served < self.looks.warmup + self.looks.late;

@@ -129,7 +129,7 @@ pub(crate) struct UnitForecast {
     reason = "a number of seconds, far below 2^52"
 )]
 fn looks(plan: &Plan, unit: &Unit) -> Looks {
-    let is_after = unit.is_rest && plan.units.iter().any(|one| is_before_the_rest(one));
+    let is_after = unit.is_rest && plan.units.iter().any(is_before_the_rest);
     Looks {
         interval: plan.interval_seconds as f64,
         warmup: if is_after {
