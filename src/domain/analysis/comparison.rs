@@ -28,6 +28,15 @@ const NEAR: f64 = 4.0;
 /// With more bad events than this in one interval nothing is reinvested: then the interval decides by itself.
 const MAX_EVENTS: f64 = 64.0;
 
+/// The part of the wealth that starts with a step; 0 is the first one.
+pub(super) fn part_of_step(step: usize) -> f64 {
+    if step == 0 {
+        1.0 - LATER
+    } else {
+        (0..step.min(MAX_STARTS)).fold(LATER, |left, _| left / 2.0)
+    }
+}
+
 /// The wealth of a gambler who bets against the canary at odds that are fair while the canary is as good as tolerated:
 /// an e-process. It reaches `units / alpha` with a probability of at most `alpha / units` then, whenever one looks (Ville 1939).
 ///
@@ -64,7 +73,7 @@ impl Comparison {
             design_effect: settings.design_effect,
             log_threshold: settings.log_threshold(),
             gains: MULTIPLES.map(|(multiple, _)| multiple.ln()),
-            starts: vec![MULTIPLES.map(|(_, weight)| (weight * (1.0 - LATER)).ln())],
+            starts: vec![MULTIPLES.map(|(_, weight)| (weight * part_of_step(0)).ln())],
             largest: 0.0,
             raised: 0.0,
             reached: false,
@@ -74,7 +83,7 @@ impl Comparison {
     /// Starts the part of the wealth that was kept for this step: half of what is left.
     pub(super) fn begin_step(&mut self) {
         if self.starts.len() <= MAX_STARTS {
-            let part = (0..self.starts.len()).fold(LATER, |left, _| left / 2.0);
+            let part = part_of_step(self.starts.len());
             let raised = self.raised;
             self.largest = self.largest.max(-raised);
             self.starts

@@ -17,13 +17,15 @@ mod watch;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod simulated;
+#[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::dispersion::design_effect;
 pub(crate) use self::forecast::{
-    DEFAULT_MAX_HOLD_SECONDS, Forecast, Step, forecast, forecast_steps, propose_steps,
+    DEFAULT_MAX_HOLD_SECONDS, Forecast, Looks, Step, forecast, forecast_steps, propose_steps,
 };
 pub(crate) use self::judge::Judge;
 pub(crate) use self::watch::Watch;

@@ -189,8 +189,9 @@ proptest! {
 
     #[test]
     fn forecasts_are_numbers(settings in any_settings(), rps in any::<f64>(), base in any::<f64>(), weight in any::<u8>(), hold in any::<f64>()) {
-        for step in forecast_steps(&settings, rps, base, &[Step { weight, hold }, Step { weight: 50, hold: 300.0 }]) {
+        for step in forecast_steps(&settings, rps, base, &[Step { weight, hold }, Step { weight: 50, hold: 300.0 }], Looks { interval: hold, warmup: rps, late: base }) {
             prop_assert!(step.expected_seconds.is_none_or(|seconds| seconds >= 0.0), "{step:?}");
+            prop_assert!(step.late_seconds.is_none_or(|seconds| step.expected_seconds.is_some_and(|typical| typical <= seconds)), "{step:?}");
             prop_assert!(step.harmed_before_detection >= 0.0, "{step:?}");
             prop_assert!(step.delta > 0.0 && step.delta <= 0.05, "{step:?}");
         }

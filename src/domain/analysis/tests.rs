@@ -409,7 +409,7 @@ fn a_forecast_tells_what_a_step_takes() {
         weight,
         hold: 300.0,
     });
-    let plan = forecast_steps(&settings, 50.0, 0.005, &steps);
+    let plan = forecast_steps(&settings, 50.0, 0.005, &steps, Looks::default());
     assert!(
         plan.iter().all(|step| step.expected_seconds == Some(300.0)),
         "{plan:?}"

@@ -3,6 +3,8 @@
 //!
 //! Time is what the looks cover, not what a clock says: a clock that jumps can neither end a hold nor stretch one.
 
+use std::collections::VecDeque;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +16,9 @@ use crate::domain::analysis::{Interval, Judge, Judgement, Reason, Tally, Verdict
 use crate::domain::counts::{CountSeries, Counts};
 use crate::domain::release::{Actor, RevisionNumber};
 use crate::domain::service::Route;
+
+/// The newest looks that tell how much traffic there is at present.
+const PACE_LOOKS: usize = 5;
 
 /// One object `rollout/<service>/<id>/log/<sequence>.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -97,8 +102,13 @@ pub(crate) struct UnitEvidence {
     pub(crate) waited_seconds: f64,
     /// The verdict for going on to its next weight.
     pub(crate) judgement: Judgement,
-    /// Requests of the canary each second at its present weight; none before the first look that counts.
+    /// Requests of the canary each second in the newest looks at its present weight; none before the first look that
+    /// counts.
     pub(crate) canary_per_second: Option<f64>,
+    /// What the canary did while it warmed up: not judged.
+    pub(crate) warmup: Tally,
+    /// How the watch sees it; none before the promotion.
+    pub(crate) watch: Option<Judgement>,
 }
 
 /// What is known of a rollout.
@@ -122,8 +132,10 @@ pub(crate) struct Replay {
     held: Vec<f64>,
     waited: Vec<f64>,
     totals: Vec<Interval>,
-    /// Requests of the canary at the present weight, and the seconds in which they came.
-    paces: Vec<(f64, f64)>,
+    /// What the canary did while it warmed up.
+    warmups: Vec<Tally>,
+    /// Requests of the canary in the newest looks at the present weight, and the seconds in which they came.
+    paces: Vec<VecDeque<(f64, f64)>>,
     /// Where the requests went at the present weight.
     observed: Vec<Observed>,
     watches: Vec<Watch>,
@@ -146,7 +158,8 @@ impl Replay {
             held: vec![0.0; units],
             waited: vec![0.0; units],
             totals: vec![Interval::default(); units],
-            paces: vec![(0.0, 0.0); units],
+            warmups: vec![Tally::default(); units],
+            paces: vec![VecDeque::new(); units],
             observed: vec![Observed::default(); units],
             watches: Vec::new(),
             served_seconds: 0.0,
@@ -268,11 +281,10 @@ impl Replay {
                     f64::from(unit.map_or(0, |unit| unit.weight(position)))
                 };
                 let (before, after) = (weight(&decision.from.1), weight(&decision.to.1));
-                *pace = if before > 0.0 {
-                    (pace.0 * after / before, pace.1)
-                } else {
-                    (0.0, 0.0)
-                };
+                pace.retain(|_| before > 0.0);
+                for (requests, _) in pace.iter_mut() {
+                    *requests *= after / before;
+                }
             }
         }
         if decision.from.0 != decision.to.0 {
@@ -313,6 +325,12 @@ impl Replay {
             *waited += look.seconds;
         }
         if look.warmup {
+            for (index, interval) in look.units.iter().enumerate() {
+                let is_served = positions.get(index).is_some_and(|position| *position > 0);
+                if let Some(warmup) = self.warmups.get_mut(index).filter(|_| is_served) {
+                    *warmup = warmup.plus(interval.canary);
+                }
+            }
             return;
         }
         for (index, interval) in look.units.iter().enumerate() {
@@ -328,8 +346,10 @@ impl Replay {
                 total.stable = total.stable.plus(interval.stable);
             }
             if let Some(pace) = self.paces.get_mut(index) {
-                pace.0 += real(interval.canary.requests);
-                pace.1 += look.seconds;
+                pace.push_back((real(interval.canary.requests), look.seconds));
+                if pace.len() > PACE_LOOKS {
+                    pace.pop_front();
+                }
             }
         }
     }
@@ -378,9 +398,13 @@ impl Replay {
                     let reason = Reason::SplitNotFollowed { set, observed };
                     judgement.verdict = Verdict::Inconclusive(reason);
                 }
-                let pace = self.paces.get(index).filter(|(_, seconds)| *seconds > 0.0);
+                let looks = self.paces.get(index).into_iter().flatten();
+                let (came, seconds) =
+                    looks.fold((0.0, 0.0), |sum, look| (sum.0 + look.0, sum.1 + look.1));
                 UnitEvidence {
-                    canary_per_second: pace.map(|(requests, seconds)| requests / seconds),
+                    canary_per_second: (seconds > 0.0).then(|| came / seconds),
+                    warmup: self.warmups.get(index).copied().unwrap_or_default(),
+                    watch: self.watches.get(index).map(Watch::judge),
                     held_seconds: self.held.get(index).copied().unwrap_or(0.0),
                     waited_seconds: self.waited.get(index).copied().unwrap_or(0.0),
                     judgement,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::analysis::{self, Forecast, Tally};
+use crate::domain::analysis::{self, Forecast, Looks, Tally};
 use crate::domain::counts::MinuteCounts;
 use crate::domain::live::Live;
 use crate::domain::name::ServiceName;
@@ -107,8 +107,10 @@ pub(crate) struct StepForecast {
     pub(crate) hold_seconds: u64,
     /// What the judge will need.
     pub(crate) forecast: Forecast,
-    /// It will most likely take longer than a step may.
+    /// One of twenty healthy canaries, or more, would take longer than a step may.
     pub(crate) is_too_long: bool,
+    /// Seconds at most in which nobody sees what the canary does, besides those by which it is found.
+    pub(crate) unseen_seconds: f64,
 }
 
 /// What is told of one unit.
@@ -122,10 +124,59 @@ pub(crate) struct UnitForecast {
     pub(crate) proposal: Option<Vec<u8>>,
 }
 
-fn later(forecast: Forecast, seconds: f64) -> Forecast {
-    Forecast {
-        expected_seconds: forecast.expected_seconds.map(|expected| expected + seconds),
-        ..forecast
+/// When a unit is looked at. What comes after the listed routes comes after the warm-up.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a number of seconds, far below 2^52"
+)]
+fn looks(plan: &Plan, unit: &Unit) -> Looks {
+    let is_after = unit.is_rest && plan.units.iter().any(is_before_the_rest);
+    Looks {
+        interval: plan.interval_seconds as f64,
+        warmup: if is_after {
+            0.0
+        } else {
+            plan.warmup_seconds as f64
+        },
+        late: plan.late_seconds as f64,
+    }
+}
+
+fn is_before_the_rest(unit: &Unit) -> bool {
+    !unit.is_rest && !unit.steps.is_empty()
+}
+
+/// How long all of it takes until everything goes to the new revision.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Total {
+    /// Seconds of a typical healthy canary; none when it never gets there.
+    pub(crate) expected_seconds: Option<f64>,
+    /// Seconds when each step is as slow as one of twenty is.
+    pub(crate) late_seconds: Option<f64>,
+}
+
+/// All steps of all units: the routes beside each other, then the rest. New routes are left out: nobody knows their traffic.
+pub(crate) fn total(plan: &Plan, forecasts: &[UnitForecast]) -> Total {
+    let seconds = |of: fn(&Forecast) -> Option<f64>| {
+        let whole = |forecast: &UnitForecast| {
+            let mut steps = forecast.steps.iter();
+            steps.try_fold(0.0, |sum, step| Some(sum + of(&step.forecast)?))
+        };
+        let longest = |is_rest: bool| {
+            let units = plan.units.iter().filter(|unit| unit.gate.is_none());
+            let mut units = units.filter(|unit| unit.is_rest == is_rest);
+            units.try_fold(0.0_f64, |longest, unit| {
+                match forecasts.iter().find(|one| one.name == unit.name) {
+                    Some(forecast) => Some(longest.max(whole(forecast)?)),
+                    None => Some(longest),
+                }
+            })
+        };
+        Some(longest(false)? + longest(true)?)
+    };
+    Total {
+        expected_seconds: seconds(|forecast| forecast.expected_seconds),
+        late_seconds: seconds(|forecast| forecast.late_seconds),
     }
 }
 
@@ -148,26 +199,27 @@ pub(crate) fn forecasts(plan: &Plan) -> Vec<UnitForecast> {
                     hold: step.hold_seconds as f64,
                 })
                 .collect();
-            let late = plan.late_seconds as f64;
-            let longest = plan.max_hold_seconds as f64 + late;
+            let looks = looks(plan, unit);
+            let longest = plan.max_hold_seconds as f64 + looks.late;
             let steps: Vec<_> = analysis::forecast_steps(
                 &settings,
                 unit.requests_per_second,
                 unit.bad_share,
                 &wanted,
+                looks,
             )
             .into_iter()
             .zip(&unit.steps)
-            // What is counted in a step can be read so much later.
-            .map(|(forecast, step)| (later(forecast, late), step))
-            .map(|(forecast, step)| StepForecast {
+            .enumerate()
+            .map(|(index, (forecast, step))| StepForecast {
                 weight: step.weight,
                 hold_seconds: step.hold_seconds,
                 // Nobody knows the traffic of a route that is not open yet.
                 is_too_long: unit.gate.is_none()
                     && forecast
-                        .expected_seconds
+                        .late_seconds
                         .is_none_or(|seconds| seconds > longest),
+                unseen_seconds: looks.unseen(index == 0),
                 forecast,
             })
             .collect();

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::drive::lease_seconds;
 use super::{Rollout, drive, objects};
-use crate::domain::analysis::{Interval, Judgement};
+use crate::domain::analysis::{Interval, Judgement, Tally, Verdict};
 use crate::domain::live::Live;
 use crate::domain::name::ServiceName;
 use crate::domain::release::Actor;
@@ -72,13 +72,17 @@ pub(crate) struct UnitSnapshot {
     pub(crate) held_seconds: f64,
     /// Seconds that it stays there at least.
     pub(crate) hold_seconds: u64,
-    /// Seconds until a verdict at the present traffic, where that can be told: of a gated route not before the first
-    /// request came through.
+    /// Seconds until a verdict at the traffic of the newest looks, where that can be told: never without requests, and not
+    /// when it should have been told already.
     pub(crate) eta_seconds: Option<f64>,
     /// The verdict and its numbers; none before the canary had any traffic there.
     pub(crate) judgement: Option<Judgement>,
     /// Requests and bad events so far, warm-up left out.
     pub(crate) total: Interval,
+    /// What the canary did while it warmed up: not judged.
+    pub(crate) warmup: Tally,
+    /// How the watch sees it; none before the promotion.
+    pub(crate) watch: Option<Judgement>,
 }
 
 /// All of it.
@@ -157,6 +161,8 @@ fn units(rollout: &Rollout, evidence: &Evidence) -> Vec<UnitSnapshot> {
             eta_seconds: eta(plan, unit, *position, seen),
             judgement: (*position > 0).then(|| seen.judgement.clone()),
             total: *total,
+            warmup: seen.warmup,
+            watch: seen.watch.clone(),
         })
         .collect()
 }
@@ -166,7 +172,7 @@ fn units(rollout: &Rollout, evidence: &Evidence) -> Vec<UnitSnapshot> {
     clippy::cast_precision_loss,
     reason = "numbers of seconds and of requests, far below 2^52"
 )]
-fn eta(
+pub(crate) fn eta(
     plan: &Plan,
     unit: &crate::domain::rollout::Unit,
     position: u8,
@@ -177,27 +183,38 @@ fn eta(
     }
     let weight = unit.weight(position);
     let (hold, late) = (unit.hold(position) as f64, plan.late_seconds as f64);
-    let needs = |requests_per_second: f64, bad_share: f64| {
-        crate::domain::analysis::forecast(
-            &plan.settings(unit),
-            requests_per_second,
-            bad_share,
-            weight,
-            unit.next_weight(position),
-        )
-        .expected_seconds
-    };
-    if unit.gate.is_none() {
-        let seconds = needs(unit.requests_per_second, unit.bad_share)?.max(hold) + late;
-        return Some((seconds - seen.held_seconds).max(0.0));
+    let hold = (hold + late - seen.held_seconds).max(0.0);
+    let judged = &seen.judgement;
+    match judged.verdict {
+        Verdict::Pass => return Some(hold),
+        Verdict::Fail(_) => return None,
+        Verdict::Inconclusive(_) => {}
     }
-    // Nobody knows the traffic of a route before it opens: what has come through the gate tells.
-    let came = seen.canary_per_second.filter(|came| *came > 0.0)?;
-    let canary = seen.judgement.canary;
-    // A forecast takes the traffic of a whole route, and its part at a weight of at most 99.
-    let whole = came * 100.0 / f64::from(weight.clamp(1, 99));
-    let told = needs(whole, canary.share().unwrap_or_default())? - canary.requests as f64 / came;
-    Some((told.max(hold - seen.held_seconds) + late).max(0.0))
+    // Nobody knows the traffic of a new route before it opens, and that of others only until a look tells better.
+    let share = f64::from(weight.clamp(1, 99)) / 100.0;
+    let before = || {
+        unit.gate
+            .is_none()
+            .then_some(unit.requests_per_second * share)
+    };
+    let came = seen.canary_per_second.or_else(before);
+    let came = came.filter(|came| *came > 0.0)?;
+    let usual = if unit.gate.is_none() {
+        judged.stable.share().unwrap_or(unit.bad_share)
+    } else {
+        judged.canary.share().unwrap_or_default()
+    };
+    let needed = crate::domain::analysis::forecast(
+        &plan.settings(unit),
+        came / share,
+        usual,
+        weight,
+        unit.next_weight(position),
+    )
+    .expected_requests?;
+    // What should have been told already is told nobody knows when.
+    let left = needed.checked_sub(judged.canary.requests)?;
+    (left > 0).then(|| (left as f64 / came + late).max(hold))
 }
 
 /// Who gave the newest sign of life. A process of this machine that has ended is seen by its mark, at once; one that is

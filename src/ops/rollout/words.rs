@@ -126,7 +126,7 @@ pub(crate) fn inconclusive(reason: &Reason) -> String {
             "{observed} % of the requests reach the new version, and {set} % should: something else than squad decides where they go"
         ),
         Reason::EnvironmentUnhealthy => {
-            "what served before has far more bad requests than usual itself".to_owned()
+            "the old version itself has far more bad requests than usual".to_owned()
         }
     }
 }

@@ -261,8 +261,9 @@ fn a_driver_at_work_finds_weights_of_somebody_else() {
 ›
 ›   revision 3: no commit subject (somebody outside squad, [AGO])
 ›   everything else  [..] requests/s, 0.17 % bad on revision 2
-›      10 %  hold [DURATION], about [..] min; 149 requests show a harm of 2.0 points; at worst 6 harmed first
-›      50 %  hold [DURATION], about [..] min; 299 requests show a harm of 1.0 points; at worst 17 harmed first
+›      10 %  hold [DURATION], about [..] to rule out a harm of 2.0 points; at worst [..] harmed first
+›      50 %  hold [DURATION], about [..] to rule out a harm of 1.0 points; at worst [..] harmed first
+›   all steps, one after the other: [..]
 ›   a request is bad when it fails; going on may turn at most 1 % of all requests bad
 ›   no verdict after 24.0 h: it pauses; after the promotion it watches for 30 min
 ›   undo at any time: `squad stop receipts --env cloud` (about [DURATION])
@@ -299,8 +300,9 @@ fn a_driver_at_work_names_a_deployer_who_took_the_alias() {
 ›
 ›   revision 3: no commit subject (somebody outside squad, [AGO])
 ›   everything else  [..] requests/s, 0.17 % bad on revision 2
-›      10 %  hold [DURATION], about [..] min; 149 requests show a harm of 2.0 points; at worst 6 harmed first
-›      50 %  hold [DURATION], about [..] min; 299 requests show a harm of 1.0 points; at worst 17 harmed first
+›      10 %  hold [DURATION], about [..] to rule out a harm of 2.0 points; at worst [..] harmed first
+›      50 %  hold [DURATION], about [..] to rule out a harm of 1.0 points; at worst [..] harmed first
+›   all steps, one after the other: [..]
 ›   a request is bad when it fails; going on may turn at most 1 % of all requests bad
 ›   no verdict after 24.0 h: it pauses; after the promotion it watches for 30 min
 ›   undo at any time: `squad stop receipts --env cloud` (about [DURATION])
@@ -331,8 +333,9 @@ fn a_driver_at_work_ends_when_the_function_is_gone() {
 ›
 ›   revision 3: no commit subject (somebody outside squad, [AGO])
 ›   everything else  [..] requests/s, 0.17 % bad on revision 2
-›      10 %  hold [DURATION], about [..] min; 149 requests show a harm of 2.0 points; at worst 6 harmed first
-›      50 %  hold [DURATION], about [..] min; 299 requests show a harm of 1.0 points; at worst 17 harmed first
+›      10 %  hold [DURATION], about [..] to rule out a harm of 2.0 points; at worst [..] harmed first
+›      50 %  hold [DURATION], about [..] to rule out a harm of 1.0 points; at worst [..] harmed first
+›   all steps, one after the other: [..]
 ›   a request is bad when it fails; going on may turn at most 1 % of all requests bad
 ›   no verdict after 24.0 h: it pauses; after the promotion it watches for 30 min
 ›   undo at any time: `squad stop receipts --env cloud` (about [DURATION])

@@ -206,7 +206,8 @@ fn a_bad_canary_is_found_in_the_numbers_and_left() {
 › receipts → acme/prod: revision 1 → 2, gradually
 ›
 ›   everything else  [..] requests/s, 0.17 % bad on revision 1
-›      50 %  hold [DURATION], about [..] min; 299 requests show a harm of 1.0 points; at worst 17 harmed first
+›      50 %  hold [DURATION], about [..] to rule out a harm of 1.0 points; at worst [..] harmed first
+›   all steps, one after the other: [..]
 ›   a request is bad when it fails or takes more than [DURATION]; going on may turn at most 1 % of all requests bad
 ›   no verdict after 24.0 h: it pauses; after the promotion it watches for [DURATION]
 ›   undo at any time: `squad stop receipts --env prod` (about [DURATION])
@@ -308,7 +309,8 @@ fn a_good_canary_is_promoted_by_its_numbers() {
 › receipts → acme/prod: revision 1 → 2, gradually
 ›
 ›   everything else  [..] requests/s, 0.17 % bad on revision 1
-›      50 %  hold [DURATION], about [..] min; 299 requests show a harm of 1.0 points; at worst 17 harmed first
+›      50 %  hold [DURATION], about [..] to rule out a harm of 1.0 points; at worst [..] harmed first
+›   all steps, one after the other: [..]
 ›   a request is bad when it fails or takes more than [DURATION]; going on may turn at most 1 % of all requests bad
 ›   no verdict after 24.0 h: it pauses; after the promotion it watches for [DURATION]
 ›   undo at any time: `squad stop receipts --env prod` (about [DURATION])

@@ -166,13 +166,13 @@ fn a_new_route_opens_to_buckets_of_callers_and_is_shown_as_what_it_is() {
         .failure(8)
         .stdout;
     assert!(
-        text.contains("POST /disputes for 20 % of callers goes to 2; "),
+        text.contains("POST /disputes for 20 % of callers goes to the new version; "),
         "{text}"
     );
     assert!(!text.contains("no end known"), "{text}");
     let watch = ["rollout", "status", "payments", "--watch"];
     let mut terminal = Terminal::start(&home, 140, watch);
-    terminal.expect("POST /disputes for 20 % of callers goes to 2; ");
+    terminal.expect("POST /disputes for 20 % of callers goes to the new version; ");
     terminal.interrupt();
     let (code, seen) = terminal.finish();
     assert_eq!(code, 8, "{seen}");

@@ -23,12 +23,13 @@ fn a_good_canary_is_promoted_step_by_step() {
 › payments → local (this machine): revision 1 → 2, gradually
 ›
 ›   GET /charges/{id}  [RATE] requests/s, 0.00 % bad on revision 1
-›      20 %  hold [DURATION], about [TIME]; 59 requests show a harm of 5.0 points; at worst [COUNT] harmed first
-›      50 %  hold [DURATION], about [TIME]; 59 requests show a harm of 5.0 points; at worst [COUNT] harmed first
+›      20 %  hold [DURATION], about [TIME]; [COUNT] requests to rule out a harm of 5.0 points; at worst [COUNT] harmed first
+›      50 %  hold [DURATION], about [TIME]; [COUNT] requests to rule out a harm of 5.0 points; at worst [COUNT] harmed first
 ›   POST /charges/{id}/refund  [RATE] requests/s, 0.00 % bad on revision 1
-›      20 %  hold [DURATION], about [TIME]; 59 requests show a harm of 5.0 points; at worst [COUNT] harmed first
-›      50 %  hold [DURATION], about [TIME]; 59 requests show a harm of 5.0 points; at worst [COUNT] harmed first
+›      20 %  hold [DURATION], about [TIME]; [COUNT] requests to rule out a harm of 5.0 points; at worst [COUNT] harmed first
+›      50 %  hold [DURATION], about [TIME]; [COUNT] requests to rule out a harm of 5.0 points; at worst [COUNT] harmed first
 ›   everything else: no requests lately, so it follows with the promotion
+›   all steps, one after the other: [TIME]
 ›   a request is bad when it fails; going on may turn at most 5 % of all requests bad
 ›   no verdict after 24.0 h: it pauses; after the promotion it watches for [DURATION]
 ›   undo at any time: `squad stop payments` (about [DURATION])

@@ -54,12 +54,13 @@ fn while_only_stable_is_live_it_asks_each_question_and_shows_the_plan_of_the_sou
 payments → local (this machine): revision 1 → 2, gradually
 
   GET /charges/{id}  [RATE] requests/s, 0.00 % bad on revision 1
-     20 %  hold [DURATION], about [TIME]; 59 requests show a harm of 5.0 points; at worst [COUNT] harmed first
-     50 %  hold [DURATION], about [TIME]; 59 requests show a harm of 5.0 points; at worst [COUNT] harmed first
+     20 %  hold [DURATION], about [TIME]; [COUNT] requests to rule out a harm of 5.0 points; at worst [COUNT] harmed first
+     50 %  hold [DURATION], about [TIME]; [COUNT] requests to rule out a harm of 5.0 points; at worst [COUNT] harmed first
   POST /charges/{id}/refund  [RATE] requests/s, 0.00 % bad on revision 1
-     20 %  hold [DURATION], about [TIME]; 59 requests show a harm of 5.0 points; at worst [COUNT] harmed first
-     50 %  hold [DURATION], about [TIME]; 59 requests show a harm of 5.0 points; at worst [COUNT] harmed first
+     20 %  hold [DURATION], about [TIME]; [COUNT] requests to rule out a harm of 5.0 points; at worst [COUNT] harmed first
+     50 %  hold [DURATION], about [TIME]; [COUNT] requests to rule out a harm of 5.0 points; at worst [COUNT] harmed first
   everything else: no requests lately, so it follows with the promotion
+  all steps, one after the other: [TIME]
   a request is bad when it fails; going on may turn at most 5 % of all requests bad
   no verdict after 24.0 h: it pauses; after the promotion it watches for [DURATION]
   undo at any time: `squad stop payments` (about [DURATION])
@@ -119,14 +120,14 @@ fn steps_that_take_longer_than_they_may_are_told_with_what_would_do() {
     let mut service = live(&home, "");
     let traffic = Traffic::start(&home);
     let told = |home: &Home| home.squad(["rollout", "lint", "payments"]).success();
-    let too_long = "at this traffic a step takes longer than it may, and will pause; ";
+    let too_long = "at this traffic a step takes longer than ";
     let fits = told(&home);
     assert!(!fits.stdout.contains(too_long), "{}", fits.transcript());
     // A harm that so few requests cannot show in five seconds, whatever the weight.
     let toml = super::ROLLOUT.replace("harm = 5.0", "harm = 0.1\nmax_hold = \"5s\"");
     service.toml(&home, &toml);
     let never = told(&home);
-    let advice = "hold longer (`max_hold`), send it probes, or deploy at once";
+    let advice = "5 s, and then it pauses; hold longer (`max_hold = \"";
     assert!(
         never.stdout.contains(&format!("{too_long}{advice}")),
         "{}",
@@ -139,9 +140,9 @@ fn steps_that_take_longer_than_they_may_are_told_with_what_would_do() {
     service.toml(&home, &toml);
     let larger = told(&home);
     assert!(
-        larger
-            .stdout
-            .contains(&format!("{too_long}larger steps would do: `--steps ")),
+        larger.stdout.contains(&format!(
+            "{too_long}30 s, and then it pauses; larger steps would do: `--steps "
+        )),
         "{}",
         larger.transcript()
     );
@@ -150,7 +151,16 @@ fn steps_that_take_longer_than_they_may_are_told_with_what_would_do() {
         .success()
         .json();
     let unit = &json["forecasts"][0];
-    assert_eq!(unit["steps"][0]["too_long"], true, "{unit}");
+    let step = &unit["steps"][0];
+    assert_eq!(step["too_long"], true, "{unit}");
+    let number = |of: &serde_json::Value, name: &str| of[name].as_f64().expect("a number");
+    assert!(number(step, "late_seconds") >= number(step, "expected_seconds"));
+    assert!(number(&json, "late_seconds") >= number(&unit["steps"][1], "late_seconds"));
+    // A canary that fails everything does harm while it warms up and nobody looks.
+    let planned = &json["plan"]["units"][0];
+    let unseen = number(planned, "requests_per_second") / 100.0 * number(step, "unseen_seconds");
+    assert!(number(step, "unseen_seconds") >= number(&json["plan"], "warmup_seconds"));
+    assert!(number(step, "harmed_before_detection") > unseen, "{step}");
     assert!(unit["proposed_steps"].is_array(), "{unit}");
     traffic.stop_without_failures();
 }
@@ -181,12 +191,13 @@ payments → local (this machine): revision 2 → 1, gradually
 
   revision 1: Serve version 1 (ana@example.com, [AGO])
   GET /charges/{id}  [RATE] requests/s, 0.00 % bad on revision 2
-     20 %  hold [DURATION], about [TIME]; 59 requests show a harm of 5.0 points; at worst [COUNT] harmed first
-     50 %  hold [DURATION], about [TIME]; 59 requests show a harm of 5.0 points; at worst [COUNT] harmed first
+     20 %  hold [DURATION], about [TIME]; [COUNT] requests to rule out a harm of 5.0 points; at worst [COUNT] harmed first
+     50 %  hold [DURATION], about [TIME]; [COUNT] requests to rule out a harm of 5.0 points; at worst [COUNT] harmed first
   POST /charges/{id}/refund  [RATE] requests/s, 0.00 % bad on revision 2
-     20 %  hold [DURATION], about [TIME]; 59 requests show a harm of 5.0 points; at worst [COUNT] harmed first
-     50 %  hold [DURATION], about [TIME]; 59 requests show a harm of 5.0 points; at worst [COUNT] harmed first
+     20 %  hold [DURATION], about [TIME]; [COUNT] requests to rule out a harm of 5.0 points; at worst [COUNT] harmed first
+     50 %  hold [DURATION], about [TIME]; [COUNT] requests to rule out a harm of 5.0 points; at worst [COUNT] harmed first
   everything else: no requests lately, so it follows with the promotion
+  all steps, one after the other: [TIME]
   a request is bad when it fails; going on may turn at most 5 % of all requests bad
   no verdict after 24.0 h: it pauses; after the promotion it watches for [DURATION]
   undo at any time: `squad stop payments` (about [DURATION])

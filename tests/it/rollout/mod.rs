@@ -76,7 +76,12 @@ impl Traffic {
 fn quiet(output: &Output) -> Output {
     let patterns = [
         (r"\d+\.\d requests/s", "[RATE] requests/s"),
-        (r"about [^;()]+;", "about [TIME];"),
+        (r"about [^;()]+( \(unlucky: [^)]*\))?;", "about [TIME];"),
+        (r"one after the other: .*", "one after the other: [TIME]"),
+        (
+            r"[\d,]+ requests? to rule out",
+            "[COUNT] requests to rule out",
+        ),
         (r"\d+ handled", "[COUNT] handled"),
         (r"at worst \d+ harmed", "at worst [COUNT] harmed"),
     ]

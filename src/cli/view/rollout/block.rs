@@ -1,7 +1,7 @@
 //! The block of `squad rollout status`: a table where the screen is wide enough, else a few lines for each unit. No line is
 //! wider than the screen, and no colour is needed. Its parts are in `units` and `spark`.
 
-use super::screen::{headline, plain, watching};
+use super::screen::{headline, plain, shown, watching};
 use super::spark::sparklines;
 use super::units::{Row, row, stacked, table};
 use super::{fold, span};
@@ -46,7 +46,11 @@ pub(crate) fn block(output: &Output, snapshot: &Snapshot, width: usize) -> Strin
             lines.extend(table);
             lines.push(String::new());
             lines.extend(sparklines(output, snapshot, width));
-            for unit in snapshot.units.iter().filter(|unit| unit.position > 0) {
+            for unit in snapshot
+                .units
+                .iter()
+                .filter(|unit| shown(snapshot, unit).is_some())
+            {
                 lines.extend(folded(output, &plain(snapshot, unit), 2, width));
             }
         }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{grouped, seconds, span};
 use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::rollout::gate::UnitGate;
-use crate::ops::rollout::lint::UnitForecast;
+use crate::ops::rollout::lint::{self, StepForecast, UnitForecast};
 use crate::ops::rollout::start::Planned;
 use crate::output::sanitize;
 
@@ -72,7 +72,7 @@ pub(crate) fn plan_lines(
             lines.extend(gate_lines(gate, forecast));
             continue;
         }
-        lines.extend(step_lines(forecast));
+        lines.extend(step_lines(forecast, plan.max_hold_seconds));
     }
     if plan.units.last().is_some_and(|rest| rest.steps.is_empty()) {
         lines.push(
@@ -85,6 +85,7 @@ pub(crate) fn plan_lines(
             route.method, route.path.0, plan.service, plan.canary
         ));
     }
+    lines.extend(total_line(planned));
     lines.push(format!(
         "  a request is bad when it fails{}; going on may turn at most {} % of all requests bad",
         plan.analysis
@@ -106,6 +107,40 @@ pub(crate) fn plan_lines(
     lines
 }
 
+/// How long all of it takes. Nobody knows the traffic of new routes.
+fn total_line(planned: &Planned) -> Option<String> {
+    let units = &planned.plan.units;
+    if !units
+        .iter()
+        .any(|unit| unit.gate.is_none() && !unit.steps.is_empty())
+    {
+        return None;
+    }
+    let total = lint::total(&planned.plan, &planned.forecasts);
+    let aside = if units.iter().any(|unit| unit.gate.is_some()) {
+        ", the new routes aside"
+    } else {
+        ""
+    };
+    Some(match total.expected_seconds {
+        Some(expected) => format!(
+            "  all steps, one after the other: {}{aside}",
+            about(expected, total.late_seconds)
+        ),
+        None => format!("  all steps, one after the other: no end in sight at this traffic{aside}"),
+    })
+}
+
+/// `about 12 min (unlucky: 20 min)`.
+fn about(expected: f64, late: Option<f64>) -> String {
+    let (expected, late) = (span(expected), late.map(span));
+    match late {
+        Some(late) if late == expected => format!("about {expected}"),
+        Some(late) => format!("about {expected} (unlucky: {late})"),
+        None => format!("about {expected} (unlucky: no end)"),
+    }
+}
+
 /// Nothing is told of times: nobody knows the traffic of a route that is not open yet.
 fn gate_lines(gate: &UnitGate, forecast: &UnitForecast) -> Vec<String> {
     forecast
@@ -113,33 +148,47 @@ fn gate_lines(gate: &UnitGate, forecast: &UnitForecast) -> Vec<String> {
         .iter()
         .map(|step| {
             format!(
-                "    {}  hold {}; {} requests show a harm of {:.1} points; at worst {} harmed first",
+                "    {}  hold {}; {}, and what fails within {}",
                 sanitize(&gate.spoken(step.weight)),
                 span(seconds(step.hold_seconds)),
-                grouped(step.forecast.minimum_requests),
-                step.forecast.delta * 100.0,
-                grouped(whole(step.forecast.harmed_before_detection)),
+                told(step),
+                span(step.unseen_seconds),
             )
         })
         .collect()
 }
 
-fn step_lines(forecast: &UnitForecast) -> Vec<String> {
+/// By how many requests it is told, and what a bad canary does until then.
+fn told(step: &StepForecast) -> String {
+    let harm = step.forecast.delta * 100.0;
+    let needed = step
+        .forecast
+        .expected_requests
+        .map_or_else(String::new, |requests| {
+            let plural = if requests == 1 { "" } else { "s" };
+            let requests = grouped(requests);
+            format!("{requests} request{plural} to rule out a harm of {harm:.1} points; ")
+        });
+    format!(
+        "{needed}at worst {} harmed first",
+        grouped(whole(step.forecast.harmed_before_detection))
+    )
+}
+
+fn step_lines(forecast: &UnitForecast, max_hold_seconds: u64) -> Vec<String> {
     let mut lines: Vec<String> = forecast
         .steps
         .iter()
         .map(|step| {
             let eta = match step.forecast.expected_seconds {
-                Some(needed) => format!("about {}", span(needed.max(seconds(step.hold_seconds)))),
+                Some(expected) => about(expected, step.forecast.late_seconds),
                 None => "no end in sight at this traffic".to_owned(),
             };
             format!(
-                "    {:>3} %  hold {:>6}, {eta}; {} requests show a harm of {:.1} points; at worst {} harmed first",
+                "    {:>3} %  hold {:>6}, {eta}; {}",
                 step.weight,
                 span(seconds(step.hold_seconds)),
-                grouped(step.forecast.minimum_requests),
-                step.forecast.delta * 100.0,
-                grouped(whole(step.forecast.harmed_before_detection)),
+                told(step),
             )
         })
         .collect();
@@ -149,13 +198,46 @@ fn step_lines(forecast: &UnitForecast) -> Vec<String> {
                 let weights: Vec<String> = weights.iter().map(ToString::to_string).collect();
                 format!("larger steps would do: `--steps {}`", weights.join(","))
             }
-            None => "hold longer (`max_hold`), send it probes, or deploy at once with smoke checks and a watch".to_owned(),
+            None => format!(
+                "{}, send it probes, or deploy at once with smoke checks and a watch",
+                longer(forecast)
+            ),
+        };
+        let hold = seconds(max_hold_seconds);
+        let will = if forecast
+            .steps
+            .iter()
+            .any(|step| step.is_too_long && is_longer(step.forecast.expected_seconds, hold))
+        {
+            "takes"
+        } else {
+            "may take"
         };
         lines.push(format!(
-            "    at this traffic a step takes longer than it may, and will pause; {advice}"
+            "    at this traffic a step {will} longer than {}, and then it pauses; {advice}",
+            span(hold)
         ));
     }
     lines
+}
+
+fn is_longer(needed: Option<f64>, hold: f64) -> bool {
+    needed.is_none_or(|needed| needed > hold)
+}
+
+/// How long a hold would do, where one does.
+fn longer(forecast: &UnitForecast) -> String {
+    let longest = forecast.steps.iter().try_fold(0.0_f64, |longest, step| {
+        Some(longest.max(step.forecast.late_seconds?))
+    });
+    match longest.map(|seconds| whole(seconds / 60.0)) {
+        Some(minutes) if minutes < 90 => format!("hold longer (`max_hold = \"{minutes}m\"`)"),
+        Some(minutes) => {
+            let hours = minutes.div_ceil(60);
+            format!("hold longer (`max_hold = \"{hours}h\"`)")
+        }
+        None => "hold longer (`max_hold`)".to_owned(),
+    }
 }
 
 #[expect(

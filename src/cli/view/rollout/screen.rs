@@ -6,7 +6,7 @@ use super::{bad_word, goes, grouped, requests, seconds, span};
 use jiff::Timestamp;
 
 use crate::cli::context::Context;
-use crate::domain::analysis::{Reason, Verdict};
+use crate::domain::analysis::{Judgement, Reason, Tally, Verdict};
 use crate::domain::rollout::{Phase, Waiting};
 use crate::ops::rollout::snapshot::{Driver, Snapshot, UnitSnapshot};
 use crate::ops::rollout::words;
@@ -15,6 +15,8 @@ use crate::output::sanitize;
 
 /// Why nothing is told while the counters are silent.
 pub(super) const UNREADABLE: &str = "not known while the counters cannot be read";
+/// There were requests, but none since the weight was raised.
+pub(super) const NOT_YET_HERE: &str = "none at this weight yet";
 /// How a new route does, which nothing was there before to be compared with.
 pub(super) const NEW_ROUTE_PASSES: &str = "few enough for a new route";
 /// The opposite.
@@ -105,16 +107,16 @@ pub(super) fn headline(snapshot: &Snapshot) -> String {
     };
     parts.push(match (state.phase, furthest(false).or(furthest(true))) {
         (Phase::Shifting | Phase::Holding | Phase::Paused, Some(unit)) => {
-            let place = match gated(snapshot, unit) {
-                Some(callers) => format!("open to {callers}"),
-                None => format!("at {} %", unit.weight),
-            };
-            format!(
-                "{} {place}, step {} of {}",
-                words::phase(state.phase),
-                unit.position,
-                unit.steps
-            )
+            let phase = words::phase(state.phase);
+            let step = format!("step {} of {}", unit.position, unit.steps);
+            match (gated(snapshot, unit), lowest(snapshot)) {
+                (Some(callers), _) => format!("{phase} open to {callers}, {step}"),
+                // The step of one of them would be taken for that of all.
+                (None, Some(lowest)) if lowest < unit.weight => {
+                    format!("{phase} at {lowest} to {} %", unit.weight)
+                }
+                (None, _) => format!("{phase} at {} %, {step}", unit.weight),
+            }
         }
         _ => words::phase(state.phase).to_owned(),
     });
@@ -137,10 +139,21 @@ pub(super) fn headline(snapshot: &Snapshot) -> String {
     parts.join(" · ")
 }
 
+/// The lowest weight in percent of what has steps and is split.
+fn lowest(snapshot: &Snapshot) -> Option<u8> {
+    let units = snapshot.units.iter();
+    units
+        .filter(|unit| unit.steps > 0 && unit.gate.is_none())
+        .map(|unit| unit.weight)
+        .min()
+}
+
 /// Everything in one line, for logs.
 pub(crate) fn one_line(snapshot: &Snapshot) -> String {
     let mut line = headline(snapshot);
-    for unit in snapshot.units.iter().filter(|unit| unit.position > 0) {
+    let units = snapshot.units.iter();
+    for unit in units.filter(|unit| shown(snapshot, unit).is_some()) {
+        let canary = counted(snapshot, unit);
         let part = gated(snapshot, unit).map_or_else(
             || format!("{} %", unit.weight),
             |callers| format!("for {callers}"),
@@ -148,10 +161,10 @@ pub(crate) fn one_line(snapshot: &Snapshot) -> String {
         line.push_str(&format!(
             " · {} {part}: {} handled, {} bad",
             unit.name,
-            grouped(unit.total.canary.requests),
-            grouped(unit.total.canary.bad)
+            grouped(canary.requests),
+            grouped(canary.bad)
         ));
-        if let Some(judgement) = &unit.judgement {
+        if let Some(judgement) = shown(snapshot, unit) {
             line.push_str(&format!(", {}", verdict(&judgement.verdict)));
         }
     }
@@ -225,19 +238,54 @@ fn holding(snapshot: &Snapshot) -> String {
 /// One unit for somebody who does not know statistics: `1 in 20 requests of POST /refund goes to 42; 118 handled, 0
 /// failed, about as many as before`.
 pub(super) fn plain(snapshot: &Snapshot, unit: &UnitSnapshot) -> String {
-    let canary = unit.total.canary;
+    let canary = counted(snapshot, unit);
+    let bad = bad_word(snapshot.plan.analysis.slow_milliseconds);
+    let (since, warmed) = match watched(snapshot, unit) {
+        Some(_) => (" since the promotion", String::new()),
+        None => ("", warmed(unit.warmup, bad)),
+    };
     let (part, goes) = match gated(snapshot, unit) {
         Some(callers) => (format!("{} for {callers}", sanitize(&unit.spoken)), "goes"),
         None => (requests(unit.weight, &unit.spoken), goes(unit.weight)),
     };
     format!(
-        "{part} {goes} to {}; {} handled, {} {}, {}",
-        snapshot.state.canary,
+        "{part} {goes} to the new version; {} handled, {} {bad}{since}, {}{warmed}",
         grouped(canary.requests),
         grouped(canary.bad),
-        bad_word(snapshot.plan.analysis.slow_milliseconds),
         compared(snapshot, unit)
     )
+}
+
+/// `; 40 more handled, 2 failed while it warmed up, not judged`.
+pub(super) fn warmed(warmup: Tally, bad: &str) -> String {
+    if warmup.requests == 0 {
+        return String::new();
+    }
+    format!(
+        "; {} more handled, {} {bad} while it warmed up, not judged",
+        grouped(warmup.requests),
+        grouped(warmup.bad)
+    )
+}
+
+/// How the watch sees a unit, while or after all requests go to the new revision.
+pub(super) fn watched<'a>(snapshot: &Snapshot, unit: &'a UnitSnapshot) -> Option<&'a Judgement> {
+    let phase = snapshot.state.phase;
+    let is_promoted = matches!(
+        phase,
+        Phase::Promoting | Phase::Finalising | Phase::Succeeded
+    );
+    unit.watch.as_ref().filter(|_| is_promoted)
+}
+
+/// The verdict that matters now: of the watch after the promotion, else of the comparison.
+pub(super) fn shown<'a>(snapshot: &Snapshot, unit: &'a UnitSnapshot) -> Option<&'a Judgement> {
+    watched(snapshot, unit).or(unit.judgement.as_ref())
+}
+
+/// What the new revision did: since the promotion, or of what was compared before.
+fn counted(snapshot: &Snapshot, unit: &UnitSnapshot) -> Tally {
+    watched(snapshot, unit).map_or(unit.total.canary, |watch| watch.canary)
 }
 
 /// Who passes the gate of a unit; none for one that is split, and for a gate that is shut or gone.
@@ -249,7 +297,8 @@ pub(super) fn gated(snapshot: &Snapshot, unit: &UnitSnapshot) -> Option<String> 
 }
 
 fn compared(snapshot: &Snapshot, unit: &UnitSnapshot) -> String {
-    match unit.judgement.as_ref().map(|judgement| &judgement.verdict) {
+    let canary = counted(snapshot, unit);
+    match shown(snapshot, unit).map(|judgement| &judgement.verdict) {
         Some(Verdict::Pass) if unit.gate.is_some() => NEW_ROUTE_PASSES.to_owned(),
         Some(Verdict::Fail(_)) if unit.gate.is_some() => NEW_ROUTE_FAILS.to_owned(),
         Some(Verdict::Pass) => "about as many as before".to_owned(),
@@ -260,6 +309,9 @@ fn compared(snapshot: &Snapshot, unit: &UnitSnapshot) -> String {
         }
         Some(Verdict::Inconclusive(Reason::NoData)) if snapshot.is_warming_up => {
             "warming up, so not counted yet".to_owned()
+        }
+        Some(Verdict::Inconclusive(Reason::NoData)) if canary.requests > 0 => {
+            NOT_YET_HERE.to_owned()
         }
         Some(Verdict::Inconclusive(reason)) => words::inconclusive(reason),
         None => "nothing yet".to_owned(),

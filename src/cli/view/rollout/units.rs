@@ -1,7 +1,7 @@
 //! The units of a rollout in the block of `squad rollout status`: as a table, or each as a few lines.
 
 use super::block::{folded, spelled};
-use super::screen::{gated, plain};
+use super::screen::{gated, plain, shown, watched};
 use super::{fold, grouped, seconds, span};
 use crate::domain::analysis::{Judgement, Verdict};
 use crate::domain::rollout::Phase;
@@ -27,7 +27,11 @@ pub(super) struct Row {
 
 /// The numbers of one unit.
 pub(super) fn row(output: &Output, snapshot: &Snapshot, unit: &UnitSnapshot) -> Row {
-    let (canary, stable) = (unit.total.canary, unit.total.stable);
+    let judgement = shown(snapshot, unit);
+    let (canary, stable) = match watched(snapshot, unit) {
+        Some(watch) => (watch.canary, watch.stable),
+        None => (unit.total.canary, unit.total.stable),
+    };
     let count = |requests: u64, number: u64| {
         if requests == 0 {
             "-".to_owned()
@@ -35,7 +39,6 @@ pub(super) fn row(output: &Output, snapshot: &Snapshot, unit: &UnitSnapshot) -> 
             grouped(number)
         }
     };
-    let judgement = unit.judgement.as_ref();
     let (verdict, style) = match judgement.map(|judgement| &judgement.verdict) {
         Some(Verdict::Pass) => ("pass", Style::Done),
         Some(Verdict::Fail(_)) => ("fail", Style::Error),
@@ -250,7 +253,7 @@ pub(super) fn stacked(
         |callers| format!("for {callers}"),
     );
     let mut lines = folded(output, &format!("{} {place}", row.name), 2, width);
-    if unit.judgement.is_none() {
+    if shown(snapshot, unit).is_none() {
         let text = match row.time.as_str() {
             "-" => "no verdict",
             time => time,

@@ -9,6 +9,7 @@ use crate::domain::environment::Environment;
 use crate::domain::name::ServiceName;
 use crate::domain::rollout::gate::UnitGate;
 use crate::domain::rollout::{Entry, Plan, State, Why};
+use crate::ops::rollout::lint;
 use crate::ops::rollout::list::Row;
 use crate::ops::rollout::snapshot::{Driver, Snapshot};
 use crate::ops::rollout::start::{Planned, Subject};
@@ -79,6 +80,12 @@ pub(crate) struct PlanWire<'a> {
     about: Option<&'static str>,
     plan: &'a Plan,
     forecasts: Vec<UnitForecastWire<'a>>,
+    /// Seconds of all steps, the routes beside each other and then the rest; absent when there is no end in sight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_seconds: Option<f64>,
+    /// The same when each step is as slow as one of twenty is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    late_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     supersedes: Option<String>,
 }
@@ -99,14 +106,25 @@ struct StepForecastWire {
     minimum_requests: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     expected_seconds: Option<f64>,
+    /// Nineteen of twenty healthy revisions are faster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    late_seconds: Option<f64>,
+    /// The requests that `expected_seconds` waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_requests: Option<u64>,
     harmed_before_detection: f64,
+    /// Seconds at most in which nothing is judged, besides those by which a harm is found.
+    unseen_seconds: f64,
     too_long: bool,
 }
 
 impl<'a> PlanWire<'a> {
     /// Of a plan.
     pub(crate) fn new(planned: &'a Planned, environment: &Environment) -> Self {
+        let total = lint::total(&planned.plan, &planned.forecasts);
         Self {
+            expected_seconds: total.expected_seconds,
+            late_seconds: total.late_seconds,
             schema: "squad.rollout.plan/v1",
             env: environment.name.to_string(),
             about: None,
@@ -125,7 +143,10 @@ impl<'a> PlanWire<'a> {
                             delta: step.forecast.delta,
                             minimum_requests: step.forecast.minimum_requests,
                             expected_seconds: step.forecast.expected_seconds,
+                            late_seconds: step.forecast.late_seconds,
+                            expected_requests: step.forecast.expected_requests,
                             harmed_before_detection: step.forecast.harmed_before_detection,
+                            unseen_seconds: step.unseen_seconds,
                             too_long: step.is_too_long,
                         })
                         .collect(),
@@ -198,8 +219,13 @@ struct UnitWire {
     gate: Option<UnitGate>,
     canary: Tally,
     stable: Tally,
+    /// What the canary did while it warmed up: in no other number.
+    warmup: Tally,
     #[serde(skip_serializing_if = "Option::is_none")]
     judgement: Option<JudgementWire>,
+    /// How the watch sees it, after the promotion.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    watch: Option<JudgementWire>,
 }
 
 #[derive(Debug, Serialize)]
@@ -309,7 +335,9 @@ impl SnapshotWire {
                     gate: unit.gate.clone(),
                     canary: unit.total.canary,
                     stable: unit.total.stable,
+                    warmup: unit.warmup,
                     judgement: unit.judgement.as_ref().map(JudgementWire::new),
+                    watch: unit.watch.as_ref().map(JudgementWire::new),
                 })
                 .collect(),
             watch: snapshot.watch.as_ref().map(JudgementWire::new),

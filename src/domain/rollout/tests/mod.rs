@@ -167,6 +167,8 @@ pub(super) fn evidence(plan: &Plan, held: f64, judgement: &Judgement) -> Evidenc
                 waited_seconds: held,
                 judgement: judgement.clone(),
                 canary_per_second: None,
+                warmup: Tally::default(),
+                watch: None,
             })
             .collect(),
         phase_seconds: held,

@@ -127,6 +127,12 @@ fn the_warm_up_of_the_canary_is_held_and_not_judged() {
     );
     assert!(near(evidence.units[0].held_seconds, 20.0));
     assert_eq!(after.totals()[0], Interval::default());
+    // It is told all the same: it was harm.
+    let warmup = Tally {
+        requests: 200,
+        bad: 200,
+    };
+    assert_eq!(evidence.units[0].warmup, warmup);
     // What comes after it counts.
     whats.push(look(100, false));
     let verdict = replay(&whats).evidence().units[0].judgement.verdict;
@@ -145,6 +151,10 @@ fn how_often_the_canary_is_called_is_told_by_the_looks_at_its_weight() {
     assert_eq!(pace(&whats, &first), None, "nobody knows yet");
     whats.extend([look(20, false), look(40, false), look(0, true)]);
     assert!(near(pace(&whats, &first).unwrap(), 3.0));
+    // What came long ago says nothing about the present.
+    let mut stopped = whats.clone();
+    stopped.extend((0..6).map(|_| look(0, false)));
+    assert!(near(pace(&stopped, &first).unwrap(), 0.0));
     // From 5 to 50 %: ten times as many, until a look tells better.
     whats.push(decision(
         (Phase::Holding, [1, 1, 0]),

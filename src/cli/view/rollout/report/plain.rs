@@ -1,6 +1,6 @@
 //! The story in plain words, for people who do not know statistics.
 
-use super::super::screen::{NEW_ROUTE_FAILS, NEW_ROUTE_PASSES, UNREADABLE};
+use super::super::screen::{NEW_ROUTE_FAILS, NEW_ROUTE_PASSES, NOT_YET_HERE, UNREADABLE, warmed};
 use super::super::{bad_word, goes, grouped, requests, seconds, span};
 use super::numbers::share;
 use super::story::{Decided, Story, UnitStory};
@@ -184,12 +184,16 @@ pub(super) fn unit(story: &Story<'_>, one: &UnitStory<'_>) -> String {
     };
     if canary.requests == 0 {
         let yet = if is_shared { " yet" } else { "" };
-        return format!("{moved}, but none was counted there{yet}, so nothing can be told.{after}");
+        return format!(
+            "{moved}, but none was judged there{yet}, so nothing can be told{}.{after}",
+            warmed(one.warmup, bad)
+        );
     }
     format!(
-        "{moved}: {}, {}.{after}",
+        "{moved}: {}, {}{}.{after}",
         handled(canary, bad),
-        compared(story, one)
+        compared(story, one),
+        warmed(one.warmup, bad)
     )
 }
 
@@ -221,6 +225,9 @@ fn compared(story: &Story<'_>, one: &UnitStory<'_>) -> String {
         Some(Verdict::Fail(_)) => "more than before".to_owned(),
         // There may have been requests: nobody could count them.
         Some(Verdict::Inconclusive(Reason::NoData)) if story.is_silent() => UNREADABLE.to_owned(),
+        Some(Verdict::Inconclusive(Reason::NoData)) if one.judged.canary.requests > 0 => {
+            NOT_YET_HERE.to_owned()
+        }
         Some(Verdict::Inconclusive(reason)) => words::inconclusive(reason),
         None => "not judged yet".to_owned(),
     };

@@ -95,6 +95,8 @@ pub(super) struct UnitStory<'a> {
     pub(super) unit: &'a Unit,
     /// What was judged: beside each other, the warm-up left out.
     pub(super) judged: Interval,
+    /// What the canary did while it warmed up: not judged.
+    pub(super) warmup: Tally,
     /// What the canary did after the promotion.
     pub(super) promoted: Tally,
     /// The canary's highest weight in percent before a promotion.
@@ -206,7 +208,10 @@ impl<'a> Story<'a> {
         for (index, (unit, interval)) in self.units.iter_mut().zip(&look.units).enumerate() {
             let has_traffic = positions.get(index).is_some_and(|position| *position > 0);
             match phase {
-                Phase::Shifting | Phase::Holding | Phase::Paused if has_traffic && !look.warmup => {
+                Phase::Shifting | Phase::Holding | Phase::Paused if has_traffic && look.warmup => {
+                    unit.warmup = unit.warmup.plus(interval.canary);
+                }
+                Phase::Shifting | Phase::Holding | Phase::Paused if has_traffic => {
                     unit.judged.canary = unit.judged.canary.plus(interval.canary);
                     unit.judged.stable = unit.judged.stable.plus(interval.stable);
                 }
@@ -319,6 +324,7 @@ impl<'a> UnitStory<'a> {
         Self {
             unit,
             judged: Interval::default(),
+            warmup: Tally::default(),
             promoted: Tally::default(),
             highest: 0,
             weight: Some(0),

@@ -40,9 +40,9 @@ fn at_40_columns() {
     assert_data_eq!(
         shown(&holding().snapshot(), 40),
         str![[r#"
-payments 41 → 42 · prod · holding at
-  25 %, step 2 of 3 · driven by
-  ana@acme.example on laptop
+payments 41 → 42 · prod · holding at 5
+  to 25 % · driven by ana@acme.example
+  on laptop
   started 24 Nov 14:41 UTC by
     ana@acme.example on laptop
   because: limit refunds for each
@@ -55,9 +55,11 @@ payments 41 → 42 · prod · holding at
       2,394 · new/old 0.0 (≤ 0.5)
     against it ░░░░░░░░░░ · pass, ready
     1 in 20 requests of POST
-      /charges/{id}/refund goes to 42;
-      126 handled, 0 failed or slow,
-      about as many as before
+      /charges/{id}/refund goes to the
+      new version; 126 handled, 0 failed
+      or slow, about as many as before;
+      6 more handled, 0 failed or slow
+      while it warmed up, not judged
 
   GET /charges/{id} at 25 %
     new: 10 bad of 2,385, old: 30 bad of
@@ -65,9 +67,11 @@ payments 41 → 42 · prod · holding at
     against it ░░░░░░░░░░
     pass, 4 min of about 10 min
     1 in 4 requests of GET /charges/{id}
-      goes to 42; 2,385 handled, 10
-      failed or slow, about as many as
-      before
+      goes to the new version; 2,385
+      handled, 10 failed or slow, about
+      as many as before; 45 more
+      handled, 1 failed or slow while it
+      warmed up, not judged
 
   everything else at 0 %
     with the promotion
@@ -87,8 +91,8 @@ fn at_80_columns() {
     assert_data_eq!(
         shown(&holding().snapshot(), 80),
         str![[r#"
-payments 41 → 42 · prod · holding at 25 %, step 2 of 3 · driven by
-  ana@acme.example on laptop
+payments 41 → 42 · prod · holding at 5 to 25 % · driven by ana@acme.example on
+  laptop
   started 24 Nov 14:41 UTC by ana@acme.example on laptop
   because: limit refunds for each customer (#812)
   last: as healthy as revision 41: GET /charges/{id}
@@ -96,14 +100,16 @@ payments 41 → 42 · prod · holding at 25 %, step 2 of 3 · driven by
   POST /charges/{id}/refund at 5 %
     new: 0 bad of 126, old: 4 bad of 2,394 · new/old 0.0 (≤ 0.5)
     against it ░░░░░░░░░░ · pass, ready
-    1 in 20 requests of POST /charges/{id}/refund goes to 42; 126 handled, 0
-      failed or slow, about as many as before
+    1 in 20 requests of POST /charges/{id}/refund goes to the new version; 126
+      handled, 0 failed or slow, about as many as before; 6 more handled, 0
+      failed or slow while it warmed up, not judged
 
   GET /charges/{id} at 25 %
     new: 10 bad of 2,385, old: 30 bad of 16,515 · new/old 2.3 (≤ 5.1)
     against it ░░░░░░░░░░ · pass, 4 min of about 10 min
-    1 in 4 requests of GET /charges/{id} goes to 42; 2,385 handled, 10 failed or
-      slow, about as many as before
+    1 in 4 requests of GET /charges/{id} goes to the new version; 2,385 handled,
+      10 failed or slow, about as many as before; 45 more handled, 1 failed or
+      slow while it warmed up, not judged
 
   everything else at 0 %
     with the promotion
@@ -122,7 +128,7 @@ fn at_120_columns() {
     assert_data_eq!(
         shown(&holding().snapshot(), 120),
         str![[r#"
-payments 41 → 42 · prod · holding at 25 %, step 2 of 3 · driven by ana@acme.example on laptop
+payments 41 → 42 · prod · holding at 5 to 25 % · driven by ana@acme.example on laptop
   started 24 Nov 14:41 UTC by ana@acme.example on laptop
   because: limit refunds for each customer (#812)
   last: as healthy as revision 41: GET /charges/{id}
@@ -133,8 +139,10 @@ payments 41 → 42 · prod · holding at 25 %, step 2 of 3 · driven by ana@acme
   everything else               0 %      -    -       -    -            -  -           -        with the promotion
 
   bad share, last 22 looks, up to 2.0 %   new ██▁▁█▁▁▁▁▁▁▁▁▁▃▁▁▁▆▆▁▃   old ▁▁▁▂▁▁▂▁▁▂▁▁▂▂▁▁▂▂▃▃▁▂
-  1 in 20 requests of POST /charges/{id}/refund goes to 42; 126 handled, 0 failed or slow, about as many as before
-  1 in 4 requests of GET /charges/{id} goes to 42; 2,385 handled, 10 failed or slow, about as many as before
+  1 in 20 requests of POST /charges/{id}/refund goes to the new version; 126 handled, 0 failed or slow, about as many as
+    before; 6 more handled, 0 failed or slow while it warmed up, not judged
+  1 in 4 requests of GET /charges/{id} goes to the new version; 2,385 handled, 10 failed or slow, about as many as
+    before; 45 more handled, 1 failed or slow while it warmed up, not judged
   next: 25 % with the next pass · stop: `squad stop payments --env prod`
 
 "#]]
@@ -146,7 +154,7 @@ fn at_200_columns() {
     assert_data_eq!(
         shown(&holding().snapshot(), 200),
         str![[r#"
-payments 41 → 42 · prod · holding at 25 %, step 2 of 3 · driven by ana@acme.example on laptop
+payments 41 → 42 · prod · holding at 5 to 25 % · driven by ana@acme.example on laptop
   started 24 Nov 14:41 UTC by ana@acme.example on laptop
   because: limit refunds for each customer (#812)
   last: as healthy as revision 41: GET /charges/{id}
@@ -157,8 +165,8 @@ payments 41 → 42 · prod · holding at 25 %, step 2 of 3 · driven by ana@acme
   everything else               0 %              -    -              -    -            -  -           -        with the promotion
 
   bad share, last 22 looks, up to 2.0 %   new ██▁▁█▁▁▁▁▁▁▁▁▁▃▁▁▁▆▆▁▃   old ▁▁▁▂▁▁▂▁▁▂▁▁▂▂▁▁▂▂▃▃▁▂
-  1 in 20 requests of POST /charges/{id}/refund goes to 42; 126 handled, 0 failed or slow, about as many as before
-  1 in 4 requests of GET /charges/{id} goes to 42; 2,385 handled, 10 failed or slow, about as many as before
+  1 in 20 requests of POST /charges/{id}/refund goes to the new version; 126 handled, 0 failed or slow, about as many as before; 6 more handled, 0 failed or slow while it warmed up, not judged
+  1 in 4 requests of GET /charges/{id} goes to the new version; 2,385 handled, 10 failed or slow, about as many as before; 45 more handled, 1 failed or slow while it warmed up, not judged
   next: 25 % with the next pass · stop: `squad stop payments --env prod`
 
 "#]]
@@ -179,7 +187,7 @@ fn without_utf8_everything_is_ascii() {
     assert_data_eq!(
         text,
         str![[r#"
-payments 41 -> 42 - prod - holding at 25 %, step 2 of 3 - unattended since 14:52:08 UTC
+payments 41 -> 42 - prod - holding at 5 to 25 % - unattended since 14:52:08 UTC
   started 24 Nov 14:41 UTC by ana@acme.example on laptop
   because: limit refunds for each customer (#812)
   last: as healthy as revision 41: GET /charges/{id}
@@ -190,8 +198,10 @@ payments 41 -> 42 - prod - holding at 25 %, step 2 of 3 - unattended since 14:52
   everything else               0 %              -    -              -    -             -  -           -        with the promotion
 
   bad share, last 22 looks, up to 2.0 %   new ##__#_________:___++_:   old ___.__.__.__..__..::_.
-  1 in 20 requests of POST /charges/{id}/refund goes to 42; 126 handled, 0 failed or slow, about as many as before
-  1 in 4 requests of GET /charges/{id} goes to 42; 2,385 handled, 10 failed or slow, about as many as before
+  1 in 20 requests of POST /charges/{id}/refund goes to the new version; 126 handled, 0 failed or slow, about as many as before; 6 more handled, 0 failed or
+    slow while it warmed up, not judged
+  1 in 4 requests of GET /charges/{id} goes to the new version; 2,385 handled, 10 failed or slow, about as many as before; 45 more handled, 1 failed or slow
+    while it warmed up, not judged
   next: 25 % with the next pass - stop: `squad stop payments --env prod`
   nobody drives it, so it stays as it is; take it up: `squad rollout drive payments --env prod`
 
@@ -233,8 +243,10 @@ payments 41 → 42 · prod · aborted
   everything else               0 %              -    -              -    -              -  -           -        -
 
   bad share, last 25 looks, up to 2.2 %   new ▇▇▁▁▇▁▁▁▁▁▁▁▁▁▅▄▅▂█▅▂▅▁▁▁   old ▁▁▁▂▁▁▂▁▁▂▁▁▂▂▁▁▂▂▃▃▁▂▃▃▂
-  no request of POST /charges/{id}/refund goes to 42; 144 handled, 13 failed or slow, more than before
-  no request of GET /charges/{id} goes to 42; 3,060 handled, 10 failed or slow, about as many as before
+  no request of POST /charges/{id}/refund goes to the new version; 144 handled, 13 failed or slow, more than before; 6 more handled, 0
+    failed or slow while it warmed up, not judged
+  no request of GET /charges/{id} goes to the new version; 3,060 handled, 10 failed or slow, about as many as before; 45 more handled, 1
+    failed or slow while it warmed up, not judged
 
 "#]]
     );
@@ -246,14 +258,16 @@ payments 41 → 42 · prod · succeeded
   because: limit refunds for each customer (#812)
   last: revision 42 serves all requests, and the watch is over
 
-                             weight  new: requests  bad  old: requests  bad      new/old  against it  verdict  at this weight
-  POST /charges/{id}/refund   100 %          2,028    6          7,332   23  0.9 (≤ 2.4)  ░░░░░░░░░░  pass     -
-  GET /charges/{id}           100 %         24,210   60         45,990  124  0.9 (≤ 2.3)  ░░░░░░░░░░  pass     -
-  everything else             100 %              -    -              -    -            -  -           -        -
+                             weight  new: requests  bad  old: requests  bad      new/old  against it  verdict       at this weight
+  POST /charges/{id}/refund   100 %          7,200   26          7,332   23  1.2 (≤ 3.8)  ░░░░░░░░░░  pass          -
+  GET /charges/{id}           100 %         54,000  158         45,990  124  1.1 (≤ 1.8)  ░░░░░░░░░░  pass          -
+  everything else             100 %              -    -              -    -            -  ░░░░░░░░░░  not told yet  -
 
   bad share, last 60 looks, up to 0.7 %   new ▃▃▂▂▇▃▅▄▇▆▅▇▃▃▅▄▁▄▂▁▄▇▃▃▅▆▄▂▄▄▇▆▃▅▃▃▆▃▄▇▃█▃▂▃▄▄▂▃▅▄▄▄▆▁▄▃▄█▃
-  all requests of POST /charges/{id}/refund go to 42; 2,028 handled, 6 failed or slow, about as many as before
-  all requests of GET /charges/{id} go to 42; 24,210 handled, 60 failed or slow, about as many as before
+  all requests of POST /charges/{id}/refund go to the new version; 7,200 handled, 26 failed or slow since the promotion, about as many as
+    before
+  all requests of GET /charges/{id} go to the new version; 54,000 handled, 158 failed or slow since the promotion, about as many as before
+  all other requests go to the new version; 0 handled, 0 failed or slow since the promotion, no requests, so there is nothing to tell by
 
 "#]]
     );
@@ -269,7 +283,7 @@ fn somebody_has_to_decide_and_the_counters_are_gone() {
     assert_data_eq!(
         shown(&snapshot, 100),
         str![[r#"
-payments 41 → 42 · prod · paused at 25 %, step 2 of 3 · unattended
+payments 41 → 42 · prod · paused at 5 to 25 % · unattended
   started 24 Nov 14:41 UTC by ana@acme.example on laptop
   because: limit refunds for each customer (#812)
   last: as healthy as revision 41: GET /charges/{id}
@@ -278,14 +292,16 @@ payments 41 → 42 · prod · paused at 25 %, step 2 of 3 · unattended
   POST /charges/{id}/refund at 5 %
     new: 0 bad of 126, old: 4 bad of 2,394 · new/old 0.0 (≤ 0.5) · against it ░░░░░░░░░░
     not told yet, 12 min, no end known
-    1 in 20 requests of POST /charges/{id}/refund goes to 42; 126 handled, 0 failed or slow, not
-      known while the counters cannot be read
+    1 in 20 requests of POST /charges/{id}/refund goes to the new version; 126 handled, 0 failed or
+      slow, not known while the counters cannot be read; 6 more handled, 0 failed or slow while it
+      warmed up, not judged
 
   GET /charges/{id} at 25 %
     new: 10 bad of 2,385, old: 30 bad of 16,515 · new/old 2.3 (≤ 5.1) · against it ░░░░░░░░░░
     not told yet, 5 min of about 10 min
-    1 in 4 requests of GET /charges/{id} goes to 42; 2,385 handled, 10 failed or slow, not known
-      while the counters cannot be read
+    1 in 4 requests of GET /charges/{id} goes to the new version; 2,385 handled, 10 failed or slow,
+      not known while the counters cannot be read; 45 more handled, 1 failed or slow while it warmed
+      up, not judged
 
   everything else at 0 %
     with the promotion
@@ -317,7 +333,7 @@ fn what_others_wrote_moves_no_cursor() {
 
 #[test]
 fn one_line_has_all_of_it() {
-    let line = "payments 41 → 42 · prod · holding at 25 %, step 2 of 3 · driven by ana@acme.example on laptop \
+    let line = "payments 41 → 42 · prod · holding at 5 to 25 % · driven by ana@acme.example on laptop \
                 · refund 5 %: 126 handled, 0 bad, pass · get-charge 25 %: 2,385 handled, 10 bad, pass";
     assert_eq!(one_line(&holding().snapshot()), line);
     let mut log = holding();
@@ -353,7 +369,7 @@ shifting: the new weights are not in force yet
 waiting: holding; somebody has to decide
 waiting: 25 % is more than nobody may attend; drive it without --once
 watching: revision 42 serves all requests; it can still go back for 26 min
-holding: 1 in 20 requests of POST /charges/{id}/refund goes to 42; 126 handled, 0 failed or slow, about as many as before · 1 in 4 requests of GET /charges/{id} goes to 42; 2,385 handled, 10 failed or slow, about as many as before
+holding: 1 in 20 requests of POST /charges/{id}/refund goes to the new version; 126 handled, 0 failed or slow, about as many as before; 6 more handled, 0 failed or slow while it warmed up, not judged · 1 in 4 requests of GET /charges/{id} goes to the new version; 2,385 handled, 10 failed or slow, about as many as before; 45 more handled, 1 failed or slow while it warmed up, not judged
 "#]]
     );
     let mut log = holding();

@@ -76,8 +76,10 @@ payments 41 → 42 · prod · holding at 25 %, step 2 of 3 · driven by ana@acme
   everything else                0 %              -    -              -    -            -  -           -        with the promotion
 
   bad share, last 20 looks, up to 1.9 %   new ▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁█▁▁▁   old ▄▁▁▁▁▁▁▄▁▁▁▄▁▁▁▁▁▁▁▁
-  1 in 4 requests of POST /charges/{id}/refund goes to 42; 258 handled, 1 failed or slow, about as many as before
-  POST /charges/{id}/dispute for 25 % of callers goes to 42; 184 handled, 0 failed or slow, few enough for a new route
+  1 in 4 requests of POST /charges/{id}/refund goes to the new version; 258 handled, 1 failed or slow, about as many as before; 6 more handled, 0 failed or slow
+    while it warmed up, not judged
+  POST /charges/{id}/dispute for 25 % of callers goes to the new version; 184 handled, 0 failed or slow, few enough for a new route; 4 more handled, 0 failed or
+    slow while it warmed up, not judged
   next: 50 % in about 2 min · stop: `squad stop payments --env prod`
 
 "#]]
@@ -97,15 +99,18 @@ payments 41 → 42 · prod · holding at 25 %, step 2 of 3 ·
     new: 1 bad of 258, old: 2 bad of 2,022
     new/old 3.9 (≤ 8.3) · against it ░░░░░░░░░░
     pass, 3 min of about 10 min
-    1 in 4 requests of POST /charges/{id}/refund goes to 42;
-      258 handled, 1 failed or slow, about as many as before
+    1 in 4 requests of POST /charges/{id}/refund goes to the
+      new version; 258 handled, 1 failed or slow, about as
+      many as before; 6 more handled, 0 failed or slow while
+      it warmed up, not judged
 
   POST /charges/{id}/dispute for 25 % of callers
     new: 0 bad of 184, old: no requests · new/old -
     against it ░░░░░░░░░░ · pass, 3 min of about 5 min
     POST /charges/{id}/dispute for 25 % of callers goes to
-      42; 184 handled, 0 failed or slow, few enough for a
-      new route
+      the new version; 184 handled, 0 failed or slow, few
+      enough for a new route; 4 more handled, 0 failed or
+      slow while it warmed up, not judged
 
   everything else at 0 %
     with the promotion
@@ -143,8 +148,10 @@ payments 41 → 42 · prod · holding at 5 %, step 1 of 3 · driven by ana@acme.
   everything else                0 %              -    -              -    -        -  -           -        with the promotion
 
   bad share, last 14 looks, up to 0.9 %   new ▁▁▁▁▁▁▁▁▁▁▁▁▁▁   old █▁▁▁▁▁▁▁▁▁▁▁▁▁
-  1 in 20 requests of POST /charges/{id}/refund goes to 42; 78 handled, 0 failed or slow, about as many as before
-  POST /charges/{id}/dispute for consumers mobile, web goes to 42; 1,170 handled, 0 failed or slow, few enough for a new route
+  1 in 20 requests of POST /charges/{id}/refund goes to the new version; 78 handled, 0 failed or slow, about as many as before; 6 more handled, 0 failed or slow
+    while it warmed up, not judged
+  POST /charges/{id}/dispute for consumers mobile, web goes to the new version; 1,170 handled, 0 failed or slow, few enough for a new route; 90 more handled, 0
+    failed or slow while it warmed up, not judged
   next: 25 % with the next pass · stop: `squad stop payments --env prod`
 
 "#]]
@@ -196,7 +203,7 @@ fn the_report_says_who_was_let_through_and_compares_with_nothing() {
         &live,
         &[
             "POST /charges/{id}/dispute goes to the new version for 25 % of callers now: ",
-            "few enough for a new route.",
+            "few enough for a new route;",
             "open to 5 % of callers: POST /charges/{id}/dispute",
             "as healthy as revision 41: POST /charges/{id}/refund; healthy enough for a new route: POST /charges/{id}/dispute",
         ],

@@ -13,6 +13,8 @@ mod text;
 
 use jiff::{Span, Timestamp};
 
+use super::one_line;
+use super::wire::SnapshotWire;
 use crate::domain::analysis::{
     FailReason, Interval, Judgement, Reason, Tally, Verdict, delta, minimum_requests,
 };
@@ -24,7 +26,7 @@ use crate::domain::route::PathTemplate;
 use crate::domain::service::{Analysis, RolloutStep, Route};
 use crate::domain::traffic::Split;
 use crate::ops::rollout::list::Row;
-use crate::ops::rollout::snapshot::{Driver, Snapshot, UnitSnapshot};
+use crate::ops::rollout::snapshot::{Driver, Snapshot, UnitSnapshot, eta};
 
 const STABLE: RevisionNumber = RevisionNumber(41);
 const CANARY: RevisionNumber = RevisionNumber(42);
@@ -56,6 +58,64 @@ fn unit(name: &str, method: &str, path: &str, rate: f64) -> Unit {
         bad_share: 0.003,
         gate: None,
     }
+}
+
+/// The rate of the plan is that of before; what counts is what comes now.
+#[test]
+fn a_verdict_has_no_time_while_no_request_comes() {
+    let mut log = Log::new(plan());
+    log.begin();
+    log.looks(2, 30, &[]);
+    let plan = log.plan.clone();
+    let left = |log: &Log| {
+        let state = log.snapshot().state;
+        let seen = Replay::of(&plan, &log.entries, &state).evidence();
+        let (unit, seen) = (&plan.units[0], &seen.units[0]);
+        assert!(matches!(seen.judgement.verdict, Verdict::Inconclusive(_)));
+        eta(&plan, unit, 1, seen)
+    };
+    let usual = left(&log).expect("told");
+    assert!(usual > 0.0);
+    for unit in &mut log.plan.units {
+        unit.requests_per_second /= 2.0;
+    }
+    log.looks(4, 30, &[]);
+    let slower = left(&log).expect("told");
+    assert!(slower > usual - 120.0, "{slower} {usual}");
+    for unit in &mut log.plan.units {
+        unit.requests_per_second = 0.0;
+    }
+    log.looks(6, 30, &[]);
+    assert_eq!(left(&log), None);
+}
+
+/// What the watch counts is told, not what was compared before it.
+#[test]
+fn while_it_watches_the_numbers_are_those_of_the_watch() {
+    let mut log = Log::new(plan());
+    log.begin();
+    log.decide(
+        Phase::Promoting,
+        &[1, 1, 0],
+        Why::ByHand(Command::PromoteFull),
+        None,
+    );
+    log.decide(Phase::Finalising, &[1, 1, 0], Why::Verified, None);
+    log.looks(2, 30, &[]);
+    let snapshot = log.snapshot();
+    let told = one_line(&snapshot);
+    assert!(told.contains("refund 100 %: 240 handled"), "{told}");
+    for width in [160, 60] {
+        let told = block::shown(&snapshot, width);
+        assert!(
+            !told.contains("; 0 handled, 0 failed or slow, no requests"),
+            "{told}"
+        );
+        assert!(told.contains("240"), "{told}");
+    }
+    let json = serde_json::to_value(SnapshotWire::new(&snapshot)).unwrap();
+    assert_eq!(json["units"][0]["watch"]["canary"]["requests"], 240);
+    assert_eq!(json["units"][0]["warmup"]["requests"], 6);
 }
 
 fn rest() -> Unit {
@@ -343,6 +403,8 @@ impl Log {
                     judgement
                 }),
                 total: self.totals[index],
+                warmup: seen.warmup,
+                watch: seen.watch.clone(),
             }
         });
         let shares = self.entries.iter().filter_map(|entry| match &entry.what {

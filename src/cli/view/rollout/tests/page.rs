@@ -115,7 +115,7 @@ fn an_aborted_rollout_says_which_route_was_worse() {
             "The new version of payments was sent back",
             "Why: POST /charges/{id}/refund: worse than revision 41.",
             "1 in 20 requests of POST /charges/{id}/refund went to the new version: ",
-            "more than before (old version: 0.26 % of 2,736).",
+            "more than before (old version: 0.26 % of 2,736); ",
             "all requests to revision 41",
             "fail",
         ],
@@ -155,7 +155,7 @@ fn every_phase_and_an_empty_log_have_a_page() {
     early.begin();
     says(
         &page(&early),
-        &["goes to the new version now, but none was counted there yet, so nothing can be told."],
+        &["goes to the new version now, but none was judged there yet, so nothing can be told"],
     );
     let empty = Log::new(plan());
     says(

@@ -26,9 +26,9 @@ payments 41 → 42: aborted
   Revision 41 serves all requests again, 13 min after the first look. Why: POST /charges/{id}/refund: worse than revision 41.
 
   1 in 20 requests of POST /charges/{id}/refund went to the new version: 144 handled, 13 failed or slow (9.0 %), more than before (old
-    version: 0.26 % of 2,736).
+    version: 0.26 % of 2,736); 6 more handled, 0 failed or slow while it warmed up, not judged.
   Up to 1 in 4 requests of GET /charges/{id} went to the new version: 3,060 handled, 10 failed or slow (0.33 %), about as many as before
-    (old version: 0.22 % of 18,540).
+    (old version: 0.22 % of 18,540); 45 more handled, 1 failed or slow while it warmed up, not judged.
   All other requests stayed on the old version.
 
 2026-11-24 (UTC)
@@ -74,10 +74,14 @@ payments 41 → 42: aborted
 
   1 in 20 requests of POST /charges/{id}/refund went to the
     new version: 144 handled, 13 failed or slow (9.0 %),
-    more than before (old version: 0.26 % of 2,736).
+    more than before (old version: 0.26 % of 2,736); 6 more
+    handled, 0 failed or slow while it warmed up, not
+    judged.
   Up to 1 in 4 requests of GET /charges/{id} went to the new
     version: 3,060 handled, 10 failed or slow (0.33 %),
-    about as many as before (old version: 0.22 % of 18,540).
+    about as many as before (old version: 0.22 % of 18,540);
+    45 more handled, 1 failed or slow while it warmed up,
+    not judged.
   All other requests stayed on the old version.
 
 2026-11-24 (UTC)
@@ -144,8 +148,8 @@ payments 41 → 42: succeeded
   because: limit refunds for each customer (#812)
   Revision 42 serves all requests, in place of revision 41. From the first look to the end of the watch it took 72 min.
 
-  Up to 1 in 2 requests of POST /charges/{id}/refund went to the new version: 2,028 handled, 6 failed or slow (0.30 %), about as many as before (old version: 0.31 % of 7,332). Since it serves all of them: 7,200 handled, 26 failed or slow (0.36 %).
-  Up to 1 in 2 requests of GET /charges/{id} went to the new version: 24,210 handled, 60 failed or slow (0.25 %), about as many as before (old version: 0.27 % of 45,990). Since it serves all of them: 54,000 handled, 158 failed or slow (0.29 %).
+  Up to 1 in 2 requests of POST /charges/{id}/refund went to the new version: 2,028 handled, 6 failed or slow (0.30 %), about as many as before (old version: 0.31 % of 7,332); 6 more handled, 0 failed or slow while it warmed up, not judged. Since it serves all of them: 7,200 handled, 26 failed or slow (0.36 %).
+  Up to 1 in 2 requests of GET /charges/{id} went to the new version: 24,210 handled, 60 failed or slow (0.25 %), about as many as before (old version: 0.27 % of 45,990); 45 more handled, 1 failed or slow while it warmed up, not judged. Since it serves all of them: 54,000 handled, 158 failed or slow (0.29 %).
   All other requests followed with the promotion, without steps of their own.
 
 2026-11-24 (UTC)
