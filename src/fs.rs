@@ -96,6 +96,13 @@ pub(crate) fn no_file(kind: fs::FileType) -> Option<&'static str> {
     kinds.into_iter().find_map(|(is, what)| is.then_some(what))
 }
 
+/// Whether a directory is there that belongs to another user than the one that runs this.
+pub(crate) fn is_of_another_user(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let own = rustix::process::getuid().as_raw();
+    path.metadata().is_ok_and(|metadata| metadata.uid() != own)
+}
+
 /// Whether there is a directory of this name, also through a link. What cannot be looked at is an error.
 pub(crate) fn is_dir(path: &Path) -> Result<bool, Error> {
     match path.metadata() {

@@ -27,6 +27,7 @@ mod demo;
 mod deploy;
 mod docs;
 mod errors;
+mod foreign_owner;
 mod generated;
 mod golden_paths;
 mod harness;
