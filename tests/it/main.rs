@@ -26,6 +26,7 @@ mod config;
 mod demo;
 mod deploy;
 mod docs;
+mod doctor;
 mod errors;
 mod foreign_owner;
 mod generated;

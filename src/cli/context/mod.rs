@@ -314,7 +314,7 @@ impl Context {
         &self,
         environment: &Environment,
     ) -> Result<(usize, Option<Error>)> {
-        if !audit::may_wait(&self.directories()?.state, environment) {
+        if !audit::may_wait(&self.directories()?.state, environment)? {
             return Ok((0, None));
         }
         let journal = self.record(environment)?;
@@ -362,7 +362,7 @@ impl Context {
     pub(crate) async fn settle(&self, platform: &dyn Platform, environment: &Environment) {
         if self
             .directories()
-            .is_ok_and(|found| !audit::may_wait(&found.state, environment))
+            .is_ok_and(|found| matches!(audit::may_wait(&found.state, environment), Ok(false)))
         {
             return;
         }

@@ -42,6 +42,7 @@ fn doctor_says_what_is_wrong_and_what_to_do() {
 ✔ account: [HASH] as arn:aws:iam::[HASH]:user/stand-in
 ✔ code storage: 0.0 GB of 75.0 GB used, 0 %
 ✔ audit log: every event is in the store
+✔ receipts: revision 2 is live and ok
 ✔ callers of receipts: 0, none past the alias
 [exit 0]
 
