@@ -38,7 +38,7 @@ impl Reserve {
             .mode(0o600)
             .open(&self.0)
             // Zeros would take no room on some file systems.
-            .and_then(|mut file| file.write_all(&[0xA5; BYTES]));
+            .and_then(|mut file| file.write_all(&vec![0xA5; BYTES]));
         if kept.is_err() {
             self.release();
         }
