@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// The shortest time after which a test gives up: a machine that others keep busy takes its time, and waiting for what comes
 /// costs nothing.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Polls until the condition yields something; panics with `what` when the time is up, but not before [`PATIENCE`].
 #[track_caller]
