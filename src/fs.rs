@@ -63,6 +63,46 @@ pub(crate) fn is_there(path: &Path) -> Result<bool, Error> {
     }
 }
 
+/// What is in the place of a file: a text such as `a directory`; none where there is a file, or nothing at all. A pipe must not
+/// be opened to find out, for that waits for somebody who writes.
+pub(crate) fn instead_of_file(path: &Path) -> Option<String> {
+    let link = path.symlink_metadata().ok()?.is_symlink();
+    match path.metadata() {
+        Ok(metadata) if metadata.is_file() => None,
+        Ok(metadata) if metadata.is_dir() => Some("a directory".to_owned()),
+        Ok(metadata) => no_file(metadata.file_type()).map(str::to_owned),
+        Err(error) if link && error.kind() == io::ErrorKind::NotFound => {
+            let target = fs::read_link(path).unwrap_or_default();
+            Some(format!(
+                "a link to `{}`, which is not there",
+                target.display()
+            ))
+        }
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+            Some("a link that leads in a circle".to_owned())
+        }
+        Err(_) => None,
+    }
+}
+
+/// What something is that is neither file, directory nor link.
+pub(crate) fn no_file(kind: fs::FileType) -> Option<&'static str> {
+    use std::os::unix::fs::FileTypeExt;
+    let kinds = [
+        (kind.is_fifo(), "a named pipe"),
+        (kind.is_socket(), "a socket"),
+        (kind.is_char_device() || kind.is_block_device(), "a device"),
+    ];
+    kinds.into_iter().find_map(|(is, what)| is.then_some(what))
+}
+
+/// Whether a directory is there that belongs to another user than the one that runs this.
+pub(crate) fn is_of_another_user(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let own = rustix::process::getuid().as_raw();
+    path.metadata().is_ok_and(|metadata| metadata.uid() != own)
+}
+
 /// Whether there is a directory of this name, also through a link. What cannot be looked at is an error.
 pub(crate) fn is_dir(path: &Path) -> Result<bool, Error> {
     match path.metadata() {

@@ -9,9 +9,9 @@ use crate::ops::doctor;
 
 /// Find what is wrong with this machine and an environment
 ///
-/// Looks at the programs that squad needs, at credentials and quotas, at the record, and at who calls the services: those
-/// of the current directory, one by its name, or with --all every one. Changes nothing. Exits with 3 when something is
-/// wrong.
+/// Looks at the programs that squad needs, at credentials and quotas, at the record, and at the services: how they are and
+/// who calls them, those of the current directory, one by its name, or with --all every one. Changes and starts nothing.
+/// What it could not look at it says. Exits with 3 when something is wrong.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   $ squad doctor
@@ -29,8 +29,13 @@ pub(crate) struct Args {
 /// Runs `squad doctor`.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     context.block_on(async {
-        let state = context.directories()?.state;
+        let state = context.directories_of_anybody()?.state;
         let mut checks = doctor::machine(&state);
+        if doctor::is_anothers(&state) {
+            checks.extend(doctor::behind_the_state());
+            view::print(&context.output, None, &checks);
+            return Ok(doctor::exit_code(&checks));
+        }
         let config = context.config_of_live(args.all || args.service.is_some(), "doctor")?;
         let environment = context.environment(&config)?;
         let platform = context.platform(&environment)?;
@@ -39,7 +44,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         checks.extend(access);
         let pending = context.pending_events(&environment).await;
         checks.push(doctor::record(pending, &environment));
-        if is_reached {
+        if is_reached && platform.is_at_rest().await? {
+            checks.push(doctor::at_rest(&environment));
+        } else if is_reached {
             let services = match (&args.service, args.all) {
                 (Some(service), _) => vec![service.clone()],
                 (None, true) => match platform.services().await {
@@ -64,13 +71,15 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
                     ));
                 }
             };
-            let found = doctor::services(&*platform, &environment, &services, &on_check).await;
+            let health = doctor::health(&*platform, &environment, &services).await;
+            let callers = doctor::services(&*platform, &environment, &services, &on_check).await;
+            let found: Vec<Check> = health.into_iter().chain(callers).collect();
             if let Some(service) = args.service.as_ref().filter(|_| found.is_empty()) {
                 checks.extend(doctor::presence(&*platform, &environment, service).await);
             }
             checks.extend(found);
         }
-        view::print(&context.output, &environment, &checks);
+        view::print(&context.output, Some(&environment), &checks);
         Ok(doctor::exit_code(&checks))
     })
 }

@@ -101,7 +101,8 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<u8> {
 
 /// Where the list of orgs lies.
 fn registry_path(context: &Context) -> Result<std::path::PathBuf> {
-    Ok(context.directories()?.config.join(person::ORGS_FILE))
+    let directories = context.directories_to_configure()?;
+    Ok(directories.config.join(person::ORGS_FILE))
 }
 
 fn registry(context: &Context) -> Result<Registry> {
@@ -122,7 +123,7 @@ fn registry(context: &Context) -> Result<Registry> {
 fn add(context: &Context, args: &Add) -> Result<u8> {
     // Before anything is fetched: a list that cannot be read is said with the place in it.
     registry(context)?;
-    let directories = context.directories()?;
+    let directories = context.directories_to_configure()?;
     let directory = context.directory()?;
     let Some(source) = config::source(&args.source, &directory) else {
         return Err(Error::new(

@@ -171,10 +171,27 @@ impl Repository {
         paths: &[PathBuf],
         most: usize,
     ) -> Result<Vec<Commit>, Error> {
+        let range = from.map_or_else(|| to.to_owned(), |from| format!("{from}..{to}"));
+        self.listed(&[&range], paths, most)
+    }
+
+    /// The same without those whose change is in `from` too, as another commit: what was picked or rebased is not missing
+    /// there.
+    pub(crate) fn missing(
+        &self,
+        from: &str,
+        to: &str,
+        paths: &[PathBuf],
+        most: usize,
+    ) -> Result<Vec<Commit>, Error> {
+        let range = format!("{from}...{to}");
+        self.listed(&["--cherry-pick", "--right-only", &range], paths, most)
+    }
+
+    fn listed(&self, which: &[&str], paths: &[PathBuf], most: usize) -> Result<Vec<Commit>, Error> {
         let mut command = self.git();
         command.args(["log", "-z", "--format=%H%x1f%an%x1f%s", &format!("-{most}")]);
-        command.arg(from.map_or_else(|| to.to_owned(), |from| format!("{from}..{to}")));
-        command.arg("--").args(paths);
+        command.args(which).arg("--").args(paths);
         let text = process::output(&mut command)?;
         Ok(String::from_utf8_lossy(&text)
             .split('\0')

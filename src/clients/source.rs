@@ -255,7 +255,7 @@ fn entry_of(path: &Path, old: &StampCache, changed: &mut bool) -> Result<Entry, 
     let bytes = if metadata.is_symlink() {
         let target = std::fs::read_link(path).map_err(fs::at("read", path))?;
         target.as_os_str().as_bytes().to_vec()
-    } else if let Some(what) = no_file(metadata.file_type()) {
+    } else if let Some(what) = fs::no_file(metadata.file_type()) {
         let path = path.to_owned();
         return Err(Error::NoFile { path, what });
     } else {
@@ -265,17 +265,6 @@ fn entry_of(path: &Path, old: &StampCache, changed: &mut bool) -> Result<Entry, 
         stamp,
         sha256: hex(digest(&SHA256, &bytes).as_ref()),
     })
-}
-
-/// What something is that is neither file, directory nor link.
-pub(crate) fn no_file(kind: std::fs::FileType) -> Option<&'static str> {
-    use std::os::unix::fs::FileTypeExt;
-    let kinds = [
-        (kind.is_fifo(), "a named pipe"),
-        (kind.is_socket(), "a socket"),
-        (kind.is_char_device() || kind.is_block_device(), "a device"),
-    ];
-    kinds.into_iter().find_map(|(is, what)| is.then_some(what))
 }
 
 /// A cache that cannot be written costs time, nothing else.

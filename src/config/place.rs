@@ -56,13 +56,26 @@ impl SourceFile {
 }
 
 /// Reads a file; none when it is not there. Bytes that are not UTF-8 are a mistake, and then nothing in the file
-/// counts.
+/// counts; so is anything else than a file in its place.
 pub(crate) fn read(
     path: &Path,
     from: &Path,
     role: Role,
     mistakes: &mut Vec<Mistake>,
 ) -> Result<Option<Arc<SourceFile>>, fs::Error> {
+    if let Some(what) = fs::instead_of_file(path) {
+        if role == Role::Person {
+            let error = std::io::Error::other(format!("is {what}"));
+            return Err(fs::at("read", path)(error));
+        }
+        let file = SourceFile::new(path, from, String::new(), role);
+        mistakes.push(Mistake {
+            place: file.start(),
+            message: format!("{NOT_TOML}: it is {what}"),
+            missing: false,
+        });
+        return Ok(Some(file));
+    }
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.is_not_found() => return Ok(None),

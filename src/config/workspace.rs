@@ -81,7 +81,7 @@ pub(crate) fn find(directory: &Path, mistakes: &mut Vec<Mistake>) -> Result<Foun
             break;
         }
         let path = above.join(MANIFEST);
-        if !path.is_file() {
+        if path.symlink_metadata().is_err() {
             continue;
         }
         let mut noted = Vec::new();
@@ -250,6 +250,6 @@ fn expand(directory: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
     Ok(directories
         .into_iter()
         .map(|directory| directory.join(MANIFEST))
-        .filter(|path| path.is_file())
+        .filter(|path| path.symlink_metadata().is_ok())
         .collect())
 }

@@ -10,13 +10,31 @@ use futures_util::StreamExt;
 use crate::clients::process;
 use crate::domain::doctor::{Callers, Check, Finding, Outcome};
 use crate::domain::environment::Environment;
+use crate::domain::live::Health;
 use crate::domain::name::ServiceName;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
-use crate::platform::{Platform, Search};
+use crate::ops::status::{self, Row};
+use crate::platform::{Look, Platform, Search};
 
 /// Services that are looked at beside each other; the platform's own pace comes on top.
 const AT_ONCE: usize = 8;
+
+/// The check of the directory that everything is kept in.
+const STATE: &str = "state directory";
+
+/// Whether the state directory belongs to another user.
+pub(crate) fn is_anothers(state: &Path) -> bool {
+    fs::is_of_another_user(state)
+}
+
+/// What is not looked at where the state directory cannot be used.
+pub(crate) fn behind_the_state() -> Vec<Check> {
+    let why = "it lies behind the state directory";
+    ["configuration", "audit log", "services"]
+        .map(|what| Check::unknown(what, why))
+        .into()
+}
 
 /// The machine: programs that commands need, and the directory that everything is kept in.
 pub(crate) fn machine(state: &Path) -> Vec<Check> {
@@ -51,9 +69,23 @@ fn program(name: &'static str, why: &str, next: &str) -> Check {
     }
 }
 
-/// Whether a file can be kept so that it survives.
+/// Whether a file can be kept so that it survives. In a directory of another user nothing is tried.
 fn state_directory(state: &Path) -> Check {
-    let what = "state directory";
+    let what = STATE;
+    if fs::is_of_another_user(state) {
+        let shown = state.display();
+        return Check::wrong(
+            what,
+            vec![Finding {
+                what: format!("`{shown}` belongs to another user"),
+                why: "squad's keys and records would be theirs, so every command refuses it"
+                    .to_owned(),
+                next: format!(
+                    "use squad as that user, give it back with `sudo chown -R \"$USER\" {shown}`, or set XDG_STATE_HOME"
+                ),
+            }],
+        );
+    }
     let probe = state.join(".doctor");
     let kept = fs::create_private_dir(state).and_then(|()| fs::write_durably(&probe, b"", 0o600));
     drop(std::fs::remove_file(&probe));
@@ -92,7 +124,18 @@ pub(crate) fn record(pending: Result<(usize, Option<Error>)>, environment: &Envi
                 }],
             )
         }
-        Err(error) => Check::unknown(what, error.message),
+        Err(error) => {
+            let next = error.hints.first().cloned();
+            Check::wrong(
+                what,
+                vec![Finding {
+                    what: error.message.clone(),
+                    why: "whether events wait on this machine cannot be told, and without a record nothing goes forwards"
+                        .to_owned(),
+                    next: next.unwrap_or_else(|| format!("see {}", error.docs())),
+                }],
+            )
+        }
     }
 }
 
@@ -111,6 +154,71 @@ pub(crate) async fn environment(platform: &dyn Platform, environment: &Environme
             vec![Check::wrong("access", vec![finding])]
         }
     }
+}
+
+/// How the services that are live are. Those of which nothing is live have no check.
+pub(crate) async fn health(
+    platform: &dyn Platform,
+    environment: &Environment,
+    services: &[ServiceName],
+) -> Vec<Check> {
+    let look = Look {
+        only: Some(services),
+        rate: None,
+    };
+    match status::look(platform, &look, &|_, _| {}).await {
+        Ok(seen) => status::rows(seen, environment, Some(services), &[])
+            .iter()
+            .filter_map(|row| healthy(row, &environment.flag()))
+            .collect(),
+        Err(error) => vec![Check::unknown("health", error.message)],
+    }
+}
+
+fn healthy(row: &Row, flag: &str) -> Option<Check> {
+    let service = row.service.as_str();
+    if let Some(unreadable) = &row.unreadable {
+        return Some(Check::unknown(service, unreadable.why.clone()));
+    }
+    let split = row.live.split.as_ref()?;
+    let who = match split.sole() {
+        Some(revision) => format!("revision {revision} is live and"),
+        None => "several revisions are live and the worst is".to_owned(),
+    };
+    let health = row.health();
+    let word = health.as_str();
+    let why = match health {
+        Health::Ok => return Some(Check::fine(service, format!("{who} {word}"))),
+        Health::Starting | Health::Stopped => {
+            return Some(Check::unknown(service, format!("{who} {word}")));
+        }
+        Health::Degraded => "it serves, but not as it should",
+        Health::Failed => "it cannot serve: who calls it gets errors",
+    };
+    let problem = row
+        .problem()
+        .map_or_else(String::new, |problem| format!(": {problem}"));
+    Some(Check::wrong(
+        service,
+        vec![Finding {
+            what: format!("{who} {word}{problem}"),
+            why: why.to_owned(),
+            next: format!(
+                "look at the log with `squad logs {service}{flag}`, or go back with `squad rollback {service}{flag}`"
+            ),
+        }],
+    ))
+}
+
+/// What is said of the services where nothing of the platform runs: to look at them would start it.
+pub(crate) fn at_rest(environment: &Environment) -> Check {
+    Check::unknown(
+        "services",
+        format!(
+            "the supervisor does not run, and with it no service; `squad local start{}` starts them",
+            environment.flag()
+        ),
+    )
 }
 
 /// Whether a service that was named is there at all: a name that was mistyped is not fine. None where it is.

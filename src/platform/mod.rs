@@ -344,6 +344,11 @@ pub(crate) trait Platform: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Whether nothing of it runs at the moment, so that a look at a service would start it.
+    async fn is_at_rest(&self) -> Result<bool> {
+        Ok(false)
+    }
+
     /// Refuses where the credentials lead to another place than the environment is: asked before anything is recorded
     /// there.
     async fn guard(&self) -> Result<()> {

@@ -287,6 +287,50 @@ fn without_files_there_is_the_local_environment_and_no_service() {
     );
 }
 
+/// Each is a mistake that says what it is; a named pipe is not waited for.
+#[test]
+fn a_squad_toml_that_is_no_file_is_a_mistake() {
+    for (make, wanted) in [
+        (
+            "ln -s gone.toml squad.toml",
+            "it is a link to `gone.toml`, which is not there",
+        ),
+        (
+            "ln -s squad.toml squad.toml",
+            "it is a link that leads in a circle",
+        ),
+        ("mkdir squad.toml", "it is a directory"),
+        ("mkfifo squad.toml", "it is a named pipe"),
+    ] {
+        let machine = Machine::new();
+        let mut command = Command::new("sh");
+        machine.clean(command.args(["-c", make]), "work");
+        assert!(command.status().unwrap().success(), "{make}");
+        for arguments in [["config", "check"], ["deploy", "--dry-run"]] {
+            let err = machine.squad("work", &arguments).failed(5);
+            assert!(
+                err.contains(&format!("squad.toml:1:1: this is not TOML: {wanted}\n")),
+                "{arguments:?} {err}"
+            );
+        }
+    }
+    // The one that is meant by a workspace, and the org's own.
+    let machine = Machine::new();
+    machine.write(
+        "work/squad.toml",
+        "schema = 1\n[workspace]\nmembers = [\"services/*\"]\n",
+    );
+    std::fs::create_dir_all(machine.path("work/services/payments/squad.toml")).unwrap();
+    std::fs::create_dir_all(machine.path("work/org.toml")).unwrap();
+    let err = machine.squad("work", &["config", "check"]).failed(5);
+    for place in ["services/payments/squad.toml:1:1", "org.toml:1:1"] {
+        assert!(
+            err.contains(&format!("{place}: this is not TOML: it is a directory\n")),
+            "{err}"
+        );
+    }
+}
+
 #[test]
 fn environments_are_shown() {
     let machine = Machine::new();

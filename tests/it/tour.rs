@@ -1,17 +1,17 @@
-//! The tour of the README: every line of it runs, in its order, and ends as it says.
+//! The tour of the README and the rollout after it: every line of both runs, in their order, and ends as it says.
 
 use std::time::Duration;
 
 use crate::support::{Home, SQUAD, repository};
 
-/// The lines of the tour without `$ `: command and what its comment says.
+/// The lines of both blocks without `$ `: command and what its comment says.
 fn tour() -> Vec<(String, String)> {
     let readme = std::fs::read_to_string(repository().join("README.md")).expect("README.md");
     let (_, rest) = readme.split_once("## A tour").expect("a tour");
-    let (_, block) = rest.split_once("```console\n").expect("a block");
-    let (block, _) = block.split_once("```").expect("its end");
-    let lines = block
-        .lines()
+    let (rest, _) = rest.split_once("\n## ").expect("its end");
+    let blocks = rest.split("```console\n").skip(1);
+    let lines = blocks
+        .flat_map(|block| block.split("```").next().expect("a block").lines())
         .map(|line| line.strip_prefix("$ ").expect("a command"));
     lines
         .map(|line| {
@@ -29,6 +29,23 @@ fn typed(command: &str, comment: &str) -> String {
     if command.ends_with("--follow") {
         // Until Ctrl-C, which is its good end.
         return format!("timeout --preserve-status --signal=INT 2 {command}");
+    }
+    if command.contains("--canary") {
+        // It goes on in its terminal; a person has seen the first request by now.
+        return format!(
+            "fetch \"$(address)/charges/demo\"\n{command} & canary=$!\n\
+             until squad rollout status -o json | grep -q '\"phase\":\"holding\"'; do kill -0 $canary; sleep 0.2; done"
+        );
+    }
+    if command == "squad rollout status --watch" {
+        return format!("timeout --preserve-status --signal=INT 2 {command} || [ $? -eq 8 ]");
+    }
+    if command.starts_with("while ") {
+        let (before, rest) = command
+            .split_once("curl -s http://127.0.0.1:34011")
+            .expect("a call");
+        let (path, after) = rest.split_once(';').expect("its end");
+        return format!("{before}fetch \"$(address)\"{path};{after} load=$!");
     }
     if let Some(path) = command.strip_prefix("curl http://127.0.0.1:34011") {
         return format!("fetch \"$(address)\"{path}");
@@ -59,6 +76,7 @@ fn every_line_of_the_tour_runs() {
             command.replace('\'', "")
         ));
     }
+    script.push_str("kill $load\nwait $canary || [ $? -eq 1 ]\nsquad local stop\n");
     let file = home.write(".tour", &script);
     let mut bash = home.program("bash");
     bash.arg(file).current_dir(home.work());

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::cli::prompt;
@@ -72,8 +72,27 @@ impl Context {
         Ok(self.guard.get_or_init(|| guard).clone())
     }
 
-    /// Where files go.
+    /// Where files go. What another user owns is refused before anything is read or written there: squad's keys and records
+    /// would be theirs. A brake is held up by that only where it is about that user's services ([`Self::platform`]).
     pub(crate) fn directories(&self) -> Result<Directories> {
+        let directories = self.directories_of_anybody()?;
+        if self.is_brake {
+            return Ok(directories);
+        }
+        own("XDG_STATE_HOME", &directories.state)?;
+        own("XDG_CACHE_HOME", &directories.cache)?;
+        Ok(directories)
+    }
+
+    /// The same for what writes the person's configuration too. An administrator may provide one that is only read.
+    pub(crate) fn directories_to_configure(&self) -> Result<Directories> {
+        let directories = self.directories()?;
+        own("XDG_CONFIG_HOME", &directories.config)?;
+        Ok(directories)
+    }
+
+    /// The same, whoever they belong to: for who looks at just that.
+    pub(crate) fn directories_of_anybody(&self) -> Result<Directories> {
         self.env.directories().ok_or_else(|| {
             Error::new(
                 Kind::Config,
@@ -237,6 +256,9 @@ impl Context {
     /// The platform that runs an environment.
     pub(crate) fn platform(&self, environment: &Environment) -> Result<Arc<dyn Platform>> {
         let directories = self.directories()?;
+        if environment.platform == PlatformKind::Local {
+            own("XDG_STATE_HOME", &directories.state)?;
+        }
         let executable = std::env::current_exe().map_err(Error::internal)?;
         Ok(platform::connect(
             environment,
@@ -292,7 +314,7 @@ impl Context {
         &self,
         environment: &Environment,
     ) -> Result<(usize, Option<Error>)> {
-        if !audit::may_wait(&self.directories()?.state, environment) {
+        if !audit::may_wait(&self.directories()?.state, environment)? {
             return Ok((0, None));
         }
         let journal = self.record(environment)?;
@@ -340,7 +362,7 @@ impl Context {
     pub(crate) async fn settle(&self, platform: &dyn Platform, environment: &Environment) {
         if self
             .directories()
-            .is_ok_and(|found| !audit::may_wait(&found.state, environment))
+            .is_ok_and(|found| matches!(audit::may_wait(&found.state, environment), Ok(false)))
         {
             return;
         }
@@ -450,4 +472,20 @@ impl Context {
         drop(command.spawn().map_err(Error::internal)?);
         Ok(path)
     }
+}
+
+/// Refuses a directory of another user.
+fn own(variable: &str, directory: &Path) -> Result<()> {
+    if !fs::is_of_another_user(directory) {
+        return Ok(());
+    }
+    let shown = directory.display();
+    Err(Error::new(
+        Kind::Refused,
+        "foreign-owner",
+        format!("`{shown}` belongs to another user"),
+    )
+    .hint(format!(
+        "use squad as the user that it belongs to, or set {variable} to a directory of your own; `ls -ld {shown}` shows whose it is"
+    )))
 }

@@ -4,11 +4,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cli::time::relative;
+use crate::clients::git::Commit;
 use crate::domain::environment::PlatformKind;
 use crate::domain::live::Health;
 use crate::domain::plan::{Change, Deploy, Difference};
 use crate::ops::deploy::port::PortChange;
-use crate::ops::deploy::{Options, Outcome, Plan};
+use crate::ops::deploy::{Listed, Options, Outcome, Plan};
 use crate::output::sanitize;
 
 /// `squad.deploy/v1`.
@@ -33,12 +34,39 @@ pub(crate) struct Wire {
     duration_seconds: Option<f64>,
     #[serde(skip_serializing_if = "is_zero")]
     pending_events: usize,
+    /// Commits that are live and are not in what goes out, newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    going_away: Vec<WireCommit>,
+    /// There are more of them than are listed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    going_away_more: bool,
+    /// The commit that is live, where it is not in this clone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown_live_commit: Option<String>,
     /// Who calls past the traffic, in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     callers_past: Vec<String>,
     /// Which callers could not be looked for, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     callers_unread: Vec<String>,
+}
+
+/// One commit.
+#[derive(Debug, Serialize)]
+struct WireCommit {
+    commit: String,
+    author: String,
+    subject: String,
+}
+
+impl From<&Commit> for WireCommit {
+    fn from(commit: &Commit) -> Self {
+        Self {
+            commit: commit.id.clone(),
+            author: commit.author.clone(),
+            subject: commit.subject.clone(),
+        }
+    }
 }
 
 #[expect(
@@ -97,6 +125,9 @@ impl Wire {
                 },
             ),
             pending_events: outcome.map_or(0, |outcome| outcome.pending_events),
+            going_away: plan.going_away.commits.iter().map(Into::into).collect(),
+            going_away_more: plan.going_away.more,
+            unknown_live_commit: plan.unknown_live_commit.clone(),
             callers_past: plan
                 .callers
                 .found
@@ -126,7 +157,9 @@ fn changed(plan: &Plan, change: &Change) -> Vec<String> {
         .map(|one| one.key.clone())
         .collect();
     let same = plan.live.sole().is_some() && change.existing.is_some();
-    if !same && (plan.live.sole().is_none() || changed.is_empty() || !plan.changes.is_empty()) {
+    if !same
+        && (plan.live.sole().is_none() || changed.is_empty() || !plan.changes.commits.is_empty())
+    {
         changed.insert(0, "sources".to_owned());
     }
     changed
@@ -313,46 +346,68 @@ fn port(change: PortChange) -> String {
 const SUBJECT: usize = 60;
 
 fn people(plan: &Plan, who: &str, width: usize) -> Vec<String> {
-    let count = plan.changes.len();
+    let mut lines = Vec::new();
     if plan.wanted.is_older {
-        return vec![format!("  goes back behind what is live ({who})")];
+        lines.push(format!("  goes back behind what is live ({who})"));
+    } else if plan.changes.commits.is_empty() {
+        lines.push(format!("  replaces what is live ({who})"));
+    } else {
+        let count = counted(&plan.changes);
+        lines.push(format!("  {count} since what is live ({who}):"));
+        lines.extend(subjects(&plan.changes, width));
     }
-    if count == 0 {
-        return vec![format!("  replaces what is live ({who})")];
+    if !plan.going_away.commits.is_empty() {
+        let (are, go) = match plan.going_away.commits.len() {
+            1 => ("is", "goes"),
+            _ => ("are", "go"),
+        };
+        let count = counted(&plan.going_away);
+        lines.push(format!("  {count} that {are} live {go} away:"));
+        lines.extend(subjects(&plan.going_away, width));
     }
-    let more = if plan.more_changes { "more than " } else { "" };
+    if let Some(commit) = &plan.unknown_live_commit {
+        let commit = sanitize(commit.get(..7).unwrap_or(commit));
+        lines.push(format!(
+            "  which changes go away is not known: the live commit {commit} is not in this clone; `git fetch --all` may bring it"
+        ));
+    }
+    lines
+}
+
+/// `3 changes`.
+fn counted(listed: &Listed) -> String {
+    let count = listed.commits.len();
+    let more = if listed.more { "more than " } else { "" };
     let plural = if count == 1 { "change" } else { "changes" };
-    let mut lines = vec![format!(
-        "  {more}{count} {plural} since what is live ({who}):"
-    )];
-    let commits: Vec<_> = plan
-        .changes
+    format!("{more}{count} {plural}")
+}
+
+/// A line for each commit: subject and author.
+fn subjects(listed: &Listed, width: usize) -> Vec<String> {
+    let commits: Vec<_> = listed
+        .commits
         .iter()
         .map(|commit| (cut(&commit.subject, SUBJECT), sanitize(&commit.author)))
         .collect();
-    let subjects = commits
-        .iter()
-        .map(|(subject, _)| subject.chars().count())
-        .max();
-    let authors = commits
-        .iter()
-        .map(|(_, author)| author.chars().count())
-        .max();
-    let columns = subjects.unwrap_or(0);
+    let longest = |texts: &mut dyn Iterator<Item = &str>| {
+        texts.map(|text| text.chars().count()).max().unwrap_or(0)
+    };
+    let columns = longest(&mut commits.iter().map(|(subject, _)| subject.as_str()));
+    let authors = longest(&mut commits.iter().map(|(_, author)| author.as_ref()));
     // Aligned where there is room; a narrow terminal breaks the line by itself.
-    let columns = if 6 + columns + authors.unwrap_or(0) > width {
+    let columns = if 6 + columns + authors > width {
         0
     } else {
         columns
     };
-    for (subject, author) in commits {
-        lines.push(
+    commits
+        .iter()
+        .map(|(subject, author)| {
             format!("    {subject:<columns$}  {author}")
                 .trim_end()
-                .to_owned(),
-        );
-    }
-    lines
+                .to_owned()
+        })
+        .collect()
 }
 
 fn difference(difference: &Difference) -> String {

@@ -10,7 +10,9 @@ use crate::output::{Output, Style, sanitize};
 #[derive(Debug, Serialize)]
 struct Wire<'a> {
     schema: &'static str,
-    env: &'a str,
+    /// None where it was not looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    env: Option<&'a str>,
     /// Whether nothing is wrong.
     healthy: bool,
     checks: Vec<WireCheck<'a>>,
@@ -28,7 +30,7 @@ struct WireCheck<'a> {
 }
 
 /// Each check is a line; a finding says what, why it matters, and what to do.
-pub(crate) fn print(output: &Output, environment: &Environment, checks: &[Check]) {
+pub(crate) fn print(output: &Output, environment: Option<&Environment>, checks: &[Check]) {
     let wrong: usize = checks
         .iter()
         .map(|check| match &check.outcome {
@@ -39,7 +41,7 @@ pub(crate) fn print(output: &Output, environment: &Environment, checks: &[Check]
     if output.is_json() {
         output.json(&Wire {
             schema: "squad.doctor/v1",
-            env: environment.name.as_str(),
+            env: environment.map(|environment| environment.name.as_str()),
             healthy: wrong == 0,
             checks: checks.iter().map(wire).collect(),
         });
@@ -68,7 +70,8 @@ pub(crate) fn print(output: &Output, environment: &Environment, checks: &[Check]
     }
     let is_unknown = |check: &&Check| matches!(check.outcome, Outcome::Unknown(_));
     let unknown = checks.iter().filter(is_unknown).count();
-    output.status(&summary(wrong, unknown, &environment.spoken()));
+    let place = environment.map_or_else(|| "this machine".to_owned(), Environment::spoken);
+    output.status(&summary(wrong, unknown, &place));
 }
 
 /// What all of it means: what could not be looked at is not fine.

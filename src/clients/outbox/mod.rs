@@ -181,8 +181,13 @@ impl Outbox {
     }
 
     /// Whether there is anything in the file; without a lock, so it may be gone in the next moment.
-    pub(crate) fn holds_something(&self) -> bool {
-        std::fs::metadata(self.path()).is_ok_and(|file| file.len() > 0)
+    pub(crate) fn holds_something(&self) -> Result<bool, fs::Error> {
+        let path = self.path();
+        match path.metadata() {
+            Ok(file) => Ok(file.len() > 0),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(fs::at("look at", &path)(error)),
+        }
     }
 
     /// What is in it. Writes nothing, also no lock file.

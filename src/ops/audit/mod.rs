@@ -70,9 +70,10 @@ pub(crate) struct Settings {
 }
 
 /// Whether anything about this environment may wait on this machine: one look at a file, without opening the log.
-pub(crate) fn may_wait(state: &Path, environment: &Environment) -> bool {
+/// What cannot be looked at is an error: something may be in it.
+pub(crate) fn may_wait(state: &Path, environment: &Environment) -> Result<bool> {
     let directory = state.join("audit").join(environment.log_name());
-    Outbox::new(&directory).holds_something()
+    Ok(Outbox::new(&directory).holds_something()?)
 }
 
 /// The public half of this machine's key, which is made where there is none.

@@ -4,6 +4,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod build;
+mod commits;
 pub(crate) mod fleet;
 mod meanwhile;
 pub(crate) mod package;
@@ -15,21 +16,20 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::clients::git::{self, Repository};
+use crate::clients::git::Repository;
 use crate::clients::guard::Guard;
 use crate::clients::source::Files;
 use crate::domain::doctor::Callers;
 use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::live::{Live, Revision};
 use crate::domain::plan::{self, Allowed, Deploy, Refusal, Wanted};
-use crate::domain::release::{Provenance, RevisionNumber};
+use crate::domain::release::RevisionNumber;
 use crate::domain::service::Service;
 use crate::error::{Error, Kind, Result};
 use crate::ops::live_state;
 use crate::platform::{Platform, Search};
 
-/// How many subjects a plan lists before it says how many more there are.
-const MOST_CHANGES: usize = 20;
+pub(crate) use commits::Listed;
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -93,10 +93,12 @@ pub(crate) struct Plan {
     pub(crate) decision: Deploy,
     /// What becomes of the service's port.
     pub(crate) port: Option<port::PortChange>,
-    /// Commits that go out, newest first, at most [`MOST_CHANGES`]; empty when git cannot tell.
-    pub(crate) changes: Vec<git::Commit>,
-    /// Commits that go out and are not listed.
-    pub(crate) more_changes: bool,
+    /// Commits that go out; none when git cannot tell.
+    pub(crate) changes: Listed,
+    /// Commits that are live, and are not in what goes out.
+    pub(crate) going_away: Listed,
+    /// The commit that is live, where it is not in this clone: what goes away is not known.
+    pub(crate) unknown_live_commit: Option<String>,
     /// The files that the digest was taken over.
     pub(crate) files: Files,
     /// The repository of the sources, when they are in one.
@@ -154,7 +156,7 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
     let live_commit = live
         .sole()
         .and_then(|revision| revision.provenance.commit.clone());
-    let is_older = is_older(repository.as_ref(), live_commit.as_deref(), &provenance);
+    let is_older = commits::is_older(repository.as_ref(), live_commit.as_deref(), &provenance);
     let wanted = Wanted {
         service: options.service.clone(),
         digest,
@@ -169,8 +171,9 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         wanted,
         decision,
         port,
-        changes: Vec::new(),
-        more_changes: false,
+        changes: Listed::default(),
+        going_away: Listed::default(),
+        unknown_live_commit: None,
         files,
         repository,
         callers: Callers::default(),
@@ -184,7 +187,7 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
                     .is_some_and(|revision| revision.last_served_at.is_some())
             });
         }
-        let commits = commits(
+        let commits = commits::ask(
             plan.repository.clone(),
             plan.wanted.provenance.commit.clone(),
             live_commit,
@@ -201,7 +204,9 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         }
         let commits = commits.await.map_err(Error::internal)?;
         plan.wanted.provenance.subject = commits.subject;
-        (plan.changes, plan.more_changes) = (commits.changes, commits.more);
+        plan.changes = commits.changes;
+        plan.going_away = commits.going_away;
+        plan.unknown_live_commit = commits.unknown_live;
     }
     Ok(plan)
 }
@@ -264,61 +269,6 @@ async fn complete(
         revision.service = Some(Box::new(configuration));
     }
     Ok(())
-}
-
-/// Whether the sources are an older state of what is live.
-fn is_older(
-    repository: Option<&Repository>,
-    live_commit: Option<&str>,
-    provenance: &Provenance,
-) -> bool {
-    match (repository, live_commit, provenance.commit.as_deref()) {
-        (Some(repository), Some(live), Some(wanted)) if live != wanted && !provenance.dirty => {
-            repository.is_ancestor(wanted, live) == Some(true)
-        }
-        _ => false,
-    }
-}
-
-/// What git says of what goes out; nothing where it cannot tell, which is no reason to fail.
-#[derive(Debug, Default)]
-struct Commits {
-    /// That of the commit that goes out.
-    subject: Option<String>,
-    changes: Vec<git::Commit>,
-    more: bool,
-}
-
-/// Asks git beside the platform: about the commit that goes out, and those since the one that is live.
-fn commits(
-    repository: Option<Repository>,
-    commit: Option<String>,
-    live: Option<String>,
-    paths: Vec<PathBuf>,
-) -> tokio::task::JoinHandle<Commits> {
-    tokio::task::spawn_blocking(move || {
-        let (Some(repository), Some(commit)) = (repository, commit) else {
-            return Commits::default();
-        };
-        let (head, since) = std::thread::scope(|scope| {
-            let head = scope.spawn(|| repository.log(None, &commit, &[], 1));
-            let since = live.as_deref().map_or(Ok(Vec::new()), |live| {
-                repository.log(Some(live), &commit, &paths, MOST_CHANGES + 1)
-            });
-            (head.join(), since)
-        });
-        let head = head.ok().and_then(std::result::Result::ok);
-        let mut changes = since.unwrap_or_default();
-        let more = changes.len() > MOST_CHANGES;
-        changes.truncate(MOST_CHANGES);
-        Commits {
-            subject: head
-                .and_then(|head| head.into_iter().next())
-                .map(|commit| commit.subject),
-            changes,
-            more,
-        }
-    })
 }
 
 /// What the audit log says of the state before and after.

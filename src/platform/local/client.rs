@@ -20,7 +20,7 @@ use crate::platform::{Error, Progress, Result};
 
 use super::Settings;
 use super::journal::{self, Journal};
-use super::ledger;
+use super::ledger::{self, Ledger};
 use super::places::{self, Listens, Place};
 use super::protocol::{self, Build, Frame, Hello, Request, SupervisorStatus};
 use super::store::Store;
@@ -211,6 +211,12 @@ impl Client {
             }
         }
         Err(Error::Unreachable("it closes every connection".to_owned()))
+    }
+
+    /// Whether the next supervisor will be able to go on with what is there. Starts none, changes nothing.
+    pub(super) fn check(&self) -> Result<()> {
+        places::check(&self.settings.state)?;
+        Ledger::check(&self.place.journal)
     }
 
     /// How the supervisor is; none when none runs.

@@ -89,57 +89,35 @@ impl Journal {
         let mut file = open(path)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(fs::at("read", path))?;
-        let corrupt = |offset: usize, reason: String| Error::CorruptJournal {
-            path: path.to_owned(),
-            offset: offset as u64,
-            reason,
-        };
-        if bytes.get(..MAGIC.len()) != Some(MAGIC) {
-            return Err(corrupt(0, "it does not begin as a journal does".to_owned()));
+        let whole = replay(path, &bytes, &mut apply)?;
+        let repaired = bytes.len().checked_sub(whole.end).filter(|rest| *rest > 0);
+        let end = whole.end as u64;
+        if repaired.is_some() {
+            file.set_len(end)
+                .and_then(|()| file.sync_all())
+                .map_err(fs::at("repair", path))?;
         }
-        let mut offset = MAGIC.len();
-        let mut last = [0; 8];
-        let mut repaired = None;
-        let mut first = None;
-        while let Some(rest) = bytes.get(offset..).filter(|rest| !rest.is_empty()) {
-            match read_record(rest, last) {
-                Scanned::Record { json, checksum } => {
-                    let record = serde_json::from_slice(json)
-                        .map_err(|error| corrupt(offset, format!("it cannot be read: {error}")))?;
-                    apply(record).map_err(|reason| corrupt(offset, reason))?;
-                    offset += HEADER + json.len();
-                    first = first.or(Some(offset as u64));
-                    last = checksum;
-                }
-                Scanned::Torn if offset > MAGIC.len() => {
-                    file.set_len(offset as u64)
-                        .and_then(|()| file.sync_all())
-                        .map_err(fs::at("repair", path))?;
-                    repaired = Some(Repaired {
-                        offset: offset as u64,
-                        bytes: rest.len() as u64,
-                    });
-                    break;
-                }
-                Scanned::Torn => {
-                    return Err(corrupt(offset, "its first record is not whole".to_owned()));
-                }
-                Scanned::Damaged(reason) => return Err(corrupt(offset, reason.to_owned())),
-            }
-        }
-        if offset == MAGIC.len() {
-            return Err(corrupt(offset, "it holds no record".to_owned()));
-        }
-        let end = offset as u64;
         let journal = Self {
             path: path.to_owned(),
             file,
             end,
-            last,
-            compacted: first.unwrap_or(end),
+            last: whole.last,
+            compacted: whole.first as u64,
             broken: false,
         };
+        let repaired = repaired.map(|bytes| Repaired {
+            offset: end,
+            bytes: bytes as u64,
+        });
         Ok((journal, repaired))
+    }
+
+    /// Whether [`Self::open`] would find it good. Changes nothing.
+    pub(super) fn check<R: DeserializeOwned>(
+        path: &Path,
+        mut apply: impl FnMut(R) -> Result<(), String>,
+    ) -> Result<(), Error> {
+        replay(path, &fs::read(path)?, &mut apply).map(drop)
     }
 
     /// Writes one record; after return it survives a loss of power. After an error the file is as it was before.
@@ -241,6 +219,56 @@ enum Scanned<'a> {
     Torn,
     /// Something that no interrupted write leaves behind.
     Damaged(&'static str),
+}
+
+/// What of a journal is whole.
+struct Whole {
+    /// After the first record.
+    first: usize,
+    /// After the last one.
+    end: usize,
+    /// The checksum of the last one.
+    last: Checksum,
+}
+
+/// Hands every record to `apply`, in order. A last one that was cut off does not count.
+fn replay<R: DeserializeOwned>(
+    path: &Path,
+    bytes: &[u8],
+    apply: &mut impl FnMut(R) -> Result<(), String>,
+) -> Result<Whole, Error> {
+    let corrupt = |offset: usize, reason: String| Error::CorruptJournal {
+        path: path.to_owned(),
+        offset: offset as u64,
+        reason,
+    };
+    if bytes.get(..MAGIC.len()) != Some(MAGIC) {
+        return Err(corrupt(0, "it does not begin as a journal does".to_owned()));
+    }
+    let mut end = MAGIC.len();
+    let mut last = [0; 8];
+    let mut first = None;
+    while let Some(rest) = bytes.get(end..).filter(|rest| !rest.is_empty()) {
+        match read_record(rest, last) {
+            Scanned::Record { json, checksum } => {
+                let record = serde_json::from_slice(json)
+                    .map_err(|error| corrupt(end, format!("it cannot be read: {error}")))?;
+                apply(record).map_err(|reason| corrupt(end, reason))?;
+                end += HEADER + json.len();
+                first = first.or(Some(end));
+                last = checksum;
+            }
+            Scanned::Torn if first.is_some() => break,
+            Scanned::Torn => {
+                return Err(corrupt(end, "its first record is not whole".to_owned()));
+            }
+            Scanned::Damaged(reason) => return Err(corrupt(end, reason.to_owned())),
+        }
+    }
+    let Some(first) = first else {
+        return Err(corrupt(end, "it holds no record".to_owned()));
+    };
+    Ok(Whole { first, end, last })
 }
 
 fn read_record(rest: &[u8], before: Checksum) -> Scanned<'_> {

@@ -40,6 +40,15 @@ impl Ledger {
         Ok((Self { inner }, repaired))
     }
 
+    /// Whether [`Self::open`] would find the journal good; one that is not there is. Changes nothing.
+    pub(super) fn check(path: &Path) -> Result<()> {
+        if !Journal::exists(path)? {
+            return Ok(());
+        }
+        let mut state = State::default();
+        Journal::check(path, |record: Record| state.apply(record))
+    }
+
     /// Looks at the state.
     pub(super) async fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&self.inner.lock().await.state)

@@ -229,7 +229,12 @@ impl Platform for Local {
         };
         Ok(vec![match status {
             Ok(Some(status)) => Check::fine(what, format!("runs as process {}", status.pid)),
-            Ok(None) => Check::fine(what, "does not run; the next deploy starts it"),
+            Ok(None) => {
+                self.client.check()?;
+                Check::fine(what, "does not run; the next deploy starts it")
+            }
+            // These have a way out of their own.
+            Err(error) if !matches!(error, Error::Unreachable(_)) => return Err(error),
             Err(error) => Check::wrong(
                 what,
                 vec![Finding {
@@ -245,6 +250,10 @@ impl Platform for Local {
                 }],
             ),
         }])
+    }
+
+    async fn is_at_rest(&self) -> Result<bool> {
+        Ok(!self.client.is_untouched()? && self.status().await?.is_none())
     }
 
     async fn services(&self) -> Result<Vec<ServiceName>> {

@@ -100,6 +100,14 @@ pub(super) fn make(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Refuses a directory that [`make`] would refuse, where there is one.
+pub(super) fn check(path: &Path) -> Result<()> {
+    if fs::is_dir(path)? && fs::is_of_another_user(path) {
+        return Err(Error::ForeignOwner(path.to_owned()));
+    }
+    Ok(())
+}
+
 /// Opens the file of a lock, which holds nothing.
 pub(super) fn open_lock(path: &Path) -> Result<File> {
     Ok(OpenOptions::new()

@@ -1,6 +1,7 @@
 //! `squad deploy`, from the first one to the ones that go wrong.
 
 mod build;
+mod going;
 mod interrupted;
 mod machine;
 mod plan;

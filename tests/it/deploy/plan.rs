@@ -109,6 +109,8 @@ fn an_older_commit_is_superseded() {
 › payments → local (this machine)
 ›
 ›   goes back behind what is live (revision 2, ana@example.com, [AGO])
+›   1 change that is live goes away:
+›     Serve version 2  Ana Example
 ›   nothing to build: revision 1 is exactly this
 ›   undo at any time: `squad rollback payments`
 ›

@@ -21,6 +21,7 @@ fn doctor_says_what_is_wrong_and_what_to_do() {
 ✔ account: [HASH] as arn:aws:iam::[HASH]:user/stand-in
 ✔ code storage: 0.0 GB of 75.0 GB used, 0 %
 ✔ audit log: every event is in the store
+✔ receipts: revision 2 is live and ok
 ✔ callers of receipts: 0, none past the alias
 [exit 0]
 
@@ -72,6 +73,7 @@ fn callers_are_moved_and_taken_back() {
 ✔ account: [HASH] as arn:aws:iam::[HASH]:user/stand-in
 ✔ code storage: 0.0 GB of 75.0 GB used, 0 %
 ✔ audit log: every event is in the store
+✔ receipts: revision 2 is live and ok
 ✖ callers of receipts: the events of arn:aws:sqs:eu-west-1:[HASH]:paid call `$LATEST`
     no rollout, no rollback and no check before a deploy has any effect for them
     next: `squad deploy receipts --env cloud --adopt-alias`
@@ -129,6 +131,7 @@ by-hand  sns.amazonaws.com (arn:aws:sns:eu-west-1:[HASH]:paid)
 ✔ account: [HASH] as arn:aws:iam::[HASH]:user/stand-in
 ✔ code storage: 0.0 GB of 75.0 GB used, 0 %
 ✔ audit log: every event is in the store
+✔ receipts: revision 2 is live and ok
 ✖ callers of receipts: sns.amazonaws.com (arn:aws:sns:eu-west-1:[HASH]:paid) call `$LATEST`
     no rollout, no rollback and no check before a deploy has any effect for them
     next: point sns.amazonaws.com (arn:aws:sns:eu-west-1:[HASH]:paid) at `arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live`, then `aws lambda remove-permission --function-name receipts --statement-id topic`

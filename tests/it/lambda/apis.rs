@@ -48,6 +48,7 @@ moved  integration i000000 of the HTTP API `shop` (a1b2c3)
 ✔ account: [HASH] as arn:aws:iam::[HASH]:user/stand-in
 ✔ code storage: 0.0 GB of 75.0 GB used, 0 %
 ✔ audit log: every event is in the store
+✔ receipts: revision 2 is live and ok
 ✖ callers of receipts: API Gateway (arn:aws:execute-api:eu-west-1:[HASH]:a1b2c3/*/*/receipts) call `$LATEST`
     no rollout, no rollback and no check before a deploy has any effect for them
     next: API Gateway (arn:aws:execute-api:eu-west-1:[HASH]:a1b2c3/*/*/receipts) names the alias; when its stages are deployed and no authorizer of it calls the function: `aws lambda remove-permission --function-name receipts --statement-id api`
@@ -102,6 +103,7 @@ fn what_squad_cannot_put_live_is_told_with_its_command() {
 ✔ account: [HASH] as arn:aws:iam::[HASH]:user/stand-in
 ✔ code storage: 0.0 GB of 75.0 GB used, 0 %
 ✔ audit log: every event is in the store
+✔ receipts: revision 2 is live and ok
 ✖ callers of receipts: integration i000000 of the WebSocket API `by hand` (byhand) call `$LATEST`
     no rollout, no rollback and no check before a deploy has any effect for them
     next: `aws apigatewayv2 update-integration --api-id byhand --integration-id i000000 --integration-uri arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live`, then deploy `prod`, which takes along whatever else was changed in the API
