@@ -3,7 +3,7 @@
 #
 #   ./install.sh               into $SQUAD_PREFIX (default ~/.local)
 #   ./install.sh --demo        the same, then shows what squad does
-#   ./install.sh --uninstall   removes what was installed; what squad recorded stays
+#   ./install.sh --uninstall   stops the local platform and removes what was installed; what squad recorded stays
 #
 # It needs a Rust toolchain, never asks for more rights, and can be run again at any time.
 set -eu
@@ -33,7 +33,17 @@ put() {
 }
 
 uninstall() {
-  if [ -x "$bin" ]; then "$bin" local stop >/dev/null 2>&1 || true; fi
+  # What runs here would go on without anything to stop it with.
+  if [ -x "$bin" ]; then
+    if ! said=$("$bin" local stop --all 2>&1); then
+      say "$said"
+      fail "the local platform cannot be stopped, so nothing is removed (all the same: rm $bin)"
+    fi
+    case $said in
+      *"nothing to stop"*) ;;
+      *) say "stopped the local platform of all environments, with its services; what is deployed stays recorded" ;;
+    esac
+  fi
   removed=0
   for file in "$bin" "$bash_completion" "$zsh_completion" "$fish_completion" "$pages"/squad.1 "$pages"/squad-*.1; do
     if [ -e "$file" ]; then

@@ -1854,7 +1854,7 @@ _squad() {
             return 0
             ;;
         squad__subcmd__rollout__subcmd__start)
-            opts="-o -y -q -v -h -V --revision --steps --hold --route --gate --max-unattended-weight --supersede --dry-run --exit-code --no-wait --reason --org --env --output --color --yes --no-input --quiet --verbose --help --version"
+            opts="-o -y -q -v -h -V --revision --steps --hold --route --gate --max-unattended-weight --supersede --again --dry-run --exit-code --no-wait --reason --org --env --output --color --yes --no-input --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

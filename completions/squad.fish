@@ -402,7 +402,7 @@ json\t'For programs'"
 complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from prune" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
 always\t'Always'
 never\t'Never'"
-complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from prune" -l reset-journal -d 'Move a damaged journal aside instead: the services have to be deployed again'
+complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from prune" -l reset-journal -d 'Begin a new journal instead, where it is damaged or gone: the services have to be deployed again'
 complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from prune" -s y -l yes -d 'Go on without asking'
 complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from prune" -l no-input -d 'Never ask, even on a terminal'
 complete -c squad -n "__fish_squad_using_subcommand local; and __fish_seen_subcommand_from prune" -s q -l quiet -d 'Errors and data only'
@@ -736,6 +736,7 @@ complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_sub
 always\t'Always'
 never\t'Never'"
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l supersede -d 'Abort the live rollout first'
+complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l again -d 'Roll out a revision that was rolled back from or aborted'
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l dry-run -d 'Show the plan and change nothing'
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l exit-code -d 'With --dry-run: exit with 10 when something would change'
 complete -c squad -n "__fish_squad_using_subcommand rollout; and __fish_seen_subcommand_from start" -l no-wait -d 'Return once it is under way; another process drives it'

@@ -302,6 +302,7 @@ async fn one(
             revision: Some(outcome.revision),
             plan: &args.rollout,
             supersede: false,
+            again: args.again,
             reason: options.reason.clone(),
             agreed: true,
             no_wait: false,
@@ -336,6 +337,7 @@ fn start_options(options: &Options, plan: &PlanArgs) -> rollout::Options {
         revision: None,
         wish: plan.wish(),
         supersede: false,
+        again: false,
         reason: options.reason.clone(),
         protected: options.environment.protected,
     }

@@ -43,7 +43,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         ["exit-codes"] => exit_codes(context),
         ["environment"] => variables(context),
         [name] if page(name).is_some() => {
-            context.output.text(page(name).unwrap_or_default());
+            context.output.prose(page(name).unwrap_or_default());
         }
         _ => {
             let mut root = super::command();
@@ -120,12 +120,12 @@ fn list(context: &Context) {
     for topic in &topics.topics {
         context
             .output
-            .out(&format!("  {:<14} {}", topic.name, topic.about));
+            .prose(&format!("  {:<14}  {}\n", topic.name, topic.about));
     }
     context.output.out("");
-    context
-        .output
-        .out("Commands are listed by `squad --help`; `squad help <command>` shows one of them.");
+    context.output.prose(
+        "Commands are listed by `squad --help`; `squad help <command>` shows one of them.\n",
+    );
 }
 
 fn exit_codes(context: &Context) {
@@ -146,8 +146,8 @@ fn exit_codes(context: &Context) {
         return;
     }
     for code in &table.codes {
-        context.output.out(&format!(
-            "{:>3}  {:<11}  {}",
+        context.output.prose(&format!(
+            "{:>3}  {:<11}  {}\n",
             code.code, code.name, code.meaning
         ));
     }
@@ -169,8 +169,8 @@ fn variables(context: &Context) {
         .map(|variable| variable.name.len())
         .max();
     for variable in &table.variables {
-        context.output.out(&format!(
-            "{:<width$}  {}",
+        context.output.prose(&format!(
+            "{:<width$}  {}\n",
             variable.name,
             variable.meaning,
             width = width.unwrap_or_default()

@@ -12,6 +12,7 @@ use dialoguer::console::Term;
 use super::print_error;
 use super::signals::Signals;
 use crate::error::{Error, Kind, Result};
+use crate::ops::audit;
 use crate::output::Output;
 
 /// How many others hear the signals now.
@@ -58,7 +59,9 @@ impl Drop for Question {
 pub(crate) enum Effect {
     /// It only looks, or makes a service on this machine: nothing is left half way.
     Looks,
-    /// It changes an environment.
+    /// It changes an environment, and records what it is about to do before.
+    Records,
+    /// It changes something without a record.
     Changes,
 }
 
@@ -91,7 +94,11 @@ pub(crate) fn end_with_words(output: Output, effect: Effect) -> Result<()> {
         let error = match effect {
             Effect::Looks => interrupted("stopped before it was done; nothing is left half way")
                 .hint("nothing has to be cleaned up: run the same command again"),
-            Effect::Changes => interrupted("stopped; whether it was done already is not known")
+            Effect::Records if !audit::has_begun() => {
+                interrupted("stopped before anything was begun: nothing was changed")
+                    .hint("nothing has to be cleaned up: run the same command again")
+            }
+            Effect::Records | Effect::Changes => interrupted("stopped; whether it was done already is not known")
                 .hint("`squad status` shows what is live; the next command that changes something closes the record of this one"),
         };
         if QUESTIONS.load(Ordering::Acquire) > 0 {

@@ -80,7 +80,7 @@ struct StatusArgs {}
   $ squad local prune
   $ squad local prune --reset-journal")]
 struct PruneArgs {
-    /// Move a damaged journal aside instead: the services have to be deployed again
+    /// Begin a new journal instead, where it is damaged or gone: the services have to be deployed again
     #[arg(long)]
     reset_journal: bool,
 }
@@ -393,21 +393,26 @@ fn reset_journal(context: &Context) -> Result<u8> {
     let local = Local::new(settings(context)?);
     let config = context.config_of_live(true, "local")?;
     let journal = context.journal(&context.environment(&config)?)?;
-    let aside = context.block_on(prune::reset(&local, &journal, context.clock()))?;
-    let Some(aside) = aside else {
+    let reset = context.block_on(prune::reset(&local, &journal, context.clock()))?;
+    let Some(reset) = reset else {
         context
             .output
             .status("nothing to reset: there is no journal");
         return Ok(0);
     };
+    let what = match &reset.aside {
+        Some(_) => "the journal is set aside",
+        None => "a new journal is begun",
+    };
     context.output.status(&format!(
-        "{} the journal is set aside; deploy each service again",
+        "{} {what}; deploy each service again",
         context.output.tick()
     ));
     if context.output.is_json() {
-        context.output.json(&view::Reset::to(&aside));
+        context.output.json(&view::Reset::of(&reset));
     } else {
-        context.output.out(&aside.display().to_string());
+        let place = reset.aside.as_ref().unwrap_or(&reset.journal);
+        context.output.out(&place.display().to_string());
     }
     Ok(0)
 }

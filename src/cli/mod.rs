@@ -41,10 +41,11 @@ use std::sync::{Mutex, OnceLock};
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::clock::SystemClock;
-use crate::config::{self as configuration, person};
+use crate::config::person;
+use crate::domain::repository::without_secrets;
 use crate::env::Env;
 use crate::error::{Error, Kind, Result, shell};
-use crate::output::{Color, Format, Output, Place, Settings, Style};
+use crate::output::{Color, Format, Output, Place, Settings, Style, sanitize};
 use context::Context;
 use interrupt::Effect;
 
@@ -166,11 +167,10 @@ impl Command {
     /// What it does, for the words with which it is stopped.
     fn effect(&self) -> Effect {
         match self {
-            Self::Deploy(_)
-            | Self::Local(_)
-            | Self::Rollback(_)
-            | Self::Rollout(_)
-            | Self::Stop(_) => Effect::Changes,
+            Self::Deploy(_) | Self::Rollback(_) | Self::Rollout(_) | Self::Stop(_) => {
+                Effect::Records
+            }
+            Self::Local(_) => Effect::Changes,
             _ => Effect::Looks,
         }
     }
@@ -196,7 +196,10 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return ExitCode::from(usage::report(&error, &arguments)),
+        Err(error) => {
+            let output = |is_json| output_of_mistake(&env, is_json);
+            return ExitCode::from(usage::report(&error, &arguments, output));
+        }
     };
     let habits = habits(&env);
     let settings = Settings {
@@ -204,11 +207,7 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Some(OutputFormat::Json) => Format::Json,
             Some(OutputFormat::Text) | None => Format::Text,
         },
-        color: match cli.global.color.or(habits.1) {
-            Some(When::Always) => Color::Always,
-            Some(When::Never) => Color::Never,
-            Some(When::Auto) | None => Color::Auto,
-        },
+        color: Color::from(cli.global.color.or(habits.1)),
         verbosity: if cli.global.quiet {
             -1
         } else {
@@ -218,7 +217,7 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let place = || Place {
         org: cli.global.org.as_deref().map(|org| {
-            let shown = configuration::without_password(org);
+            let shown = without_secrets(org);
             shell::quoted(&shown).into_owned()
         }),
         environment: (cli.global.env.as_deref()).map(|name| shell::quoted(name).into_owned()),
@@ -257,6 +256,32 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(error.kind.exit_code())
         }
     }
+}
+
+impl From<Option<When>> for Color {
+    fn from(when: Option<When>) -> Self {
+        match when {
+            Some(When::Always) => Self::Always,
+            Some(When::Never) => Self::Never,
+            Some(When::Auto) | None => Self::Auto,
+        }
+    }
+}
+
+/// What a command line that cannot be understood is answered with: its own flags are not known.
+fn output_of_mistake(env: &Env, is_json: bool) -> Output {
+    let habits = habits(env);
+    let settings = Settings {
+        format: match habits.0 {
+            Some(OutputFormat::Json) => Format::Json,
+            _ if is_json => Format::Json,
+            _ => Format::Text,
+        },
+        color: Color::from(habits.1),
+        verbosity: 0,
+        no_input: true,
+    };
+    Output::new(settings, env, Place::default())
 }
 
 /// The form and the colour that the person's own configuration asks for. Its mistakes are reported by the
@@ -299,6 +324,13 @@ fn dispatch(context: &Context, command: Command) -> Result<u8> {
     }
 }
 
+/// An error repeats what others wrote (a build, a file of the repository, a service's log): it moves no terminal. Its own
+/// line ends stay.
+fn safe(text: &str) -> String {
+    let lines: Vec<_> = text.split('\n').map(sanitize).collect();
+    lines.join("\n")
+}
+
 /// Shows an error: in words, or as one line of JSON.
 pub(crate) fn print_error(output: &Output, error: &Error) {
     if output.is_json() {
@@ -312,23 +344,27 @@ pub(crate) fn print_error(output: &Output, error: &Error) {
     output.error_line(&format!(
         "{} {}",
         output.paint(Style::Error, "error:"),
-        error.message
+        safe(&error.message)
     ));
     for line in &error.details {
-        output.error_line(&format!("  {line}"));
+        output.error_line(&format!("  {}", safe(line)));
     }
     for cause in &error.causes {
-        output.error_line(&format!("  caused by: {cause}"));
+        output.error_line(&format!("  caused by: {}", safe(cause)));
     }
     if let Some(live) = &error.live {
         output.error_line(&format!(
             "{} {}",
             output.paint(Style::Bold, "live:"),
-            live.text
+            safe(&live.text)
         ));
     }
     for hint in &error.hints {
-        output.error_line(&format!("{} {hint}", output.paint(Style::Name, "hint:")));
+        output.error_line(&format!(
+            "{} {}",
+            output.paint(Style::Name, "hint:"),
+            safe(hint)
+        ));
     }
     output.error_line(&format!("docs: {}", error.docs()));
 }

@@ -13,6 +13,7 @@ use crate::clients::process::Children;
 use crate::config::{self, Sources, person};
 use crate::domain::name::OrgName;
 use crate::domain::org::{Registered, Registry, Source};
+use crate::domain::repository::without_secrets;
 use crate::error::{Error, Kind, Result};
 use crate::ops;
 use crate::output::Style;
@@ -130,7 +131,7 @@ fn add(context: &Context, args: &Add) -> Result<u8> {
             "org-source",
             format!(
                 "cannot add `{}`: it is no directory with an org.toml, and no address of a git repository",
-                config::without_password(&args.source)
+                without_secrets(&args.source)
             ),
         ));
     };
@@ -138,7 +139,7 @@ fn add(context: &Context, args: &Add) -> Result<u8> {
         Source::Directory(_) => source.clone(),
         Source::Git(url) => {
             fetch(context, url, args.timeout)?;
-            Source::Git(config::without_password(url))
+            Source::Git(without_secrets(url))
         }
     };
     let sources = Sources {
@@ -181,9 +182,9 @@ fn add(context: &Context, args: &Add) -> Result<u8> {
 /// Fetches an org's repository, however lately it was fetched. Ctrl-C ends it.
 fn fetch(context: &Context, url: &str, timeout: Duration) -> Result<()> {
     let directories = context.directories()?;
-    let shown = config::without_password(url);
+    let shown = without_secrets(url);
     context.output.status(&format!("fetching {shown}"));
-    let children = Children::default();
+    let children = Children::guarded(&context.guard()?);
     let _end = children.end_on_drop();
     let (url, of, clock) = (url.to_owned(), shown.clone(), context.clock);
     let work = move || {

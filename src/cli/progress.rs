@@ -123,13 +123,23 @@ impl Reporter for Progress<'_> {
                 self.line(&format!("{cross} {what:<16} {}", sanitize(&detail)));
             }
             Event::Output(line) => {
+                if self.output.verbosity() < 0 || self.output.is_json() {
+                    return;
+                }
                 if self.spinner.is_some() && self.output.verbosity() == 0 {
-                    self.going("build", &line);
-                } else {
-                    self.line(&format!(
-                        "  {}",
-                        self.output.paint(Style::Dim, &sanitize(&line))
-                    ));
+                    self.going("build", line.lines().next_back().unwrap_or_default());
+                    return;
+                }
+                // All at once: a build may print a million of them.
+                let prefix = &self.prefix;
+                let lines: Vec<_> = line
+                    .split('\n')
+                    .map(|line| self.output.paint(Style::Dim, &sanitize(line.trim_end())))
+                    .map(|line| format!("{prefix}  {line}"))
+                    .collect();
+                match &self.spinner {
+                    Some(bar) => bar.suspend(|| self.output.status(&lines.join("\n"))),
+                    None => self.output.status(&lines.join("\n")),
                 }
             }
         }

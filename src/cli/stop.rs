@@ -33,7 +33,7 @@ pub(crate) struct Args {
 /// Runs `squad stop`.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     let (name, handled) = context.block_on(async {
-        let (_, environment, name) = find(context, args.service.as_ref())?;
+        let (_, environment, name) = find(context, args.service.as_ref(), "stop")?;
         let platform = context.platform(&environment)?;
         let live = platform
             .observe(&name)

@@ -1,22 +1,31 @@
-//! A command line that clap refuses: in clap's words for people, as one line of JSON for programs.
+//! A command line that clap refuses: in squad's words, with what may be meant, for people and as one line of JSON.
 
 use std::ffi::OsString;
-use std::io::Write;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::print_error;
+use crate::config::nearest;
 use crate::error::{Error, Kind};
+use crate::output::{Output, sanitize};
 
-/// Shows what clap says and returns the exit code: 0 for help and version, 2 for a mistake.
-pub(crate) fn report(error: &clap::Error, arguments: &[OsString]) -> u8 {
+/// Shows what is wrong and returns the exit code: 0 for help and version, 2 for a mistake. `output_as` makes what it is shown
+/// with: as JSON when that was asked for.
+pub(crate) fn report(
+    error: &clap::Error,
+    arguments: &[OsString],
+    output_as: impl FnOnce(bool) -> Output,
+) -> u8 {
     if !error.use_stderr() {
         drop(error.print());
         return 0;
     }
-    if asks_for_json(arguments) {
-        let mut line = in_our_form(error).to_json().to_string();
-        line.push('\n');
-        drop(std::io::stderr().lock().write_all(line.as_bytes()));
-    } else {
+    let is_json = asks_for_json(arguments);
+    // Without a command there is nothing wrong to name: people see what there is.
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && !is_json {
         drop(error.print());
+    } else {
+        print_error(&output_as(is_json), &in_our_form(error, arguments));
     }
     Kind::Usage.exit_code()
 }
@@ -34,13 +43,93 @@ fn asks_for_json(arguments: &[OsString]) -> bool {
     })
 }
 
-fn in_our_form(error: &clap::Error) -> Error {
+fn in_our_form(error: &clap::Error, arguments: &[OsString]) -> Error {
+    let told = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let (command, path) = command_of(arguments);
+    let help = format!("`{path} --help` shows what it takes");
+    match error.kind() {
+        ErrorKind::InvalidSubcommand => {
+            let Some(word) = told(ContextKind::InvalidSubcommand).map(sanitize) else {
+                return as_clap_says(error);
+            };
+            let names = command.get_subcommands().filter(|one| !one.is_hide_set());
+            let meant = nearest(&word, names.map(clap::Command::get_name));
+            mistake(format!("there is no command `{path} {word}`"), meant).hint(help)
+        }
+        ErrorKind::UnknownArgument => {
+            let Some(word) = told(ContextKind::InvalidArg).map(sanitize) else {
+                return as_clap_says(error);
+            };
+            if !word.starts_with('-') {
+                let message = format!("`{path}` has no place for `{word}`");
+                return mistake(message, None).hint(help);
+            }
+            let flags = flags(&command);
+            let meant = nearest(&word, flags.iter().map(String::as_str));
+            mistake(format!("`{path}` has no flag `{word}`"), meant).hint(help)
+        }
+        _ => as_clap_says(error).hint(help),
+    }
+}
+
+fn mistake(what: String, meant: Option<&str>) -> Error {
+    let message = match meant {
+        Some(meant) => format!("{what}; did you mean `{meant}`?"),
+        None => what,
+    };
+    Error::new(Kind::Usage, "usage", message)
+}
+
+/// The command that the words name as far as there is one, and how people write it.
+fn command_of(arguments: &[OsString]) -> (clap::Command, String) {
+    let mut command = super::command();
+    // So that each command knows the flags that all of them take.
+    command.build();
+    let mut path = command.get_name().to_owned();
+    let words = arguments.iter().skip(1).filter_map(|word| word.to_str());
+    let mut is_value = false;
+    for word in words.take_while(|word| *word != "--") {
+        if std::mem::take(&mut is_value) {
+            continue;
+        }
+        is_value = takes_value(&command, word);
+        if let Some(next) = command.find_subcommand(word) {
+            path = format!("{path} {}", next.get_name());
+            command = next.clone();
+        }
+    }
+    (command, path)
+}
+
+/// Whether the word is a flag whose value is the next one.
+fn takes_value(command: &clap::Command, word: &str) -> bool {
+    command.get_arguments().any(|flag| {
+        let long = flag.get_long().map(|name| format!("--{name}"));
+        let short = flag.get_short().map(|name| format!("-{name}"));
+        flag.get_action().takes_values() && [long, short].iter().flatten().any(|one| one == word)
+    })
+}
+
+/// The flags that a command takes, as they are written.
+fn flags(command: &clap::Command) -> Vec<String> {
+    let shown = command.get_arguments().filter(|flag| !flag.is_hide_set());
+    shown
+        .filter_map(|flag| flag.get_long())
+        .map(|name| format!("--{name}"))
+        .collect()
+}
+
+/// What clap says of values and of what is missing, which are words of each flag.
+fn as_clap_says(error: &clap::Error) -> Error {
     let text = error.to_string();
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let first = lines.next().unwrap_or("the command line is not valid");
     let message = first.strip_prefix("error: ").unwrap_or(first);
-    let mut usage = Error::new(Kind::Usage, "usage", message);
-    for line in lines {
+    let mut usage = Error::new(Kind::Usage, "usage", sanitize(message));
+    for line in lines.map(sanitize) {
         if let Some(tip) = line.strip_prefix("tip: ") {
             usage = usage.hint(tip);
         } else if !line.starts_with("Usage:") && !line.starts_with("For more information") {
@@ -75,14 +164,79 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_keeps_its_words() {
-        let (error, _) = parse("squad deplo");
-        let usage = in_our_form(&error);
-        assert_eq!(usage.message, "unrecognized subcommand 'deplo'");
+    fn what_may_be_meant_is_said_for_commands_and_flags() {
+        for (line, message, command) in [
+            (
+                "squad deplo",
+                "there is no command `squad deplo`; did you mean `deploy`?",
+                "squad",
+            ),
+            (
+                "squad rollout strat",
+                "there is no command `squad rollout strat`; did you mean `start`?",
+                "squad rollout",
+            ),
+            ("squad zzz", "there is no command `squad zzz`", "squad"),
+            (
+                "squad --orgg x status",
+                "`squad status` has no flag `--orgg`; did you mean `--org`?",
+                "squad status",
+            ),
+            (
+                "squad status --quite",
+                "`squad status` has no flag `--quite`; did you mean `--quiet`?",
+                "squad status",
+            ),
+            (
+                "squad local stop --al",
+                "`squad local stop` has no flag `--al`; did you mean `--all`?",
+                "squad local stop",
+            ),
+            (
+                "squad --org deploy status --quite",
+                "`squad status` has no flag `--quite`; did you mean `--quiet`?",
+                "squad status",
+            ),
+            (
+                "squad status \u{1b}[2J b",
+                "`squad status` has no place for `b`",
+                "squad status",
+            ),
+            (
+                "squad \u{1b}[2J",
+                "there is no command `squad \u{fffd}[2J`",
+                "squad",
+            ),
+            (
+                "squad status -z",
+                "`squad status` has no flag `-z`",
+                "squad status",
+            ),
+            (
+                "squad status a b",
+                "`squad status` has no place for `b`",
+                "squad status",
+            ),
+        ] {
+            let (error, arguments) = parse(line);
+            let usage = in_our_form(&error, &arguments);
+            assert_eq!(usage.message, message, "{line}");
+            assert_eq!(
+                usage.hints,
+                [format!("`{command} --help` shows what it takes")]
+            );
+            assert_eq!(usage.id, "usage");
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_a_value_keeps_its_words() {
+        let (error, arguments) = parse("squad status --output yaml");
+        let usage = in_our_form(&error, &arguments);
         assert_eq!(
-            usage.hints,
-            ["some similar subcommands exist: 'demo', 'deploy'"]
+            usage.message,
+            "invalid value 'yaml' for '--output <OUTPUT>'"
         );
-        assert_eq!(usage.details, Vec::<String>::new());
+        assert_eq!(usage.details, ["[possible values: text, json]"]);
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::process::{self, Error};
+use crate::domain::repository::without_secrets;
 
 /// A work tree.
 #[derive(Debug, Clone)]
@@ -237,7 +238,7 @@ impl Repository {
         let mut command = self.git();
         command.args(["config", "--get", "remote.origin.url"]);
         let text = process::output(&mut command).ok()?;
-        Some(without_credentials(String::from_utf8_lossy(&text).trim()))
+        Some(without_secrets(String::from_utf8_lossy(&text).trim()))
     }
 }
 
@@ -377,39 +378,4 @@ fn fast_import_stream(identity: &str, message: &str, files: &[NewFile<'_>]) -> V
     }
     stream.extend_from_slice(b"\nget-mark :1\ndone\n");
     stream
-}
-
-/// A URL without `user:password@`.
-pub(crate) fn without_credentials(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let (host, path) = rest
-                .split_once('/')
-                .map_or((rest, None), |(h, p)| (h, Some(p)));
-            let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-            path.map_or_else(
-                || format!("{scheme}://{host}"),
-                |path| format!("{scheme}://{host}/{path}"),
-            )
-        }
-        None => url.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_credentials;
-
-    #[test]
-    fn credentials_leave_an_address() {
-        for (given, wanted) in [
-            ("https://u:p@host/a/b.git", "https://host/a/b.git"),
-            ("https://token@host", "https://host"),
-            ("git@host:a/b.git", "git@host:a/b.git"),
-            ("ssh://git@host/a@b", "ssh://host/a@b"),
-            ("/srv/repo", "/srv/repo"),
-        ] {
-            assert_eq!(without_credentials(given), wanted);
-        }
-    }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::process::{self, Children};
 use crate::domain::org::Committed;
+use crate::domain::repository::without_secrets;
 
 /// Where the remote's newest commit is kept in the clone.
 const REFERENCE: &str = "refs/squad/org";
@@ -46,7 +47,7 @@ pub(crate) enum Error {
 }
 
 /// Fetches the newest commit of a remote's main branch into a bare repository of ours, and returns the commit
-/// and the file in it. `url` may hold credentials; they are handed to git through its environment, where other
+/// and the file in it. `url` may hold credentials, also behind a `?`; they are handed to git through its environment, where other
 /// people of this machine cannot see them, and nothing of them is stored.
 /// The child is one of `children`, through which it can be ended.
 pub(crate) fn fetch(
@@ -62,7 +63,7 @@ pub(crate) fn fetch(
             .arg(repository);
         run(&mut init, b"", LOCAL_TIMEOUT)?;
     }
-    let (plain, secret) = split_credentials(url);
+    let (plain, secrets) = (without_secrets(url), secrets_of(url));
     let mut fetch = git_in(repository);
     fetch.args([
         "-c",
@@ -81,7 +82,7 @@ pub(crate) fn fetch(
         &plain,
         &format!("+HEAD:{REFERENCE}"),
     ]);
-    if secret.is_some() {
+    if !secrets.is_empty() {
         // git-config(1), GIT_CONFIG_COUNT: the same as `-c`, but not in the list of processes.
         fetch
             .env("GIT_CONFIG_COUNT", "1")
@@ -92,7 +93,7 @@ pub(crate) fn fetch(
     let own = children.clone();
     std::thread::spawn(move || drop(sender.send(own.output_on_terminal(&mut fetch))));
     match fetched.recv_timeout(timeout) {
-        Ok(result) => drop(result.map_err(|error| without(error.into(), secret.as_deref()))?),
+        Ok(result) => drop(result.map_err(|error| without(error.into(), &secrets))?),
         Err(_) => {
             drop(children.end_on_drop());
             return Err(Error::Timeout(timeout));
@@ -164,7 +165,7 @@ fn check_address(url: &str) -> Result<(), Error> {
     let refuse = |why: &str| {
         Err(Error::Address(format!(
             "`{}` cannot be fetched: {why}",
-            split_credentials(url).0
+            without_secrets(url)
         )))
     };
     if url.starts_with('-') || url.chars().any(|c| c.is_control() || c == ' ') {
@@ -187,52 +188,53 @@ fn check_address(url: &str) -> Result<(), Error> {
     }
 }
 
-/// The address without credentials, and what was taken out of it.
-fn split_credentials(url: &str) -> (String, Option<String>) {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return (url.to_owned(), None);
-    };
-    let end = rest.find('/').unwrap_or(rest.len());
-    let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
-    match authority.rsplit_once('@') {
-        // The user of SSH (`git`) is a part of the address.
-        Some((user, _)) if scheme == "ssh" && !user.contains(':') => (url.to_owned(), None),
-        Some((user, host)) => {
-            let keep = match user.split_once(':') {
-                Some((user, _)) if scheme == "ssh" => format!("{user}@"),
-                _ => String::new(),
-            };
-            (
-                format!("{scheme}://{keep}{host}{path}"),
-                Some(user.to_owned()),
-            )
-        }
-        None => (url.to_owned(), None),
+/// What an address holds beyond the one that is shown: a user and a password, and what is behind the path. The longest first.
+fn secrets_of(url: &str) -> Vec<String> {
+    let shown = without_secrets(url);
+    if shown == url {
+        return Vec::new();
     }
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let is_http = url.to_lowercase().starts_with("http");
+    let (address, query) = match (is_http, rest.find(['?', '#'])) {
+        (true, Some(at)) => rest.split_at_checked(at).unwrap_or((rest, "")),
+        _ => (rest, ""),
+    };
+    let authority = address.split('/').next().unwrap_or(address);
+    let user = authority.rsplit_once('@').map(|(user, _)| user);
+    let password = user.and_then(|user| user.split_once(':').map(|(_, password)| password));
+    let values = query
+        .split(['?', '#', '&'])
+        .map(|part| part.split_once('=').map_or(part, |(_, value)| value))
+        // Shorter ones guard nothing, and would be found in any word.
+        .filter(|value| value.len() >= 4);
+    let mut secrets: Vec<String> = [user, password]
+        .into_iter()
+        .flatten()
+        .chain([query])
+        .chain(values)
+        .filter(|secret| !secret.is_empty())
+        .map(str::to_owned)
+        .collect();
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets
 }
 
 /// An error whose text does not show a secret.
-fn without(error: Error, secret: Option<&str>) -> Error {
-    match (error, secret) {
-        (
-            Error::Git(process::Error::Failed {
-                program,
-                status,
-                stderr,
-            }),
-            Some(secret),
-        ) => {
-            let password = secret
-                .split_once(':')
-                .map_or(secret, |(_, password)| password);
-            let stderr = stderr.replace(secret, "…").replace(password, "…");
-            Error::Git(process::Error::Failed {
-                program,
-                status,
-                stderr,
-            })
-        }
-        (error, _) => error,
+fn without(error: Error, secrets: &[String]) -> Error {
+    match error {
+        Error::Git(process::Error::Failed {
+            program,
+            status,
+            stderr,
+        }) => Error::Git(process::Error::Failed {
+            program,
+            status,
+            stderr: secrets
+                .iter()
+                .fold(stderr, |text, secret| text.replace(secret.as_str(), "…")),
+        }),
+        error => error,
     }
 }
 
@@ -347,17 +349,20 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_taken_out() {
-        for (url, plain, secret) in [
-            ("https://u:p@h/a", "https://h/a", Some("u:p")),
-            ("https://t@h/a", "https://h/a", Some("t")),
-            ("ssh://git@h/a", "ssh://git@h/a", None),
-            ("ssh://git:p@h/a", "ssh://git@h/a", Some("git:p")),
-            ("git@h:a", "git@h:a", None),
-            ("https://h/a@b", "https://h/a@b", None),
+    fn secrets_are_taken_out_of_what_git_says() {
+        for (url, secrets) in [
+            ("https://u:pass@h/a", vec!["u:pass", "pass"]),
+            ("https://token@h/a", vec!["token"]),
+            (
+                "https://h/a?access_token=t0ken&x=1",
+                vec!["?access_token=t0ken&x=1", "t0ken"],
+            ),
+            ("ssh://git@h/a", vec![]),
+            ("ssh://git:p@h/a", vec!["git:p", "p"]),
+            ("git@h:a", vec![]),
+            ("https://h/a@b", vec![]),
         ] {
-            let (found, taken) = split_credentials(url);
-            assert_eq!((found.as_str(), taken.as_deref()), (plain, secret), "{url}");
+            assert_eq!(secrets_of(url), secrets, "{url}");
         }
     }
 

@@ -66,7 +66,7 @@ impl Group {
         let id = id.and_then(rustix::process::Pid::from_raw);
         Self {
             id,
-            guarded: id.map(|id| guard.watch(id)),
+            guarded: id.map(|id| guard.watch(id, true)),
         }
     }
 
@@ -135,7 +135,7 @@ impl Children {
     }
 
     /// [`output`], in the process group of this process, so that it may ask something on the terminal (ssh: the passphrase of a
-    /// key). It can be ended; what it started has to notice that by itself.
+    /// key). It can be ended; what it started has to notice that by itself, unless the guard ends it.
     pub(crate) fn output_on_terminal(&self, command: &mut Command) -> Result<Vec<u8>, Error> {
         self.wait_for(command, false)
     }
@@ -157,8 +157,8 @@ impl Children {
             running.child = i32::try_from(child.id())
                 .ok()
                 .and_then(rustix::process::Pid::from_raw);
-            let guarded = self.guard.as_ref().zip(running.child).filter(|_| leads);
-            (child, guarded.map(|(guard, group)| guard.watch(group)))
+            let guarded = self.guard.as_ref().zip(running.child);
+            (child, guarded.map(|(guard, id)| guard.watch(id, leads)))
         };
         let output = child.wait_with_output();
         drop(guarded);

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::duration;
 use super::place::nearest;
 use super::reader::{Converted, must_be};
-use super::tree::Value;
+use super::tree::{Node, Value};
 use crate::domain::name::InvalidName;
 
 /// Any text.
@@ -146,12 +146,17 @@ pub(crate) fn seconds(range: RangeInclusive<u64>) -> impl Fn(&Value) -> Converte
     }
 }
 
+/// A list of anything, each with its place.
+pub(crate) fn list(value: &Value) -> Converted<Vec<Node>> {
+    match value {
+        Value::List(items) => Ok(items.clone()),
+        _ => Err(must_be("a list such as [\"a\", \"b\"]", value)),
+    }
+}
+
 /// A list of texts.
 pub(crate) fn texts(value: &Value) -> Converted<Vec<String>> {
-    let Value::List(items) = value else {
-        return Err(must_be("a list such as [\"a\", \"b\"]", value));
-    };
-    items
+    list(value)?
         .iter()
         .enumerate()
         .map(|(index, item)| {

@@ -11,7 +11,7 @@ use super::members;
 use super::org::{self, OrgFile};
 use super::origin::Origin;
 use super::person::{self, Person};
-use super::place::{self, Mistake, NOT_TOML, Place, Role, SourceFile};
+use super::place::{self, Mistake, Role, SourceFile, in_order};
 use super::reader::{Effective, Findings};
 use super::selection::{ChosenBy, ORG_FILE, SNAPSHOT_FILE, Selected, Selection, cache_of, select};
 use super::tree;
@@ -20,6 +20,7 @@ use super::{Config, MANIFEST, Org, Sources};
 use crate::domain::environment::Environment;
 use crate::domain::name::{EnvironmentName, OrgName};
 use crate::domain::org::{Committed, Registry, Snapshot, Source};
+use crate::domain::repository::without_secrets;
 use crate::env::{self, Directories};
 use crate::fs;
 
@@ -63,6 +64,8 @@ pub(crate) struct Draft<'a> {
     registry_mistakes: Vec<Mistake>,
     /// Of all other files.
     mistakes: Vec<Mistake>,
+    /// What nobody may miss, whatever else is said.
+    warnings: Vec<String>,
     /// See [`lenient`](Self::lenient).
     lenient: bool,
 }
@@ -70,10 +73,32 @@ pub(crate) struct Draft<'a> {
 impl<'a> Draft<'a> {
     /// Reads what lies on this machine. Mistakes in files do not stop it; they are reported at the end.
     pub(crate) fn read(sources: &'a Sources<'a>) -> Result<Self, Error> {
+        Self::read_with(sources, |error| Err(error.into()))
+    }
+
+    /// The same to stop what is live: habits that cannot be read must not be in the way.
+    pub(crate) fn read_for_brake(sources: &'a Sources<'a>) -> Result<Self, Error> {
+        Self::read_with(sources, |error| {
+            Ok(format!(
+                "cannot read `{}`: {}; what it says is left out, also of an org and an environment",
+                error.path.display(),
+                error.source.kind()
+            ))
+        })
+    }
+
+    fn read_with(
+        sources: &'a Sources<'a>,
+        without_habits: impl FnOnce(fs::Error) -> Result<String, Error>,
+    ) -> Result<Self, Error> {
         let mut service_mistakes = Vec::new();
         let found = workspace::find(sources.directory, &mut service_mistakes)?;
-        let mut person_mistakes = Vec::new();
-        let person = person::read(sources.directories, sources.directory, &mut person_mistakes)?;
+        let (mut person_mistakes, mut warnings) = (Vec::new(), Vec::new());
+        let person = person::read(sources.directories, sources.directory, &mut person_mistakes)
+            .or_else(|error| {
+                warnings.push(without_habits(error)?);
+                Ok::<_, Error>(Person::default())
+            })?;
         let (directories, directory) = (sources.directories, sources.directory);
         let mut registry_mistakes = Vec::new();
         let registry = person::registry(directories, directory, &mut registry_mistakes)?;
@@ -87,6 +112,7 @@ impl<'a> Draft<'a> {
             person_mistakes,
             registry_mistakes,
             mistakes: Vec::new(),
+            warnings,
             lenient: false,
         })
     }
@@ -159,7 +185,7 @@ impl<'a> Draft<'a> {
     }
 
     fn assemble(mut self, committed: Option<Committed>, every: bool) -> Result<Config, Error> {
-        let mut warnings = Vec::new();
+        let mut warnings = std::mem::take(&mut self.warnings);
         let mut missing_org = None;
         self.mistakes.append(&mut self.service_mistakes);
         // An org that is named by where it lies needs no list of orgs.
@@ -282,7 +308,7 @@ impl Draft<'_> {
                 if let Some(org) = &config.org {
                     let file = match &org.selected.source {
                         Source::Directory(of) => place::shown(&of.join(ORG_FILE), directory),
-                        Source::Git(url) => super::without_password(url),
+                        Source::Git(url) => without_secrets(url),
                     };
                     files.push(file);
                 }
@@ -420,7 +446,7 @@ fn org_of(
             }))
         }
         Source::Git(url) => {
-            let url = super::without_password(&url);
+            let url = without_secrets(&url);
             let Some(snapshot) = snapshot(&url, sources.directories) else {
                 return Err(Error::NotFetched { url });
             };
@@ -559,31 +585,6 @@ fn environments(
         }
     }
     (usable, uncommitted)
-}
-
-/// In the order of the files and lines, each once, and without those that a broken line led to.
-fn in_order(mut mistakes: Vec<Mistake>) -> Vec<Mistake> {
-    mistakes.sort_by(|a, b| {
-        let key = |mistake: &Mistake| (mistake.place.file.path.clone(), mistake.place.start);
-        key(a).cmp(&key(b))
-    });
-    mistakes.dedup_by(|a, b| {
-        // A default with an unknown key is seen where it is written and again in every service.
-        let unknown = |mistake: &Mistake| mistake.message.starts_with("unknown key");
-        a.place.file.path == b.place.file.path
-            && a.place.start == b.place.start
-            && (a.message == b.message || (unknown(a) && unknown(b)))
-    });
-    let broken: Vec<Place> = mistakes
-        .iter()
-        .filter(|mistake| mistake.message.starts_with(NOT_TOML))
-        .map(|mistake| mistake.place.clone())
-        .collect();
-    mistakes.retain(|mistake| {
-        mistake.message.starts_with(NOT_TOML)
-            || !broken.iter().any(|place| place.is_beside(&mistake.place))
-    });
-    mistakes
 }
 
 /// Who chose the org, as an origin.

@@ -30,11 +30,12 @@ pub(crate) use duration::roughly;
 pub(crate) use error::Error;
 pub(crate) use origin::{Origin, Setting};
 pub(crate) use place::{Mistake, nearest};
-pub(crate) use selection::{ORG_FILE, SNAPSHOT_FILE, cache_of, source, without_password};
+pub(crate) use selection::{ORG_FILE, SNAPSHOT_FILE, cache_of, source};
 
 use crate::domain::environment::Environment;
 use crate::domain::name::{EnvironmentName, OrgName, ServiceName, SquadName};
 use crate::domain::org::Source;
+use crate::domain::repository::without_secrets;
 use crate::domain::service::Service;
 use crate::env::{Directories, Env};
 use org::OrgFile;
@@ -127,7 +128,7 @@ impl Config {
     /// Where the selected org's file lies: a directory or an address without credentials.
     pub(crate) fn org_source(&self) -> Option<String> {
         let source = &self.org.as_ref()?.selected.source;
-        Some(without_password(&source.shown()))
+        Some(without_secrets(&source.shown()))
     }
 
     /// Who selected the org: `--org`, `SQUAD_ORG`, `squad.toml:4`, `config.toml:1` or `squad org use`.
@@ -184,7 +185,7 @@ impl Config {
         if let (true, Some(org)) = (self.uncommitted.contains(name), &self.org) {
             let directory = match &org.selected.source {
                 Source::Directory(directory) => directory.clone(),
-                Source::Git(url) => PathBuf::from(url),
+                Source::Git(url) => PathBuf::from(without_secrets(url)),
             };
             return Err(Error::Uncommitted {
                 name: name.clone(),

@@ -100,7 +100,7 @@ pub(crate) fn read(
 }
 
 /// How the message of a mistake begins after which the rest of the file may be misunderstood.
-pub(crate) const NOT_TOML: &str = "this is not TOML";
+pub(super) const NOT_TOML: &str = "this is not TOML";
 
 /// A path as people see it from a directory: relative below it or a few steps above, else absolute.
 pub(crate) fn shown(path: &Path, from: &Path) -> String {
@@ -231,6 +231,31 @@ fn visible(line: &str) -> impl Iterator<Item = char> {
         c if c.is_control() => '\u{fffd}',
         c => c,
     })
+}
+
+/// In the order of the files and lines, each once, and without those that a broken line led to.
+pub(super) fn in_order(mut mistakes: Vec<Mistake>) -> Vec<Mistake> {
+    mistakes.sort_by(|a, b| {
+        let key = |mistake: &Mistake| (mistake.place.file.path.clone(), mistake.place.start);
+        key(a).cmp(&key(b))
+    });
+    mistakes.dedup_by(|a, b| {
+        // A default with an unknown key is seen where it is written and again in every service.
+        let unknown = |mistake: &Mistake| mistake.message.starts_with("unknown key");
+        a.place.file.path == b.place.file.path
+            && a.place.start == b.place.start
+            && (a.message == b.message || (unknown(a) && unknown(b)))
+    });
+    let broken: Vec<Place> = mistakes
+        .iter()
+        .filter(|mistake| mistake.message.starts_with(NOT_TOML))
+        .map(|mistake| mistake.place.clone())
+        .collect();
+    mistakes.retain(|mistake| {
+        mistake.message.starts_with(NOT_TOML)
+            || !broken.iter().any(|place| place.is_beside(&mistake.place))
+    });
+    mistakes
 }
 
 /// The candidate that is nearest to a word, when it is near enough to be what was meant.

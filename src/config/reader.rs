@@ -382,7 +382,7 @@ impl<'a> Reader<'a> {
 }
 
 impl Value {
-    fn is_broken(&self) -> bool {
+    pub(super) fn is_broken(&self) -> bool {
         matches!(self, Self::Broken)
     }
 }

@@ -9,6 +9,7 @@ use super::person::Person;
 use super::place::{Place, nearest};
 use crate::domain::name::OrgName;
 use crate::domain::org::{Registry, Source};
+use crate::domain::repository::without_secrets;
 use crate::env::Directories;
 
 /// Name of an org's file.
@@ -188,7 +189,7 @@ fn normal(path: &Path) -> PathBuf {
 
 /// Where what was fetched of a repository is kept: its name and a digest of its address.
 pub(crate) fn cache_of(url: &str, directories: &Directories) -> PathBuf {
-    let url = without_password(url);
+    let url = without_secrets(url);
     let name: String = url
         .trim_end_matches('/')
         .trim_end_matches(".git")
@@ -210,24 +211,6 @@ pub(crate) fn cache_of(url: &str, directories: &Directories) -> PathBuf {
         .join(format!("{name}-{digest:016x}"))
 }
 
-/// An address as it is stored and shown: no password, and for HTTP no user either (it can be a token).
-pub(crate) fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    let end = rest.find('/').unwrap_or(rest.len());
-    let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
-    let Some((user, host)) = authority.rsplit_once('@') else {
-        return url.to_owned();
-    };
-    let user = user.split(':').next().unwrap_or_default();
-    if scheme == "ssh" && !user.is_empty() {
-        format!("{scheme}://{user}@{host}{path}")
-    } else {
-        format!("{scheme}://{host}{path}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,20 +228,6 @@ mod tests {
             ("ext::sh -c x", false),
         ] {
             assert_eq!(is_address(text), wanted, "{text}");
-        }
-    }
-
-    #[test]
-    fn passwords_leave_addresses() {
-        for (url, wanted) in [
-            ("https://u:p@host/a/b.git", "https://host/a/b.git"),
-            ("https://token@host", "https://host"),
-            ("ssh://git@host/a@b", "ssh://git@host/a@b"),
-            ("ssh://git:p@host:22/a", "ssh://git@host:22/a"),
-            ("git@host:a/b.git", "git@host:a/b.git"),
-            ("/srv/repo", "/srv/repo"),
-        ] {
-            assert_eq!(without_password(url), wanted);
         }
     }
 }

@@ -181,29 +181,36 @@ fn forbid_identity(defaults: &Node, findings: &Findings) {
 fn members(root: &Manifest, findings: &Findings) -> Vec<PathBuf> {
     let mut reader = Reader::root(&root.tree, findings);
     let mut section = reader.table("workspace");
-    let patterns = section
-        .need("members", "members = [\"functions/*\"]", check::texts)
+    let entries = section
+        .need("members", "members = [\"functions/*\"]", check::list)
         .unwrap_or_default();
     let Some(directory) = root.path.parent() else {
         return Vec::new();
     };
     let mut paths = Vec::new();
-    let Some(entry) = section.entry("members") else {
-        return paths;
-    };
-    for pattern in patterns {
-        match expand(directory, &pattern) {
-            Ok(found) if found.is_empty() && !pattern.contains(['*', '?', '[', '{']) => {
-                let rest = format!("names `{pattern}`, which has no {MANIFEST}");
-                section.wrong(&entry.node, "members", &rest);
-            }
+    for (index, entry) in entries.iter().enumerate() {
+        let found = check::filled(&entry.value)
+            .map_err(|rest| format!("is not right at [{index}], which {rest}"))
+            .and_then(|pattern| named(directory, &pattern));
+        match found {
             Ok(found) => paths.extend(found),
-            Err(rest) => section.wrong(&entry.node, "members", &rest),
+            Err(_) if entry.value.is_broken() => {}
+            // Each at its own place: a list can be long.
+            Err(rest) => section.wrong(entry, "members", &rest),
         }
     }
     paths.sort();
     paths.dedup();
     paths
+}
+
+/// The files that one entry names: a directory without a file is a mistake, a pattern may find nothing.
+fn named(directory: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
+    let found = expand(directory, pattern)?;
+    if found.is_empty() && !pattern.contains(['*', '?', '[', '{']) {
+        return Err(format!("names `{pattern}`, which has no {MANIFEST}"));
+    }
+    Ok(found)
 }
 
 /// The files that one pattern names: `*` and `?` stand for parts of one directory's name.

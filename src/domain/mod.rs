@@ -17,6 +17,7 @@ pub(crate) mod name;
 pub(crate) mod org;
 pub(crate) mod plan;
 pub(crate) mod release;
+pub(crate) mod repository;
 pub(crate) mod rollout;
 pub(crate) mod route;
 pub(crate) mod service;

@@ -117,6 +117,9 @@ pub(crate) struct LiveState {
     /// Percent of the traffic that it takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) traffic: Option<u8>,
+    /// Who takes which part of it, when several do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) split: Option<Box<crate::domain::traffic::Split>>,
     /// Requests that ended while the command was at work, where somebody counted them; never 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) requests: Option<u64>,

@@ -1,8 +1,15 @@
 //! The words for errors of platforms, and for each reason why a revision does not serve.
 
+use std::path::Path;
+
 use super::{Error, Kind};
 use crate::domain::live::LastCommit;
+use crate::fs;
 use crate::platform::{self, Diagnosis};
+
+/// The ways out where there is no journal that can be used.
+const JOURNAL: &str =
+    "restore the file from a backup, or start anew with `squad local prune --reset-journal`";
 
 impl From<platform::Error> for Error {
     fn from(error: platform::Error) -> Self {
@@ -35,11 +42,16 @@ impl From<platform::Error> for Error {
             }
             From::Timeout(_) => Self::new(Kind::Timeout, "timeout", message)
                 .hint("what was begun goes on; `squad status` shows how far it is"),
-            From::CorruptJournal { .. } => Self::new(Kind::Failed, "journal-damaged", message)
-                .hint("restore the file from a backup, or start anew with `squad local prune --reset-journal`"),
+            From::CorruptJournal { .. } => {
+                Self::new(Kind::Failed, "journal-damaged", message).hint(JOURNAL)
+            }
+            From::LostJournal { .. } => {
+                Self::new(Kind::Failed, "journal-missing", message).hint(JOURNAL)
+            }
             From::Unreachable(_) => Self::new(Kind::Failed, "local-unreachable", message)
                 .hint("`squad local status` shows how it is, `squad local start --foreground` why it does not start")
                 .retryable(),
+            From::NotStarted { state, source } => not_started(&state, source),
             From::ForeignOwner(_) => Self::new(Kind::Refused, "foreign-owner", message)
                 .hint("use squad as the user that it belongs to, or set XDG_STATE_HOME and XDG_RUNTIME_DIR to directories of your own"),
             From::Overtaken(_) => Self::new(Kind::Conflict, "conflict", message)
@@ -49,6 +61,17 @@ impl From<platform::Error> for Error {
             From::Aws(error) => error.into(),
         }
     }
+}
+
+/// The local platform's directory cannot be used: which one, why, and where else it could be.
+fn not_started(state: &Path, source: fs::Error) -> Error {
+    let mut error = Error::from(source);
+    error.message = format!(
+        "cannot start the local platform, which keeps its state in `{}`: {}",
+        state.display(),
+        error.message
+    );
+    error.hint("or keep the state elsewhere, where nothing is deployed yet: set XDG_STATE_HOME to a directory that you can write to")
 }
 
 /// Somebody else was first.

@@ -97,6 +97,7 @@ pub(crate) fn live_state(
         return LiveState {
             revision: None,
             traffic: None,
+            split: None,
             requests: None,
             failed_requests: None,
             text: format!("not known: look with `squad status {service}`"),
@@ -106,6 +107,7 @@ pub(crate) fn live_state(
         (Some(revision), _) => LiveState {
             revision: Some(revision.number.to_string()),
             traffic: Some(100),
+            split: None,
             requests: None,
             failed_requests: None,
             text: match revision.health {
@@ -120,6 +122,7 @@ pub(crate) fn live_state(
         (None, Some(split)) => LiveState {
             revision: None,
             traffic: None,
+            split: Some(Box::new(split.clone())),
             requests: None,
             failed_requests: None,
             text: format!(
@@ -135,6 +138,7 @@ pub(crate) fn live_state(
         (None, None) => LiveState {
             revision: None,
             traffic: Some(0),
+            split: None,
             requests: None,
             failed_requests: None,
             text: format!("`{service}` is not live here, and takes no traffic"),

@@ -1,8 +1,6 @@
-//! `squad local prune`: removes what no rollback needs from this machine, and sets a damaged journal aside, with a record.
+//! `squad local prune`: removes what no rollback needs from this machine, and begins a new journal where it is damaged or gone, with a record.
 //!
 //! Each service is an operation of its own in the audit log. Nothing here decides what is needed: the platform does.
-
-use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
@@ -11,7 +9,7 @@ use crate::clock::Clock;
 use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
 use crate::error::{Error, Result};
-use crate::platform::local::{Local, Prunable, Pruned};
+use crate::platform::local::{Local, Prunable, Pruned, Reset};
 
 /// Removes what is not needed of one service. What somebody has begun to need meanwhile stays.
 ///
@@ -39,8 +37,7 @@ pub(crate) async fn prune(
     journal.finish_with(clock, operation, after, pruned).await
 }
 
-/// Sets the journal aside: the revisions and the traffic of all services here are forgotten. Returns where it is; none
-/// where there was none.
+/// Begins a new journal: the revisions and the traffic of all services here are forgotten. None where there never was one.
 ///
 /// # Errors
 /// `audit-not-writable`, before anything is done; that the journal is in use, and so is good.
@@ -48,8 +45,8 @@ pub(crate) async fn reset(
     local: &Local,
     journal: &Journal,
     clock: &dyn Clock,
-) -> Result<Option<PathBuf>> {
-    if !local.has_journal()? {
+) -> Result<Option<Reset>> {
+    if !local.had_journal()? {
         return Ok(None);
     }
     let mut operations = Vec::new();
@@ -58,19 +55,19 @@ pub(crate) async fn reset(
         let planned = intent(Kind::Reset, &service, planned);
         operations.push(journal.begin(clock, planned).await?);
     }
-    let aside = local.reset_journal(clock.now()).map_err(Error::from);
+    let reset = local.reset_journal(clock.now()).map_err(Error::from);
     let mut ended = Ok(());
     for operation in operations {
-        let after = aside.as_ref().map_or(
+        let after = reset.as_ref().map_or(
             Value::Null,
-            |aside| json!({ "journal": aside.as_ref().map(|path| path.display().to_string()) }),
+            |reset| json!({ "journal": reset.aside.as_ref().map(|path| path.display().to_string()) }),
         );
-        let result = aside.clone().map(drop);
+        let result = reset.clone().map(drop);
         ended = ended.and(journal.finish_with(clock, operation, after, result).await);
     }
-    let aside = aside?;
+    let reset = reset?;
     ended?;
-    Ok(aside)
+    Ok(Some(reset))
 }
 
 fn intent(kind: Kind, service: &ServiceName, after: Value) -> Intent {

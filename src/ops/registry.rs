@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clients::git::Repository;
 use crate::domain::name::{EnvironmentName, OrgName, ServiceName};
+use crate::domain::repository;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::platform::lambda::{Target, Targets};
@@ -96,8 +97,9 @@ impl Registry {
     ) -> Result<()> {
         // It may have got its origin after it was deployed.
         let its_origin = || origin_of(&known.directory);
-        let same_origin = origin.is_some()
-            && (known.repository.as_deref() == origin || its_origin().as_deref() == origin);
+        let is_ours = |its: &str| origin.is_some_and(|ours| repository::is_same(ours, its));
+        let same_origin = known.repository.as_deref().is_some_and(is_ours)
+            || its_origin().as_deref().is_some_and(is_ours);
         let gone = !known.directory.join("squad.toml").exists();
         if known.directory == directory || same_origin || gone {
             return Ok(());

@@ -5,6 +5,7 @@
 
 mod ascii;
 pub(crate) mod canvas;
+mod fold;
 mod place;
 pub(crate) mod table;
 
@@ -230,6 +231,16 @@ impl Output {
         self.raw(self.for_people(text).as_bytes());
     }
 
+    /// The same for prose: on a terminal that is narrower than a line, folded between words.
+    pub(crate) fn prose(&self, text: &str) {
+        let text = self.for_people(text);
+        if self.can_redraw() {
+            self.raw(fold::folded(&text, self.width).as_bytes());
+        } else {
+            self.raw(text.as_bytes());
+        }
+    }
+
     /// The same for a block that is drawn in its place: nothing becomes wider, so that no line wraps.
     pub(crate) fn drawn(&self, text: &str) {
         if self.unicode {
@@ -317,18 +328,20 @@ impl Output {
         self.status(&format!("{} {text}", self.paint(Style::Name, "hint:")));
     }
 
-    /// One line to standard error, whatever the verbosity.
+    /// One line to standard error, whatever the verbosity. On a terminal that is narrower, it is folded between words.
     pub(crate) fn error_line(&self, line: &str) {
-        let mut err = io::stderr().lock();
-        if self.is_json() {
-            drop(writeln!(err, "{line}"));
+        let line = if self.is_json() {
+            format!("{line}\n")
         } else {
-            drop(writeln!(
-                err,
-                "{}",
-                self.for_people(&self.place.completed(line))
-            ));
-        }
+            let line = self.place.completed(line);
+            let mut line = self.for_people(&line);
+            if self.err_terminal {
+                line = Cow::Owned(fold::folded(&line, self.width).into_owned());
+            }
+            format!("{line}\n")
+        };
+        // In one write: standard error has no buffer, and what others write at the same time is not put in between.
+        drop(io::stderr().lock().write_all(line.as_bytes()));
     }
 }
 

@@ -104,9 +104,25 @@ pub(crate) enum Error {
         /// What is wrong there.
         reason: String,
     },
+    /// There is no journal, and there was one: revisions are there, which nobody makes without it.
+    #[error("the journal `{}` is gone, and revisions of `{service}` are there: what is live cannot be told", path.display())]
+    LostJournal {
+        /// The file.
+        path: PathBuf,
+        /// A service that has revisions.
+        service: ServiceName,
+    },
     /// The supervisor cannot be started or does not answer.
     #[error("the local platform does not answer: {0}")]
     Unreachable(String),
+    /// The local platform does not run, and cannot be started: its state directory cannot be used.
+    #[error("cannot start the local platform, which keeps its state in `{}`: {source}", state.display())]
+    NotStarted {
+        /// The state directory.
+        state: PathBuf,
+        /// What could not be done there.
+        source: crate::fs::Error,
+    },
     /// The state directory or the socket belongs to somebody else.
     #[error("`{}` belongs to another user", .0.display())]
     ForeignOwner(PathBuf),

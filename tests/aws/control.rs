@@ -234,13 +234,18 @@ fn buckets(world: &mut World, body: &Value) -> Result<Value, Refusal> {
 }
 
 /// `id`, `name`, `kind` (`rest`; else an HTTP API), `auto_deploy`, `integrations`: URIs as API Gateway keeps them, or
-/// `{uri, credentials}`.
+/// `{uri, credentials}`. All of it is deployed. `{id, deploy: true}` deploys one as it is now.
 fn apis(world: &mut World, body: &Value) -> Result<Value, Refusal> {
     let (account, region) = place(body);
     let id = body["id"].as_str().ok_or("which id?")?.to_owned();
-    world
-        .region(&account, &region)
-        .apis
-        .insert(id, body.clone());
+    let apis = &mut world.region(&account, &region).apis;
+    if body["deploy"] == true {
+        let api = apis.get_mut(&id).ok_or("no such API")?;
+        api["deployed"] = api["integrations"].clone();
+        return Ok(json!({}));
+    }
+    let mut api = body.clone();
+    api["deployed"] = api["integrations"].clone();
+    apis.insert(id, api);
     Ok(json!({}))
 }

@@ -3,8 +3,15 @@
 //! - HTTP and WebSocket APIs: Amazon API Gateway Version 2 API Reference, "Apis", "Integrations", "Integration", "Stages"
 //!   (`apigatewayv2/latest/api-reference/apis.html`, `…/apis-apiid-integrations.html`,
 //!   `…/apis-apiid-integrations-integrationid.html`, `…/apis-apiid-stages.html`).
-//! - REST APIs: Amazon API Gateway API Reference, `GetRestApis` and `GetResources`
-//!   (`apigateway/latest/api/API_GetRestApis.html`, `…/API_GetResources.html`), with `embed=methods`: "You can use this
+//! - What is deployed: "Every time you update an API, you must redeploy the API to an existing stage or to a new stage. Updating
+//!   an API includes modifying routes, methods, integrations, authorizers, resource policies, and anything else other than
+//!   stage settings" (`apigateway/latest/developerguide/how-to-deploy-api.html`). `GetExport` "Exports a deployed version of
+//!   a RestApi in a specified format", and "extensions='integrations' … will export the API with
+//!   x-amazon-apigateway-integration extensions" (`…/api/API_GetExport.html`); `ExportApi`: "stageName: The name of the API
+//!   stage to export. If you don't specify this property, a representation of the latest API configuration is exported"
+//!   (`apigatewayv2/latest/api-reference/apis-apiid-exports-specification.html`).
+//! - REST APIs: Amazon API Gateway API Reference, `GetRestApis`, `GetIntegration`, `UpdateIntegration`, `GetStages` and
+//!   `GetResources` (`apigateway/latest/api/API_GetRestApis.html`, `…/API_GetResources.html`), with `embed=methods`: "You can use this
 //!   parameter to retrieve … the embedded resources representation in the response". Without `Accept: application/json` the
 //!   service answers in HAL, as the AWS SDKs know; that is refused here, so that nobody relies on it.
 
@@ -35,8 +42,38 @@ pub(crate) fn operation(request: &Request) -> Option<Operation> {
             Operation::new("GetStages").with("ApiId", *id)
         }
         (&Method::GET, ["restapis"]) => Operation::new("GetRestApis"),
+        (&Method::GET, ["v2", "apis", id, "exports", "OAS30"]) => {
+            Operation::new("ExportApi").with("ApiId", *id)
+        }
         (&Method::GET, ["restapis", id, "resources"]) => {
-            Operation::new("GetResources").with("ApiId", *id)
+            Operation::new("GetResources").with("RestApiId", *id)
+        }
+        (&Method::GET, ["restapis", id, "stages"]) => {
+            Operation::new("GetStages").with("RestApiId", *id)
+        }
+        (&Method::GET, ["restapis", id, "stages", _, "exports", "oas30"]) => {
+            Operation::new("GetExport").with("RestApiId", *id)
+        }
+        (
+            method,
+            [
+                "restapis",
+                id,
+                "resources",
+                resource,
+                "methods",
+                "GET",
+                "integration",
+            ],
+        ) => {
+            let name = match *method {
+                Method::GET => "GetIntegration",
+                Method::PATCH => "UpdateIntegration",
+                _ => return None,
+            };
+            Operation::new(name)
+                .with("RestApiId", *id)
+                .with("ResourceId", *resource)
         }
         _ => return None,
     };
@@ -52,8 +89,9 @@ pub(crate) fn handle(
     let name = request.region.clone();
     let region = world.region(&identity.account, &name);
     let is_rest = |api: &Value| api["kind"] == "rest";
+    let wants_rest = operation.text("RestApiId").is_some();
     let unknown = |id: &str| {
-        let what = if operation.name == "GetResources" {
+        let what = if wants_rest {
             "Invalid API identifier specified".to_owned()
         } else {
             format!("Unable to find API by id: {id}")
@@ -75,8 +113,8 @@ pub(crate) fn handle(
         }
         _ => {}
     }
-    let id = operation.text("ApiId").unwrap_or_default();
-    let wants_rest = operation.name == "GetResources";
+    let id = operation.text("RestApiId").or(operation.text("ApiId"));
+    let id = id.unwrap_or_default();
     let api = region
         .apis
         .get_mut(id)
@@ -84,10 +122,80 @@ pub(crate) fn handle(
         .ok_or_else(|| unknown(id))?;
     match operation.name {
         "GetIntegrations" => Ok(page(request, &integrations(api))),
+        "GetStages" if wants_rest => Ok(Reply::json(200, &json!({ "item": stages(api) }))),
         "GetStages" => Ok(page(request, &stages(api))),
+        "GetExport" | "ExportApi" => export(request, operation, api),
         "GetResources" => rest_page(request, &resources(request, api)),
+        _ if wants_rest => rest_one(request, operation, api),
         _ => one(request, operation, api),
     }
+}
+
+/// What a method of a REST API calls; "op: replace, path: /uri" changes it (API Gateway API Reference, "Patch operations",
+/// `UpdateIntegration`). Nothing of it is live before somebody deploys.
+fn rest_one(request: &Request, operation: &Operation, api: &mut Value) -> Result<Reply, Failure> {
+    let resource = operation.text("ResourceId").unwrap_or_default();
+    let place = resource.strip_prefix('r').and_then(|n| n.parse().ok());
+    let place = place.filter(|place: &usize| api["integrations"].get(*place).is_some());
+    let place = place.ok_or_else(|| {
+        let what = "Invalid Resource identifier specified";
+        Failure::new(404, "NotFoundException", what)
+    })?;
+    if operation.name == "UpdateIntegration" {
+        let wanted: Value = serde_json::from_str(&request.text()).unwrap_or_default();
+        let patch = &wanted["patchOperations"][0];
+        let uri = patch["value"]
+            .as_str()
+            .filter(|_| patch["op"] == "replace" && patch["path"] == "/uri")
+            .ok_or_else(|| Failure::new(400, "BadRequestException", "Invalid patch operation"))?;
+        point(api, place, uri);
+    }
+    let mut shown = rest_integration(&api["integrations"][place]);
+    shown["cacheNamespace"] = json!(resource);
+    Ok(Reply::json(200, &shown))
+}
+
+fn point(api: &mut Value, place: usize, uri: &str) {
+    let there = &mut api["integrations"][place];
+    if there.is_object() {
+        there["uri"] = json!(uri);
+    } else {
+        *there = json!(uri);
+    }
+}
+
+fn rest_integration(one: &Value) -> Value {
+    let uri = if one.is_object() { &one["uri"] } else { one };
+    let mut shown = json!({ "type": "AWS_PROXY", "httpMethod": "POST", "uri": uri });
+    if let Some(role) = one["credentials"].as_str() {
+        shown["credentials"] = json!(role);
+    }
+    shown
+}
+
+/// What was deployed to a stage, as OpenAPI with the extensions for integrations.
+fn export(request: &Request, operation: &Operation, api: &Value) -> Result<Reply, Failure> {
+    let asks_for = |name: &str, value: &str| request.query.get(name).is_some_and(|it| it == value);
+    let is_right = match operation.name {
+        "GetExport" => asks_for("extensions", "integrations"),
+        _ => asks_for("outputType", "JSON") && request.query.contains_key("stageName"),
+    };
+    if !is_right || api["protocol"] == "WEBSOCKET" {
+        let what = "Invalid export request";
+        return Err(Failure::new(400, "BadRequestException", what));
+    }
+    let deployed = api["deployed"].as_array().into_iter().flatten();
+    let paths: serde_json::Map<String, Value> = deployed
+        .enumerate()
+        .map(|(index, one)| {
+            let extension = json!({ "x-amazon-apigateway-integration": rest_integration(one) });
+            (format!("/{index}"), json!({ "get": extension }))
+        })
+        .collect();
+    Ok(Reply::json(
+        200,
+        &json!({ "openapi": "3.0.1", "paths": paths }),
+    ))
 }
 
 /// One integration: as it is, or with another target. "PATCH UpdateIntegration: Updates an Integration"; what the request
@@ -109,12 +217,7 @@ fn one(request: &Request, operation: &Operation, api: &mut Value) -> Result<Repl
         let uri = wanted["integrationUri"]
             .as_str()
             .ok_or_else(|| Failure::new(400, "BadRequestException", "Invalid request input"))?;
-        let there = &mut api["integrations"][place];
-        if there.is_object() {
-            there["uri"] = json!(uri);
-        } else {
-            *there = json!(uri);
-        }
+        point(api, place, uri);
     }
     Ok(Reply::json(200, &integrations(api)[place]))
 }
@@ -150,9 +253,12 @@ fn integrations(api: &Value) -> Vec<Value> {
 
 /// "autoDeploy: Specifies whether updates to an API automatically trigger a new deployment."
 fn stages(api: &Value) -> Vec<Value> {
+    if api["kind"] == "rest" {
+        return vec![json!({ "stageName": "prod", "deploymentId": "d00001" })];
+    }
     let automatic = api["auto_deploy"].as_bool().unwrap_or(true);
     let stage = if automatic { "$default" } else { "prod" };
-    vec![json!({ "stageName": stage, "autoDeploy": automatic })]
+    vec![json!({ "stageName": stage, "autoDeploy": automatic, "deploymentId": "d00001" })]
 }
 
 /// Every integration is a resource of its own, with one method. "embed=methods" alone tells more of a method than its name.
@@ -161,10 +267,8 @@ fn resources(request: &Request, api: &Value) -> Vec<Value> {
     let made = api["integrations"].as_array().into_iter().flatten();
     made.enumerate()
         .map(|(index, one)| {
-            let uri = if one.is_object() { &one["uri"] } else { one };
             let method = if embeds {
-                json!({ "httpMethod": "GET", "methodIntegration": {
-                    "type": "AWS_PROXY", "httpMethod": "POST", "uri": uri } })
+                json!({ "httpMethod": "GET", "methodIntegration": rest_integration(one) })
             } else {
                 json!({})
             };

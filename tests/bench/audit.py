@@ -108,7 +108,7 @@ def verified(workplace, events, in_each, name, goal):
         done = subprocess.run([SQUAD, "audit", "verify", "--env", "local"], env=env, cwd=workplace.work,
                               capture_output=True, text=True, check=False)
         own.append(time.monotonic() - start)
-        if "unrecognized subcommand" in done.stderr:
+        if "there is no command" in done.stderr:
             raise Missing("this build has no `squad audit`")
         if done.returncode:
             raise RuntimeError(f"verify ended with {done.returncode}: {done.stderr.strip()[:300]}")

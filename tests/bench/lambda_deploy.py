@@ -278,7 +278,8 @@ def rollout(cloud):
     cloud.control("POST", "metrics", [
         {"function": "receipts", "alias": "live", "minute": (minute - back) * 60, "invocations": 600, "errors": 1,
          "delay_seconds": 0} for back in range(3, 60)])
-    start = [SQUAD, "rollout", "start", "receipts", "--revision", "3", "--steps", "10,50", "--hold", "5m", "--yes"]
+    start = [SQUAD, "rollout", "start", "receipts", "--revision", "3", "--again", "--reason", "bench",
+             "--steps", "10,50", "--hold", "5m", "--yes"]
     watch = subprocess.Popen(start, env=cloud.env, cwd=cloud.directory, stdin=subprocess.DEVNULL,
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

@@ -80,7 +80,7 @@ def timed(workplace, name, command, runs, env):
         done = subprocess.run(command(out), cwd=out, env=env, stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, check=False)
         took = (time.perf_counter() - start) * 1e3
-        if "unrecognized subcommand" in done.stderr:
+        if "there is no command" in done.stderr:
             raise Missing("this build has no `squad new`")
         if done.returncode:
             raise RuntimeError(f"{name} ended with {done.returncode}: {done.stderr.strip()[-300:]}")

@@ -170,7 +170,7 @@ class Workplace:
         """Runs squad; its standard output. A command that is not there yet is missing, not wrong."""
         done = subprocess.run([SQUAD, *arguments], env=self.env, cwd=cwd or self.work,
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        if "unrecognized subcommand" in done.stderr:
+        if "there is no command" in done.stderr:
             raise Missing(f"this build has no `squad {arguments[0]}`")
         if done.returncode and not fails:
             raise RuntimeError(f"squad {' '.join(arguments)} ended with {done.returncode}: {done.stderr.strip()}")

@@ -193,6 +193,57 @@ fn a_damaged_journal_is_named_with_its_place_and_the_way_out_works() {
     home.squad(["local", "prune", "--reset-journal"]).failure(1);
 }
 
+/// As `rm` leaves it: never a machine on which nothing was deployed.
+#[test]
+fn a_journal_that_is_gone_is_named_and_the_way_out_works() {
+    let home = Home::new();
+    let payments = TestService::new(&home, "payments");
+    home.squad_in(&payments.directory, ["deploy"]).success();
+    home.squad(["local", "stop"]).success();
+    std::fs::remove_file(state(&home).join("journal")).expect("a journal");
+    home.squad(["status", "payments"]).failure(1).assert(str![[r#"
+› error: the journal `[HOME]/.local/state/squad/local/local/local/journal` is gone, and revisions of `payments` are there: what is live cannot be told
+› hint: restore the file from a backup, or start anew with `squad local prune --reset-journal`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/journal-missing.md
+[exit 1]
+
+"#]]);
+    for arguments in [
+        &["deploy"][..],
+        &["rollback"],
+        &["status", "--all"],
+        &["local", "start"],
+        &["local", "prune"],
+    ] {
+        let error = home.squad_in(&payments.directory, arguments).failure(1);
+        assert!(
+            error.stderr.contains("errors/journal-missing.md"),
+            "{arguments:?} {}",
+            error.transcript()
+        );
+    }
+    let doctor = home.squad(["doctor"]);
+    assert!(
+        doctor.stdout.contains("local/journal` is gone")
+            && doctor.stdout.contains("squad local prune --reset-journal"),
+        "{}",
+        doctor.transcript()
+    );
+    // Whether it runs can be said, and stopping it is done.
+    home.squad(["local", "status"]).success();
+    home.squad(["local", "stop"]).success();
+    home.squad(["local", "prune", "--reset-journal"])
+        .success()
+        .assert(str![[r#"
+› ✔ a new journal is begun; deploy each service again
+[HOME]/.local/state/squad/local/local/local/journal
+[exit 0]
+
+"#]]);
+    let deployed = home.squad_in(&payments.directory, ["deploy"]).success();
+    assert_eq!(deployed.line(), "2", "a number is never used again");
+}
+
 #[test]
 fn a_last_record_that_was_cut_off_is_repaired_and_said_in_the_log() {
     let home = Home::new();

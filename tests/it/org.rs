@@ -372,6 +372,29 @@ fn credentials_of_an_address_are_stored_nowhere() {
         server.saw_authorization(),
         "the credentials did not reach the server"
     );
+    // A token behind the path is one, too; here the server cannot be reached any more, or was asked a moment ago.
+    let with_token = format!(
+        "http://127.0.0.1:{}/org.git?private_token=hunter2",
+        server.port
+    );
+    let unreachable = "https://127.0.0.1:1/org.git?access_token=hunter2";
+    for arguments in [
+        &["org", "add", unreachable][..],
+        &["status", "--org", unreachable],
+        &["status", "shop", "--org", &with_token],
+        &["rollback", "shop", "--env", "prdo", "--org", &with_token],
+        &["deploy", "--org", &with_token],
+        &["config", "show", "--origin", "--org", &with_token],
+        &["org", "show", "--org", &with_token, "-o", "json"],
+        &["config", "check", "--org", &with_token],
+        &["local", "status", "--org", &with_token],
+    ] {
+        let said = machine.squad("work", arguments);
+        assert!(
+            !format!("{said:?}").contains("hunter2"),
+            "{arguments:?} {said:?}"
+        );
+    }
     for file in files_below(&machine.path("home")) {
         let bytes = std::fs::read(&file).unwrap();
         let text = String::from_utf8_lossy(&bytes);

@@ -1,8 +1,13 @@
 //! Which org a command means: what is proposed to a person stays in the org that was named, and a damaged list of orgs.
 
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
 use snapbox::str;
 
-use crate::support::{Home, TestService};
+use crate::support::journey::{end, signal};
+use crate::support::{Home, TestService, wait_for};
 
 /// Two orgs with a service of one name each: whoever named an org and copies the next command stays in it.
 #[test]
@@ -78,4 +83,38 @@ fn a_damaged_list_of_orgs_says_the_way_out_and_stops_no_brake_of_an_org_named_by
         "rollback", "payments", "--org", "./acme", "--env", "staging",
     ];
     assert_eq!(home.squad(rollback).success().line(), "1");
+}
+
+/// SIGKILL gives squad no time to end anything: its guard ends git, and what git has started.
+#[test]
+fn a_fetch_that_is_killed_takes_git_along() {
+    let home = Home::new();
+    // Takes a connection and never answers.
+    let remote = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!(
+        "http://{}/org.git",
+        remote.local_addr().expect("an address")
+    );
+    let commands: [&[&str]; 2] = [&["org", "add", &url], &["status", "--org", &url]];
+    for arguments in commands {
+        let child = home
+            .command(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let (_held, _) = remote.accept().expect("git asks");
+        assert!(
+            home.processes()
+                .iter()
+                .any(|one| one.command.contains("fetch"))
+        );
+        signal(child.id(), Signal::SIGKILL);
+        assert_eq!(end(&home, child).code, 137, "{arguments:?}");
+        // Sooner than git gives up by itself.
+        wait_for("git ends", Duration::from_secs(5), || {
+            home.processes().is_empty().then_some(())
+        });
+    }
 }

@@ -240,8 +240,8 @@ fn a_revision_is_named_with_to() {
         .failure(2)
         .assert(str![[r#"
 › error: invalid value 'last' for '--to <revision>': `last` is not the number of a revision, such as 41
-›
-› For more information, try '--help'.
+› hint: `squad rollback --help` shows what it takes
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
 [exit 2]
 
 "#]]);

@@ -33,6 +33,13 @@ fn decisions(home: &Home) -> Vec<Value> {
         .collect()
 }
 
+/// The process of the platform.
+pub(crate) fn supervisor(home: &Home) -> u32 {
+    let status = home.squad(["local", "status", "-o", "json"]).success();
+    let supervisor = status.json()["pid"].as_u64().expect("a process id");
+    u32::try_from(supervisor).expect("a process id")
+}
+
 /// A rollout whose supervisor is stopped during its first hold and goes on after it: how its driver ended.
 fn silenced(home: &Home, more: &str) -> (Output, Traffic) {
     let mut service = live(home, "");
@@ -41,9 +48,7 @@ fn silenced(home: &Home, more: &str) -> (Output, Traffic) {
     let traffic = Traffic::start(home);
     let driver = begin(home, &service.directory, ["deploy", "--canary"]);
     let _phase = wait_for_phase(home, "holding");
-    let status = home.squad(["local", "status", "-o", "json"]).success();
-    let supervisor = status.json()["pid"].as_u64().expect("a process id");
-    let supervisor = u32::try_from(supervisor).expect("a process id");
+    let supervisor = supervisor(home);
     signal(supervisor, Signal::SIGSTOP);
     let since = Instant::now();
     let before = decisions(home);
@@ -114,5 +119,64 @@ fn a_silence_longer_than_the_longest_hold_pauses_at_most() {
     }
     assert_never_aborted(&home);
     assert_eq!(serves(&home).as_deref(), Some("2"));
+    traffic.stop_without_failures();
+}
+
+#[test]
+fn whoever_waits_or_watches_rides_a_silence_out_and_keeps_to_the_time() {
+    let home = Home::new();
+    let mut service = live(&home, "");
+    service.version(&home, "2");
+    let traffic = Traffic::start(&home);
+    service.toml(&home, &ROLLOUT.replace("hold = \"2s\"", "hold = \"10m\""));
+    let arguments = ["deploy", "--canary", "--no-wait"];
+    let _started = home.squad_in(&service.directory, arguments).success();
+    let _phase = wait_for_phase(&home, "holding");
+    let waiting = begin(&home, &home.work(), ["rollout", "wait", "payments"]);
+    let watching = begin(
+        &home,
+        &home.work(),
+        ["rollout", "status", "payments", "--watch"],
+    );
+    let supervisor = supervisor(&home);
+    signal(supervisor, Signal::SIGSTOP);
+    let since = Instant::now();
+    let wait = ["rollout", "wait", "payments", "--timeout", "3s"];
+    let output = home.squad(wait).failure(124);
+    let waited = since.elapsed();
+    assert!(
+        waited >= Duration::from_secs(3) && waited < Duration::from_secs(8),
+        "{waited:?}"
+    );
+    assert!(
+        output.stderr.contains("rollout-unanswered"),
+        "{}",
+        output.transcript()
+    );
+    // Longer than the longest that one question waits for its answer.
+    wait_for("a long silence", SILENCE * 2, || {
+        (since.elapsed() > Duration::from_secs(18)).then_some(())
+    });
+    signal(supervisor, Signal::SIGCONT);
+    home.squad(["stop", "payments"]).success();
+    for (what, child) in [("wait", waiting), ("watch", watching)] {
+        let output = end(&home, child);
+        assert_eq!(output.code, 1, "{what}: {}", output.transcript());
+        assert!(
+            output.stdout.contains("aborted"),
+            "{what}: {}",
+            output.transcript()
+        );
+        assert!(
+            output.stderr.contains("no answer of the platform since "),
+            "{what}: {}",
+            output.transcript()
+        );
+        assert!(
+            !output.stderr.contains("error:"),
+            "{what}: {}",
+            output.transcript()
+        );
+    }
     traffic.stop_without_failures();
 }

@@ -6,6 +6,7 @@ use std::process::{Child, Stdio};
 use nix::sys::signal::Signal;
 
 use crate::rollout::{ROLLOUT, Traffic, live, status, wait_for_drivers, wait_for_phase};
+use crate::rollout_silence::supervisor;
 use crate::support::journey::{begin, end, signal};
 use crate::support::{Home, SQUAD, Terminal};
 
@@ -49,6 +50,23 @@ fn control_c_leaves_the_live_view_and_the_rollout_goes_on() {
     terminal.interrupt();
     let (code, text) = terminal.finish();
     assert_eq!(code, 8, "not finished: {text}");
+    assert!(!text.contains("error:"), "{text}");
+    stop(&home, driver, traffic);
+}
+
+#[test]
+fn the_live_view_says_since_when_the_platform_is_silent_and_stays() {
+    let home = Home::new();
+    let (driver, traffic) = holding(&home);
+    let supervisor = supervisor(&home);
+    let mut terminal = Terminal::start(&home, 100, ["rollout", "status", "payments", "--watch"]);
+    terminal.expect("holding");
+    signal(supervisor, Signal::SIGSTOP);
+    terminal.expect("no answer of the platform since ");
+    signal(supervisor, Signal::SIGCONT);
+    terminal.interrupt();
+    let (code, text) = terminal.finish();
+    assert_eq!(code, 8, "{text}");
     assert!(!text.contains("error:"), "{text}");
     stop(&home, driver, traffic);
 }

@@ -97,10 +97,8 @@ receipts  local  1     [AGO]  ok      http://127.0.0.1:[PORT]
         .failure(2)
         .assert(str![[r#"
 › error: the argument '[service]' cannot be used with '--all'
-›
-› Usage: squad status <service>
-›
-› For more information, try '--help'.
+› hint: `squad status --help` shows what it takes
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
 [exit 2]
 
 "#]]);
@@ -545,6 +543,14 @@ fn what_is_live_is_shown_and_stopped_also_with_a_broken_file() {
         );
         assert!(error.stderr.contains(&hint), "{}", error.transcript());
     }
+    for noun_verb in ["status", "wait", "drive", "lint", "list", "pause"] {
+        let error = run(&["rollout", noun_verb]).failure(5);
+        let hint = format!("when it is named: `squad rollout {noun_verb} <service>`");
+        assert!(error.stderr.contains(&hint), "{}", error.transcript());
+    }
+    let error = run(&["rollout", "report"]).failure(5);
+    let hint = "when it is named: `squad rollout report --service <service>`";
+    assert!(error.stderr.contains(hint), "{}", error.transcript());
     run(&["status", "--all"]).success();
     run(&["history", "--all"]).success();
     let row = row(&home, "payments");

@@ -109,14 +109,45 @@ fn standard_error_can_be_closed() {
 }
 
 #[test]
-fn an_unknown_command_is_a_usage_error() {
+fn a_mistyped_command_or_flag_is_a_usage_error_that_says_what_is_meant() {
     let home = Home::new();
     home.squad(["deplo"]).failure(2).assert(str![[r#"
-› error: unrecognized subcommand 'deplo'
-...
+› error: there is no command `squad deplo`; did you mean `deploy`?
+› hint: `squad --help` shows what it takes
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
 [exit 2]
 
 "#]]);
+    home.squad(["--orgg", "x", "status"])
+        .failure(2)
+        .assert(str![[r#"
+› error: `squad status` has no flag `--orgg`; did you mean `--org`?
+› hint: `squad status --help` shows what it takes
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
+[exit 2]
+
+"#]]);
+    home.squad(["status", "--quite"])
+        .failure(2)
+        .assert(str![[r#"
+› error: `squad status` has no flag `--quite`; did you mean `--quiet`?
+› hint: `squad status --help` shows what it takes
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
+[exit 2]
+
+"#]]);
+    let error = home
+        .squad(["status", "--quite", "-o", "json"])
+        .failure(2)
+        .error_json();
+    assert_eq!(error["id"], "usage");
+    assert_eq!(
+        error["message"],
+        "`squad status` has no flag `--quite`; did you mean `--quiet`?"
+    );
+    // Nothing was mistyped: the help is the answer.
+    let help = home.squad(["org"]).failure(2);
+    assert!(help.stderr.contains("Commands:"), "{}", help.transcript());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! On a terminal: colour, width, glyphs, Ctrl-C, and what turns them off.
 
-use snapbox::str;
+use snapbox::{assert_data_eq, str};
 
 use crate::support::{Home, Terminal, TestService};
 
@@ -81,6 +81,56 @@ fn help_fits_the_terminal() {
         let limit = if columns == 40 { 60 } else { 110 };
         assert!(widest <= limit, "{columns} columns, {widest} wide:\n{text}");
     }
+}
+
+/// Errors, plans and pages about topics are folded between words; a command or an address stays whole, for copying.
+#[test]
+fn prose_fits_a_narrow_terminal() {
+    let home = Home::new();
+    let service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let commands: [&[&str]; 5] = [
+        &["help", "exit-codes"],
+        &["help", "environment"],
+        &["status", "payment"],
+        &["deploy", "--dry-run", "--rebuild"],
+        &["rollback"],
+    ];
+    for arguments in commands {
+        let (_, text) = Terminal::start_in(&home, &service.directory, 40, arguments).finish();
+        for line in text.lines() {
+            let is_whole = line.contains('`') || line.contains("://");
+            assert!(
+                is_whole || line.chars().count() <= 40,
+                "{arguments:?} `{line}`:\n{text}"
+            );
+        }
+        // The same words as a program gets them, where no line is broken.
+        let plain = home.squad_in(&service.directory, arguments);
+        let words = |text: &str| -> Vec<String> {
+            let text = text.replace("just now", "[AGO]");
+            text.split_whitespace().map(str::to_owned).collect()
+        };
+        assert_eq!(
+            words(&text),
+            words(&format!("{}{}", plain.stderr, plain.stdout)),
+            "{arguments:?}"
+        );
+    }
+    let (_, text) = Terminal::start_in(&home, &service.directory, 40, ["rollback"]).finish();
+    assert_data_eq!(
+        text,
+        str![[r#"
+error: cannot roll back `payments`: no
+  other revision served healthily
+  without being left
+live: revision 1 serves all traffic
+hint: deploy an older state of the
+  sources instead
+docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-rollback-target.md
+
+"#]]
+    );
 }
 
 #[test]

@@ -1,7 +1,11 @@
-//! A state directory that cannot be read, such as another user's: never taken for an empty one.
+//! A state directory or a file of the person's own that cannot be read or written, such as another user's: never taken for an
+//! empty one, and named.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
+use snapbox::str;
+
+use crate::support::mounts::with_mounts;
 use crate::support::{Home, SQUAD, TestService, skip, tool};
 
 #[test]
@@ -67,4 +71,114 @@ fn a_state_directory_that_cannot_be_read_is_never_nothing() {
             output.transcript()
         );
     }
+}
+
+/// What is live cannot be said without a supervisor, and none can be started there.
+#[test]
+fn a_state_directory_that_cannot_be_written_says_what_does_not_start_and_why() {
+    let home = Home::new();
+    let service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    home.squad(["local", "stop"]).success();
+    let script = |command: &str| {
+        format!(
+            "set -e; mount --bind {state} {state}; mount -o remount,ro,bind {state}; cd {directory}; exec \"$0\" {command}",
+            state = home.state().display(),
+            directory = service.directory.display(),
+        )
+    };
+    let run = |command: &str| {
+        let test =
+            "unreadable::a_state_directory_that_cannot_be_written_says_what_does_not_start_and_why";
+        with_mounts(&home, test, &script(command))
+    };
+    let Some(status) = run("status payments") else {
+        return;
+    };
+    status.failure(1).assert(str![[r#"
+› error: cannot start the local platform, which keeps its state in `[HOME]/.local/state/squad/local/local/local`: cannot lock `[HOME]/.local/state/squad/local/local/local/starting`: read-only file system
+› hint: look at what is mounted there: `findmnt -T [HOME]/.local/state/squad/local/local/local/starting`
+› hint: or keep the state elsewhere, where nothing is deployed yet: set XDG_STATE_HOME to a directory that you can write to
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/not-writable.md
+[exit 1]
+
+"#]]);
+    for command in ["status --all", "rollback --yes", "local start"] {
+        let Some(output) = run(command) else { return };
+        let output = output.failure(1);
+        assert!(
+            output.stderr.contains("cannot start the local platform")
+                && output.stderr.contains("errors/not-writable.md"),
+            "{}",
+            output.transcript()
+        );
+    }
+    // Whether it runs can be seen without writing anything.
+    for command in ["local status", "local stop"] {
+        let Some(output) = run(command) else { return };
+        assert_eq!(output.success().line(), "stopped", "{command}");
+    }
+}
+
+#[test]
+fn a_file_where_the_state_directory_belongs_is_named() {
+    let home = Home::new();
+    home.write(home.state().join("local"), "no directory");
+    home.squad(["status", "payments"])
+        .failure(1)
+        .assert(str![[r#"
+› error: cannot look at `[HOME]/.local/state/squad/local/local/local/journal`: not a directory
+› hint: a directory is needed, and this is none: `ls -l [HOME]/.local/state/squad/local`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/file.md
+[exit 1]
+
+"#]]);
+    home.squad(["local", "start"]).failure(1).assert(str![[r#"
+› error: cannot start the local platform, which keeps its state in `[HOME]/.local/state/squad/local/local/local`: cannot create `[HOME]/.local/state/squad/local/local/local`: not a directory
+› hint: a directory is needed, and this is none: `ls -l [HOME]/.local/state/squad/local`
+› hint: or keep the state elsewhere, where nothing is deployed yet: set XDG_STATE_HOME to a directory that you can write to
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/file.md
+[exit 1]
+
+"#]]);
+}
+
+#[test]
+fn a_persons_own_file_that_cannot_be_read_stops_no_brake() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    for version in ["1", "2", "3"] {
+        service.version(&home, version);
+        home.squad_in(&service.directory, ["deploy"]).success();
+    }
+    let file = home.path().join(".config/squad/config.toml");
+    std::fs::create_dir_all(&file).expect("a directory in its place");
+    let commands: [(&[&str], i32); 4] = [
+        (&["rollback", "payments"], 0),
+        (&["rollback"], 0),
+        (&["rollout", "abort", "payments"], 0),
+        (&["stop", "payments"], 7),
+    ];
+    for (arguments, code) in commands {
+        let output = home.squad_in(&service.directory, arguments);
+        assert!(
+            output.code == code
+                && output
+                    .stderr
+                    .contains("config.toml`: is a directory; what it says is left out"),
+            "{arguments:?} {}",
+            output.transcript()
+        );
+    }
+    home.squad(["status", "payments"])
+        .failure(1)
+        .assert(str![[r#"
+› error: cannot read `[HOME]/.config/squad/config.toml`: is a directory
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/file.md
+[exit 1]
+
+"#]]);
+    home.squad(["rollout", "start", "payments", "--yes"])
+        .failure(1);
+    std::fs::remove_dir(file).expect("it is there");
 }

@@ -503,6 +503,15 @@ fn a_second_repository_cannot_take_a_name() {
     let clone = copy("clone");
     let output = home.squad_in(&clone, ["deploy"]).success();
     assert_eq!(output.line(), "1", "{}", output.transcript());
+    // Also where it is cloned in another way; but not one that only looks like it.
+    let of_origin = |directory: &Path, address: &str| {
+        home.git(directory, ["remote", "set-url", "origin", address]);
+        home.squad_in(directory, ["deploy"])
+    };
+    let over_ssh = copy("over-ssh");
+    of_origin(&over_ssh, "git@Git.example:payments.git").success();
+    of_origin(&clone, "https://ana:secret@git.example/payments/").success();
+    of_origin(&over_ssh, "git@git.example:other/payments.git").failure(7);
     // A directory that is gone has no say.
     std::fs::remove_dir_all(&first.directory).expect("it is there");
     home.squad_in(&second, ["deploy"]).success();

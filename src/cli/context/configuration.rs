@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Draft, Need, Sources};
 use crate::domain::name::EnvironmentName;
 use crate::domain::org::{Committed, Source};
+use crate::domain::repository::without_secrets;
 use crate::error::{Error, Kind, Result};
 use crate::ops;
 
@@ -109,7 +110,11 @@ impl Context {
             directories: &directories,
             env: &self.env,
         };
-        then(Draft::read(&sources)?)
+        then(if self.is_brake {
+            Draft::read_for_brake(&sources)?
+        } else {
+            Draft::read(&sources)?
+        })
     }
 
     /// Brings what the configuration needs. An org that was fetched before does for now when its remote cannot
@@ -148,12 +153,12 @@ impl Context {
                 };
                 let options = ops::org::RefreshOptions {
                     url: &url,
-                    shown: &config::without_password(&url),
+                    shown: &without_secrets(&url),
                     cache: &cache,
                     file: config::ORG_FILE,
                     snapshot_file: config::SNAPSHOT_FILE,
                     timeout,
-                    children: &process::Children::default(),
+                    children: &process::Children::guarded(&self.guard()?),
                 };
                 match (ops::org::refresh(&options, self.clock()), snapshot) {
                     (Ok(_), _) => {}

@@ -52,7 +52,7 @@ pub(crate) struct Context {
     pub(crate) sessions: Mutex<BTreeMap<String, Session>>,
     /// The command is a brake: it waits for nothing, so an org that was fetched before is taken as it is here.
     pub(crate) is_brake: bool,
-    /// What ends builds when this process is killed.
+    /// What ends builds, pip and git when this process is killed.
     pub(crate) guard: OnceLock<Guard>,
 }
 

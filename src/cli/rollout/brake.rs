@@ -60,7 +60,7 @@ struct Wire {
 /// Runs `squad rollout abort`.
 pub(crate) fn abort(context: &Context, args: &Args) -> Result<u8> {
     context.block_on(async {
-        let (_, environment, name) = super::find(context, args.service.as_ref())?;
+        let (_, environment, name) = super::find(context, args.service.as_ref(), "rollout abort")?;
         let platform = context.platform(&environment)?;
         run(
             context,

@@ -135,6 +135,19 @@ pub(crate) fn rebase(context: &Context, args: &RebaseArgs) -> Result<u8> {
     )
 }
 
+/// The command that asks for it, without `squad`.
+fn verb(command: Command) -> &'static str {
+    match command {
+        Command::Pause => "rollout pause",
+        Command::Resume => "rollout resume",
+        Command::Promote => "rollout promote",
+        Command::PromoteFull => "rollout promote --full",
+        Command::EndWatch => "rollout promote --end-watch",
+        Command::Rebase => "rollout rebase",
+        Command::Abort | Command::Supersede => "rollout abort",
+    }
+}
+
 fn run(
     context: &Context,
     common: &Common,
@@ -143,7 +156,7 @@ fn run(
     question: &str,
 ) -> Result<u8> {
     context.block_on(async {
-        let (_, environment, name) = super::find(context, common.service.as_ref())?;
+        let (_, environment, name) = super::find(context, common.service.as_ref(), verb(command))?;
         let platform = context.platform(&environment)?;
         let needs = match needs {
             Consent::None => Consent::None,

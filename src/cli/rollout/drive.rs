@@ -8,7 +8,9 @@ use crate::cli::deploy::{put_aside, under_interrupts};
 use crate::cli::progress::Progress;
 use crate::cli::view::rollout as view;
 use crate::domain::environment::Environment;
+use crate::domain::live::Live;
 use crate::domain::name::ServiceName;
+use crate::domain::release::Actor;
 use crate::domain::rollout::{Phase, State, Waiting, Why};
 use crate::error::{Error, Kind, Result};
 use crate::ops::rollout::drive::{self, Ended, Options};
@@ -21,6 +23,9 @@ use crate::platform::Platform;
 ///
 /// Any machine may: the state is with the traffic. A driver that still lives is left alone, unless --take-over is given;
 /// it then stops by itself. With --once it looks one time and does not go beyond what nobody has to attend.
+///
+/// With --all a rollout that somebody else drives is said and left alone, and what cannot be read keeps nobody from the
+/// others. The exit code is the highest of the rollouts that were driven or could not be read.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   $ squad rollout drive payments --env prod
@@ -46,43 +51,68 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         if args.all {
             return all(context, args).await;
         }
-        let (_, environment, name) = super::find(context, args.service.as_ref())?;
+        let (_, environment, name) = super::find(context, args.service.as_ref(), "rollout drive")?;
         let platform = context.platform(&environment)?;
-        one(context, &*platform, &environment, name, args, "").await
+        one(context, &*platform, &environment, name, args).await
     })
 }
 
-/// Every live rollout, beside each other; the worst exit code.
+/// Every live rollout, beside each other; the worst exit code of those that were driven or could not be read.
 async fn all(context: &Context, args: &Args) -> Result<u8> {
     let config = context.config()?;
     let environment = context.environment(&config)?;
     let platform = context.platform(&environment)?;
-    let mut live = Vec::new();
-    for service in platform.services().await? {
-        let observed = platform.observe(&service).await?;
-        if State::live(&observed.state).is_some() {
-            live.push(service);
-        }
-    }
-    if live.is_empty() {
-        context
-            .output
-            .status(&format!("no rollout is live in {}", environment.spoken()));
-        return Ok(0);
-    }
-    let drives = live.into_iter().map(|service| {
-        let (platform, environment) = (&platform, &environment);
+    let drives = platform.services().await?.into_iter().map(|service| {
+        let (platform, environment) = (&*platform, &environment);
         async move {
-            let prefix = service.to_string();
-            let result = one(context, &**platform, environment, service, args, &prefix).await;
+            let result = of_all(context, platform, environment, service, args).await;
             result.unwrap_or_else(|error| {
                 crate::cli::print_error(&context.output, &error);
-                error.kind.exit_code()
+                Some(error.kind.exit_code())
             })
         }
     });
     let codes = futures_util::future::join_all(drives).await;
-    Ok(codes.into_iter().max().unwrap_or(0))
+    let worst = codes.iter().flatten().max();
+    if codes.iter().all(Option::is_none) {
+        context
+            .output
+            .status(&format!("no rollout is live in {}", environment.spoken()));
+    }
+    Ok(worst.copied().unwrap_or(0))
+}
+
+/// One service among all: none where no rollout is live.
+async fn of_all(
+    context: &Context,
+    platform: &dyn Platform,
+    environment: &Environment,
+    service: ServiceName,
+    args: &Args,
+) -> Result<Option<u8>> {
+    let unreadable =
+        |error: Error| error.context(&format!("cannot read the rollout of `{service}`"));
+    let live = platform.observe(&service).await;
+    if State::live(&live.map_err(|error| unreadable(error.into()))?.state).is_none() {
+        return Ok(None);
+    }
+    let driven = driven(context, platform, environment, &service).await;
+    if let Some((snapshot, actor, _)) = driven.map_err(unreadable)?
+        && !args.take_over
+    {
+        if context.output.is_json() {
+            context.output.json(&view::SnapshotWire::new(&snapshot));
+        } else {
+            let left_alone = format!("{service}: {actor} drives it, so it is left alone");
+            context.output.status(&left_alone);
+        }
+        return Ok(Some(0));
+    }
+    let prefix = service.to_string();
+    let options = options(context, environment, service, args);
+    drive_to_end(context, platform, environment, &options, &prefix)
+        .await
+        .map(Some)
 }
 
 async fn one(
@@ -91,47 +121,57 @@ async fn one(
     environment: &Environment,
     service: ServiceName,
     args: &Args,
-    prefix: &str,
 ) -> Result<u8> {
-    if !args.take_over {
-        refuse_driven(context, platform, environment, &service).await?;
+    if !args.take_over
+        && let Some((_, actor, live)) = driven(context, platform, environment, &service).await?
+    {
+        let flag = environment.flag();
+        return Err(Error::new(
+            Kind::Conflict,
+            "rollout-driven",
+            format!("cannot drive the rollout of `{service}`: {actor} drives it"),
+        )
+        .hint(format!(
+            "follow it: `squad rollout status {service}{flag} --watch`"
+        ))
+        .hint(format!(
+            "or take it over: `squad rollout drive {service}{flag} --take-over`"
+        ))
+        .live(live_state(&service, Some(&live))));
     }
-    let options = Options {
+    let options = options(context, environment, service, args);
+    drive_to_end(context, platform, environment, &options, "").await
+}
+
+fn options(
+    context: &Context,
+    environment: &Environment,
+    service: ServiceName,
+    args: &Args,
+) -> Options {
+    Options {
         flag: environment.flag(),
         service,
         stays: !args.once,
         waits_for_people: context.output.can_ask() && !args.once,
-    };
-    drive_to_end(context, platform, environment, &options, prefix).await
+    }
 }
 
-/// A driver that lives is not disturbed.
-async fn refuse_driven(
+/// Who drives a rollout right now: a driver that lives is not disturbed.
+async fn driven(
     context: &Context,
     platform: &dyn Platform,
     environment: &Environment,
     service: &ServiceName,
-) -> Result<()> {
+) -> Result<Option<(Snapshot, Actor, Live)>> {
     let Some(rollout) = crate::ops::rollout::read(platform, service).await? else {
-        return Ok(());
+        return Ok(None);
     };
     let snapshot = snapshot(context, environment, &rollout)?;
-    let Driver::Alive(actor) = snapshot.driver else {
-        return Ok(());
-    };
-    let flag = environment.flag();
-    Err(Error::new(
-        Kind::Conflict,
-        "rollout-driven",
-        format!("cannot drive the rollout of `{service}`: {actor} drives it"),
-    )
-    .hint(format!(
-        "follow it: `squad rollout status {service}{flag} --watch`"
-    ))
-    .hint(format!(
-        "or take it over: `squad rollout drive {service}{flag} --take-over`"
-    ))
-    .live(live_state(service, Some(&rollout.live))))
+    Ok(match snapshot.driver.clone() {
+        Driver::Alive(actor) => Some((snapshot, actor, rollout.live)),
+        _ => None,
+    })
 }
 
 /// A rollout as it is now, for a view.

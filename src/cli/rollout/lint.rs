@@ -35,7 +35,7 @@ pub(crate) struct Args {
 /// Runs `squad rollout lint`.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     context.block_on(async {
-        let (config, environment, name) = super::find(context, args.service.as_ref())?;
+        let (config, environment, name) = super::find(context, args.service.as_ref(), "rollout lint")?;
         let platform = context.platform(&environment)?;
         let options = Options {
             service: name,
@@ -43,6 +43,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             revision: args.revision.map(RevisionNumber),
             wish: args.plan.wish(),
             supersede: true,
+            // What it would be is shown of one that was left as well, when it is named.
+            again: args.revision.is_some(),
             reason: None,
             protected: environment.protected,
         };

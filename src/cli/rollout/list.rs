@@ -2,9 +2,12 @@
 
 use crate::cli::context::Context;
 use crate::cli::view::rollout as view;
+use crate::config::nearest;
+use crate::domain::environment::Environment;
 use crate::domain::name::ServiceName;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::ops::rollout::list;
+use crate::platform::Platform;
 
 /// List rollouts, newest first
 ///
@@ -21,8 +24,8 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "service")]
     all: bool,
     /// At most so many of each service
-    #[arg(long, value_name = "number", default_value_t = 10)]
-    limit: usize,
+    #[arg(long, value_name = "number", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
 }
 
 /// Runs `squad rollout list`.
@@ -34,11 +37,18 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             let services = context.platform(&environment)?.services().await?;
             (environment, services)
         } else {
-            let (_, environment, name) = super::find(context, args.service.as_ref())?;
+            let (_, environment, name) =
+                super::find(context, args.service.as_ref(), "rollout list")?;
             (environment, vec![name])
         };
         let platform = context.platform(&environment)?;
-        let rows = list::list(&*platform, &services, args.limit).await?;
+        let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
+        let rows = list::list(&*platform, &services, limit).await?;
+        if rows.is_empty()
+            && let Some(name) = &args.service
+        {
+            check_known(&*platform, &environment, name).await?;
+        }
         if context.output.is_json() {
             context
                 .output
@@ -56,4 +66,30 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         }
         Ok(0)
     })
+}
+
+/// A service without a rollout is one thing, a name that nobody knows another.
+async fn check_known(
+    platform: &dyn Platform,
+    environment: &Environment,
+    name: &ServiceName,
+) -> Result<()> {
+    if !platform.observe(name).await?.revisions.is_empty() {
+        return Ok(());
+    }
+    let flag = environment.flag();
+    let services = platform.services().await?;
+    let meant = nearest(name.as_str(), services.iter().map(ServiceName::as_str));
+    Err(Error::new(
+        Kind::Failed,
+        "never-deployed",
+        format!(
+            "cannot list the rollouts of `{name}`: it is not deployed to {}",
+            environment.spoken()
+        ),
+    )
+    .hint(match meant {
+        Some(meant) => format!("did you mean `{meant}`? `squad rollout list {meant}{flag}`"),
+        None => format!("the rollouts of every service: `squad rollout list --all{flag}`"),
+    }))
 }

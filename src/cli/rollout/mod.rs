@@ -5,6 +5,7 @@ mod command;
 mod drive;
 mod lint;
 mod list;
+mod patience;
 mod report;
 mod start;
 mod status;
@@ -67,12 +68,13 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<u8> {
 }
 
 /// Which service in which environment a command is about. With a name, a mistake in a `squad.toml` does not matter:
-/// what is rolled out is described by the platform and by the rollout's own plan.
+/// what is rolled out is described by the platform and by the rollout's own plan. `verb` is the command, without `squad`.
 pub(crate) fn find(
     context: &Context,
     service: Option<&ServiceName>,
+    verb: &str,
 ) -> Result<(Config, Environment, ServiceName)> {
-    let config = context.config_of_live(service.is_some(), "rollout")?;
+    let config = context.config_of_live(service.is_some(), verb)?;
     let environment = context.environment(&config)?;
     let name = context.service_name(&config, service)?;
     Ok((config, environment, name))

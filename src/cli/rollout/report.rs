@@ -29,7 +29,8 @@ pub(crate) struct Args {
 /// Runs `squad rollout report`.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     context.block_on(async {
-        let (_, environment, name) = super::find(context, args.service.as_ref())?;
+        let (_, environment, name) =
+            super::find(context, args.service.as_ref(), "rollout report --service")?;
         let platform = context.platform(&environment)?;
         let rows = list::list(&*platform, std::slice::from_ref(&name), usize::MAX).await?;
         let wanted = args

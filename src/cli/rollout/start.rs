@@ -46,6 +46,9 @@ pub(crate) struct Args {
     /// Abort the live rollout first
     #[arg(long)]
     supersede: bool,
+    /// Roll out a revision that was rolled back from or aborted
+    #[arg(long)]
+    again: bool,
     /// Show the plan and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -84,26 +87,26 @@ pub(crate) struct PlanArgs {
 
 /// A list of weights; a type of its own so that clap takes the list as one value.
 #[derive(Debug, Clone)]
-pub(crate) struct Weights(Vec<u8>);
+pub(crate) struct Weights(Vec<i64>);
 
 fn parse_weights(text: &str) -> std::result::Result<Weights, String> {
     weights(text).map(Weights)
 }
 
 /// Reads `5,25,50`; what the numbers may be is for the plan to say, all at once.
-fn weights(text: &str) -> std::result::Result<Vec<u8>, String> {
+fn weights(text: &str) -> std::result::Result<Vec<i64>, String> {
+    let like = "write whole percents such as 5,25,50";
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
     text.split(',')
         .map(str::trim)
-        .filter(|part| !part.is_empty())
         .map(|part| {
             let number = part.strip_suffix('%').unwrap_or(part).trim();
-            match number.parse::<i64>() {
-                // Too large or too small for any weight: said as the nearest number that is just as wrong.
-                Ok(number) => Ok(u8::try_from(number.clamp(0, 255)).unwrap_or(255)),
-                Err(_) => Err(format!(
-                    "`{part}` is not a weight; write whole percents such as 5,25,50"
-                )),
-            }
+            number.parse().map_err(|_| match part {
+                "" => format!("a weight is missing beside a comma; {like}"),
+                part => format!("`{part}` is not a weight; {like}"),
+            })
         })
         .collect()
 }
@@ -205,6 +208,8 @@ pub(crate) struct Beginning<'a> {
     pub(crate) plan: &'a PlanArgs,
     /// `--supersede`.
     pub(crate) supersede: bool,
+    /// `--again`.
+    pub(crate) again: bool,
     /// `--reason`.
     pub(crate) reason: Option<String>,
     /// Whether the person has said yes already.
@@ -216,7 +221,7 @@ pub(crate) struct Beginning<'a> {
 /// Runs `squad rollout start`.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     context.block_on(async {
-        let (_, environment, name) = super::find(context, args.service.as_ref())?;
+        let (_, environment, name) = super::find(context, args.service.as_ref(), "rollout start")?;
         let platform = context.platform(&environment)?;
         if args.dry_run {
             let options = Options {
@@ -225,6 +230,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
                 revision: args.revision.map(RevisionNumber),
                 wish: args.plan.wish(),
                 supersede: args.supersede,
+                again: args.again,
                 reason: args.reason.clone(),
                 protected: environment.protected,
             };
@@ -246,6 +252,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             revision: args.revision.map(RevisionNumber),
             plan: &args.plan,
             supersede: args.supersede,
+            again: args.again,
             reason: args.reason.clone(),
             agreed: false,
             no_wait: args.no_wait,
@@ -273,6 +280,7 @@ pub(crate) async fn begin(
         revision: beginning.revision,
         wish: beginning.plan.wish(),
         supersede: beginning.supersede,
+        again: beginning.again,
         reason: beginning.reason,
         protected: environment.protected,
     };

@@ -4,19 +4,23 @@ use std::time::Duration;
 
 use crate::cli::context::Context;
 use crate::cli::rollout::drive::snapshot;
+use crate::cli::rollout::patience::{Patience, Reading, no_answer};
 use crate::cli::signals::{Signals, unless_asked};
 use crate::cli::time::parse_span;
 use crate::cli::view::rollout as view;
+use crate::domain::environment::Environment;
 use crate::domain::name::ServiceName;
 use crate::domain::rollout::Phase;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::ops::rollout::snapshot::Snapshot;
-use crate::ops::rollout::{Rollout, read_some_on};
+use crate::ops::rollout::{Rollout, read_some, read_some_on};
+use crate::platform::Platform;
 
 /// Show a rollout: phase, weights, what was counted, the verdict of each route
 ///
 /// With --watch a live view on a terminal, a line for each change elsewhere, and JSON Lines with -o json. Exits with 3
-/// when the verdict was bad and with 8 while it is not finished; so does a watch that Ctrl-C, SIGTERM or SIGHUP ends.
+/// when the verdict was bad and with 8 while it is not finished; so does a watch that Ctrl-C, SIGTERM or SIGHUP ends. A
+/// platform that does not answer is said, with the time since when, and a watch goes on.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   $ squad rollout status payments --env prod
@@ -40,45 +44,68 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// Runs `squad rollout status`.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     context.block_on(async {
-        let (_, environment, name) = super::find(context, args.service.as_ref())?;
+        let (_, environment, name) = super::find(context, args.service.as_ref(), "rollout status")?;
         let platform = context.platform(&environment)?;
-        let until = args
-            .timeout
-            .map(|timeout| context.clock().monotonic() + timeout);
-        let mut last: Option<Snapshot> = None;
-        let mut read: Option<Rollout> = None;
-        let mut screen = view::Screen::default();
-        // Listened for once: what comes while the rollout is read counts as well.
-        let mut signals = args.watch.then(Signals::listen).transpose()?;
-        loop {
-            let flag = environment.flag();
-            let reading = read_some_on(&*platform, &name, &flag, read.as_ref());
-            let Some(rollout) = unless_asked(signals.as_mut(), reading).await else {
-                screen.leave(context);
-                return Ok(last
-                    .as_ref()
-                    .map_or(Kind::Interrupted.exit_code(), exit_code));
-            };
-            let now = snapshot(context, &environment, read.insert(rollout?))?;
-            if last.as_ref() != Some(&now) {
-                screen.show(context, &now, args.watch);
-            }
-            let code = exit_code(&now);
-            let over = !now.state.is_live();
-            last = Some(now);
-            if !args.watch || over || context.output.is_closed() {
-                return Ok(code);
-            }
-            if until.is_some_and(|until| context.clock().monotonic() >= until) {
-                return Ok(Kind::Timeout.exit_code());
-            }
-            let pause = tokio::time::sleep(INTERVAL);
-            if unless_asked(signals.as_mut(), pause).await.is_none() {
-                screen.leave(context);
-                return Ok(code);
-            }
+        if args.watch {
+            return watch(context, args, &*platform, &environment, &name).await;
         }
+        let rollout = read_some(&*platform, &name, &environment.flag()).await?;
+        let now = snapshot(context, &environment, &rollout)?;
+        view::Screen::default().show(context, &now, false);
+        Ok(exit_code(&now))
     })
+}
+
+/// Shows it until it is over, the time is, or somebody leaves. A platform that does not answer ends nothing.
+async fn watch(
+    context: &Context,
+    args: &Args,
+    platform: &dyn Platform,
+    environment: &Environment,
+    name: &ServiceName,
+) -> Result<u8> {
+    let mut patience = Patience::new(context, args.timeout);
+    let mut last: Option<Snapshot> = None;
+    let mut read: Option<Rollout> = None;
+    let mut screen = view::Screen::default();
+    // Listened for once: what comes while the rollout is read counts as well.
+    let mut signals = Some(Signals::listen()?);
+    let mut was_silent = false;
+    loop {
+        let flag = environment.flag();
+        let reading = read_some_on(platform, name, &flag, read.as_ref());
+        let tell = |since, _: Option<&Error>| {
+            was_silent = true;
+            screen.silent(context, last.as_ref(), since, &no_answer(since));
+        };
+        let reading = unless_asked(signals.as_mut(), patience.read(Box::pin(reading), tell)).await;
+        match reading.transpose()? {
+            Some(Reading::Answered(rollout)) => {
+                let now = snapshot(context, environment, read.insert(*rollout))?;
+                if std::mem::take(&mut was_silent) || last.as_ref() != Some(&now) {
+                    screen.show(context, &now, true);
+                }
+                let (code, is_over) = (exit_code(&now), !now.state.is_live());
+                last = Some(now);
+                if is_over || context.output.is_closed() {
+                    return Ok(code);
+                }
+            }
+            Some(Reading::Silent) => {}
+            Some(Reading::TimeIsOver) => return Ok(Kind::Timeout.exit_code()),
+            None => return Ok(left(context, &screen, last.as_ref())),
+        }
+        let pause = tokio::time::sleep(patience.pause(INTERVAL));
+        if unless_asked(signals.as_mut(), pause).await.is_none() {
+            return Ok(left(context, &screen, last.as_ref()));
+        }
+    }
+}
+
+/// The person leaves: how it stood.
+fn left(context: &Context, screen: &view::Screen, last: Option<&Snapshot>) -> u8 {
+    screen.leave(context);
+    last.map_or(Kind::Interrupted.exit_code(), exit_code)
 }
 
 /// 0 promoted, 3 the verdict was bad or the traffic is not what it should be, 8 not finished.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::cli::context::Context;
 use crate::cli::rollout::drive::{over, snapshot};
+use crate::cli::rollout::patience::{Patience, Reading, no_answer};
 use crate::cli::signals::{Signals, unless_asked};
 use crate::cli::time::parse_span;
 use crate::cli::view::rollout as view;
@@ -11,14 +12,15 @@ use crate::domain::environment::Environment;
 use crate::domain::name::ServiceName;
 use crate::domain::rollout::Phase;
 use crate::error::{Error, Kind, Result};
-use crate::ops::rollout::{drive, read_some, words};
+use crate::ops::rollout::{Rollout, drive, read_some_on, words};
 use crate::platform::Platform;
 
 /// Wait for the end of a rollout, and end with its verdict
 ///
 /// Exits with 0 when it was promoted, 3 when the judge aborted it, 1 when a person did, and 8 when the time is over or it
-/// is paused and waits for a person: nothing failed, and it is not finished. Ctrl-C, SIGTERM and SIGHUP end the waiting
-/// with 130; the rollout goes on.
+/// is paused and waits for a person: nothing failed, and it is not finished. A platform that does not answer is waited
+/// for; when the time is over meanwhile it exits with 124. Ctrl-C, SIGTERM and SIGHUP end the waiting with 130; the rollout
+/// goes on.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   $ squad rollout wait payments --env prod --timeout 45m")]
@@ -37,7 +39,7 @@ const GLANCE: Duration = Duration::from_millis(500);
 /// Runs `squad rollout wait`.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     context.block_on(async {
-        let (_, environment, name) = super::find(context, args.service.as_ref())?;
+        let (_, environment, name) = super::find(context, args.service.as_ref(), "rollout wait")?;
         let platform = context.platform(&environment)?;
         let mut signals = Signals::listen()?;
         let work = wait(context, args, &*platform, &environment, &name);
@@ -67,25 +69,45 @@ async fn wait(
     environment: &Environment,
     name: &ServiceName,
 ) -> Result<u8> {
-    let until = context.clock().monotonic() + args.timeout;
+    let mut patience = Patience::new(context, Some(args.timeout));
     let mut said = None;
+    let mut last: Option<Rollout> = None;
     loop {
-        let rollout = read_some(platform, name, &environment.flag()).await?;
-        let state = rollout.state.clone();
-        let why = drive::last_why(&rollout);
+        let flag = environment.flag();
+        let reading = read_some_on(platform, name, &flag, last.as_ref());
+        let tell = |since, why: Option<&Error>| {
+            context.output.status(&no_answer(since));
+            if let Some(why) = why {
+                context.output.status(&why.message);
+            }
+        };
+        match patience.read(Box::pin(reading), tell).await? {
+            Reading::Answered(rollout) => last = Some(*rollout),
+            Reading::Silent => {
+                tokio::time::sleep(patience.pause(GLANCE)).await;
+                continue;
+            }
+            Reading::TimeIsOver => {}
+        }
+        let silent = patience.silent_since();
+        let Some(rollout) = last.as_ref().filter(|_| silent.is_none()) else {
+            return Err(never_answered(args, name, &flag, silent));
+        };
+        let state = &rollout.state;
+        let why = drive::last_why(rollout);
         if said.as_ref() != Some(&(state.phase, state.positions.clone())) {
-            let snapshot = snapshot(context, environment, &rollout)?;
+            let snapshot = snapshot(context, environment, rollout)?;
             context.output.status(&view::one_line(&snapshot));
             said = Some((state.phase, state.positions.clone()));
         }
         let code = if !state.is_live() {
-            Some(over(&state, why.as_ref()))
+            Some(over(state, why.as_ref()))
         } else if matches!(state.phase, Phase::Paused | Phase::Drifted) {
             if let Some(why) = &why {
                 context.output.status(&words::why(&rollout.plan, why));
             }
             Some(Kind::Pending.exit_code())
-        } else if context.clock().monotonic() >= until {
+        } else if patience.is_over() {
             context.output.status(&format!(
                 "not finished after {} s; it goes on",
                 args.timeout.as_secs()
@@ -98,12 +120,34 @@ async fn wait(
             if context.output.is_json() {
                 context
                     .output
-                    .json(&view::EndWire::new(name, environment, &state, code));
+                    .json(&view::EndWire::new(name, environment, state, code));
             } else {
                 context.output.out(state.phase.as_str());
             }
             return Ok(code);
         }
-        tokio::time::sleep(GLANCE).await;
+        tokio::time::sleep(patience.pause(GLANCE)).await;
     }
+}
+
+/// The time is over, and nobody knows where the rollout is.
+fn never_answered(
+    args: &Args,
+    name: &ServiceName,
+    flag: &str,
+    since: Option<jiff::Timestamp>,
+) -> Error {
+    let seconds = args.timeout.as_secs();
+    let since = since.map_or_else(String::new, |since| {
+        format!(" since {}", since.strftime("%H:%M:%S UTC"))
+    });
+    Error::new(
+        Kind::Timeout,
+        "rollout-unanswered",
+        format!(
+            "cannot tell how the rollout of `{name}` ends: {seconds} s are over, and the platform has not answered{since}"
+        ),
+    )
+    .hint(format!("wait again: `squad rollout wait {name}{flag}`"))
+    .hint(format!("see what is wrong: `squad doctor{flag}`"))
 }

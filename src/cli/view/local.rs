@@ -1,12 +1,10 @@
 //! What `squad local` prints.
 
-use std::path::Path;
-
 use serde::Serialize;
 
 use crate::cli::context::Context;
 use crate::output::table::{Align, render};
-use crate::platform::local::SupervisorStatus;
+use crate::platform::local::{self, SupervisorStatus};
 
 /// `squad.local/v1`.
 #[derive(Debug, Serialize)]
@@ -104,15 +102,17 @@ impl Pruned {
 #[derive(Debug, Serialize)]
 pub(crate) struct Reset {
     schema: &'static str,
-    journal: String,
+    /// Where the one before is now; null where it was gone.
+    journal: Option<String>,
 }
 
 impl Reset {
-    /// Where the journal is now.
-    pub(crate) fn to(aside: &Path) -> Self {
+    /// Of what was done.
+    pub(crate) fn of(reset: &local::Reset) -> Self {
+        let aside = reset.aside.as_ref();
         Self {
             schema: "squad.local-reset/v1",
-            journal: aside.display().to_string(),
+            journal: aside.map(|path| path.display().to_string()),
         }
     }
 }

@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use super::env::Environment;
 use crate::clock::Clock;
-use crate::config::{Config, roughly, without_password};
+use crate::config::{Config, roughly};
 use crate::domain::name::OrgName;
 use crate::domain::org::Registry;
+use crate::domain::repository::without_secrets;
 use crate::output::table::{Align, render};
 use crate::output::{Output, sanitize};
 
@@ -53,7 +54,7 @@ pub(crate) fn list(output: &Output, registry: &Registry) {
         .map(|(alias, org)| Entry {
             name: alias.clone(),
             file_name: (org.name != *alias).then(|| org.name.clone()),
-            source: without_password(&org.source.shown()),
+            source: without_secrets(&org.source.shown()),
             in_use: registry.current.as_ref() == Some(alias),
         })
         .collect();

@@ -156,10 +156,7 @@ fn wire_row(row: &Row) -> WireRow {
                 Some(Driver::Alive(actor)) => Some(actor.to_string()),
                 _ => None,
             },
-            unattended: row
-                .driver
-                .as_ref()
-                .map(|driver| matches!(driver, Driver::Nobody { .. })),
+            unattended: row.driver.as_ref().map(Driver::is_absent),
             id: state.id,
         }),
         going_on: row.going_on.as_ref().map(|one| WireGoingOn {
@@ -253,11 +250,11 @@ fn rollout(row: &Row) -> String {
     };
     let driver = match &row.driver {
         Some(Driver::Alive(actor)) => format!(", driven by {}", sanitize(&actor.to_string())),
-        Some(Driver::Nobody { since: Some(since) }) => {
-            format!(", unattended since {}", since.strftime("%H:%M:%S UTC"))
-        }
-        Some(Driver::Nobody { since: None }) => ", unattended".to_owned(),
-        Some(Driver::Over) | None => String::new(),
+        Some(driver) if driver.is_absent() => match driver.absent_since() {
+            Some(since) => format!(", unattended since {}", since.strftime("%H:%M:%S UTC")),
+            None => ", unattended".to_owned(),
+        },
+        Some(_) | None => String::new(),
     };
     format!(
         "{}{at}, {}{driver}",

@@ -1,6 +1,6 @@
-//! Amazon API Gateway, as far as it tells which function an API calls: read, and for HTTP APIs changed.
+//! Amazon API Gateway, as far as it tells which function an API calls: read, and changed. Deploys nothing.
 //!
-//! Seven small calls, signed by hand and sent through the session's own connections, retries and limits: the SDKs of the two
+//! A dozen small calls, signed by hand and sent through the session's own connections, retries and limits: the SDKs of the two
 //! generations of API Gateway are larger than all that squad has of Lambda. Knows nothing of aliases.
 
 use std::fmt;
@@ -21,6 +21,7 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
@@ -70,16 +71,19 @@ pub(crate) struct Integration {
     pub(crate) role: Option<String>,
 }
 
-/// A stage of an HTTP or WebSocket API.
+/// A stage of an API.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Stage {
     /// Such as `$default`.
     #[serde(rename = "stageName", default)]
     pub(crate) name: String,
-    /// A change of the API is live at once.
+    /// A change of the API is live at once. Never so for REST APIs.
     #[serde(default)]
     pub(crate) auto_deploy: bool,
+    /// What it serves; none where nothing was ever deployed to it.
+    #[serde(rename = "deploymentId", default)]
+    pub(crate) deployment: Option<String>,
 }
 
 /// One method of a REST API, with what it calls.
@@ -91,8 +95,19 @@ pub(crate) struct Method {
     pub(crate) path: String,
     /// Such as `GET`, or `ANY`.
     pub(crate) verb: String,
+    /// What it calls.
+    pub(crate) integration: RestIntegration,
+}
+
+/// What a method of a REST API calls.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct RestIntegration {
     /// An address that holds a function's ARN.
+    #[serde(default)]
     pub(crate) uri: String,
+    /// The role that it calls with; none where the function's own policy lets it.
+    #[serde(rename = "credentials", default)]
+    pub(crate) role: Option<String>,
 }
 
 /// API Gateway of one environment. Cheap to make; reaches nothing before the first call.
@@ -173,6 +188,59 @@ impl Gateway {
         let path = format!("/restapis/{}/resources", part(api));
         let resources: Vec<Resource> = self.rest_items(&path, "embed=methods&").await?;
         Ok(resources.into_iter().flat_map(Resource::methods).collect())
+    }
+
+    /// What a method of a REST API calls now (`GetIntegration`).
+    pub(crate) async fn rest_integration(
+        &self,
+        api: &str,
+        resource: &str,
+        verb: &str,
+    ) -> Result<RestIntegration> {
+        let path = rest_integration_path(api, resource, verb);
+        self.call(GET, "GET", &path, "", None).await
+    }
+
+    /// Has a method of a REST API call something else; the rest of it stays (`UpdateIntegration`).
+    pub(crate) async fn rest_point(
+        &self,
+        api: &str,
+        resource: &str,
+        verb: &str,
+        uri: &str,
+    ) -> Result<RestIntegration> {
+        let operation = serde_json::json!({ "op": "replace", "path": "/uri", "value": uri });
+        let body = serde_json::json!({ "patchOperations": [operation] }).to_string();
+        let path = rest_integration_path(api, resource, verb);
+        self.call(PATCH, "PATCH", &path, "", Some(body)).await
+    }
+
+    /// The stages of a REST API (`GetStages`), which come in one page.
+    pub(crate) async fn rest_stages(&self, api: &str) -> Result<Vec<Stage>> {
+        let path = format!("/restapis/{}/stages", part(api));
+        let page: RestItems<Stage> = self.call(GET, "GET", &path, "", None).await?;
+        Ok(page.item)
+    }
+
+    /// What a stage of an HTTP API serves, as a document of `OpenAPI` (`ExportApi`).
+    pub(crate) async fn served(&self, api: &str, stage: &str) -> Result<Value> {
+        let path = format!("/v2/apis/{}/exports/OAS30", part(api));
+        let query = format!(
+            "includeExtensions=true&outputType=JSON&stageName={}",
+            part(stage)
+        );
+        self.call(GET, "GET", &path, &query, None).await
+    }
+
+    /// The same of a REST API (`GetExport`).
+    pub(crate) async fn rest_served(&self, api: &str, stage: &str) -> Result<Value> {
+        let path = format!(
+            "/restapis/{}/stages/{}/exports/oas30",
+            part(api),
+            part(stage)
+        );
+        self.call(GET, "GET", &path, "extensions=integrations", None)
+            .await
     }
 
     /// All pages of a list of the second generation.
@@ -320,6 +388,15 @@ fn integration_path(api: &str, id: &str) -> String {
     format!("/v2/apis/{}/integrations/{}", part(api), part(id))
 }
 
+fn rest_integration_path(api: &str, resource: &str, verb: &str) -> String {
+    format!(
+        "/restapis/{}/resources/{}/methods/{}/integration",
+        part(api),
+        part(resource),
+        part(verb)
+    )
+}
+
 /// One part of a path, or a value of a query: what is not a letter, a digit or one of `-._~` is encoded (RFC 3986).
 fn part(text: &str) -> String {
     text.bytes()
@@ -366,12 +443,6 @@ struct RestMethod {
     method_integration: Option<RestIntegration>,
 }
 
-#[derive(Deserialize)]
-struct RestIntegration {
-    #[serde(default)]
-    uri: String,
-}
-
 impl Resource {
     fn methods(self) -> impl Iterator<Item = Method> {
         let (resource, path) = (self.id, self.path);
@@ -382,7 +453,7 @@ impl Resource {
                     resource: resource.clone(),
                     path: path.clone(),
                     verb,
-                    uri: method.method_integration?.uri,
+                    integration: method.method_integration?,
                 })
             })
     }

@@ -7,7 +7,7 @@ fn the_mistakes_of_a_workspace_are_reported_together() {
     let machine = Machine::new();
     machine.write(
         "w/squad.toml",
-        "schema = 1\n[workspace]\nmembers = [\"f/*\", \"gone\", \"a/**\"]\nmember = 1\n[workspace.defaults]\nservice.name = \"x\"\nruns.grace = \"5s\"\nrun.grace = 5\n",
+        "schema = 1\n[workspace]\nmembers = [\"f/*\", \"gone\", \"a/**\",\n  3, \"\"]\nmember = 1\n[workspace.defaults]\nservice.name = \"x\"\nruns.grace = \"5s\"\nrun.grace = 5\n",
     );
     machine.write("w/f/a/squad.toml", &service_with(""));
     machine.write("w/f/b/squad.toml", &service_with("port = 0\n"));
@@ -16,12 +16,14 @@ fn the_mistakes_of_a_workspace_are_reported_together() {
         [
             "../b/squad.toml:3:8: two services are named `a`: the other one is in squad.toml:3",
             "../b/squad.toml:7:8: `run.port` is 0; the lowest is 1",
-            "../../squad.toml:3:11: `workspace.members` names `gone`, which has no squad.toml",
-            "../../squad.toml:3:11: `workspace.members` has `a/**`; write directories relative to this file, with `*` for one level",
-            "../../squad.toml:4:1: unknown key `workspace.member`; did you mean `members`?",
-            "../../squad.toml:6:16: `service.name` is each service's own, so it has no default",
-            "../../squad.toml:7:1: unknown key `runs` in `workspace.defaults`; did you mean `run`?",
-            "../../squad.toml:8:13: `run.grace` is a number; it must be a time such as \"20s\", \"5m\", \"1h30m\" or \"500ms\"",
+            "../../squad.toml:3:19: `workspace.members` names `gone`, which has no squad.toml",
+            "../../squad.toml:3:27: `workspace.members` has `a/**`; write directories relative to this file, with `*` for one level",
+            "../../squad.toml:4:3: `workspace.members` is not right at [3], which is a number; it must be text: write `\"3\"`",
+            "../../squad.toml:4:6: `workspace.members` is not right at [4], which is empty",
+            "../../squad.toml:5:1: unknown key `workspace.member`; did you mean `members`?",
+            "../../squad.toml:7:16: `service.name` is each service's own, so it has no default",
+            "../../squad.toml:8:1: unknown key `runs` in `workspace.defaults`; did you mean `run`?",
+            "../../squad.toml:9:13: `run.grace` is a number; it must be a time such as \"20s\", \"5m\", \"1h30m\" or \"500ms\"",
         ]
     );
 }

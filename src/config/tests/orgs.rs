@@ -208,7 +208,7 @@ fn an_org_in_git_is_fetched_when_it_is_old() {
     let need = |fetched: i64, tried: i64| {
         let before = |seconds: i64| now - jiff::SignedDuration::from_secs(seconds);
         let snapshot = crate::domain::org::Snapshot {
-            url: without_password(url),
+            url: without_secrets(url),
             commit: "3f1c2ab0".to_owned(),
             fetched_at: before(fetched),
             tried_at: before(tried),

@@ -49,7 +49,7 @@ pub(crate) enum Who {
     /// Those of these names.
     Consumers(Vec<String>),
     /// So many of the hundred buckets, step by step.
-    Buckets(Vec<u8>),
+    Buckets(Vec<i64>),
 }
 
 impl UnitGate {

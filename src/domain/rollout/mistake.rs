@@ -18,7 +18,7 @@ pub(crate) enum Mistake {
         /// The route, or `steps`.
         of: String,
         /// The weight.
-        weight: u8,
+        weight: i64,
     },
     /// Weights that do not rise.
     #[error(
@@ -28,9 +28,9 @@ pub(crate) enum Mistake {
         /// The route, or `steps`.
         of: String,
         /// The earlier one.
-        before: u8,
+        before: i64,
         /// The later one.
-        after: u8,
+        after: i64,
     },
     /// Too many steps.
     #[error("{of}: {count} steps are more than the {MOST_STEPS} that a rollout can keep")]

@@ -180,7 +180,7 @@ pub(crate) struct RouteSteps {
     /// The path template.
     pub(crate) path: route::PathTemplate,
     /// Weights in percent, rising.
-    pub(crate) weights: Vec<u8>,
+    pub(crate) weights: Vec<i64>,
 }
 
 /// What a plan is made of.
@@ -191,7 +191,7 @@ pub(crate) struct Wish {
     /// New routes, each with whom it lets through.
     pub(crate) gates: Vec<GateWish>,
     /// Weights instead of the service's, for every unit that has none of its own.
-    pub(crate) steps: Option<Vec<u8>>,
+    pub(crate) steps: Option<Vec<i64>>,
     /// Seconds to hold each step instead of the service's.
     pub(crate) hold_seconds: Option<u64>,
     /// The highest weight in percent that a driver may set which does not stay.
@@ -333,13 +333,15 @@ fn service_steps(canary: &Service, wish: &Wish, mistakes: &mut Vec<Mistake>) -> 
     steps
 }
 
-/// Weights with the holds of other steps, the last of them for all that follow.
-pub(super) fn with_holds(weights: &[u8], like: &[RolloutStep]) -> Vec<RolloutStep> {
+/// Weights with the holds of other steps, the last of them for all that follow. What is no weight at all has been found by
+/// [`check`], and makes no step.
+pub(super) fn with_holds(weights: &[i64], like: &[RolloutStep]) -> Vec<RolloutStep> {
     weights
         .iter()
+        .filter_map(|weight| u8::try_from(*weight).ok())
         .enumerate()
         .map(|(index, weight)| RolloutStep {
-            weight: *weight,
+            weight,
             hold_seconds: like
                 .get(index)
                 .or(like.last())
@@ -348,7 +350,7 @@ pub(super) fn with_holds(weights: &[u8], like: &[RolloutStep]) -> Vec<RolloutSte
         .collect()
 }
 
-pub(super) fn check(of: &str, weights: &[u8], mistakes: &mut Vec<Mistake>) {
+pub(super) fn check(of: &str, weights: &[i64], mistakes: &mut Vec<Mistake>) {
     let of = || of.to_owned();
     if weights.is_empty() {
         mistakes.push(Mistake::NoSteps { of: of() });

@@ -13,6 +13,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -42,6 +43,14 @@ pub(crate) use verify::{OpenSummary, Report, VerifyOptions};
 const FORWARD_LIMIT: Duration = Duration::from_secs(30);
 /// How long a brake tries the log before it goes on with the outbox alone.
 const BRAKE_LIMIT: Duration = Duration::from_millis(150);
+
+/// Whether this process has recorded an intent.
+static BEGUN: AtomicBool = AtomicBool::new(false);
+
+/// Whether this process has recorded an intent. Until then it has changed no environment, because nothing is done before.
+pub(crate) fn has_begun() -> bool {
+    BEGUN.load(Ordering::Acquire)
+}
 
 /// What it takes to open a log.
 #[derive(Debug, Clone)]
@@ -286,6 +295,7 @@ impl Journal {
     }
 
     fn record(&self, clock: &dyn Clock, intent: Intent, brake: bool) -> Result<Operation> {
+        BEGUN.store(true, Ordering::Release);
         let id = stamp(clock).id;
         let path = self.lock_path(&id.to_string());
         let lock = lock::now_removable(&path)?

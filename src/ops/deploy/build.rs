@@ -1,13 +1,12 @@
 //! Building: the service's own command, its output shown and kept, and the artifact that comes out of it.
 
-use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::io::AsyncRead;
 
+use super::printed::{self, Printed};
 use super::{Options, Plan};
 use crate::clients::zip::{self, Listed};
 use crate::clients::{process, python, source};
@@ -22,13 +21,6 @@ use crate::platform::Platform;
 
 /// Builds whose output is kept, for each service.
 const KEPT_LOGS: usize = 10;
-/// Bytes of a build's output that are kept: of more, the beginning.
-const KEPT_BYTES: u64 = 16 * 1024 * 1024;
-/// Lines that a failed build's error shows.
-const SHOWN_LINES: usize = 10;
-/// Characters of each of them.
-const LONGEST_REPEATED: usize = 500;
-
 /// The artifact in its staging directory.
 const STAGED: &str = "artifact";
 /// Why a file is no artifact on this machine.
@@ -333,7 +325,7 @@ async fn run(
     let directory = options.state.join("builds").join(service.name.as_str());
     fs::create_private_dir(&directory)?;
     let log_path = directory.join(format!("{operation}.log"));
-    let mut log = File::create(&log_path).map_err(fs::at("create", &log_path))?;
+    let mut printed = Printed::new(&log_path)?;
     // A relative program is meant as seen from the service, as make and CI would run it.
     let program_path = options.directory.join(program);
     let mut command = if program.contains('/') {
@@ -386,30 +378,20 @@ async fn run(
     .into_iter()
     .flatten()
     {
-        drop(tokio::spawn(read_lines(stream, sender.clone())));
+        drop(tokio::spawn(printed::read(stream, sender.clone())));
     }
     drop(sender);
-    let mut last = std::collections::VecDeque::new();
-    let mut written = 0;
     loop {
-        let line = tokio::select! {
-            line = lines.recv() => line,
+        let lines = tokio::select! {
+            lines = lines.recv() => lines,
             () = cancel.cancelled() => {
                 return Err(interrupted(options, "the build was stopped"));
             }
         };
-        let Some(line) = line else { break };
-        if written < KEPT_BYTES {
-            log.write_all(&line).map_err(fs::at("write", &log_path))?;
-            written += line.len() as u64;
-        }
-        let text = String::from_utf8_lossy(&line).trim_end().to_owned();
-        if last.len() == SHOWN_LINES {
-            drop(last.pop_front());
-        }
-        last.push_back(shortened(&text));
-        reporter.report(Event::Output(text));
+        let Some(lines) = lines else { break };
+        reporter.report(Event::Output(printed.take(lines)?));
     }
+    let (last, is_whole) = printed.end()?;
     let status = child
         .wait()
         .await
@@ -429,19 +411,12 @@ async fn run(
         ),
     );
     error.details.extend(last);
-    Err(error.hint(format!("all of its output: `less {}`", log_path.display())))
-}
-
-/// A line of a build as an error repeats it: whole where a person could have written it.
-fn shortened(line: &str) -> String {
-    match line.char_indices().nth(LONGEST_REPEATED) {
-        Some((end, _)) => format!(
-            "{}… ({} bytes)",
-            line.get(..end).unwrap_or(line),
-            line.len()
-        ),
-        None => line.to_owned(),
-    }
+    let what = if is_whole {
+        "all of its output"
+    } else {
+        "its output, without a part in the middle"
+    };
+    Err(error.hint(format!("{what}: `less {}`", log_path.display())))
 }
 
 /// Ctrl-C, in words, with the command that begins again.
@@ -452,33 +427,6 @@ pub(crate) fn interrupted(options: &Options, what: &str) -> Error {
 /// Ctrl-C, in words.
 pub(crate) fn stopped(what: &str) -> Error {
     Error::new(Kind::Interrupted, "interrupted", what.to_owned())
-}
-
-/// Reads lines; one without an end is cut at 64 KiB, so that no output can fill the memory.
-async fn read_lines(
-    stream: Box<dyn AsyncRead + Unpin + Send>,
-    sender: tokio::sync::mpsc::Sender<Vec<u8>>,
-) {
-    use tokio::io::AsyncReadExt;
-    let mut reader = BufReader::new(stream);
-    loop {
-        let mut line = Vec::new();
-        match (&mut reader)
-            .take(64 * 1024)
-            .read_until(b'\n', &mut line)
-            .await
-        {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {
-                if line.last() != Some(&b'\n') {
-                    line.push(b'\n');
-                }
-                if sender.send(line).await.is_err() {
-                    return;
-                }
-            }
-        }
-    }
 }
 
 /// `exit code 3`, `signal 9`.

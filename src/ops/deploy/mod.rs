@@ -9,6 +9,7 @@ pub(crate) mod fleet;
 mod meanwhile;
 pub(crate) mod package;
 pub(crate) mod port;
+mod printed;
 mod sources;
 
 use std::path::PathBuf;

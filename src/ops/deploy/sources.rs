@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use super::Options;
-use crate::clients::git::{self, Repository};
+use crate::clients::git::Repository;
 use crate::clients::source::{self, Files};
 use crate::domain::release::Provenance;
+use crate::domain::repository::without_secrets;
 use crate::error::{Error, Kind, Result};
 
 /// All that planning needs to know of the sources.
@@ -98,7 +99,7 @@ pub(super) fn gather(options: &Options) -> Result<Gathered> {
     let mut provenance = Provenance {
         pull_request: options.pipeline.pull_request.clone(),
         pipeline_run: options.pipeline.run.clone(),
-        repository: options.repository.as_deref().map(git::without_credentials),
+        repository: options.repository.as_deref().map(without_secrets),
         ..Provenance::default()
     };
     if let Some(head) = head {

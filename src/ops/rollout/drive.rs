@@ -114,14 +114,21 @@ pub(crate) fn newest_why(entries: &[Entry]) -> Option<Why> {
     })
 }
 
+/// Whether nothing is known because the platform does not answer: later it may.
+pub(crate) fn is_silence(error: &Error) -> bool {
+    error.id == "local-unreachable" || error.retryable && error.kind != Kind::Conflict
+}
+
 /// The pause between two looks at the traffic.
 fn glance(interval: Duration) -> Duration {
     interval.min(GLANCE.max(interval / MOST_GLANCES))
 }
 
-/// Seconds without a word from a driver after which it counts as gone.
+/// Seconds without a word from a driver after which it counts as gone: longer than one that waits for the counters as long
+/// as it does at most, and for its next look.
 pub(crate) fn lease_seconds(plan: &Plan) -> u64 {
-    plan.interval_seconds * 3 + 5
+    let interval = plan.interval_seconds;
+    (interval * 3 + 5).max(interval + COUNTS_LIMIT.as_secs() + 5)
 }
 
 impl Driver<'_> {
@@ -214,10 +221,7 @@ impl Driver<'_> {
                     waiting
                 }
                 // A platform that does not answer for a while is no verdict and no end.
-                Err(error)
-                    if error.id == "local-unreachable"
-                        || error.retryable && error.kind != Kind::Conflict =>
-                {
+                Err(error) if is_silence(&error) => {
                     let now = self.tools.clock.monotonic();
                     let since = *silent_since.get_or_insert(now);
                     if now.saturating_sub(since)

@@ -10,6 +10,7 @@ use crate::domain::release::RevisionNumber;
 use crate::domain::rollout::log::belongs;
 use crate::domain::rollout::plan::Known;
 use crate::domain::rollout::{Plan, Unit};
+use crate::domain::route::same_paths;
 use crate::domain::service::Route;
 use crate::error::{Error, Kind, Result};
 use crate::platform::Platform;
@@ -193,11 +194,13 @@ pub(crate) fn forecasts(plan: &Plan) -> Vec<UnitForecast> {
 }
 
 /// Refuses a plan with a unit that has no history: its question returns nothing, so that nothing could ever be told.
+/// `counted` are the routes whose requests are counted by themselves: those that are listed for what serves.
 pub(crate) fn check(
     asked: &str,
     plan: &Plan,
     live: &Live,
     options: &super::start::Options,
+    counted: &[Route],
 ) -> Result<()> {
     let flag = &options.flag;
     let listed = || {
@@ -211,10 +214,33 @@ pub(crate) fn check(
     if silent.is_empty() && plan.has_steps() {
         return Ok(());
     }
+    let is_counted = |unit: &&Unit| {
+        let is_listed = |route: &Route| {
+            let same =
+                |one: &Route| one.method == route.method && same_paths(&one.path, &route.path);
+            counted.iter().any(same)
+        };
+        unit.routes.iter().all(is_listed)
+    };
+    let uncounted: Vec<String> = silent
+        .iter()
+        .filter(|unit| !is_counted(unit))
+        .map(|unit| format!("`{}`", unit.spoken()))
+        .collect();
+    let (is, its) = match uncounted.len() {
+        1 => ("is", "its"),
+        _ => ("are", "their"),
+    };
+    let is_only_unlisted = !uncounted.is_empty() && uncounted.len() == silent.len();
     let mut error = Error::new(
         Kind::Refused,
         "no-history",
-        if silent.is_empty() {
+        if is_only_unlisted {
+            format!(
+                "{asked}: {} {is} not listed in squad.toml, so {its} requests are counted with everything else, and nothing could be told about them",
+                uncounted.join(", ")
+            )
+        } else if silent.is_empty() {
             format!(
                 "{asked}: revision {} had no request in the last {hours} hours, so there is nothing to compare with",
                 plan.stable
@@ -228,8 +254,13 @@ pub(crate) fn check(
             )
         },
     );
-    for unit in &silent {
-        error = error.detail(format!("{}  {}", unit.name, unit.spoken()));
+    for unit in silent.iter().filter(|_| !is_only_unlisted) {
+        let unlisted = if is_counted(unit) {
+            ""
+        } else {
+            ", not listed in squad.toml"
+        };
+        error = error.detail(format!("{}  {}{unlisted}", unit.name, unit.spoken()));
     }
     let service = &plan.service;
     let others: String = listed()
@@ -248,14 +279,22 @@ pub(crate) fn check(
             "move what has traffic; the others go with everything else: `squad rollout start {service}{flag}{others}`"
         ));
     }
-    Err(error
-        .hint(format!(
-            "send it requests first; or all at once: `squad deploy {service}{flag}{}`",
-            if options.protected {
-                " --all-at-once --reason \"…\""
-            } else {
-                ""
-            }
-        ))
-        .live(crate::ops::live_state(service, Some(live))))
+    if !uncounted.is_empty() {
+        error = error.hint(format!(
+            "list {} under `[[route]]` in squad.toml and deploy that first: `squad deploy {service}{flag}`; from then on {its} requests are counted",
+            uncounted.join(", ")
+        ));
+    }
+    error = error.live(crate::ops::live_state(service, Some(live)));
+    if is_only_unlisted {
+        return Err(error);
+    }
+    Err(error.hint(format!(
+        "send it requests first; or all at once: `squad deploy {service}{flag}{}`",
+        if options.protected {
+            " --all-at-once --reason \"…\""
+        } else {
+            ""
+        }
+    )))
 }

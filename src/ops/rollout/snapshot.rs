@@ -21,11 +21,34 @@ pub(crate) enum Driver {
     Over,
     /// A process that gave a sign of life a moment ago.
     Alive(Actor),
+    /// A process of this machine that is still there and gives no sign of life: it is stopped, or stuck. Nobody drives.
+    Asleep {
+        /// Who started it.
+        actor: Actor,
+        /// Its newest sign of life.
+        since: Timestamp,
+    },
     /// Nobody: it stays as it is.
     Nobody {
         /// The newest sign of life; none where there never was one.
         since: Option<Timestamp>,
     },
+}
+
+impl Driver {
+    /// Whether a live rollout stays as it is until somebody takes it up.
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(self, Self::Asleep { .. } | Self::Nobody { .. })
+    }
+
+    /// Since when nobody drives, where that is known.
+    pub(crate) fn absent_since(&self) -> Option<Timestamp> {
+        match self {
+            Self::Asleep { since, .. } => Some(*since),
+            Self::Nobody { since } => *since,
+            Self::Over | Self::Alive(_) => None,
+        }
+    }
 }
 
 /// One unit at one moment.
@@ -177,7 +200,8 @@ fn eta(
     Some((told.max(hold - seen.held_seconds) + late).max(0.0))
 }
 
-/// Who gave the newest sign of life. On this machine a living process is seen by its mark; elsewhere by its looks.
+/// Who gave the newest sign of life. A process of this machine that has ended is seen by its mark, at once; one that is
+/// stopped, and every one elsewhere, by its looks.
 fn driver(rollout: &Rollout, going_on: &[GoingOn], host: &str, now: Timestamp) -> Driver {
     if !rollout.state.is_live() {
         return Driver::Over;
@@ -205,7 +229,7 @@ pub(crate) async fn driver_of(
     Ok(Some(told_by(&state, &plan, last, going_on, host, now)))
 }
 
-fn told_by(
+pub(super) fn told_by(
     state: &State,
     plan: &Plan,
     last: Option<&Entry>,
@@ -213,18 +237,27 @@ fn told_by(
     host: &str,
     now: Timestamp,
 ) -> Driver {
+    let lease = i64::try_from(lease_seconds(plan)).unwrap_or(i64::MAX);
+    let is_fresh = |at: Timestamp| now.duration_since(at).as_secs() <= lease;
     let here = going_on
         .iter()
-        .find(|one| one.kind == DRIVING && one.services.contains(&plan.service));
-    if here.is_some() {
+        .filter(|one| one.kind == DRIVING && one.services.contains(&plan.service))
+        .map(|one| one.since)
+        .max();
+    if let Some(began) = here {
         let actor = last.map_or_else(|| plan.actor.clone(), |entry| entry.actor.clone());
-        return Driver::Alive(actor);
+        // That the process is there is not enough: it may be stopped. Until its first look it has begun, at least.
+        let since = last.map_or(began, |entry| entry.at.max(began));
+        return if is_fresh(since) {
+            Driver::Alive(actor)
+        } else {
+            Driver::Asleep { actor, since }
+        };
     }
-    let lease = i64::try_from(lease_seconds(plan)).unwrap_or(i64::MAX);
     match last {
         Some(entry)
             if entry.actor.host != host
-                && now.duration_since(entry.at).as_secs() <= lease
+                && is_fresh(entry.at)
                 && entry.generation == state.generation =>
         {
             Driver::Alive(entry.actor.clone())

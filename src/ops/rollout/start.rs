@@ -32,6 +32,8 @@ pub(crate) struct Options {
     pub(crate) wish: Wish,
     /// A live rollout is aborted first.
     pub(crate) supersede: bool,
+    /// A revision that was left may be rolled out once more; it needs a reason.
+    pub(crate) again: bool,
     /// Why.
     pub(crate) reason: Option<String>,
     /// The environment is protected: a plain deploy is a rollout there.
@@ -69,22 +71,69 @@ pub(crate) async fn plan(
     actor: Actor,
     now: Timestamp,
 ) -> Result<Planned> {
+    check_reason(options)?;
     match published(platform, options, &actor, now).await? {
         Found::Plan(planned) => Ok(*planned),
-        Found::Nothing(live, stable) => Err(Error::new(
-            Kind::Refused,
-            "rollout-no-canary",
-            format!(
-                "cannot start a rollout of `{}`: there is no newer revision than {stable}, which serves",
-                options.service
-            ),
-        )
-        .live(live_state(&options.service, Some(&live)))
-        .hint(format!(
-            "publish one and start in one go: `squad deploy {}{} --canary`",
-            options.service, options.flag
-        ))),
+        Found::Nothing(live, stable) => Err(nothing_newer(options, &live, stable)),
     }
+}
+
+/// Nothing is newer than what serves, or all that is was left.
+fn nothing_newer(options: &Options, live: &Live, stable: RevisionNumber) -> Error {
+    let (name, flag) = (&options.service, &options.flag);
+    let mut newer = live.revisions.iter().rev();
+    if let Some(left) = newer.find(|one| one.number > stable) {
+        let left = left.number;
+        let asked = format!(
+            "cannot start a rollout of `{name}`: no revision that is newer than {stable}, which serves, can be rolled out"
+        );
+        return left_before(&asked, live, options, left);
+    }
+    Error::new(
+        Kind::Refused,
+        "rollout-no-canary",
+        format!(
+            "cannot start a rollout of `{name}`: there is no newer revision than {stable}, which serves"
+        ),
+    )
+    .live(live_state(name, Some(live)))
+    .hint(format!(
+        "publish one and start in one go: `squad deploy {name}{flag} --canary`"
+    ))
+}
+
+/// Somebody, or the judge, had a reason to leave a revision: nothing brings it back by accident.
+fn left_before(asked: &str, live: &Live, options: &Options, number: RevisionNumber) -> Error {
+    let (name, flag) = (&options.service, &options.flag);
+    Error::new(
+        Kind::Refused,
+        "release-left",
+        format!("{asked}: a rollback or an abort left revision {number}"),
+    )
+    .live(live_state(name, Some(live)))
+    .hint(format!(
+        "roll something else out: `squad deploy {name}{flag} --canary`"
+    ))
+    .hint(format!(
+        "or, if the cause was elsewhere: `squad rollout start {name}{flag} --revision {number} --again --reason \"…\"`"
+    ))
+}
+
+/// A revision that was left is brought back with a reason, or not at all.
+fn check_reason(options: &Options) -> Result<()> {
+    let reason = options.reason.as_deref().unwrap_or_default();
+    if !options.again || !reason.trim().is_empty() {
+        return Ok(());
+    }
+    let (name, flag) = (&options.service, &options.flag);
+    Err(Error::new(
+        Kind::Usage,
+        "reason-missing",
+        format!("cannot start a rollout of `{name}`: `--again` needs a reason"),
+    )
+    .hint(format!(
+        "say why, for the audit log: `squad rollout start {name}{flag} --again --reason \"…\"`"
+    )))
 }
 
 /// The same where it has to be told before anything newer is published: then for the sources, as far as they are here, else
@@ -244,7 +293,7 @@ async fn planned(
         plan.late_seconds = plan.late_seconds.max(numbers.late_seconds);
         plan.interval_seconds = plan.interval_seconds.max(numbers.every_seconds);
     }
-    lint::check(&asked, &plan, live, options)?;
+    lint::check(&asked, &plan, live, options, &before.routes)?;
     Ok(Planned {
         forecasts: lint::forecasts(&plan),
         plan,
@@ -329,7 +378,8 @@ fn serving<'a>(
     })
 }
 
-/// What is rolled out; none where nothing is newer than what serves and was not left.
+/// What is rolled out; none where nothing is newer than what serves and was not left. One that was left is rolled out where
+/// that is asked for, and only where nothing else could be meant.
 fn candidate<'a>(
     asked: &str,
     live: &'a Live,
@@ -343,7 +393,9 @@ fn candidate<'a>(
             .filter(|one| one.number != stable.number)
     };
     let Some(number) = options.revision else {
-        return Ok(others().find(|one| one.number > stable.number && !one.left));
+        let newer = || others().filter(|one| one.number > stable.number);
+        let left = || newer().next().filter(|_| options.again);
+        return Ok(newer().find(|one| !one.left).or_else(left));
     };
     if number == stable.number {
         return Err(Error::new(
@@ -354,6 +406,9 @@ fn candidate<'a>(
         .live(live_state(&options.service, Some(live))));
     }
     let found = others().find(|one| one.number == number);
+    if found.is_some_and(|one| one.left) && !options.again {
+        return Err(left_before(asked, live, options, number));
+    }
     found.map(Some).ok_or_else(|| {
         let mut error = Error::new(
             Kind::Usage,

@@ -2,6 +2,8 @@
 //! is what the next one records.
 
 mod counters;
+mod driver;
+mod verified;
 
 use std::sync::Arc;
 

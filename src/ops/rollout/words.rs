@@ -125,7 +125,9 @@ pub(crate) fn inconclusive(reason: &Reason) -> String {
         Reason::SplitNotFollowed { set, observed } => format!(
             "{observed} % of the requests reach the new version, and {set} % should: something else than squad decides where they go"
         ),
-        Reason::EnvironmentUnhealthy => "both revisions have too many bad requests".to_owned(),
+        Reason::EnvironmentUnhealthy => {
+            "what served before has far more bad requests than usual itself".to_owned()
+        }
     }
 }
 

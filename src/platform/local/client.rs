@@ -4,8 +4,9 @@
 
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::fs::FlockOperation;
@@ -19,9 +20,10 @@ use crate::platform::{Error, Progress, Result};
 
 use super::Settings;
 use super::journal::{self, Journal};
-use super::ledger::Ledger;
+use super::ledger::{self, Ledger};
 use super::places::{self, Listens, Place};
 use super::protocol::{self, Build, Frame, Hello, Request, SupervisorStatus};
+use super::store::Store;
 use super::wire::Failure;
 
 /// How often a request is sent when supervisors end in the middle of it.
@@ -38,11 +40,44 @@ const GREETING_LIMIT: Duration = Duration::from_secs(15);
 /// The log of the supervisor is rotated when it is longer, in bytes.
 const LONGEST_LOG: u64 = 1 << 20;
 
+/// How many supervisors this process is starting, or waits for while they bring up their services.
+static STARTING: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether this process waits for a supervisor to serve.
+pub(crate) fn is_starting() -> bool {
+    STARTING.load(Ordering::Relaxed) > 0
+}
+
+/// Counts as starting as long as it lives.
+struct Starting(());
+
+impl Starting {
+    fn begin() -> Self {
+        STARTING.fetch_add(1, Ordering::Relaxed);
+        Self(())
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        STARTING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// The client of one environment.
 #[derive(Debug)]
 pub(super) struct Client {
     settings: Settings,
     place: Place,
+}
+
+/// A journal that was begun anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reset {
+    /// Where the one before is now; none where it was gone.
+    pub(crate) aside: Option<PathBuf>,
+    /// The new one.
+    pub(crate) journal: PathBuf,
 }
 
 /// A connection that has asked, and is being answered.
@@ -98,9 +133,25 @@ impl Client {
     }
 
     /// Whether there never was a supervisor: no journal, and nobody who could be making one.
-    /// A state directory that cannot be looked at is an error: services may be live in it.
+    /// A state directory that cannot be looked at is an error, as is a journal that is gone: services may be live in it.
     pub(super) fn is_untouched(&self) -> Result<bool> {
+        if !self.is_bare()? {
+            return Ok(false);
+        }
+        match ledger::check_never_was(&self.place.journal, &self.store()) {
+            // Somebody made it, and a first revision, between the two looks.
+            Err(Error::LostJournal { .. }) if !self.is_bare()? => Ok(false),
+            checked => checked.map(|()| true),
+        }
+    }
+
+    /// Whether there is no journal, and nobody who could be making one: then no supervisor runs.
+    fn is_bare(&self) -> Result<bool> {
         Ok(!Journal::exists(&self.place.journal)? && !fs::is_there(&self.place.socket)?)
+    }
+
+    fn store(&self) -> Store {
+        Store::new(&self.settings.state)
     }
 
     /// Asks, and waits for the answer.
@@ -170,7 +221,7 @@ impl Client {
 
     /// How the supervisor is; none when none runs.
     pub(super) async fn status(&self) -> Result<Option<SupervisorStatus>> {
-        if self.is_untouched()? || self.found(LISTENS_AGAIN).await?.is_none() {
+        if self.is_bare()? || self.found(LISTENS_AGAIN).await?.is_none() {
             return Ok(None);
         }
         self.ask(Request::Status, |_| {}).await.map(Some)
@@ -178,7 +229,7 @@ impl Client {
 
     /// Ends the supervisor; false when none runs.
     pub(super) async fn stop(&self) -> Result<bool> {
-        if self.is_untouched()? {
+        if self.is_bare()? {
             return Ok(false);
         }
         match self.found(PATIENCE).await? {
@@ -301,8 +352,20 @@ impl Client {
         }
     }
 
-    /// Starts a supervisor and waits until it serves. Of many that do this at once, one starts it.
+    /// Starts a supervisor and waits until it serves. A state directory that cannot be used is named as what it is.
     async fn start(&self) -> Result<Greeted> {
+        let _starting_it = Starting::begin();
+        self.start_one().await.map_err(|error| match error {
+            Error::File(source) => Error::NotStarted {
+                state: self.settings.state.clone(),
+                source,
+            },
+            error => error,
+        })
+    }
+
+    /// Of many that do this at once, one starts it.
+    async fn start_one(&self) -> Result<Greeted> {
         places::make(&self.settings.state)?;
         places::make(&self.settings.runtime)?;
         let starting = places::open_lock(&self.place.starting)?;
@@ -335,7 +398,9 @@ impl Client {
     async fn holder(&self, within: Duration) -> Result<Holder> {
         let until = tokio::time::Instant::now() + within;
         loop {
-            let lock = places::open_lock(&self.place.lock)?;
+            let Some(lock) = places::open_lock_if_there(&self.place.lock)? else {
+                return Ok(Holder::Gone);
+            };
             if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
                 return Ok(Holder::Gone);
             }
@@ -350,16 +415,13 @@ impl Client {
         }
     }
 
-    /// Whether there is a journal, good or damaged.
-    pub(super) fn has_journal(&self) -> Result<bool> {
-        Ok(Journal::exists(&self.place.journal)?)
+    /// Whether there is or was a journal: good, damaged or gone.
+    pub(super) fn had_journal(&self) -> Result<bool> {
+        Ok(Journal::exists(&self.place.journal)? || !self.store().highest()?.is_empty())
     }
 
-    /// Moves the journal out of the way.
-    pub(super) fn reset_journal(&self, now: jiff::Timestamp) -> Result<Option<std::path::PathBuf>> {
-        if !Journal::exists(&self.place.journal)? {
-            return Ok(None);
-        }
+    /// Begins a new journal, and moves the one that is there out of the way.
+    pub(super) fn reset_journal(&self, now: jiff::Timestamp) -> Result<Reset> {
         let lock = places::open_lock(&self.place.lock)?;
         rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
             Error::Invalid(
@@ -367,7 +429,13 @@ impl Client {
                     .to_owned(),
             )
         })?;
-        journal::set_aside(&self.place.journal, now)
+        let aside = journal::set_aside(&self.place.journal, now)?;
+        // Killed before this, the journal is gone: the same command makes it then.
+        ledger::begin_anew(&self.place.journal, &self.store())?;
+        Ok(Reset {
+            aside,
+            journal: self.place.journal.clone(),
+        })
     }
 }
 

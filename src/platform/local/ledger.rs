@@ -8,7 +8,8 @@ use tokio::sync::Mutex;
 use crate::platform::{Error, Result};
 
 use super::journal::{Journal, Repaired};
-use super::state::{Record, State};
+use super::state::{Record, ServiceState, State};
+use super::store::Store;
 
 /// The one writer of the journal.
 #[derive(Debug, Clone)]
@@ -23,21 +24,17 @@ struct Inner {
 }
 
 impl Ledger {
-    /// Opens the journal at `path`, or makes it with what `first` says.
-    pub(super) fn open(
-        path: &Path,
-        first: impl FnOnce() -> Result<State>,
-    ) -> Result<(Self, Option<Repaired>)> {
+    /// Opens the journal at `path`, or makes it where there never was one: revisions in the store are made with a journal alone,
+    /// which is on the disk before them.
+    pub(super) fn open(path: &Path, store: &Store) -> Result<(Self, Option<Repaired>)> {
         let mut state = State::default();
         let (journal, repaired) = if Journal::exists(path)? {
             Journal::open(path, |record: Record| state.apply(record))?
         } else {
-            state = first()?;
-            state.id = ulid::Ulid::generate().to_string();
-            let snapshot = Record::Snapshot {
-                state: Box::new(state.clone()),
-            };
-            (Journal::create(path, &snapshot)?, None)
+            check_never_was(path, store)?;
+            let journal;
+            (journal, state) = begin(path, state)?;
+            (journal, None)
         };
         let inner = Arc::new(Mutex::new(Inner { journal, state }));
         Ok((Self { inner }, repaired))
@@ -82,6 +79,41 @@ impl Ledger {
     }
 }
 
+/// Refuses where the journal is gone.
+pub(super) fn check_never_was(path: &Path, store: &Store) -> Result<()> {
+    match store.highest()?.into_iter().next() {
+        None => Ok(()),
+        Some((service, _)) => Err(Error::LostJournal {
+            path: path.to_owned(),
+            service,
+        }),
+    }
+}
+
+/// Begins a new journal in place of one that cannot be used: nothing is live, and no number of a revision is used again.
+pub(super) fn begin_anew(path: &Path, store: &Store) -> Result<()> {
+    let services = store.highest()?.into_iter().map(|(name, highest)| {
+        let service = ServiceState {
+            highest,
+            ..ServiceState::default()
+        };
+        (name, service)
+    });
+    let state = State {
+        services: services.collect(),
+        ..State::default()
+    };
+    begin(path, state).map(drop)
+}
+
+fn begin(path: &Path, mut state: State) -> Result<(Journal, State)> {
+    state.id = ulid::Ulid::generate().to_string();
+    let snapshot = Record::Snapshot {
+        state: Box::new(state.clone()),
+    };
+    Ok((Journal::create(path, &snapshot)?, state))
+}
+
 impl Inner {
     fn write(&mut self, record: Record) -> Result<()> {
         // On a copy first: a record that cannot follow must never reach the disk.
@@ -109,16 +141,38 @@ mod tests {
     async fn what_was_written_is_true_again_after_a_restart() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("journal");
-        let (ledger, _) = Ledger::open(&path, || Ok(State::default())).unwrap();
+        let (ledger, _) = Ledger::open(&path, &Store::new(directory.path())).unwrap();
         ledger
             .write(Record::EnvironmentPort { port: 20_001 })
             .await
             .unwrap();
         let before = ledger.read(Clone::clone).await;
         drop(ledger);
-        let (ledger, repaired) = Ledger::open(&path, || Ok(State::default())).unwrap();
+        let (ledger, repaired) = Ledger::open(&path, &Store::new(directory.path())).unwrap();
         assert_eq!(repaired, None);
         assert_eq!(ledger.read(Clone::clone).await, before);
         assert_eq!(before.environment_port, Some(20_001));
+    }
+
+    #[tokio::test]
+    async fn a_journal_that_is_gone_is_not_one_that_never_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal");
+        let store = Store::new(directory.path());
+        // A first deploy that was killed while it copied has begun its journal already.
+        std::fs::create_dir_all(directory.path().join("services/shop/staging/01A")).unwrap();
+        Ledger::open(&path, &store).unwrap();
+        std::fs::create_dir_all(directory.path().join("services/shop/revisions/7")).unwrap();
+        Ledger::open(&path, &store).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let lost = Ledger::open(&path, &store).map(drop).unwrap_err();
+        assert!(
+            matches!(&lost, Error::LostJournal { service, .. } if service.as_str() == "shop"),
+            "{lost}"
+        );
+        begin_anew(&path, &store).unwrap();
+        let (ledger, _) = Ledger::open(&path, &store).unwrap();
+        let highest = ledger.read(|state| state.services.values().next().map(|one| one.highest));
+        assert_eq!(highest.await, Some(7));
     }
 }

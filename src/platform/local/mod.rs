@@ -67,6 +67,7 @@ use objects::Objects;
 use protocol::{Frame, Request};
 use store::Store;
 
+pub(crate) use client::{Reset, is_starting};
 pub(crate) use process::own_executable;
 pub(crate) use protocol::{Prunable, Pruned, SupervisorStatus};
 pub(crate) use supervise::supervise;
@@ -180,13 +181,13 @@ impl Local {
         self.store.services()
     }
 
-    /// Whether there is a journal, good or damaged.
-    pub(crate) fn has_journal(&self) -> Result<bool> {
-        self.client.has_journal()
+    /// Whether there is or was a journal: good, damaged or gone.
+    pub(crate) fn had_journal(&self) -> Result<bool> {
+        self.client.had_journal()
     }
 
-    /// Moves a journal that cannot be used out of the way, and returns where to. The supervisor must not run.
-    pub(crate) fn reset_journal(&self, now: jiff::Timestamp) -> Result<Option<PathBuf>> {
+    /// Begins a new journal in place of one that cannot be used, which is kept beside it. The supervisor must not run.
+    pub(crate) fn reset_journal(&self, now: jiff::Timestamp) -> Result<Reset> {
         self.client.reset_journal(now)
     }
 }
@@ -222,20 +223,32 @@ impl Platform for Local {
 
     async fn examine(&self) -> Result<Vec<Check>> {
         let what = "supervisor";
-        Ok(vec![match self.status().await {
+        let status = match self.client.is_untouched() {
+            Ok(_) => self.status().await,
+            Err(error) => Err(error),
+        };
+        Ok(vec![match status {
             Ok(Some(status)) => Check::fine(what, format!("runs as process {}", status.pid)),
             Ok(None) => {
                 self.client.check()?;
                 Check::fine(what, "does not run; the next deploy starts it")
             }
             // These have a way out of their own.
-            Err(error) if !matches!(error, Error::Unreachable(_)) => return Err(error),
+            Err(error) if !matches!(error, Error::Unreachable(_) | Error::LostJournal { .. }) => {
+                return Err(error);
+            }
             Err(error) => Check::wrong(
                 what,
                 vec![Finding {
                     what: error.to_string(),
                     why: "nothing can be deployed or looked at on this machine".to_owned(),
-                    next: "`squad local stop`, then `squad local start`".to_owned(),
+                    next: match error {
+                        Error::LostJournal { .. } => {
+                            "`squad local prune --reset-journal`, unless there is a backup"
+                        }
+                        _ => "`squad local stop`, then `squad local start`",
+                    }
+                    .to_owned(),
                 }],
             ),
         }])

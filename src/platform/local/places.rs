@@ -1,6 +1,7 @@
 //! Where the files of a local environment are, and that they are this user's alone.
 
 use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -116,6 +117,24 @@ pub(super) fn open_lock(path: &Path) -> Result<File> {
         .mode(0o600)
         .open(path)
         .map_err(at("lock", path))?)
+}
+
+/// Opens the file of a lock where there is one; without it nobody holds the lock. Makes nothing, so that it can be looked at
+/// where nothing can be written.
+pub(super) fn open_lock_if_there(path: &Path) -> Result<Option<File>> {
+    // For writing where that is allowed: NFS locks no file exclusively that is open for reading alone.
+    let opened = OpenOptions::new()
+        .write(true)
+        .open(path)
+        .or_else(|error| match error.kind() {
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => File::open(path),
+            _ => Err(error),
+        });
+    match opened {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(at("lock", path)(error).into()),
+    }
 }
 
 /// Refuses the other end of a socket when it is another user.

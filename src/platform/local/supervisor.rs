@@ -34,7 +34,7 @@ use super::protocol::{
 };
 use super::proxy::{EnvironmentProxy, Limits, ServiceProxy};
 use super::sockets::{self, Leases};
-use super::state::{Record, ServiceState, State};
+use super::state::Record;
 use super::store::Store;
 use super::wire::Failure;
 
@@ -89,7 +89,7 @@ impl Supervisor {
         places::make(&settings.runtime)?;
         let lock = lock(&place.lock, patience).await?;
         let store = Store::new(&settings.state);
-        let (ledger, repaired) = Ledger::open(&place.journal, || first_state(&store))?;
+        let (ledger, repaired) = Ledger::open(&place.journal, &store)?;
         if let Some(repaired) = repaired {
             tracing::warn!(
                 "the last record of the journal, {} bytes at byte {}, was cut off and has been removed; it was never acknowledged",
@@ -466,21 +466,6 @@ async fn count_minutes(metrics: Arc<Metrics>) {
         minutes.tick().await;
         metrics.next_minute();
     }
-}
-
-/// What a new journal begins with: after a journal was set aside, numbers are still never used again.
-fn first_state(store: &Store) -> Result<State> {
-    let services = store.highest()?.into_iter().map(|(name, highest)| {
-        let service = ServiceState {
-            highest,
-            ..ServiceState::default()
-        };
-        (name, service)
-    });
-    Ok(State {
-        services: services.collect(),
-        ..State::default()
-    })
 }
 
 /// Takes the lock that only one supervisor of a state directory can hold. With `patience` it waits for one that

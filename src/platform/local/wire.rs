@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::live::LastCommit;
+use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
 use crate::platform::{Diagnosis, Error};
 
@@ -30,6 +31,8 @@ pub(super) enum Failure {
     Timeout(u64),
     /// [`Error::CorruptJournal`].
     CorruptJournal(PathBuf, u64, String),
+    /// [`Error::LostJournal`].
+    LostJournal(PathBuf, ServiceName),
     /// [`Error::Unreachable`].
     Unreachable(String),
     /// [`Error::ForeignOwner`].
@@ -84,12 +87,13 @@ impl From<Error> for Failure {
                 offset,
                 reason,
             } => Self::CorruptJournal(path, offset, reason),
+            Error::LostJournal { path, service } => Self::LostJournal(path, service),
             Error::Unreachable(text) => Self::Unreachable(text),
             Error::ForeignOwner(path) => Self::ForeignOwner(path),
             Error::Unsupported(text) | Error::Overtaken(text) => Self::Unsupported(text),
             // The supervisor asks AWS nothing.
             Error::Aws(error) => Self::Unsupported(error.to_string()),
-            Error::File(error) => Self::File(
+            Error::File(error) | Error::NotStarted { source: error, .. } => Self::File(
                 error.action.to_owned(),
                 error.path,
                 error.source.raw_os_error(),
@@ -117,6 +121,7 @@ impl From<Failure> for Error {
                 offset,
                 reason,
             },
+            Failure::LostJournal(path, service) => Self::LostJournal { path, service },
             Failure::Unreachable(text) => Self::Unreachable(text),
             Failure::ForeignOwner(path) => Self::ForeignOwner(path),
             Failure::Unsupported(text) => Self::Unsupported(text),

@@ -275,8 +275,8 @@ fn a_time_limit_ends_the_deploy_and_the_next_one_goes_on() {
         .failure(2)
         .assert(str![[r#"
 › error: invalid value 'soon' for '--timeout <time>': `soon` is not a span of time; write it like `90s`, `15m`, `1h` or `2d`
-›
-› For more information, try '--help'.
+› hint: `squad deploy --help` shows what it takes
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
 [exit 2]
 
 "#]]);

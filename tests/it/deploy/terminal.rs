@@ -36,17 +36,18 @@ fn colour_is_never_needed() {
 }
 
 #[test]
-fn narrow_and_wide_terminals_get_the_same_lines() {
-    let plain = |text: &str| -> Vec<String> {
-        text.lines()
-            .map(|line| line.trim().to_owned())
-            .filter(|line| line.contains("live") || line.contains("published"))
-            .collect()
-    };
-    let (_, narrow) = on_terminal(40, &[("CI", "1")]);
-    let (_, wide) = on_terminal(200, &[("CI", "1")]);
-    assert!(!plain(&wide).is_empty(), "{wide}");
-    assert_eq!(plain(&narrow), plain(&wide));
+fn narrow_and_wide_terminals_get_the_same_words() {
+    for columns in [40, 200] {
+        let (_, text) = on_terminal(columns, &[("CI", "1")]);
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for said in [
+            "the first deploy here: nothing is live yet",
+            "✔ published revision 1, ready",
+            "✔ live all traffic on revision 1",
+        ] {
+            assert!(words.contains(said), "{columns} columns, {said}:\n{text}");
+        }
+    }
 }
 
 #[test]
@@ -96,4 +97,21 @@ fn nothing_of_the_repository_moves_the_terminal() {
     let output = home.squad_in(&service.directory, ["deploy"]).success();
     assert!(!output.stderr.contains('\u{1b}'), "{:?}", output.stderr);
     assert!(!output.stderr.contains('\u{202e}'), "{:?}", output.stderr);
+    // Nor where an error repeats it.
+    with_build(
+        &home,
+        &mut service,
+        "printf '\\033[2J\\033]0;title\\007no such module\\n'\nexit 1\n",
+    );
+    let output = home.squad_in(&service.directory, ["deploy"]).failure(1);
+    assert!(
+        output.stderr.contains("no such module"),
+        "{:?}",
+        output.stderr
+    );
+    assert!(
+        !output.stderr.contains(['\u{1b}', '\u{7}']),
+        "{:?}",
+        output.stderr
+    );
 }

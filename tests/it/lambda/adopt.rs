@@ -1,32 +1,11 @@
 //! `squad doctor` finds who calls past the alias; `squad deploy --adopt-alias` moves them, and back.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-
-use serde_json::{Value, json};
+use serde_json::json;
 use snapbox::str;
 
+use super::callers::{MOVABLE, queue, topic, with_callers};
 use super::{Cloud, some};
-use crate::support::aws::{KEY, REGION};
-
-/// What other tools set up, as a request of theirs.
-pub(super) fn others(cloud: &Cloud, path: &str, body: &Value) {
-    let endpoint = cloud.aws.endpoint();
-    let address = endpoint.strip_prefix("http://").unwrap();
-    let body = body.to_string();
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(
-        stream,
-        "POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\nauthorization: AWS4-HMAC-SHA256 \
-         Credential={KEY}/20261126/{REGION}/lambda/aws4_request, SignedHeaders=host, Signature=0\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
-}
+use crate::support::aws::KEY;
 
 #[test]
 fn doctor_says_what_is_wrong_and_what_to_do() {
@@ -81,17 +60,8 @@ fn doctor_says_what_is_wrong_and_what_to_do() {
 #[test]
 fn callers_are_moved_and_taken_back() {
     let cloud = Cloud::with_function(2);
-    others(
-        &cloud,
-        "/2015-03-31/event-source-mappings/",
-        &json!({ "FunctionName": "receipts", "EventSourceArn": "arn:aws:sqs:eu-west-1:123456789012:paid" }),
-    );
-    others(
-        &cloud,
-        "/2015-03-31/functions/receipts/policy",
-        &json!({ "StatementId": "topic", "Action": "lambda:InvokeFunction", "Principal": "sns.amazonaws.com",
-            "SourceArn": "arn:aws:sns:eu-west-1:123456789012:paid" }),
-    );
+    queue(&cloud, "receipts");
+    topic(&cloud, "");
     cloud
         .squad(&["doctor", "receipts"])
         .failure(3)
@@ -214,44 +184,6 @@ fn doctor_calls_nothing_fine_that_it_could_not_look_at() {
         "{said}"
     );
 }
-
-/// A function with a queue, a topic, an address and an API that call past its alias.
-fn with_callers() -> Cloud {
-    let cloud = Cloud::with_function(2);
-    others(
-        &cloud,
-        "/2015-03-31/event-source-mappings/",
-        &json!({ "FunctionName": "receipts", "EventSourceArn": "arn:aws:sqs:eu-west-1:123456789012:paid" }),
-    );
-    others(
-        &cloud,
-        "/2015-03-31/functions/receipts/policy",
-        &json!({ "StatementId": "topic", "Action": "lambda:InvokeFunction", "Principal": "sns.amazonaws.com",
-            "SourceArn": "arn:aws:sns:eu-west-1:123456789012:paid" }),
-    );
-    others(
-        &cloud,
-        "/2021-10-31/functions/receipts/url",
-        &json!({ "AuthType": "AWS_IAM" }),
-    );
-    others(
-        &cloud,
-        "/2015-03-31/functions/receipts/policy",
-        &json!({ "StatementId": "api", "Action": "lambda:InvokeFunction", "Principal": "apigateway.amazonaws.com",
-            "SourceArn": "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3/*" }),
-    );
-    cloud.aws.control(
-        "POST",
-        "apis",
-        &json!({ "id": "a1b2c3", "name": "shop",
-            "integrations": ["arn:aws:lambda:eu-west-1:123456789012:function:receipts"] }),
-    );
-    cloud.aws.forget_calls();
-    cloud
-}
-
-/// How many callers of [`with_callers`] pass by the alias and can be moved.
-const MOVABLE: usize = 5;
 
 /// How many callers `--adopt-alias` would move.
 fn left_to_move(cloud: &Cloud) -> usize {

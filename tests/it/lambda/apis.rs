@@ -2,55 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use snapbox::str;
 
 use super::Cloud;
-use super::adopt::others;
+use super::callers::{FUNCTION, api, behind_an_api, long, permit, queue, target};
 use super::deploy::sources;
-use crate::support::aws::ACCOUNT;
-
-const FUNCTION: &str = "arn:aws:lambda:eu-west-1:123456789012:function:receipts";
-
-/// An API, as others made it.
-fn api(cloud: &Cloud, wanted: Value) {
-    cloud.aws.control("POST", "apis", &wanted);
-}
-
-/// The address as most tools write it.
-fn long(arn: &str) -> String {
-    format!("arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/{arn}/invocations")
-}
-
-/// What the first integration of an API calls now.
-fn target(cloud: &Cloud, id: &str) -> String {
-    let apis = cloud.aws.control("GET", "apis", &Value::Null);
-    let one = &apis[id]["integrations"][0];
-    let uri = if one.is_object() { &one["uri"] } else { one };
-    uri.as_str().unwrap().to_owned()
-}
-
-/// The function lets an API call it.
-fn permit(cloud: &Cloud, sid: &str, api: &str) {
-    others(
-        cloud,
-        "/2015-03-31/functions/receipts/policy",
-        &json!({ "StatementId": sid, "Action": "lambda:InvokeFunction", "Principal": "apigateway.amazonaws.com",
-            "SourceArn": format!("arn:aws:execute-api:eu-west-1:{ACCOUNT}:{api}/*/*/receipts") }),
-    );
-}
-
-/// A function behind an HTTP API that deploys by itself, with a permission that names it.
-fn behind_an_api() -> Cloud {
-    let cloud = Cloud::with_function(2);
-    api(
-        &cloud,
-        json!({ "id": "a1b2c3", "name": "shop", "integrations": [long(FUNCTION), "https://example.com/"] }),
-    );
-    permit(&cloud, "api", "a1b2c3");
-    cloud.aws.forget_calls();
-    cloud
-}
 
 #[test]
 fn an_http_api_is_moved_after_its_permission_and_taken_back() {
@@ -118,7 +75,7 @@ fn what_squad_cannot_put_live_is_told_with_its_command() {
     let cloud = Cloud::with_function(2);
     api(
         &cloud,
-        json!({ "id": "byhand", "name": "by hand", "auto_deploy": false, "integrations": [FUNCTION] }),
+        json!({ "id": "byhand", "name": "by hand", "protocol": "WEBSOCKET", "auto_deploy": false, "integrations": [FUNCTION] }),
     );
     api(
         &cloud,
@@ -127,7 +84,8 @@ fn what_squad_cannot_put_live_is_told_with_its_command() {
     );
     api(
         &cloud,
-        json!({ "id": "older", "name": "older", "kind": "rest", "integrations": [long(FUNCTION)] }),
+        json!({ "id": "older", "name": "older", "kind": "rest", "integrations": [
+            { "uri": long(FUNCTION), "credentials": "arn:aws:iam::123456789012:role/gateway" }] }),
     );
     // Neither another function's nor one that calls the alias.
     api(
@@ -138,7 +96,7 @@ fn what_squad_cannot_put_live_is_told_with_its_command() {
         .squad(&["doctor", "receipts"])
         .failure(3)
         .assert(str![[r#"
-› 3 things are wrong
+› 4 things are wrong
 ✔ git: git version [..]
 ✔ python3: Python [..]
 ✔ state directory: [HOME]/.local/state/squad
@@ -146,7 +104,7 @@ fn what_squad_cannot_put_live_is_told_with_its_command() {
 ✔ code storage: 0.0 GB of 75.0 GB used, 0 %
 ✔ audit log: every event is in the store
 ✔ receipts: revision 2 is live and ok
-✖ callers of receipts: integration i000000 of the HTTP API `by hand` (byhand) call `$LATEST`
+✖ callers of receipts: integration i000000 of the WebSocket API `by hand` (byhand) call `$LATEST`
     no rollout, no rollback and no check before a deploy has any effect for them
     next: `aws apigatewayv2 update-integration --api-id byhand --integration-id i000000 --integration-uri arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live`, then deploy `prod`, which takes along whatever else was changed in the API
 ✖ callers of receipts: integration i000000 of the HTTP API `by role` (byrole) call `$LATEST`
@@ -154,7 +112,10 @@ fn what_squad_cannot_put_live_is_told_with_its_command() {
     next: let the role `arn:aws:iam::[HASH]:role/gateway` call `arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live`, then `aws apigatewayv2 update-integration --api-id byrole --integration-id i000000 --integration-uri arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live`
 ✖ callers of receipts: GET /0 of the REST API `older` (older) call `$LATEST`
     no rollout, no rollback and no check before a deploy has any effect for them
-    next: `aws apigateway update-integration --rest-api-id older --resource-id r00000 --http-method GET --patch-operations op=replace,path=/uri,value=arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live/invocations`, then deploy the API: that takes along whatever else was changed in it
+    next: let the role `arn:aws:iam::[HASH]:role/gateway` call `arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live`, then `aws apigateway update-integration --rest-api-id older --resource-id r00000 --http-method GET --patch-operations op=replace,path=/uri,value=arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live/invocations`
+✖ callers of receipts: what was deployed to the stage `prod` of the REST API `older` (older) call `$LATEST`
+    no rollout, no rollback and no check before a deploy has any effect for them
+    next: when the integrations of the REST API `older` (older) call the alias, deploy it: `aws apigateway create-deployment --rest-api-id older --stage-name 'prod'`, which takes along whatever else was changed in the API; back with `aws apigateway update-stage --rest-api-id older --stage-name 'prod' --patch-operations op=replace,path=/deploymentId,value=d00001`
 [exit 3]
 
 "#]]);
@@ -166,10 +127,12 @@ fn what_squad_cannot_put_live_is_told_with_its_command() {
 › nobody is left that squad could move
 › still to do by hand: `aws apigatewayv2 update-integration --api-id byhand --integration-id i000000 --integration-uri arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live`, then deploy `prod`, which takes along whatever else was changed in the API
 › still to do by hand: let the role `arn:aws:iam::[HASH]:role/gateway` call `arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live`, then `aws apigatewayv2 update-integration --api-id byrole --integration-id i000000 --integration-uri arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live`
-› still to do by hand: `aws apigateway update-integration --rest-api-id older --resource-id r00000 --http-method GET --patch-operations op=replace,path=/uri,value=arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live/invocations`, then deploy the API: that takes along whatever else was changed in it
-by-hand  integration i000000 of the HTTP API `by hand` (byhand)
+› still to do by hand: let the role `arn:aws:iam::[HASH]:role/gateway` call `arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live`, then `aws apigateway update-integration --rest-api-id older --resource-id r00000 --http-method GET --patch-operations op=replace,path=/uri,value=arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live/invocations`
+› still to do by hand: when the integrations of the REST API `older` (older) call the alias, deploy it: `aws apigateway create-deployment --rest-api-id older --stage-name 'prod'`, which takes along whatever else was changed in the API; back with `aws apigateway update-stage --rest-api-id older --stage-name 'prod' --patch-operations op=replace,path=/deploymentId,value=d00001`
+by-hand  integration i000000 of the WebSocket API `by hand` (byhand)
 by-hand  integration i000000 of the HTTP API `by role` (byrole)
 by-hand  GET /0 of the REST API `older` (older)
+by-hand  what was deployed to the stage `prod` of the REST API `older` (older)
 [exit 0]
 
 "#]]);
@@ -202,11 +165,7 @@ failed  integration i000000 of the HTTP API `shop` (a1b2c3)
 #[test]
 fn what_somebody_pointed_elsewhere_since_is_not_taken_back() {
     let cloud = behind_an_api();
-    others(
-        &cloud,
-        "/2015-03-31/event-source-mappings/",
-        &json!({ "FunctionName": "receipts", "EventSourceArn": "arn:aws:sqs:eu-west-1:123456789012:paid" }),
-    );
+    queue(&cloud, "receipts");
     cloud
         .squad(&["deploy", "receipts", "--adopt-alias"])
         .success();
@@ -312,11 +271,7 @@ fn the_plan_lists_who_passes_by_the_alias_with_few_calls() {
         &cloud,
         json!({ "id": "unnamed", "name": "of others", "integrations": ["https://example.com/"] }),
     );
-    others(
-        &cloud,
-        "/2015-03-31/event-source-mappings/",
-        &json!({ "FunctionName": "receipts", "EventSourceArn": "arn:aws:sqs:eu-west-1:123456789012:paid" }),
-    );
+    queue(&cloud, "receipts");
     permit(&cloud, "api", "a1b2c3");
     cloud.aws.forget_calls();
     // Where there is nothing to do, nobody is looked for.

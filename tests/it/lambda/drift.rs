@@ -33,6 +33,7 @@ fn weights_of_somebody_else_stop_the_driver_until_a_person_says_how_to_go_on() {
         .assert(str![[r#"
 receipts 2 → 3 · cloud · changed outside squad · unattended since [TIME] UTC
   started [..] UTC by ana@example.com on [..]
+  because: it was the partner
   last: the traffic was changed outside squad
 
   everything else at 10 %
@@ -225,6 +226,9 @@ fn at_work(cloud: &Cloud, change: Value) -> Output {
             "receipts",
             "--revision",
             "3",
+            "--again",
+            "--reason",
+            "it was the partner",
             "--steps",
             "10,50",
             "--hold",

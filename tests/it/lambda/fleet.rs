@@ -125,7 +125,7 @@ fn the_status_of_one_service_always_reads_the_alias() {
 #[test]
 fn a_fleet_says_who_drives_its_rollouts_and_that_nobody_does() {
     let cloud = Cloud::holding();
-    super::adopt::others(
+    super::callers::others(
         &cloud,
         "/2017-03-31/tags/arn:aws:lambda:eu-west-1:123456789012:function:receipts",
         &json!({ "Tags": { "squad.dev/service": "receipts" } }),

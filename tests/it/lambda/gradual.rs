@@ -42,7 +42,7 @@ fn a_plan_with_routes_is_refused_before_anything_is_written() {
             "start",
             "receipts",
             "--revision",
-            "3",
+            "3", "--again", "--reason", "it was the partner",
             "--route",
             "GET /items/{id}=5",
         ])
@@ -68,7 +68,7 @@ fn callers_that_do_not_use_the_alias_are_found_before_the_start() {
         "function": "receipts", "minute": minute(10), "invocations": 500, "delay_seconds": 0,
     }));
     cloud
-        .squad(&["rollout", "start", "receipts", "--revision", "3"])
+        .squad(&["rollout", "start", "receipts", "--revision", "3", "--again", "--reason", "it was the partner"])
         .failure(7)
         .assert(str![[r#"
 › error: cannot start a rollout of `receipts`: `receipts` was called 500 times, and never through its alias `live`: its callers name the function or a version, so that nothing here would reach them
@@ -94,6 +94,9 @@ fn weights_are_written_and_the_stop_takes_all_of_them_back() {
         "receipts",
         "--revision",
         "3",
+        "--again",
+        "--reason",
+        "it was the partner",
         "--steps",
         "10,50",
         "--hold",
@@ -127,7 +130,7 @@ fn a_gate_is_refused_before_anything_is_written() {
             "start",
             "receipts",
             "--revision",
-            "3",
+            "3", "--again", "--reason", "it was the partner",
             "--gate",
             gate,
         ])

@@ -59,6 +59,9 @@ impl Cloud {
             "receipts",
             "--revision",
             "3",
+            "--again",
+            "--reason",
+            "it was the partner",
             "--steps",
             "10,50",
             "--hold",
@@ -126,7 +129,12 @@ impl Cloud {
 
     /// Runs a command and kills it at its n-th call; false when it ended without one. What was on its way arrives.
     pub(super) fn kill_at(&self, arguments: &[&str], point: &str, nth: usize) -> bool {
-        self.aws.rule(json!({ "nth": nth, "do": point }));
+        self.kill_when(arguments, json!({ "nth": nth, "do": point }))
+    }
+
+    /// The same at the call that a rule holds.
+    pub(super) fn kill_when(&self, arguments: &[&str], rule: Value) -> bool {
+        self.aws.rule(rule);
         let mut child = self.begin(arguments);
         let held = loop {
             let held = self.aws.wait_held(Duration::from_millis(200));

@@ -105,12 +105,15 @@ fn a_deploy_that_is_killed_at_any_call_is_done_by_the_next_one() {
 /// Up to the first step: what comes after it is the driver's, which is killed in `stop.rs`.
 #[test]
 fn a_start_of_a_rollout_that_is_killed_at_any_call_comes_to_its_first_step() {
-    const START: [&str; 9] = [
+    const START: [&str; 12] = [
         "rollout",
         "start",
         "receipts",
         "--revision",
         "3",
+        "--again",
+        "--reason",
+        "it was the partner",
         "--steps",
         "10,50",
         "--hold",

@@ -154,6 +154,67 @@ fn is_killed(cloud: &Cloud, shop: &Path, operation: &str, nth: usize) {
     cloud.aws.forget_rules();
 }
 
+/// Sixty are the most that one repository of a domain has. Inside the quotas, and killed between two of them.
+#[test]
+fn sixty_functions_that_are_killed_in_the_middle_are_one_plan_again() {
+    const COUNT: usize = 60;
+    const DONE: usize = 20;
+    let cloud = Cloud::new();
+    cloud.aws.settings(json!({ "settle_ms": 1 }));
+    let shop = shop(&cloud, COUNT, None);
+    is_killed(&cloud, &shop, "CreateAlias", DONE);
+    let made = cloud.aws.calls();
+    let made = made
+        .iter()
+        .filter(|call| call.operation == "CreateAlias" && call.applied);
+    let made = made.count();
+    assert!((DONE..COUNT).contains(&made), "{made}");
+    cloud.aws.settings(json!({ "quotas": true }));
+    cloud.aws.forget_calls();
+    let (code, wire) = deploy_all(&cloud, &shop);
+    assert_eq!((code, &wire["outcome"]), (0, &json!("succeeded")), "{wire}");
+    // A result for each: done before it was killed, or now.
+    assert_eq!(wire["services"].as_array().unwrap().len(), COUNT);
+    let (before, now) = (
+        with(&wire, "unchanged").len(),
+        with(&wire, "succeeded").len(),
+    );
+    assert_eq!(before + now, COUNT, "{wire}");
+    assert!(before >= DONE - 1 && now > 0, "{before} and {now}");
+    is_each_once(&cloud, COUNT, "60");
+    let throttled = cloud.aws.calls();
+    let throttled = throttled.iter().filter(|call| call.status == Some(429));
+    assert_eq!(throttled.count(), 0);
+    cloud.squad(&["audit", "verify"]).success();
+}
+
+/// What git says has changed is the plan, whatever the rest is.
+#[test]
+fn only_what_changed_since_a_commit_is_deployed() {
+    let cloud = Cloud::new();
+    let shop = shop(&cloud, 3, None);
+    let base = cloud.home.commit_all(&shop, "Three functions");
+    cloud.squad_in(&shop, &["deploy", "--all"]).success();
+    cloud.home.write(
+        "shop/functions/f02/src/handler.py",
+        "def handler(event, context):\n    return 2\n",
+    );
+    cloud.home.commit_all(&shop, "Change the second one");
+    cloud.aws.forget_calls();
+    let output = cloud.squad_in(&shop, &["deploy", "--changed-since", &base, "-o", "json"]);
+    let wire = output.success().json();
+    assert_eq!(with(&wire, "succeeded"), ["f02"]);
+    assert_eq!(wire["services"].as_array().unwrap().len(), 1, "{wire}");
+    let calls = cloud.aws.calls();
+    let names = calls
+        .iter()
+        .filter_map(|call| call.parameter("FunctionName"));
+    assert!(names.clone().count() > 0);
+    for name in names {
+        assert!(name.ends_with("f02"), "{name}");
+    }
+}
+
 #[test]
 fn many_that_are_killed_in_the_middle_are_brought_to_their_end() {
     const COUNT: usize = 12;

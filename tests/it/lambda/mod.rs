@@ -4,6 +4,7 @@ mod adopt;
 mod apis;
 mod artifacts;
 mod brakes;
+mod callers;
 mod deploy;
 mod drift;
 mod elsewhere;
@@ -20,7 +21,9 @@ mod logs;
 mod many;
 mod middle;
 mod races;
+mod stages;
 mod stop;
+mod untouched;
 
 use std::path::PathBuf;
 

@@ -97,6 +97,12 @@ fn a_rollback_is_the_abort_and_a_deploy_is_refused() {
 [exit 7]
 
 "#]]);
+    let refused = home.squad(["rollout", "start", "payments", "-o", "json"]);
+    assert_eq!(
+        refused.failure(7).error_json()["live"]["split"]["rest"],
+        serde_json::json!({ "1": 100 }),
+        "the listed routes go first"
+    );
     let output = home.squad(["rollback", "payments", "--reason", "refunds fail"]);
     quiet(&output.success()).assert(str![[r#"
 › a rollout of `payments` is live (1 → 2): going back aborts it
@@ -171,6 +177,53 @@ fn the_brakes_work_without_the_audit_store_and_nothing_goes_forward() {
         "{kinds:?}"
     );
     traffic.stop_without_failures();
+}
+
+#[test]
+fn a_driver_goes_no_further_while_nothing_can_be_recorded_and_on_when_it_can() {
+    let home = Home::new();
+    let mut service = live(&home, "");
+    service.version(&home, "2");
+    let traffic = Traffic::start(&home);
+    let toml = super::ROLLOUT.replace("hold = \"2s\"", "hold = \"5s\"");
+    service.toml(&home, &toml);
+    let driver = begin(&home, &service.directory, ["deploy", "--canary"]);
+    let _phase = wait_for_phase(&home, "holding");
+    let store = home.state().join("audit-store");
+    let away = home.state().join("audit-store.away");
+    std::fs::rename(&store, &away).expect("the store goes away");
+    std::fs::write(&store, "").expect("a file");
+    // Each route has passed long ago: it is the record alone that is missing.
+    let told = wait_for("a pass", Duration::from_mins(1), || {
+        let told = super::status(&home);
+        let units = told["units"].as_array()?;
+        let mut listed = units.iter().filter(|unit| unit["unit"] != "rest");
+        let has_passed = listed.all(|unit| unit["judgement"]["verdict"] == "pass");
+        (has_passed && told["phase_seconds"].as_f64()? > 12.0).then_some(told)
+    });
+    assert_eq!(told["phase"], "holding");
+    assert_eq!(told["unattended"], false, "it goes on looking");
+    for unit in ["get-charge", "refund"] {
+        assert_eq!(super::weight(&home, unit), 20);
+    }
+    std::fs::remove_file(&store).expect("the file goes");
+    std::fs::rename(&away, &store).expect("the store comes back");
+    let output = end(&home, driver);
+    assert_eq!(
+        (output.code, output.line()),
+        (0, "succeeded"),
+        "{}",
+        output.transcript()
+    );
+    assert!(
+        output
+            .stderr
+            .contains("nothing goes forward while it cannot be recorded: "),
+        "{}",
+        output.transcript()
+    );
+    traffic.stop_without_failures();
+    home.squad(["audit", "verify"]).success();
 }
 
 #[test]

@@ -192,6 +192,56 @@ fn a_canary_that_is_bad_on_one_verb_is_aborted_and_what_is_not_listed_never_move
 
 "#]]);
     home.squad(["rollout", "wait", "payments"]).failure(3);
+    assert_not_started_by_accident(&home);
+}
+
+/// Revision 2 was left: whichever way a rollout of it is asked for, it says so, and only a reason brings it back.
+fn assert_not_started_by_accident(home: &Home) {
+    home.squad(["rollout", "start", "payments", "--revision", "2"])
+        .failure(7)
+        .assert(str![[r#"
+› error: cannot start a rollout of `payments`: a rollback or an abort left revision 2
+› live: revision 1 serves all traffic
+› hint: roll something else out: `squad deploy payments --canary`
+› hint: or, if the cause was elsewhere: `squad rollout start payments --revision 2 --again --reason "…"`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/release-left.md
+[exit 7]
+
+"#]]);
+    home.squad(["rollout", "start", "payments"])
+        .failure(7)
+        .assert(str![[r#"
+› error: cannot start a rollout of `payments`: no revision that is newer than 1, which serves, can be rolled out: a rollback or an abort left revision 2
+› live: revision 1 serves all traffic
+› hint: roll something else out: `squad deploy payments --canary`
+› hint: or, if the cause was elsewhere: `squad rollout start payments --revision 2 --again --reason "…"`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/release-left.md
+[exit 7]
+
+"#]]);
+    home.squad(["rollout", "start", "payments", "--again"])
+        .failure(2)
+        .assert(str![[r#"
+› error: cannot start a rollout of `payments`: `--again` needs a reason
+› hint: say why, for the audit log: `squad rollout start payments --again --reason "…"`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/reason-missing.md
+[exit 2]
+
+"#]]);
+    // Whether it could be judged may be asked all the same.
+    home.squad(["rollout", "lint", "payments", "--revision", "2"])
+        .success();
+    let again = [
+        "rollout",
+        "start",
+        "payments",
+        "--again",
+        "--reason",
+        "the acquirer was down",
+        "--dry-run",
+    ];
+    let again = home.squad(again).success();
+    assert!(again.stderr.contains("1 → 2"), "{}", again.transcript());
 }
 
 #[test]
@@ -319,15 +369,15 @@ fn a_plan_with_mistakes_is_refused_with_all_of_them() {
     service.version(&home, "2");
     let _second = home.squad_in(&service.directory, ["deploy"]).success();
     home.squad([
-        "rollout", "start", "payments", "--revision", "1", "--steps", "0,200,5",
+        "rollout", "start", "payments", "--revision", "1", "--steps", "0,256,5",
         "--route", "GET /charges/{id}=5", "--route", "GET /charges/search=",
     ])
     .failure(2)
     .assert(str![[r#"
 › error: cannot start a rollout of `payments`: 5 things of the plan are wrong
 ›   steps: 0 % is no step: a weight is 1 to 99, and 100 comes with the promotion
-›   steps: 200 % is no step: a weight is 1 to 99, and 100 comes with the promotion
-›   steps: 5 comes after 200, and each step must be higher than the one before it
+›   steps: 256 % is no step: a weight is 1 to 99, and 100 comes with the promotion
+›   steps: 5 comes after 256, and each step must be higher than the one before it
 ›   GET /charges/search: there is no step; write weights such as 5,25,50
 ›   `GET /charges/{id}` and `GET /charges/search` match the same requests; plan one of them at a time
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/rollout-plan.md
@@ -344,12 +394,39 @@ fn a_plan_with_mistakes_is_refused_with_all_of_them() {
 [exit 7]
 
 "#]]);
+    home.squad([
+        "rollout",
+        "start",
+        "payments",
+        "--revision",
+        "1",
+        "--steps=-1,256,99999",
+    ])
+    .failure(2)
+    .assert(str![[r#"
+› error: cannot start a rollout of `payments`: 3 things of the plan are wrong
+›   steps: -1 % is no step: a weight is 1 to 99, and 100 comes with the promotion
+›   steps: 256 % is no step: a weight is 1 to 99, and 100 comes with the promotion
+›   steps: 99999 % is no step: a weight is 1 to 99, and 100 comes with the promotion
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/rollout-plan.md
+[exit 2]
+
+"#]]);
+    home.squad(["rollout", "start", "payments", "--steps", "5,,25"])
+        .failure(2)
+        .assert(str![[r#"
+› error: invalid value '5,,25' for '--steps <weights>': a weight is missing beside a comma; write whole percents such as 5,25,50
+› hint: `squad rollout start --help` shows what it takes
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
+[exit 2]
+
+"#]]);
     home.squad(["rollout", "start", "payments", "--route", "charges"])
         .failure(2)
         .assert(str![[r#"
 › error: invalid value 'charges' for '--route <method path=weights>': `charges` has no weights; write it like 'POST /charges/{id}/refund=5,25,50'
-›
-› For more information, try '--help'.
+› hint: `squad rollout start --help` shows what it takes
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
 [exit 2]
 
 "#]]);

@@ -35,6 +35,17 @@ fn while_only_stable_is_live_it_asks_each_question_and_shows_the_plan_of_the_sou
 [exit 7]
 
 "#]]);
+    // What is not listed is not counted by itself, however many requests it has.
+    here(&["rollout", "lint", "--route", "GET /other=5"])
+        .failure(7)
+        .assert(str![[r#"
+› error: cannot start a rollout of `payments`: `GET /other` is not listed in squad.toml, so its requests are counted with everything else, and nothing could be told about them
+› live: revision 1 serves all traffic
+› hint: list `GET /other` under `[[route]]` in squad.toml and deploy that first: `squad deploy payments`; from then on its requests are counted
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-history.md
+[exit 7]
+
+"#]]);
     let traffic = Traffic::start(&home);
     let before = recorded(&home);
     plan(&here(&["rollout", "lint"]).success()).assert(str![[r#"

@@ -79,6 +79,46 @@ shifting
 }
 
 #[test]
+fn the_list_says_whether_a_service_had_none_or_is_not_known() {
+    let home = Home::new();
+    let _service = live(&home, "");
+    home.squad(["rollout", "list", "payments"])
+        .success()
+        .assert(str![[r#"
+› there was no rollout in local yet
+[exit 0]
+
+"#]]);
+    home.squad(["rollout", "list", "paymens"])
+        .failure(1)
+        .assert(str![[r#"
+› error: cannot list the rollouts of `paymens`: it is not deployed to local
+› hint: did you mean `payments`? `squad rollout list payments`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
+[exit 1]
+
+"#]]);
+    home.squad(["rollout", "list", "nosuch"])
+        .failure(1)
+        .assert(str![[r#"
+› error: cannot list the rollouts of `nosuch`: it is not deployed to local
+› hint: the rollouts of every service: `squad rollout list --all`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
+[exit 1]
+
+"#]]);
+    home.squad(["rollout", "list", "--limit", "0"])
+        .failure(2)
+        .assert(str![[r#"
+› error: invalid value '0' for '--limit <number>': 0 is not in 1..=[HASH]
+› hint: `squad rollout list --help` shows what it takes
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
+[exit 2]
+
+"#]]);
+}
+
+#[test]
 fn promoted_in_full_by_hand_and_seen_through_by_whoever_drives_all() {
     let home = Home::new();
     let mut service = live(&home, "");

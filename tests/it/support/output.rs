@@ -124,6 +124,11 @@ pub(crate) fn redact(text: &str, root: &Path) -> String {
             (r"\b(here|but on) \d{4,5}\b", "$1 [PORT]"),
             (r"\bprocess \d+\b", "process [PID]"),
             (r"/staging/deploy-\w{6}\b", "/staging/deploy-[ID]"),
+            // Only a machine that is kept busy by others takes so long.
+            (
+                r"(?m)^(› )?waiting for the local platform, which brings up its services\n",
+                "",
+            ),
             // A step that took no time to speak of says nothing of it.
             (
                 r"(?m)^((?:› )?(?:[a-z0-9-]+: )?[✔+] .*\S) +\d+(\.\d+)? (ms|s)$",

@@ -105,9 +105,15 @@ fn ending(snapshot: &Snapshot) -> Vec<String> {
         Phase::Drifted => lines.push(format!(
             "put the wanted traffic back: `squad rollout rebase {service}{flag}`"
         )),
-        _ if matches!(snapshot.driver, Driver::Nobody { .. }) => lines.push(format!(
-            "nobody drives it, so it stays as it is; take it up: `squad rollout drive {service}{flag}`"
-        )),
+        _ if snapshot.driver.is_absent() => {
+            let why = match &snapshot.driver {
+                Driver::Asleep { .. } => "its driver is stopped or stuck",
+                _ => "nobody drives it",
+            };
+            lines.push(format!(
+                "{why}, so it stays as it is; take it up: `squad rollout drive {service}{flag}`"
+            ));
+        }
         _ => {}
     }
     lines

@@ -17,7 +17,7 @@ use fold::fold;
 pub(crate) use plan::plan_lines;
 pub(crate) use report::{html, report_lines};
 pub(crate) use screen::{Screen, going, one_line};
-pub(crate) use wire::{EndWire, ListWire, PlanWire, ReportWire, StartedWire};
+pub(crate) use wire::{EndWire, ListWire, PlanWire, ReportWire, SnapshotWire, StartedWire};
 
 use jiff::Timestamp;
 

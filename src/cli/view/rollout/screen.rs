@@ -3,6 +3,8 @@
 use super::block::block;
 use super::wire::SnapshotWire;
 use super::{bad_word, goes, grouped, requests, seconds, span};
+use jiff::Timestamp;
+
 use crate::cli::context::Context;
 use crate::domain::analysis::{Reason, Verdict};
 use crate::domain::rollout::{Phase, Waiting};
@@ -50,6 +52,32 @@ impl Screen {
         }
     }
 
+    /// Nothing new is known since then, because the platform does not answer: what was shown stays, with that below it.
+    pub(crate) fn silent(
+        &mut self,
+        context: &Context,
+        snapshot: Option<&Snapshot>,
+        since: Timestamp,
+        line: &str,
+    ) {
+        match snapshot {
+            Some(snapshot) if context.output.is_json() => {
+                let wire = SnapshotWire::new(snapshot).unanswered(since);
+                context.output.json(&wire);
+            }
+            Some(snapshot) if context.output.can_redraw() => {
+                let size = context.output.size();
+                let text = block(&context.output, snapshot, size.0);
+                let redraw = self.redraw(&format!("{}\n\n  {line}\n", text.trim_end()), size);
+                context.output.drawn(&redraw);
+            }
+            _ => {
+                context.output.status(line);
+                self.last = None;
+            }
+        }
+    }
+
     /// Draws over what was drawn before.
     pub(super) fn redraw(&mut self, text: &str, size: (usize, usize)) -> String {
         self.canvas.draw(text, size)
@@ -93,6 +121,11 @@ pub(super) fn headline(snapshot: &Snapshot) -> String {
     match &snapshot.driver {
         Driver::Over => {}
         Driver::Alive(actor) => parts.push(format!("driven by {}", sanitize(&actor.to_string()))),
+        Driver::Asleep { actor, since } => parts.push(format!(
+            "unattended: {} has not looked since {}",
+            sanitize(&actor.to_string()),
+            since.strftime("%H:%M:%S UTC")
+        )),
         Driver::Nobody { since: Some(since) } => {
             parts.push(format!(
                 "unattended since {}",

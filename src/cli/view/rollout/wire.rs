@@ -1,5 +1,6 @@
 //! Rollouts as JSON; it only grows.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::screen::verdict;
@@ -162,6 +163,9 @@ pub(crate) struct SnapshotWire {
     /// Absent when it is over or nobody drives.
     #[serde(skip_serializing_if = "Option::is_none")]
     driver: Option<String>,
+    /// Whose process is there and has not looked for so long that it counts as gone: it is stopped, or stuck.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asleep: Option<String>,
     /// Nobody drives a rollout that is live.
     unattended: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -172,6 +176,9 @@ pub(crate) struct SnapshotWire {
     watch: Option<JudgementWire>,
     #[serde(skip_serializing_if = "Option::is_none")]
     counters_missing: Option<String>,
+    /// The platform has not answered since then; all of this is from before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unanswered_since: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -252,13 +259,16 @@ fn reason(verdict: &Verdict) -> Option<&'static str> {
 }
 
 impl SnapshotWire {
+    /// The same, when nothing newer is known because the platform does not answer.
+    pub(crate) fn unanswered(mut self, since: Timestamp) -> Self {
+        self.unanswered_since = Some(since.to_string());
+        self
+    }
+
     /// Of a rollout.
     pub(crate) fn new(snapshot: &Snapshot) -> Self {
         let state = &snapshot.state;
-        let since = match &snapshot.driver {
-            Driver::Nobody { since } => *since,
-            _ => None,
-        };
+        let since = snapshot.driver.absent_since();
         Self {
             schema: "squad.rollout/v1",
             service: snapshot.service.to_string(),
@@ -276,7 +286,11 @@ impl SnapshotWire {
                 Driver::Alive(actor) => Some(actor.to_string()),
                 _ => None,
             },
-            unattended: matches!(snapshot.driver, Driver::Nobody { .. }),
+            asleep: match &snapshot.driver {
+                Driver::Asleep { actor, .. } => Some(actor.to_string()),
+                _ => None,
+            },
+            unattended: snapshot.driver.is_absent(),
             unattended_since: since.map(|since| since.to_string()),
             phase_seconds: snapshot.phase_seconds,
             units: snapshot
@@ -300,6 +314,7 @@ impl SnapshotWire {
                 .collect(),
             watch: snapshot.watch.as_ref().map(JudgementWire::new),
             counters_missing: snapshot.missing.clone(),
+            unanswered_since: None,
         }
     }
 }

@@ -91,7 +91,7 @@ pub(super) fn steps(text: &str, weights: &[u8]) -> RouteSteps {
     RouteSteps {
         method: method.to_owned(),
         path: PathTemplate(path.to_owned()),
-        weights: weights.to_vec(),
+        weights: weights.iter().copied().map(i64::from).collect(),
     }
 }
 

@@ -173,7 +173,7 @@ impl Drawn {
         let gate = GateWish {
             method: "POST".to_owned(),
             path: PathTemplate("/charges/{id}/dispute".to_owned()),
-            who: Who::Buckets(self.gate.clone()),
+            who: Who::Buckets(self.gate.iter().copied().map(i64::from).collect()),
         };
         let wish = Wish {
             gates: if self.form & 4 > 0 {
@@ -186,7 +186,7 @@ impl Drawn {
             } else {
                 Vec::new()
             },
-            steps: Some(self.own.clone()),
+            steps: Some(self.own.iter().copied().map(i64::from).collect()),
             ..wish()
         };
         let before = service(&two_routes());

@@ -404,7 +404,7 @@ fn plans_that_cannot_be_are_refused_with_all_mistakes_at_once() {
     let both = service(&two_routes());
     let mistakes = |wish: &Wish| made(&both, &both, wish, true).unwrap_err();
     let with = |weights: &[u8]| Wish {
-        steps: Some(weights.to_vec()),
+        steps: Some(weights.iter().copied().map(i64::from).collect()),
         ..wish()
     };
     let of = || "steps".to_owned();

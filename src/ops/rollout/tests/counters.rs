@@ -25,7 +25,7 @@ const WATCH: Duration = Duration::from_secs(2);
 
 /// What is read instead of the counters.
 #[derive(Debug, Clone, Copy)]
-enum Counters {
+pub(super) enum Counters {
     /// No answer.
     Gone,
     /// Numbers that never change.
@@ -41,7 +41,7 @@ enum Counters {
 }
 
 /// The local platform with other counters; everything else is real.
-struct With {
+pub(super) struct With {
     platform: Arc<dyn Platform>,
     counters: Counters,
     readings: AtomicU64,
@@ -50,10 +50,14 @@ struct With {
     promoted: OnceLock<Instant>,
     /// Objects cannot be read or made either.
     without_objects: bool,
+    /// Somebody sends everything to the canary right after an abort.
+    pub(super) is_meddled_with: bool,
+    /// Requests are counted as they come.
+    pub(super) counts_at_once: bool,
 }
 
 impl With {
-    fn new(platform: Arc<dyn Platform>, counters: Counters) -> Self {
+    pub(super) fn new(platform: Arc<dyn Platform>, counters: Counters) -> Self {
         Self {
             platform,
             counters,
@@ -61,6 +65,8 @@ impl With {
             bad: AtomicU64::new(0),
             promoted: OnceLock::new(),
             without_objects: false,
+            is_meddled_with: false,
+            counts_at_once: true,
         }
     }
 
@@ -124,7 +130,10 @@ impl With {
 #[async_trait]
 impl Platform for With {
     fn capabilities(&self) -> Capabilities {
-        self.platform.capabilities()
+        Capabilities {
+            counts_at_once: self.counts_at_once,
+            ..self.platform.capabilities()
+        }
     }
     async fn observe(&self, service: &ServiceName) -> Result<Live> {
         self.platform.observe(service).await
@@ -144,7 +153,23 @@ impl Platform for With {
         self.platform.prepare(service, revision, progress).await
     }
     async fn commit(&self, service: &ServiceName, token: &Token, commit: &Commit) -> Result<Token> {
-        self.platform.commit(service, token, commit).await
+        let token = self.platform.commit(service, token, commit).await?;
+        let phase = State::parse(&commit.state).map(|state| state.phase);
+        if self.is_meddled_with && matches!(phase, Some(Phase::Aborting | Phase::Aborted)) {
+            let other = Commit {
+                split: Split::all(&[], RevisionNumber(2)),
+                leaves: None,
+                actor: actor("elsewhere"),
+                operation: ulid::Ulid::generate().to_string(),
+                ..commit.clone()
+            };
+            // What was left may have been stopped already.
+            let canary = RevisionNumber(2);
+            self.platform.prepare(service, canary, &|_| {}).await?;
+            let now = self.platform.observe(service).await?.token;
+            self.platform.commit(service, &now, &other).await?;
+        }
+        Ok(token)
     }
     async fn retire(&self, service: &ServiceName, revision: RevisionNumber) -> Result<()> {
         self.platform.retire(service, revision).await

@@ -1,8 +1,7 @@
 //! APIs of API Gateway that call a function, by their integrations.
 //!
-//! An HTTP API whose stages deploy by themselves is moved like an event source: one write, looked at again, reversible. A
-//! REST API, and an HTTP API that somebody has to deploy, are only told of: a deployment takes along whatever else was
-//! changed in the API since the last one, and that is not squad's to put live.
+//! One is moved like an event source: one write, looked at again, reversible. Where the stages of its API deploy by themselves
+//! that is all; else it is live once a person deploys the API, and until then its stage is listed as a caller of its own.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,8 +9,9 @@ use std::time::Duration;
 use futures_util::StreamExt;
 
 use super::policy::Statement;
+use super::stages::{Generation, Stages};
 use super::{Moved, Reached, Trigger, Way};
-use crate::clients::aws::{self, Api, Gateway, Integration, Method, Stage, Why};
+use crate::clients::aws::{self, Api, Gateway, Integration, Method, Why};
 use crate::platform::{Error, Result};
 
 /// APIs that are read beside each other; the client's own pace comes on top.
@@ -121,67 +121,77 @@ impl Survey {
 pub(crate) async fn list(apis: Apis<'_>, survey: &Survey) -> (Vec<Trigger>, Vec<String>) {
     let mut unread = survey.unread.clone();
     let mut found = Vec::new();
-    for (api, integrations) in &survey.http {
-        let mut stages = None;
-        for integration in integrations {
-            let Some(reached) = apis.reached(&integration.uri) else {
-                continue;
-            };
-            let mut hand = None;
-            if reached == Reached::Latest {
-                if stages.is_none() {
-                    stages = Some(apis.gateway.stages(&api.id).await);
-                }
-                hand = match &stages {
-                    Some(Err(error)) => {
-                        unread.push(error.to_string());
-                        continue;
-                    }
-                    Some(Ok(stages)) => apis.by_hand(&api.id, integration, stages),
-                    None => None,
-                };
-            }
-            found.push(Trigger {
-                id: format!("api/{}/{}", api.id, integration.id),
-                who: format!(
-                    "integration {} of the {} {}",
-                    integration.id,
-                    kind(api),
-                    called(api)
-                ),
-                reached,
-                way: Way::Api {
-                    before: integration.uri.clone(),
-                    after: apis.pointed(&integration.uri),
-                    hand,
-                },
-            });
-        }
-    }
-    for (api, methods) in &survey.rest {
-        for method in methods {
-            let Some(reached) = apis.reached(&method.uri) else {
-                continue;
-            };
-            let after = apis.pointed(&method.uri);
-            found.push(Trigger {
-                id: format!("rest-api/{}/{}/{}", api.id, method.resource, method.verb),
-                who: format!("{} {} of the REST API {}", method.verb, method.path, called(api)),
-                reached,
-                way: Way::Api {
-                    before: method.uri.clone(),
-                    hand: Some(format!(
-                        "`aws apigateway update-integration --rest-api-id {} --resource-id {} --http-method {} \
-                         --patch-operations op=replace,path=/uri,value={after}`, then deploy the API: that takes along \
-                         whatever else was changed in it",
-                        api.id, method.resource, method.verb
-                    )),
-                    after,
-                },
-            });
+    let http = survey.http.iter().map(|(api, integrations)| {
+        let parts = integrations.iter().map(|one| apis.http_part(&api.id, one));
+        (Generation::Http, api, kind(api), parts.collect())
+    });
+    let rest = survey.rest.iter().map(|(api, methods)| {
+        let parts = methods.iter().map(|one| apis.rest_part(&api.id, one));
+        (Generation::Rest, api, "REST API", parts.collect())
+    });
+    for (generation, api, kind, parts) in http.chain(rest) {
+        let api_words = format!("{kind} {}", called(api));
+        match apis.callers(generation, &api.id, &api_words, parts).await {
+            Ok(triggers) => found.extend(triggers),
+            Err(error) => unread.push(error.to_string()),
         }
     }
     (found, unread)
+}
+
+/// One integration of either generation.
+#[derive(Debug)]
+struct Part {
+    /// Its place, as [`Place`] reads it.
+    id: String,
+    /// Without the API.
+    who: String,
+    uri: String,
+    role: Option<String>,
+    /// What points it at the alias by hand.
+    command: String,
+}
+
+/// Where an integration is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place<'a> {
+    /// `api/<api>/<integration>`.
+    Http { api: &'a str, integration: &'a str },
+    /// `rest-api/<api>/<resource>/<verb>`.
+    Rest {
+        api: &'a str,
+        resource: &'a str,
+        verb: &'a str,
+    },
+}
+
+impl<'a> Place<'a> {
+    fn of(id: &'a str) -> Option<Self> {
+        if let Some(rest) = id.strip_prefix("rest-api/") {
+            let (api, rest) = rest.split_once('/')?;
+            let (resource, verb) = rest.split_once('/')?;
+            return Some(Self::Rest {
+                api,
+                resource,
+                verb,
+            });
+        }
+        let (api, integration) = id.strip_prefix("api/")?.split_once('/')?;
+        Some(Self::Http { api, integration })
+    }
+
+    fn api(self) -> &'a str {
+        match self {
+            Self::Http { api, .. } | Self::Rest { api, .. } => api,
+        }
+    }
+
+    fn generation(self) -> Generation {
+        match self {
+            Self::Http { .. } => Generation::Http,
+            Self::Rest { .. } => Generation::Rest,
+        }
+    }
 }
 
 /// What it is, as far as it was told.
@@ -204,7 +214,7 @@ fn called(api: &Api) -> String {
 
 impl Apis<'_> {
     /// What an integration reaches of the function; none where it is another one, or none.
-    fn reached(&self, uri: &str) -> Option<Reached> {
+    pub(super) fn reached(&self, uri: &str) -> Option<Reached> {
         let (_, arn, _) = parts(uri)?;
         let is_it = arn
             .strip_prefix(self.function)
@@ -218,30 +228,119 @@ impl Apis<'_> {
         format!("{before}{}:{}{after}", self.function, self.alias)
     }
 
-    /// What a person has to do, where a write of squad's would not be enough, or too much.
-    fn by_hand(&self, api: &str, integration: &Integration, stages: &[Stage]) -> Option<String> {
-        let command = format!(
-            "`aws apigatewayv2 update-integration --api-id {api} --integration-id {} --integration-uri {}`",
-            integration.id,
-            self.pointed(&integration.uri)
-        );
-        if let Some(role) = &integration.role {
+    fn http_part(&self, api: &str, one: &Integration) -> Part {
+        Part {
+            id: format!("api/{api}/{}", one.id),
+            who: format!("integration {}", one.id),
+            uri: one.uri.clone(),
+            role: one.role.clone(),
+            command: format!(
+                "`aws apigatewayv2 update-integration --api-id {api} --integration-id {} --integration-uri {}`",
+                one.id,
+                self.pointed(&one.uri)
+            ),
+        }
+    }
+
+    fn rest_part(&self, api: &str, one: &Method) -> Part {
+        let (resource, verb, uri) = (&one.resource, &one.verb, &one.integration.uri);
+        Part {
+            id: format!("rest-api/{api}/{resource}/{verb}"),
+            who: format!("{verb} {}", one.path),
+            uri: uri.clone(),
+            role: one.integration.role.clone(),
+            command: format!(
+                "`aws apigateway update-integration --rest-api-id {api} --resource-id {resource} --http-method {verb} \
+                 --patch-operations op=replace,path=/uri,value={}`",
+                self.pointed(uri)
+            ),
+        }
+    }
+
+    /// Those integrations of one API that call the function, and those of its stages that pass by the alias.
+    async fn callers(
+        &self,
+        generation: Generation,
+        api: &str,
+        words: &str,
+        parts: Vec<Part>,
+    ) -> aws::Result<Vec<Trigger>> {
+        let parts: Vec<_> = parts
+            .into_iter()
+            .filter_map(|part| Some((self.reached(&part.uri)?, part)))
+            .collect();
+        if parts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let stages = self.stages(generation, api).await?;
+        let mut found = Vec::new();
+        for (reached, part) in parts {
+            let is_past = reached == Reached::Latest;
+            found.push(Trigger {
+                who: format!("{} of the {words}", part.who),
+                reached,
+                way: Way::Api {
+                    after: self.pointed(&part.uri),
+                    hand: is_past.then(|| self.by_hand(&part, &stages)).flatten(),
+                    before: part.uri,
+                },
+                id: part.id,
+            });
+        }
+        if let Stages::Read(serving) = stages {
+            let past = serving.iter();
+            found.extend(past.filter_map(|one| one.trigger(generation, api, words)));
+        }
+        Ok(found)
+    }
+
+    /// What a person has to do, where a write of squad's would not be enough, or could not be taken back.
+    fn by_hand(&self, part: &Part, stages: &Stages) -> Option<String> {
+        let command = &part.command;
+        if let Some(role) = &part.role {
             return Some(format!(
                 "let the role `{role}` call `{}:{}`, then {command}",
                 self.function, self.alias
             ));
         }
-        let still: Vec<_> = stages
-            .iter()
-            .filter(|stage| !stage.auto_deploy)
-            .map(|stage| format!("`{}`", stage.name))
-            .collect();
-        (!still.is_empty()).then(|| {
-            format!(
-                "{command}, then deploy {}, which takes along whatever else was changed in the API",
-                still.join(", ")
-            )
-        })
+        match stages {
+            Stages::Read(_) => None,
+            Stages::Unreadable(stages) => {
+                let names: Vec<_> = stages
+                    .iter()
+                    .map(|stage| format!("`{}`", stage.name))
+                    .collect();
+                Some(format!(
+                    "{command}, then deploy {}, which takes along whatever else was changed in the API",
+                    names.join(", ")
+                ))
+            }
+        }
+    }
+
+    /// One integration as it is now.
+    async fn read(&self, place: Place<'_>) -> aws::Result<Part> {
+        match place {
+            Place::Http { api, integration } => {
+                let mut now = self.gateway.integration(api, integration).await?;
+                integration.clone_into(&mut now.id);
+                Ok(self.http_part(api, &now))
+            }
+            Place::Rest {
+                api,
+                resource,
+                verb,
+            } => {
+                let now = self.gateway.rest_integration(api, resource, verb).await?;
+                let method = Method {
+                    resource: resource.to_owned(),
+                    path: String::new(),
+                    verb: verb.to_owned(),
+                    integration: now,
+                };
+                Ok(self.rest_part(api, &method))
+            }
+        }
     }
 
     /// Moves one integration to the alias and looks that it moved; none where there is nothing to move. `whole` are the
@@ -253,22 +352,16 @@ impl Apis<'_> {
         whole: &[Statement],
         granted: &[Statement],
     ) -> Result<Option<Moved>> {
-        let Some((api, integration)) = http(id) else {
+        let Some(place) = Place::of(id) else {
             return Ok(None);
         };
-        let now = self.gateway.integration(api, integration).await?;
+        let api = place.api();
+        let now = self.read(place).await?;
         if self.reached(&now.uri) != Some(Reached::Latest) {
             return Ok(None);
         }
-        let stages = self.gateway.stages(api).await?;
-        if let Some(hand) = self.by_hand(
-            api,
-            &Integration {
-                id: integration.to_owned(),
-                ..now.clone()
-            },
-            &stages,
-        ) {
+        let stages = self.stages(place.generation(), api).await?;
+        if let Some(hand) = self.by_hand(&now, &stages) {
             return Err(Error::Invalid(format!("it is to be moved by hand: {hand}")));
         }
         let is_granted = |one: &Statement| granted.iter().any(|other| other.same_grant(one));
@@ -285,7 +378,7 @@ impl Apis<'_> {
             )));
         }
         let after = self.pointed(&now.uri);
-        self.point(api, integration, &after).await?;
+        self.point(place, &after).await?;
         Ok(Some(Moved::Integration {
             id: id.to_owned(),
             before: now.uri,
@@ -295,48 +388,97 @@ impl Apis<'_> {
 
     /// Takes a move back, unless somebody had it call something else since.
     pub(crate) async fn undo(&self, id: &str, before: &str, after: &str) -> Result<()> {
-        let Some((api, integration)) = http(id) else {
+        let Some(place) = Place::of(id) else {
             return Ok(());
         };
-        match self.gateway.integration(api, integration).await {
-            Ok(now) if now.uri == before => Ok(()),
-            Ok(now) if now.uri == after => self.point(api, integration, before).await,
-            Ok(now) => Err(Error::Overtaken(format!(
-                "somebody has had the API {api} call `{}` since",
-                now.uri
-            ))),
-            Err(error) if matches!(&*error.why, Why::NotFound) => Ok(()),
-            Err(error) => Err(error.into()),
+        match self.read(place).await {
+            Ok(now) if now.uri == before => {}
+            Ok(now) if now.uri == after => self.point(place, before).await?,
+            Ok(now) => {
+                return Err(Error::Overtaken(format!(
+                    "somebody has had the API {} call `{}` since",
+                    place.api(),
+                    now.uri
+                )));
+            }
+            Err(error) if matches!(&*error.why, Why::NotFound) => return Ok(()),
+            Err(error) => return Err(error.into()),
         }
+        self.is_undone(place).await
+    }
+
+    /// Refused where a stage was deployed since the move: it calls the alias, by the alias's permission, until it is deployed
+    /// again. Where another integration of the API calls the alias too, deploying it again would not change that.
+    async fn is_undone(&self, place: Place<'_>) -> Result<()> {
+        let (generation, api) = (place.generation(), place.api());
+        let Stages::Read(serving) = self.stages(generation, api).await? else {
+            return Ok(());
+        };
+        let mut serving = serving.iter();
+        let Some(one) = serving.find(|one| one.is_calling(&Reached::Alias)) else {
+            return Ok(());
+        };
+        if self.calls_alias(generation, api).await? {
+            return Ok(());
+        }
+        Err(Error::Invalid(format!(
+            "what was deployed to the API {api} calls the alias until it is deployed again: {}; then run the same command again",
+            one.deploy(generation, api)
+        )))
+    }
+
+    /// Whether any integration of an API calls the alias.
+    async fn calls_alias(&self, generation: Generation, api: &str) -> aws::Result<bool> {
+        let uris: Vec<_> = match generation {
+            Generation::Http => {
+                let found = self.gateway.integrations(api).await?;
+                found.into_iter().map(|one| one.uri).collect()
+            }
+            Generation::Rest => {
+                let found = self.gateway.rest_methods(api).await?;
+                found.into_iter().map(|one| one.integration.uri).collect()
+            }
+        };
+        let mut reached = uris.iter().filter_map(|uri| self.reached(uri));
+        Ok(reached.any(|reached| reached == Reached::Alias))
     }
 
     /// One write, and a look whether it is in force: API Gateway has nothing that would fence it.
-    async fn point(&self, api: &str, integration: &str, uri: &str) -> Result<()> {
-        match self.gateway.point(api, integration, uri).await {
-            Ok(_) => {}
+    async fn point(&self, place: Place<'_>, uri: &str) -> Result<()> {
+        let written = match place {
+            Place::Http { api, integration } => {
+                self.gateway.point(api, integration, uri).await.map(drop)
+            }
+            Place::Rest {
+                api,
+                resource,
+                verb,
+            } => {
+                let written = self.gateway.rest_point(api, resource, verb, uri).await;
+                written.map(drop)
+            }
+        };
+        match written {
+            Ok(()) => {}
             Err(error) if error.why.is_ambiguous() => {}
             Err(error) => return Err(error.into()),
         }
-        let now = self.gateway.integration(api, integration).await?;
+        let now = self.read(place).await?;
         if now.uri == uri {
             Ok(())
         } else {
             Err(Error::Overtaken(format!(
-                "somebody has had the API {api} call `{}` at the same moment",
+                "somebody has had the API {} call `{}` at the same moment",
+                place.api(),
                 now.uri
             )))
         }
     }
 }
 
-/// `api/<api>/<integration>`.
-fn http(id: &str) -> Option<(&str, &str)> {
-    id.strip_prefix("api/")?.split_once('/')
-}
-
 /// Whether a caller is an integration.
 pub(crate) fn is_api(id: &str) -> bool {
-    http(id).is_some()
+    Place::of(id).is_some()
 }
 
 /// The API that a permission is for; `*` for any. None where it is not API Gateway's.

@@ -7,6 +7,7 @@
 
 pub(super) mod apis;
 mod policy;
+mod stages;
 
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::types::{

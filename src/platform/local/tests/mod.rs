@@ -431,7 +431,8 @@ async fn a_damaged_journal_is_refused_and_can_be_set_aside() {
     };
     assert_eq!((named, offset), (path.clone(), 16));
     let now = "2025-01-02T03:04:05Z".parse().unwrap();
-    home.local.reset_journal(now).unwrap().unwrap();
+    let reset = home.local.reset_journal(now).unwrap();
+    assert!(reset.aside.unwrap().exists() && path.exists());
     let again = home
         .local
         .publish(&home.release("shop", "a"), &|_| {})

@@ -7,6 +7,10 @@ use std::process::{Child, Stdio};
 use std::sync::OnceLock;
 
 use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::{
+    DeadLetterConfig, EphemeralStorage, LayerVersionContentInput, TracingConfig, TracingMode,
+    VpcConfig,
+};
 
 use super::bench::{Deploy, FUNCTION, client, revision};
 use crate::clients::process::command;
@@ -148,4 +152,63 @@ async fn a_python_function_runs_after_each_publish() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// Of a second implementation of the API: what squad does not name it leaves as others set it up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_others_set_up_stays() {
+    let Some(aws) = Ministack::start("what_others_set_up_stays") else {
+        return;
+    };
+    let mut deploy = Deploy::of("one");
+    deploy.wanted.architecture = "x86_64".into();
+    assert_eq!(revision(deploy.run(&aws.address).await), (1, false));
+    let client = client(&aws.address);
+    // An archive without files.
+    let archive = [b"PK\x05\x06".as_slice(), &[0; 18]].concat();
+    let content = LayerVersionContentInput::builder().zip_file(Blob::new(archive));
+    let layer = client
+        .publish_layer_version()
+        .layer_name("tracer")
+        .content(content.build())
+        .send()
+        .await
+        .unwrap();
+    let queue = DeadLetterConfig::builder().target_arn("arn:aws:sqs:eu-west-1:000000000000:dead");
+    let network = VpcConfig::builder()
+        .subnet_ids("subnet-0a")
+        .security_group_ids("sg-01");
+    client
+        .update_function_configuration()
+        .function_name(FUNCTION)
+        .layers(layer.layer_version_arn().unwrap())
+        .dead_letter_config(queue.build())
+        .vpc_config(network.build())
+        .tracing_config(TracingConfig::builder().mode(TracingMode::Active).build())
+        .ephemeral_storage(EphemeralStorage::builder().size(2048).build().unwrap())
+        .kms_key_arn("arn:aws:kms:eu-west-1:000000000000:key/11111111-2222-3333-4444-555555555555")
+        .send()
+        .await
+        .unwrap();
+    let seen = async || {
+        let asked = client.get_function_configuration().function_name(FUNCTION);
+        let found = asked.send().await.unwrap();
+        let set = (
+            found.layers().to_vec(),
+            found.dead_letter_config().cloned(),
+            found.vpc_config().cloned(),
+            found.tracing_config().cloned(),
+            found.ephemeral_storage().cloned(),
+            found.kms_key_arn().map(str::to_owned),
+        );
+        (set, found.memory_size())
+    };
+    let (before, _) = seen().await;
+    assert!(!before.0.is_empty() && before.1.is_some() && before.2.is_some());
+    assert!(before.3.is_some() && before.4.is_some() && before.5.is_some());
+    (deploy.source, deploy.digest, deploy.wanted.memory) = ("two", "sha256:two".into(), 1024);
+    assert_eq!(revision(deploy.run(&aws.address).await), (2, false));
+    let (after, memory) = seen().await;
+    assert_eq!(after, before);
+    assert_eq!(memory, Some(1024));
 }

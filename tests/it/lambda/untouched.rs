@@ -1,0 +1,141 @@
+//! What others set up on a function stays as it is when squad changes its code and its settings.
+
+use serde_json::{Value, json};
+
+use super::Cloud;
+use super::callers::{others, queue, topic};
+use super::deploy::sources;
+use crate::support::aws::Call;
+
+/// Everything that `squad.toml` has no key for, or that it does not name here (Lambda API, `FunctionConfiguration`).
+fn of_others() -> Value {
+    json!({
+        "Layers": [
+            { "Arn": "arn:aws:lambda:eu-west-1:123456789012:layer:tracer:7", "CodeSize": 1024 },
+            { "Arn": "arn:aws:lambda:eu-west-1:123456789012:layer:fonts:2", "CodeSize": 1024 },
+        ],
+        "VpcConfig": {
+            "SubnetIds": ["subnet-0a", "subnet-0b"], "SecurityGroupIds": ["sg-01"], "VpcId": "vpc-01",
+            "Ipv6AllowedForDualStack": true,
+        },
+        "DeadLetterConfig": { "TargetArn": "arn:aws:sqs:eu-west-1:123456789012:dead" },
+        "TracingConfig": { "Mode": "Active" },
+        "EphemeralStorage": { "Size": 2048 },
+        "FileSystemConfigs": [{
+            "Arn": "arn:aws:elasticfilesystem:eu-west-1:123456789012:access-point/fsap-0123456789abcdef0",
+            "LocalMountPath": "/mnt/models",
+        }],
+        "KMSKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555",
+        "LoggingConfig": {
+            "LogFormat": "JSON", "LogGroup": "/acme/all", "ApplicationLogLevel": "WARN", "SystemLogLevel": "INFO",
+        },
+        "SnapStart": { "ApplyOn": "PublishedVersions", "OptimizationStatus": "Off" },
+        "Architectures": ["arm64"],
+    })
+}
+
+/// The members of a configuration that [`of_others`] has. Whether a snapshot was made is told of versions alone.
+fn seen(configuration: &Value) -> Value {
+    let wanted = of_others();
+    let members = wanted.as_object().unwrap().keys();
+    let mut seen: Value = members
+        .map(|name| (name.clone(), configuration[name].clone()))
+        .collect();
+    seen["SnapStart"]["OptimizationStatus"] = json!("Off");
+    seen
+}
+
+/// What a recorded request set, by its body.
+fn sent(call: &Call) -> Vec<String> {
+    let (_, body) = call.request.split_once("\r\n\r\n").unwrap_or_else(|| {
+        let text = call.request.split_once("\n\n");
+        text.unwrap_or_else(|| panic!("{}", call.request))
+    });
+    let body: Value = serde_json::from_str(body).unwrap();
+    let mut keys: Vec<_> = body.as_object().unwrap().keys().cloned().collect();
+    keys.sort_unstable();
+    keys
+}
+
+fn toml(cloud: &Cloud, memory: u32) {
+    let path = cloud.home.work().join("receipts/squad.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text
+        .replace("x86_64", "arm64")
+        .replace("memory_mb = 128", &format!("memory_mb = {memory}"));
+    std::fs::write(path, text).unwrap();
+}
+
+#[test]
+fn what_others_set_up_stays_when_code_and_memory_change() {
+    let cloud = Cloud::new();
+    let directory = sources(&cloud, "one");
+    toml(&cloud, 128);
+    cloud.squad_in(&directory, &["deploy"]).success();
+    cloud.aws.change(json!({
+        "kind": "configuration", "function": "receipts", "configuration": of_others(),
+    }));
+    queue(&cloud, "receipts:live");
+    others(
+        &cloud,
+        "/2021-10-31/functions/receipts/url?Qualifier=live",
+        &json!({ "AuthType": "AWS_IAM", "InvokeMode": "RESPONSE_STREAM", "Cors": { "AllowOrigins": ["*"] } }),
+    );
+    topic(&cloud, "?Qualifier=live");
+    let before = cloud.aws.function("receipts");
+    assert_eq!(seen(&before["latest"]), of_others());
+    let mappings = || {
+        let text = cloud
+            .squad(&["doctor", "receipts", "-o", "json"])
+            .success()
+            .json()
+            .to_string();
+        assert!(text.contains("none past the alias"), "{text}");
+        text
+    };
+    let callers = mappings();
+    let _directory = sources(&cloud, "two");
+    toml(&cloud, 256);
+    cloud.aws.forget_calls();
+    cloud.squad_in(&directory, &["deploy"]).success();
+    let calls = cloud.aws.calls();
+    let writes: Vec<_> = calls
+        .iter()
+        .filter(|call| call.service == "lambda")
+        .filter(|call| {
+            let reads = ["Get", "List"];
+            !reads.iter().any(|read| call.operation.starts_with(read))
+        })
+        .collect();
+    let names: Vec<_> = writes.iter().map(|call| call.operation.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "UpdateFunctionConfiguration",
+            "UpdateFunctionCode",
+            "PublishVersion",
+            "UpdateAlias"
+        ]
+    );
+    assert_eq!(sent(writes[0]), ["MemorySize", "RevisionId"]);
+    assert_eq!(
+        sent(writes[1]),
+        ["Architectures", "Publish", "RevisionId", "ZipFile"]
+    );
+    let after = cloud.aws.function("receipts");
+    assert_eq!(seen(&after["latest"]), of_others());
+    assert_eq!(after["latest"]["MemorySize"], 256);
+    // The version that serves has it all too.
+    assert_eq!(seen(&after["versions"][1]), of_others());
+    assert_eq!(cloud.sole(), "2");
+    for kept in ["urls", "policies"] {
+        assert_eq!(after[kept], before[kept], "{kept}");
+        assert!(after[kept]["live"].is_object() || after[kept]["live"].is_array());
+    }
+    assert_eq!(mappings(), callers);
+    // And a rollback changes none of it.
+    cloud.squad(&["rollback", "receipts"]).success();
+    let back = cloud.aws.function("receipts");
+    assert_eq!(back["latest"], after["latest"]);
+    assert_eq!(back["urls"], before["urls"]);
+}
