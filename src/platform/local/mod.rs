@@ -234,7 +234,9 @@ impl Platform for Local {
                 Check::fine(what, "does not run; the next deploy starts it")
             }
             // These have a way out of their own.
-            Err(error) if !matches!(error, Error::Unreachable(_)) => return Err(error),
+            Err(error) if !matches!(error, Error::Unreachable(_) | Error::LostJournal { .. }) => {
+                return Err(error);
+            }
             Err(error) => Check::wrong(
                 what,
                 vec![Finding {
