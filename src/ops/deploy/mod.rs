@@ -96,6 +96,8 @@ pub(crate) struct Plan {
     pub(crate) changes: Vec<git::Commit>,
     /// Commits that go out and are not listed.
     pub(crate) more_changes: bool,
+    /// More changes than what the configuration says.
+    pub(crate) sources_change: bool,
     /// The files that the digest was taken over.
     pub(crate) files: Files,
     /// The repository of the sources, when they are in one.
@@ -142,10 +144,10 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         .map_err(|error| error.context(&asked))?;
     let digest = gathered.digest(options)?;
     let sources::Gathered {
+        sources,
         provenance,
         files,
         repository,
-        ..
     } = gathered;
     complete(platform, options, &mut live, &digest)
         .await
@@ -170,6 +172,7 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         port,
         changes: Vec::new(),
         more_changes: false,
+        sources_change: true,
         files,
         repository,
         callers: Callers::default(),
@@ -201,6 +204,18 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         let commits = commits.await.map_err(Error::internal)?;
         plan.wanted.provenance.subject = commits.subject;
         (plan.changes, plan.more_changes) = (commits.changes, commits.more);
+        if let Some(live) = plan
+            .live
+            .sole()
+            .filter(|_| !change.configuration.is_empty())
+        {
+            let (live, options) = (live.clone(), options.clone());
+            let repository = plan.repository.clone();
+            let differ = tokio::task::spawn_blocking(move || {
+                sources::differ(&live, &sources, repository.as_ref(), &options)
+            });
+            plan.sources_change = differ.await.map_err(Error::internal)?;
+        }
     }
     Ok(plan)
 }
