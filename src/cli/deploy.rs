@@ -273,7 +273,9 @@ async fn one(
     let name = &options.service.name;
     let mark = context.mark(environment, "deploy", vec![name.clone()])?;
     if args.no_wait {
-        let log = context.go_on_alone("--no-wait", name.as_str(), mark)?;
+        let log = context
+            .go_on_alone("--no-wait", name.as_str(), mark)
+            .map_err(|error| plan.not_begun(&options, error))?;
         goes_on(context, &format!("{name}{}", environment.flag()), &log);
         if context.output.is_json() {
             context

@@ -119,7 +119,9 @@ pub(crate) async fn run(
         .collect();
     let mark = context.mark(environment, "deploy", names)?;
     if args.goes_on_alone() {
-        let log = context.go_on_alone("--no-wait", "workspace", mark)?;
+        let log = context
+            .go_on_alone("--no-wait", "workspace", mark)
+            .map_err(|error| error.context("cannot deploy the workspace; nothing was begun"))?;
         goes_on(context, &format!("--all{}", environment.flag()), &log);
         if context.output.is_json() {
             let results: Vec<_> = items.iter().map(|item| (item, None)).collect();

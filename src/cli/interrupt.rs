@@ -20,6 +20,9 @@ static OTHERS: AtomicUsize = AtomicUsize::new(0);
 /// How many questions are open, which hear the key of Ctrl-C and nothing else.
 static QUESTIONS: AtomicUsize = AtomicUsize::new(0);
 
+/// How many questions are open that are answered by a line: there Ctrl-C is a signal, and ends them.
+static LINES: AtomicUsize = AtomicUsize::new(0);
+
 /// How the terminal was before the newest question.
 static BEFORE: Mutex<Option<rustix::termios::Termios>> = Mutex::new(None);
 
@@ -30,7 +33,7 @@ pub(crate) fn heard_by_others() {
 
 /// A question hears the key of Ctrl-C as long as this value lives.
 #[derive(Debug)]
-pub(crate) struct Question(());
+pub(crate) struct Question(&'static AtomicUsize);
 
 impl Question {
     /// From now on.
@@ -39,7 +42,13 @@ impl Question {
         let mut before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
         *before = rustix::termios::tcgetattr(std::io::stdin()).ok();
         QUESTIONS.fetch_add(1, Ordering::AcqRel);
-        Self(())
+        Self(&QUESTIONS)
+    }
+
+    /// The same for one that is answered by a line, and hears no key.
+    pub(crate) fn by_line() -> Self {
+        LINES.fetch_add(1, Ordering::AcqRel);
+        Self(&LINES)
     }
 
     /// The key was heard, and is being said.
@@ -50,8 +59,17 @@ impl Question {
 
 impl Drop for Question {
     fn drop(&mut self) {
-        QUESTIONS.fetch_sub(1, Ordering::AcqRel);
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
+}
+
+/// Ended at a question to a person.
+pub(crate) fn at_question() -> Error {
+    Error::new(
+        Kind::Interrupted,
+        "interrupted",
+        "stopped at the question; nothing was changed",
+    )
 }
 
 /// What a command does, for the words with which it ends.
@@ -85,13 +103,20 @@ pub(crate) fn end_with_words(output: Output, effect: Effect) -> Result<()> {
             loop {
                 let may_be_a_key = signals.asked().await;
                 let is_answered = may_be_a_key && QUESTIONS.load(Ordering::Acquire) > 0;
-                if OTHERS.load(Ordering::Acquire) == 0 && !is_answered {
+                let by_line = LINES.load(Ordering::Acquire) > 0;
+                if by_line || (OTHERS.load(Ordering::Acquire) == 0 && !is_answered) {
                     break;
                 }
             }
         });
+        let by_line = LINES.load(Ordering::Acquire) > 0;
+        if by_line {
+            // Behind the question, and what was typed.
+            drop(Term::stderr().write_line(""));
+        }
         let interrupted = |words| Error::new(Kind::Interrupted, "interrupted", words);
         let error = match effect {
+            _ if by_line => at_question(),
             Effect::Looks => interrupted("stopped before it was done; nothing is left half way")
                 .hint("nothing has to be cleaned up: run the same command again"),
             Effect::Records if !audit::has_begun() => {

@@ -41,6 +41,13 @@ impl Entry {
         self.change.after.get("attempted").and_then(Value::as_str)
     }
 
+    /// What became of the port of this machine: the one before, if there was one, and the one after.
+    pub(crate) fn port(&self) -> Option<(Option<u64>, u64)> {
+        let port = |state: &Value| state.get("port").and_then(Value::as_u64);
+        let (before, after) = (port(&self.change.before), port(&self.change.after)?);
+        (before != Some(after)).then_some((before, after))
+    }
+
     /// The revision after: the one that was to be, or is, live.
     pub(crate) fn after(&self) -> Option<&str> {
         revision(&self.change.after).or_else(|| {

@@ -66,6 +66,16 @@ impl Row {
     }
 }
 
+impl Row {
+    /// The command that shows more of what is wrong; none where nothing is, or where the problem itself names one.
+    pub(crate) fn next(&self) -> Option<String> {
+        let ill = matches!(self.health(), Health::Failed | Health::Degraded);
+        let is_told = self.problem().is_some_and(|problem| problem.contains('`'));
+        (ill && !is_told && self.unreadable.is_none())
+            .then(|| format!("squad logs {}{}", self.service, self.environment.flag()))
+    }
+}
+
 /// How far a look is: what was read so far, of how many services; none while that is not known.
 pub(crate) type OnProgress<'a> = &'a (dyn Fn(&[Seen], Option<usize>) + Send + Sync);
 

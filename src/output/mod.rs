@@ -161,6 +161,11 @@ impl Output {
         self.out_terminal && !self.dumb
     }
 
+    /// Whether a question may move the cursor.
+    pub(crate) fn can_move(&self) -> bool {
+        !self.dumb
+    }
+
     /// Columns.
     pub(crate) fn width(&self) -> usize {
         self.width

@@ -379,6 +379,10 @@ fn a_full_disk_stops_no_brake_and_can_be_pruned() {
         let refused = home.squad_in(&payments.directory, ["deploy", "--rebuild", "-o", "json"]);
         let error = refused.failure(1).error_json();
         assert_eq!(error["id"], "disk-full", "{error}");
+        // What cannot begin in the background says so now.
+        let words = ["deploy", "--rebuild", "--no-wait", "-o", "json"];
+        let refused = home.squad_in(&payments.directory, words).failure(1);
+        assert_eq!(refused.error_json()["id"], "disk-full");
         let back = home.squad(["rollback", "payments"]).success();
         assert_eq!(back.line(), "3", "{}", back.transcript());
         assert_eq!(get(port(home, "payments"), "/").body, "version 3\n");

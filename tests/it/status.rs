@@ -127,6 +127,11 @@ fn a_service_that_fails_is_degraded_and_the_exit_code_says_so() {
     });
     let output = home.squad(["status", "payments"]);
     assert_eq!(output.code, 3, "{}", output.transcript());
+    assert!(
+        output.stderr.contains("`squad logs payments`"),
+        "{}",
+        output.transcript()
+    );
     // The same again is nothing to do, and not well.
     let again = home.squad_in(&service.directory, ["deploy"]).failure(3);
     assert!(
@@ -141,6 +146,7 @@ fn a_service_that_fails_is_degraded_and_the_exit_code_says_so() {
     let row = home.squad(["status", "payments", "-o", "json"]);
     let row = &row.json()["services"][0];
     assert_eq!(row["health"], "failed", "{row}");
+    assert_eq!(row["next"], "squad logs payments", "{row}");
     assert!(
         row["problem"]
             .as_str()

@@ -184,3 +184,70 @@ WHEN      WHO              WHAT                                                R
     let text = home.squad(["history", "payments"]).success();
     assert!(text.stdout.contains("(Serve -> José)"), "{}", text.stdout);
 }
+
+/// `squad` on a terminal that cannot move its cursor.
+fn dumb(home: &Home, directory: &std::path::Path, arguments: &[&str]) -> Terminal {
+    let mut command = home.program("setsid");
+    command
+        .args(["--ctty", "--wait", crate::support::SQUAD])
+        .args(arguments)
+        .env("TERM", "dumb")
+        .current_dir(directory);
+    Terminal::spawn(home, 80, command)
+}
+
+#[test]
+fn a_terminal_that_cannot_move_its_cursor_is_asked_with_plain_lines() {
+    let home = Home::new();
+    let mut terminal = dumb(&home, &home.work(), &["new"]);
+    terminal.expect("Template:\n  1 ").expect("[1]:");
+    terminal
+        .send("python\r")
+        .expect("the number of one of the lines above");
+    terminal.send("2\r").expect("Name: the name of");
+    terminal
+        .send("Pay\r")
+        .expect("lower-case letters, digits and dashes");
+    terminal.interrupt();
+    terminal.expect("nothing was changed");
+    let raw = terminal.raw();
+    assert!(!raw.contains('\u{1b}'), "{raw:?}");
+    let (code, text) = terminal.finish();
+    assert_eq!(code, 130, "{text}");
+    assert!(text.contains("error: stopped at the question"), "{text}");
+    // Nobody is there any more: the input ends.
+    let mut terminal = dumb(&home, &home.work(), &["new"]);
+    terminal.expect("[1]:");
+    terminal.send("\u{4}");
+    let (code, text) = terminal.finish();
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("cannot ask: the input ended"), "{text}");
+}
+
+#[test]
+fn a_plain_line_says_yes_or_no() {
+    let mut home = Home::new();
+    let service = TestService::new(&home, "payments");
+    crate::support::journey::protected_org(&mut home);
+    let arguments = ["deploy", "--env", "prod"];
+    let mut terminal = dumb(&home, &service.directory, &arguments);
+    terminal.expect("Deploy? [y/N]");
+    terminal.send("maybe\r").expect("`y` or `n`, then Enter");
+    terminal.send("n\r").expect("nothing was changed");
+    assert!(!terminal.raw().contains('\u{1b}'), "{:?}", terminal.raw());
+    assert_eq!(terminal.finish().0, 130);
+    let mut terminal = dumb(&home, &service.directory, &arguments);
+    terminal.expect("Deploy? [y/N]");
+    terminal.interrupt();
+    let (code, text) = terminal.finish();
+    assert_eq!(code, 130, "{text}");
+    assert!(
+        text.contains("stopped at the question; nothing was changed"),
+        "{text}"
+    );
+    let mut terminal = dumb(&home, &service.directory, &arguments);
+    terminal.expect("Deploy? [y/N]");
+    terminal.send("yes\r");
+    let (code, text) = terminal.finish();
+    assert_eq!(code, 0, "{text}");
+}

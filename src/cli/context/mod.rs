@@ -156,13 +156,7 @@ impl Context {
             )
             .hint("add `--env <name>`, or set SQUAD_ENV"));
         }
-        let chosen = prompt::answered(|term| {
-            dialoguer::Select::new()
-                .with_prompt("Environment")
-                .items(&names)
-                .default(0)
-                .interact_on(term)
-        })?;
+        let chosen = prompt::choice(self, "Environment", &names, 0, true)?;
         environments
             .into_iter()
             .nth(chosen)
@@ -426,7 +420,14 @@ impl Context {
             .skip(1)
             .filter(|argument| argument != flag)
             .collect();
-        self.spawn_alone(&arguments, what, mark)
+        let (mut log, path) = self.background_log(what)?;
+        // Where nothing can be kept (a full disk) it would end at once, and its output would not say so: this line shows it.
+        let first = format!("in the background since {}\n", self.now());
+        if let Err(error) = std::io::Write::write_all(&mut log, first.as_bytes()) {
+            drop(std::fs::remove_file(&path));
+            return Err(fs::at("write", &path)(error).into());
+        }
+        Self::spawn_alone(&arguments, (log, path), mark)
     }
 
     /// Runs another command of squad for the same org and environment, in the same way.
@@ -442,20 +443,23 @@ impl Context {
         if let Some(org) = &self.org {
             all.extend(["--org".into(), org.into()]);
         }
-        self.spawn_alone(&all, what, mark)
+        Self::spawn_alone(&all, self.background_log(what)?, mark)
     }
 
-    fn spawn_alone(
-        &self,
-        arguments: &[OsString],
-        what: &str,
-        mark: Option<Mark>,
-    ) -> Result<PathBuf> {
-        let state = self.directories()?.state;
-        let directory = state.join("background");
+    /// A new file for the output of what goes on alone.
+    fn background_log(&self, what: &str) -> Result<(File, PathBuf)> {
+        let directory = self.directories()?.state.join("background");
         fs::create_private_dir(&directory)?;
         let path = directory.join(format!("{what}-{}.log", ulid::Ulid::generate()));
         let log = File::create(&path).map_err(fs::at("create", &path))?;
+        Ok((log, path))
+    }
+
+    fn spawn_alone(
+        arguments: &[OsString],
+        (log, path): (File, PathBuf),
+        mark: Option<Mark>,
+    ) -> Result<PathBuf> {
         let executable = std::env::current_exe().map_err(Error::internal)?;
         let mut command = process::command(executable);
         command

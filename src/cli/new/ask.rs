@@ -1,7 +1,6 @@
 //! Asks a person, on standard error, one question after another. Called on a terminal only.
 
 use dialoguer::console::{Term, measure_text_width, truncate_str};
-use dialoguer::{Input, Select};
 
 use super::super::context::Context;
 use super::super::prompt;
@@ -62,14 +61,7 @@ fn typed(context: &Context, prompt: &str, default: Option<String>) -> Result<Str
     // What the terminal would wrap is drawn anew with each key; so a long question stands above its answer.
     let default_width = default.as_deref().map_or(0, measure_text_width);
     let prompt = above(context, prompt, default_width + ROOM_TO_TYPE);
-    let mut input = Input::<String>::new()
-        .with_prompt(prompt)
-        .report(false)
-        .allow_empty(true);
-    if let Some(default) = default {
-        input = input.default(default);
-    }
-    prompt::answered(|term| input.interact_text_on(term))
+    prompt::text(context, prompt, default)
 }
 
 /// What stands before the answer: the question, or only its title where the whole of it would not fit beside what needs
@@ -93,10 +85,12 @@ fn choose(context: &Context, prompt: &str, items: &[String], start: usize) -> Re
         "..."
     };
     let fitted = |text| truncate_str(text, width.saturating_sub(POINTER), mark);
-    let select = Select::new()
-        .with_prompt(above(context, prompt, POINTER))
-        .items(items.iter().map(|item| fitted(item)))
-        .default(start)
-        .report(false);
-    prompt::answered(|term| select.interact_on(term))
+    let items: Vec<String> = items.iter().map(|item| fitted(item).into_owned()).collect();
+    prompt::choice(
+        context,
+        above(context, prompt, POINTER),
+        &items,
+        start,
+        false,
+    )
 }

@@ -259,6 +259,12 @@ fn print(context: &Context, rows: &[Row]) {
     for text in unknown(rows) {
         context.output.warn(&text);
     }
+    // The first is enough to go on with: each row says for itself what is wrong with it.
+    if let Some(next) = rows.iter().find_map(Row::next) {
+        context
+            .output
+            .hint(&format!("what it wrote before it failed: `{next}`"));
+    }
 }
 
 /// What could not be told of services whose row is there.

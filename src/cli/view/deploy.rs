@@ -157,9 +157,7 @@ fn changed(plan: &Plan, change: &Change) -> Vec<String> {
         .map(|one| one.key.clone())
         .collect();
     let same = plan.live.sole().is_some() && change.existing.is_some();
-    if !same
-        && (plan.live.sole().is_none() || changed.is_empty() || !plan.changes.commits.is_empty())
-    {
+    if !same && plan.sources_change {
         changed.insert(0, "sources".to_owned());
     }
     changed

@@ -39,6 +39,9 @@ struct WireEntry {
     /// The revision that a deploy which failed would have made live.
     #[serde(skip_serializing_if = "Option::is_none")]
     attempted: Option<String>,
+    /// The port of this machine, where it changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<WirePort>,
     #[serde(skip_serializing_if = "Option::is_none")]
     commit: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,6 +58,14 @@ struct WireEntry {
     /// The work tree had changes that are in no commit.
     #[serde(skip_serializing_if = "Option::is_none")]
     dirty: Option<bool>,
+}
+
+#[derive(Debug, Serialize)]
+struct WirePort {
+    /// Absent where the service had none yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<u64>,
+    after: u64,
 }
 
 impl Wire {
@@ -85,6 +96,9 @@ fn wire(entry: &Entry) -> WireEntry {
         before: entry.before().map(str::to_owned),
         after: entry.after().map(str::to_owned),
         attempted: entry.attempted().map(str::to_owned),
+        port: entry
+            .port()
+            .map(|(before, after)| WirePort { before, after }),
         error: entry.change.error_id.clone(),
         dirty: provenance.dirty.then_some(true),
         commit: provenance.commit,
@@ -138,6 +152,12 @@ fn what(entry: &Entry) -> String {
         }
         (None, Some(after)) => text.push_str(&format!(" → {after}")),
         _ => {}
+    }
+    // One that failed left the port as it was, or says in its message what it did.
+    let is_done = matches!(entry.outcome, None | Some(ResultWord::Succeeded));
+    if let Some((before, after)) = entry.port().filter(|_| is_done) {
+        let before = before.map_or_else(String::new, |before| format!("{before} → "));
+        text.push_str(&format!(", port {before}{after}"));
     }
     text.push_str(&format!(" in {}", entry.change.environment));
     if let Some(provenance) = &entry.change.provenance {

@@ -17,7 +17,9 @@ pub(crate) struct Wire {
     revision: String,
     /// AWS request id.
     request_id: String,
+    /// `duration_milliseconds` under its first name, which stays within `v1`.
     duration_ms: u64,
+    duration_milliseconds: u64,
     /// `Unhandled` when the function failed; the payload then is its report.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -41,6 +43,7 @@ impl Wire {
             revision: invocation.revision.to_string(),
             request_id: invocation.request_id.clone(),
             duration_ms: invocation.duration_milliseconds,
+            duration_milliseconds: invocation.duration_milliseconds,
             error: invocation.error.clone(),
             payload: serde_json::from_str(&invocation.payload)
                 .unwrap_or_else(|_| Value::String(invocation.payload.clone())),

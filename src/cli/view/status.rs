@@ -42,6 +42,9 @@ struct WireRow {
     health: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
+    /// The command that shows more of the problem, where it does not name one itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
     /// What of it could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     unknown: Option<String>,
@@ -143,6 +146,7 @@ fn wire_row(row: &Row) -> WireRow {
             row.health().as_str()
         },
         problem: row.problem().map(str::to_owned),
+        next: row.next(),
         unknown: row.unknown.clone(),
         address: row.live.address.clone(),
         commit: live.and_then(|revision| revision.provenance.commit.clone()),

@@ -375,7 +375,9 @@ mod tests {
     #[test]
     fn canonical_json_equals_the_published_vectors() {
         let Some(vectors) = vectors() else {
-            println!("skipped: the vectors of RFC 8785 are not beside the project");
+            crate::domain::audit::tests::skipped(
+                "audit::json::canonical_json_equals_the_published_vectors: they are not beside the project",
+            );
             return;
         };
         for name in [
@@ -396,6 +398,22 @@ mod tests {
                 "{name}"
             );
         }
+    }
+
+    /// RFC 8785, section 3.2: the example of the text, which is there in every clone.
+    #[test]
+    fn canonical_json_equals_the_example_of_the_standard() {
+        let given = r#"{"numbers": [333333333.33333329, 1E30, 4.50, 2e-3, 0.000000000000000000000000001],
+            "string": "\u20ac$\u000F\u000aA'\u0042\u0022\u005c\\\"\/", "literals": [null, true, false]}"#;
+        let wanted = "{\"literals\":[null,true,false],\"numbers\":[333333333.3333333,1e+30,4.5,0.002,1e-27],\"string\":\"€$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\"}";
+        let got = canonical(&parse(given.as_bytes()).unwrap());
+        assert_eq!(String::from_utf8(got).unwrap(), wanted);
+        // Section 3.2.3: by UTF-16 units, so what is outside of the basic plane comes before U+FB33.
+        let given =
+            r#"{"\u20ac":1,"\r":2,"\ufb33":3,"1":4,"\ud83d\ude00":5,"\u0080":6,"\u00f6":7}"#;
+        let got = canonical(&parse(given.as_bytes()).unwrap());
+        let wanted = "{\"\\r\":2,\"1\":4,\"\u{80}\":6,\"ö\":7,\"€\":1,\"😀\":5,\"\u{fb33}\":3}";
+        assert_eq!(String::from_utf8(got).unwrap(), wanted);
     }
 
     /// RFC 8785, appendix B: IEEE 754 bits and what is to be written.

@@ -32,3 +32,20 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         .filter_map(|digit| char::from_digit(digit.into(), 16))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    /// Names a test that could not run here, for the closing line of `tests/run`.
+    pub(super) fn skipped(line: &str) {
+        eprintln!("skipped: {line}");
+        let Some(path) = std::env::var_os("SQUAD_TEST_SKIPS") else {
+            return;
+        };
+        let opened = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path);
+        let line = format!("skipped: {line}\n");
+        std::io::Write::write_all(&mut opened.unwrap(), line.as_bytes()).unwrap();
+    }
+}

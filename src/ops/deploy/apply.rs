@@ -102,7 +102,8 @@ pub(crate) async fn apply(
     let turn = tokio::select! {
         turn = tools.builds.turn() => turn?,
         () = tools.cancel.cancelled() => {
-            let stopped = build::interrupted(options, "the build was stopped").context(&asked);
+            let stopped = build::interrupted(options, "the deploy was stopped before it began");
+            let stopped = stopped.context(&asked);
             return Err(stopped.live(live_state(&options.service.name, Some(&plan.live))));
         }
     };
@@ -199,7 +200,10 @@ fn intent(options: &Options, plan: &Plan, change: &Change) -> Intent {
         kind: audit::Kind::Deploy,
         service: options.service.name.clone(),
         reason: options.reason.clone(),
-        before: described(&plan.live),
+        before: port::with(
+            described(&plan.live),
+            plan.port.and_then(|change| change.from),
+        ),
         after: wanted(plan, change, &changed),
         provenance: Some(plan.wanted.provenance.clone()),
         digest: Some(plan.wanted.digest.clone()),
@@ -209,15 +213,10 @@ fn intent(options: &Options, plan: &Plan, change: &Change) -> Intent {
 /// What is to be there, for the record.
 fn wanted(plan: &Plan, change: &Change, changed: &[&str]) -> serde_json::Value {
     let mut wanted = json!({ "digest": plan.wanted.digest, "changed": changed });
-    if let Some(members) = wanted.as_object_mut() {
-        if change.gradual {
-            members.insert("gradual".to_owned(), true.into());
-        }
-        if let Some(port) = plan.port {
-            members.insert("port".to_owned(), port.to.into());
-        }
+    if let Some(members) = wanted.as_object_mut().filter(|_| change.gradual) {
+        members.insert("gradual".to_owned(), true.into());
     }
-    wanted
+    port::with(wanted, plan.port.map(|port| port.to))
 }
 
 /// The revision that has the traffic now, and what was observed of it.
@@ -473,7 +472,7 @@ async fn finish(
                 } else {
                     ResultWord::Failed
                 },
-                after: attempted(live.as_ref(), attempt),
+                after: port::after(attempted(live.as_ref(), attempt), plan.port, live.as_ref()),
                 message: Some(error.message.clone()),
                 error_id: Some(error.id.to_owned()),
             };
@@ -501,7 +500,7 @@ fn after(plan: &Plan, shifted: &Shifted) -> serde_json::Value {
     if let Some(members) = after.as_object_mut().filter(|_| gradual) {
         members.insert("published".to_owned(), shifted.revision.to_string().into());
     }
-    after
+    port::after(after, plan.port, Some(&shifted.live))
 }
 
 pub(crate) fn millis(clock: &dyn Clock, since: Duration) -> u64 {

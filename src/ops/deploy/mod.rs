@@ -99,6 +99,8 @@ pub(crate) struct Plan {
     pub(crate) going_away: Listed,
     /// The commit that is live, where it is not in this clone: what goes away is not known.
     pub(crate) unknown_live_commit: Option<String>,
+    /// More changes than what the configuration says.
+    pub(crate) sources_change: bool,
     /// The files that the digest was taken over.
     pub(crate) files: Files,
     /// The repository of the sources, when they are in one.
@@ -145,10 +147,10 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         .map_err(|error| error.context(&asked))?;
     let digest = gathered.digest(options)?;
     let sources::Gathered {
+        sources,
         provenance,
         files,
         repository,
-        ..
     } = gathered;
     complete(platform, options, &mut live, &digest)
         .await
@@ -174,6 +176,7 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         changes: Listed::default(),
         going_away: Listed::default(),
         unknown_live_commit: None,
+        sources_change: true,
         files,
         repository,
         callers: Callers::default(),
@@ -207,6 +210,18 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         plan.changes = commits.changes;
         plan.going_away = commits.going_away;
         plan.unknown_live_commit = commits.unknown_live;
+        if let Some(live) = plan
+            .live
+            .sole()
+            .filter(|_| !change.configuration.is_empty())
+        {
+            let (live, options) = (live.clone(), options.clone());
+            let repository = plan.repository.clone();
+            let differ = tokio::task::spawn_blocking(move || {
+                sources::differ(&live, &sources, repository.as_ref(), &options)
+            });
+            plan.sources_change = differ.await.map_err(Error::internal)?;
+        }
     }
     Ok(plan)
 }

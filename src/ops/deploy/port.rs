@@ -1,6 +1,6 @@
 //! `squad deploy --port`: the port that a service keeps on this machine, changed with or without a new revision.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::apply::{Tools, millis};
 use super::{Options, Outcome, Plan, described};
@@ -27,12 +27,27 @@ pub(super) fn change(options: &Options, live: &Live) -> Result<Option<PortChange
     if options.environment.platform != PlatformKind::Local {
         return Err(elsewhere(&options.environment));
     }
-    let from = live
-        .address
-        .as_deref()
-        .and_then(|address| address.rsplit(':').next())
-        .and_then(|port| port.parse().ok());
+    let from = of(live);
     Ok((from != Some(to)).then_some(PortChange { from, to }))
+}
+
+/// The port that a service has now.
+fn of(live: &Live) -> Option<u16> {
+    let address = live.address.as_deref()?;
+    address.rsplit(':').next()?.parse().ok()
+}
+
+/// A state of the service for the record, with its port: a change of the port is to be seen from both sides.
+pub(super) fn with(mut state: Value, port: Option<u16>) -> Value {
+    if let (Some(members), Some(port)) = (state.as_object_mut(), port) {
+        members.insert("port".to_owned(), port.into());
+    }
+    state
+}
+
+/// The same after a deploy that was to change the port: the one that is there, whatever became of it.
+pub(super) fn after(state: Value, change: Option<PortChange>, live: Option<&Live>) -> Value {
+    with(state, change.and(live).and_then(of))
 }
 
 fn elsewhere(environment: &Environment) -> Error {
@@ -75,7 +90,7 @@ pub(super) async fn apply(
         kind: audit::Kind::Deploy,
         service: name.clone(),
         reason: options.reason.clone(),
-        before: described(&plan.live),
+        before: with(described(&plan.live), change.from),
         after: json!({ "port": change.to }),
         provenance: None,
         digest: None,
@@ -94,7 +109,11 @@ pub(super) async fn apply(
             Ok(()) => ResultWord::Succeeded,
             Err(_) => ResultWord::Failed,
         },
-        after: live.as_ref().map(described).unwrap_or_default(),
+        after: after(
+            live.as_ref().map(described).unwrap_or_default(),
+            Some(change),
+            live.as_ref(),
+        ),
         message: result.as_ref().err().map(|error| error.message.clone()),
         error_id: result.as_ref().err().map(|error| error.id.to_owned()),
     };

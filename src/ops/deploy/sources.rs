@@ -5,14 +5,16 @@ use std::path::PathBuf;
 use super::Options;
 use crate::clients::git::Repository;
 use crate::clients::source::{self, Files};
+use crate::domain::live::Revision;
 use crate::domain::release::Provenance;
 use crate::domain::repository::without_secrets;
+use crate::domain::service::Service;
 use crate::error::{Error, Kind, Result};
 
 /// All that planning needs to know of the sources.
 pub(super) struct Gathered {
     /// The digest of the files.
-    sources: String,
+    pub(super) sources: String,
     pub(super) provenance: Provenance,
     pub(super) files: Files,
     pub(super) repository: Option<Repository>,
@@ -120,13 +122,49 @@ impl Gathered {
     /// and the build's argv. Secret values are not in it: only their references are known here. `options` name the image
     /// by its digest, where it is one.
     pub(super) fn digest(&self, options: &Options) -> Result<String> {
-        let service = serde_json::to_string(&options.service).map_err(Error::internal)?;
-        let text = format!("squad-release/v1\n{}\n{service}\n", self.sources);
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
-        let digest = format!("sha256:{}", source::hex(digest.as_ref()));
+        let digest = release(&self.sources, &options.service)?;
         if options.rebuild {
             return Ok(format!("{digest}+{}", ulid::Ulid::generate()));
         }
         Ok(digest)
     }
+}
+
+/// The digest of these files with this configuration.
+fn release(sources: &str, service: &Service) -> Result<String> {
+    let service = serde_json::to_string(service).map_err(Error::internal)?;
+    let text = format!("squad-release/v1\n{sources}\n{service}\n");
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    Ok(format!("sha256:{}", source::hex(digest.as_ref())))
+}
+
+/// Whether anything but the configuration differs from what is live. `squad.toml` is among the files; that it changed
+/// is told by its keys. What cannot be told counts as a difference.
+pub(super) fn differ(
+    live: &Revision,
+    sources: &str,
+    repository: Option<&Repository>,
+    options: &Options,
+) -> bool {
+    let same = live.service.as_deref().is_some_and(|service| {
+        let base = live.digest.split('+').next();
+        release(sources, service).ok().as_deref() == base
+    });
+    if same {
+        return false;
+    }
+    let (Some(repository), Some(commit), false) = (
+        repository,
+        live.provenance.commit.as_deref(),
+        live.provenance.dirty || options.artifact.is_some(),
+    ) else {
+        return true;
+    };
+    let (roots, own) = (roots(options), options.directory.join("squad.toml"));
+    repository.changed_since(commit).map_or(true, |changed| {
+        changed
+            .iter()
+            .map(|path| repository.root.join(path))
+            .any(|path| path != own && roots.iter().any(|root| path.starts_with(root)))
+    })
 }

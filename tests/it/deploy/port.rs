@@ -99,6 +99,19 @@ fn a_port_is_chosen_kept_and_changed() {
     assert_eq!(get(third, "/").body, "version 3\n");
     assert_eq!(revisions(&home, "payments"), ["1", "2", "3"]);
     assert_eq!(results(&home), ["succeeded"; 4]);
+    // Who asks what changed sees the port, from both sides.
+    let history = home.squad(["history", "payments"]).success();
+    for said in [
+        format!("deploy payments, port {second} → {third} in local "),
+        format!("deploy payments 2 → 3, port {first} → {second} in local "),
+    ] {
+        assert!(history.stdout.contains(&said), "{said}\n{}", history.stdout);
+    }
+    let json = home.squad(["history", "payments", "-o", "json"]).success();
+    assert_eq!(
+        json.json()["operations"][0]["port"],
+        serde_json::json!({"before": second, "after": third})
+    );
     home.squad(["audit", "verify"]).success();
 }
 

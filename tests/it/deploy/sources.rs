@@ -142,3 +142,26 @@ fn squads_own_files_are_nobodys_sources() {
         home.squad(["local", "stop"]).success();
     }
 }
+
+/// `squad.toml` is a file like the others; that it changed is told by its keys, and the other files beside them.
+#[test]
+fn the_json_names_the_keys_and_the_sources_that_change() {
+    let home = Home::new();
+    let service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let changed = || {
+        let words = ["deploy", "--dry-run", "-o", "json"];
+        let output = home.squad_in(&service.directory, words).success();
+        output.json()["changed"].clone()
+    };
+    let manifest = service.directory.join("squad.toml");
+    let text = std::fs::read_to_string(&manifest).expect("a manifest");
+    let text = format!("{text}\n[run.env]\nLIMIT = \"3\"\n");
+    home.write(&manifest, &text);
+    assert_eq!(changed(), serde_json::json!(["run.env.LIMIT"]));
+    home.write(service.directory.join("rates.txt"), "1\n");
+    let both = serde_json::json!(["sources", "run.env.LIMIT"]);
+    assert_eq!(changed(), both, "not committed");
+    home.commit_all(&service.directory, "Rates and a limit");
+    assert_eq!(changed(), both, "committed");
+}

@@ -1,5 +1,7 @@
 //! Questions to a person. Nothing is ever asked without a terminal: the missing flag is named instead.
 
+mod lines;
+
 use dialoguer::console::Term;
 
 use crate::cli::context::Context;
@@ -30,12 +32,16 @@ pub(crate) fn confirm(context: &Context, consent: Consent, question: &str) -> Re
     }
     let question = format!("{question} [y/N]");
     loop {
-        let typed = answered(|term| {
-            dialoguer::Input::<String>::with_theme(&Bare)
-                .with_prompt(&question)
-                .allow_empty(true)
-                .interact_text_on(term)
-        })?;
+        let typed = if context.output.can_move() {
+            answered(|term| {
+                dialoguer::Input::<String>::with_theme(&Bare)
+                    .with_prompt(&question)
+                    .allow_empty(true)
+                    .interact_text_on(term)
+            })?
+        } else {
+            lines::typed(&question)?
+        };
         // A whole word and Enter: nothing that was typed or pasted before counts as a yes.
         match typed.trim().to_ascii_lowercase().as_str() {
             "y" | "yes" => return Ok(true),
@@ -68,8 +74,46 @@ impl dialoguer::theme::Theme for Bare {
     }
 }
 
+/// A text; an empty one is `default`, where there is one.
+pub(crate) fn text(context: &Context, prompt: &str, default: Option<String>) -> Result<String> {
+    if !context.output.can_move() {
+        let Some(default) = default else {
+            return lines::typed(&format!("{prompt}:"));
+        };
+        let typed = lines::typed(&format!("{prompt} [{default}]:"))?;
+        return Ok(if typed.is_empty() { default } else { typed });
+    }
+    let mut input = dialoguer::Input::<String>::new()
+        .with_prompt(prompt)
+        .report(false)
+        .allow_empty(true);
+    if let Some(default) = default {
+        input = input.default(default);
+    }
+    answered(|term| input.interact_text_on(term))
+}
+
+/// One of these, by its place; the choice begins at `start`. Whether the answer is said once more is `report`.
+pub(crate) fn choice(
+    context: &Context,
+    prompt: &str,
+    items: &[String],
+    start: usize,
+    report: bool,
+) -> Result<usize> {
+    if !context.output.can_move() {
+        return lines::chosen(prompt, items, start);
+    }
+    let select = dialoguer::Select::new()
+        .with_prompt(prompt)
+        .items(items)
+        .default(start)
+        .report(report);
+    answered(|term| select.interact_on(term))
+}
+
 /// Asks, so that Ctrl-C ends the question and not the process: the terminal is left as it was found.
-pub(crate) fn answered<T>(ask: impl FnOnce(&Term) -> dialoguer::Result<T>) -> Result<T> {
+fn answered<T>(ask: impl FnOnce(&Term) -> dialoguer::Result<T>) -> Result<T> {
     // Reading the key says it too.
     let question = Question::begin();
     let term = Term::stderr();
@@ -85,11 +129,7 @@ pub(crate) fn answered<T>(ask: impl FnOnce(&Term) -> dialoguer::Result<T>) -> Re
 fn asked(error: &dialoguer::Error) -> Error {
     let dialoguer::Error::IO(error) = error;
     if error.kind() == std::io::ErrorKind::Interrupted {
-        Error::new(
-            Kind::Interrupted,
-            "interrupted",
-            "stopped at the question; nothing was changed",
-        )
+        crate::cli::interrupt::at_question()
     } else {
         Error::new(Kind::Usage, "no-terminal", format!("cannot ask: {error}"))
     }
