@@ -98,7 +98,15 @@ pub(crate) async fn drive(
     if !driver.entered_first() {
         driver.take_over().await?;
     }
-    driver.run(cancel, on_round).await
+    let ended = driver.run(cancel, on_round).await;
+    match ended {
+        // A write that found nothing there says no more than that somebody was first.
+        Err(error) if error.kind == Kind::Conflict => match driver.observe().await {
+            Ok(live) if live.revisions.is_empty() => Err(driver.lost(&live)),
+            _ => Err(error),
+        },
+        ended => ended,
+    }
 }
 
 /// The newest reason in a rollout's log that says more than that a write is in force.

@@ -60,6 +60,7 @@ moved  GET /0 of the REST API `older` (older)
 ✔ account: [HASH] as arn:aws:iam::[HASH]:user/stand-in
 ✔ code storage: 0.0 GB of 75.0 GB used, 0 %
 ✔ audit log: every event is in the store
+✔ receipts: revision 2 is live and ok
 ✖ callers of receipts: API Gateway (arn:aws:execute-api:eu-west-1:[HASH]:older/*/*/receipts) call `$LATEST`
     no rollout, no rollback and no check before a deploy has any effect for them
     next: point API Gateway (arn:aws:execute-api:eu-west-1:[HASH]:older/*/*/receipts) at `arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live`, then `aws lambda remove-permission --function-name receipts --statement-id api`

@@ -85,12 +85,15 @@ fn what_others_set_up_stays_when_code_and_memory_change() {
     let before = cloud.aws.function("receipts");
     assert_eq!(seen(&before["latest"]), of_others());
     let mappings = || {
-        let text = cloud
-            .squad(&["doctor", "receipts", "-o", "json"])
-            .success()
-            .json()
-            .to_string();
-        assert!(text.contains("none past the alias"), "{text}");
+        let report = cloud.squad(&["doctor", "receipts", "-o", "json"]);
+        let report = report.success().json();
+        let checks = report["checks"].as_array().expect("checks");
+        let callers = checks
+            .iter()
+            .find(|check| check["what"] == "callers of receipts")
+            .expect("callers");
+        let text = callers["detail"].to_string();
+        assert!(text.contains("none past the alias"), "{report}");
         text
     };
     let callers = mappings();

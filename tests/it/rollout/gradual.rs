@@ -30,7 +30,6 @@ fn a_good_canary_is_promoted_step_by_step() {
 ›      50 %  hold [DURATION], about [TIME]; [COUNT] requests to rule out a harm of 5.0 points; at worst [COUNT] harmed first
 ›   everything else: no requests lately, so it follows with the promotion
 ›   all steps, one after the other: [TIME]
-›   a request is bad when it fails; going on may turn at most 5 % of all requests bad
 ›   no verdict after 24.0 h: it pauses; after the promotion it watches for [DURATION]
 ›   undo at any time: `squad stop payments` (about [DURATION])
 ›
@@ -130,7 +129,7 @@ ROLLOUT                     SERVICE   REVISIONS  STARTED   BY               STAT
     );
     let waited = home.squad(["rollout", "wait", "payments"]);
     quiet(&waited.success()).assert(str![[r#"
-› payments 1 → 2 · local · succeeded · get-charge 100 %: [COUNT] handled, 0 bad, pass · refund 100 %: [COUNT] handled, 0 bad, pass
+› payments 1 → 2 · local · succeeded · get-charge 100 %: [COUNT] handled, 0 bad, inconclusive · refund 100 %: [COUNT] handled, 0 bad, inconclusive · rest 100 %: [COUNT] handled, 0 bad, inconclusive
 succeeded
 [exit 0]
 

@@ -61,7 +61,6 @@ payments → local (this machine): revision 1 → 2, gradually
      50 %  hold [DURATION], about [TIME]; [COUNT] requests to rule out a harm of 5.0 points; at worst [COUNT] harmed first
   everything else: no requests lately, so it follows with the promotion
   all steps, one after the other: [TIME]
-  a request is bad when it fails; going on may turn at most 5 % of all requests bad
   no verdict after 24.0 h: it pauses; after the promotion it watches for [DURATION]
   undo at any time: `squad stop payments` (about [DURATION])
 
@@ -198,7 +197,6 @@ payments → local (this machine): revision 2 → 1, gradually
      50 %  hold [DURATION], about [TIME]; [COUNT] requests to rule out a harm of 5.0 points; at worst [COUNT] harmed first
   everything else: no requests lately, so it follows with the promotion
   all steps, one after the other: [TIME]
-  a request is bad when it fails; going on may turn at most 5 % of all requests bad
   no verdict after 24.0 h: it pauses; after the promotion it watches for [DURATION]
   undo at any time: `squad stop payments` (about [DURATION])
 
