@@ -18,6 +18,14 @@ pub(crate) struct Error {
 }
 
 impl Error {
+    /// The reason in words, without the system's number.
+    pub(crate) fn why(&self) -> String {
+        match self.source.get_ref() {
+            Some(own) => own.to_string(),
+            None => self.source.kind().to_string(),
+        }
+    }
+
     /// Whether the path is not there.
     pub(crate) fn is_not_found(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound

@@ -82,7 +82,7 @@ impl<'a> Draft<'a> {
             Ok(format!(
                 "cannot read `{}`: {}; what it says is left out, also of an org and an environment",
                 error.path.display(),
-                error.source.kind()
+                error.why()
             ))
         })
     }

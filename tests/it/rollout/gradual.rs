@@ -297,6 +297,10 @@ fn a_route_by_itself_moves_nothing_else() {
         "payments",
         "--revision",
         "3",
+        // The stop left it.
+        "--again",
+        "--reason",
+        "the refunds alone",
         "--no-wait",
         "--hold",
         "60s",
