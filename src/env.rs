@@ -26,6 +26,8 @@ pub(crate) const CI: &str = "CI";
 pub(crate) const BUILD_NUMBER: &str = "BUILD_NUMBER";
 /// Set by some CI systems instead of `CI`.
 pub(crate) const RUN_ID: &str = "RUN_ID";
+/// GitHub Actions: `true` in a job.
+pub(crate) const GITHUB_ACTIONS: &str = "GITHUB_ACTIONS";
 /// GitHub Actions: what was checked out; `refs/pull/<number>/merge` for a pull request.
 pub(crate) const GITHUB_REF: &str = "GITHUB_REF";
 /// GitHub Actions: the repository, `owner/name`.
@@ -91,6 +93,10 @@ pub(crate) const ALL: &[(&str, &str)] = &[
     (CI, "set and not empty: no prompts and no moving progress"),
     (BUILD_NUMBER, "like `CI`, set by some systems instead of it"),
     (RUN_ID, "like `CI`, set by some systems instead of it"),
+    (
+        GITHUB_ACTIONS,
+        "`true`: an error is also an `::error::` line, which GitHub Actions shows beside the job",
+    ),
     (
         GITHUB_REF,
         "recorded with a deploy: the pull request, on GitHub Actions",

@@ -247,7 +247,8 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Kind::Failed,
             "output-lost",
             format!("cannot write the answer to standard output: {why}"),
-        )),
+        )
+        .hint("the command did its work: look at it with `squad status` before you repeat it")),
     });
     match result {
         Ok(code) => ExitCode::from(code),
@@ -324,6 +325,15 @@ fn dispatch(context: &Context, command: Command) -> Result<u8> {
     }
 }
 
+/// GitHub Actions: "Workflow commands", `::error title={title}::{message}`; what would end the line or the title is escaped
+/// as its toolkit does.
+fn github_line(error: &Error) -> String {
+    let message = safe(&error.message)
+        .replace('%', "%25")
+        .replace('\n', "%0A");
+    format!("::error title=squad {}::{message}", error.id)
+}
+
 /// An error repeats what others wrote (a build, a file of the repository, a service's log): it moves no terminal. Its own
 /// line ends stay.
 fn safe(text: &str) -> String {
@@ -367,4 +377,7 @@ pub(crate) fn print_error(output: &Output, error: &Error) {
         ));
     }
     output.error_line(&format!("docs: {}", error.docs()));
+    if output.is_github_job() {
+        output.error_line(&github_line(error));
+    }
 }

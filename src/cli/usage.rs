@@ -90,7 +90,7 @@ fn command_of(arguments: &[OsString]) -> (clap::Command, String) {
     command.build();
     let mut path = command.get_name().to_owned();
     let words = arguments.iter().skip(1).filter_map(|word| word.to_str());
-    let mut is_value = false;
+    let (mut is_value, mut after_flag) = (false, false);
     for word in words.take_while(|word| *word != "--") {
         if std::mem::take(&mut is_value) {
             continue;
@@ -99,7 +99,12 @@ fn command_of(arguments: &[OsString]) -> (clap::Command, String) {
         if let Some(next) = command.find_subcommand(word) {
             path = format!("{path} {}", next.get_name());
             command = next.clone();
+        } else if !word.starts_with('-') && !after_flag && command.has_subcommands() {
+            // What is mistyped here; what comes behind it are words of the command that is meant. Behind a flag that
+            // nobody knows it may be its value.
+            break;
         }
+        after_flag = word.starts_with('-');
     }
     (command, path)
 }
@@ -177,6 +182,16 @@ mod tests {
                 "squad rollout",
             ),
             ("squad zzz", "there is no command `squad zzz`", "squad"),
+            (
+                "squad strat deploy",
+                "there is no command `squad strat`",
+                "squad",
+            ),
+            (
+                "squad foo local stop",
+                "there is no command `squad foo`",
+                "squad",
+            ),
             (
                 "squad --orgg x status",
                 "`squad status` has no flag `--orgg`; did you mean `--org`?",

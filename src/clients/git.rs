@@ -48,6 +48,18 @@ impl Repository {
             })
     }
 
+    /// Whether two directories are the same place in two work trees of one repository (`git worktree`).
+    pub(crate) fn are_one(one: &Path, other: &Path) -> bool {
+        let place = |directory: &Path| {
+            let repository = Self::discover(directory)?;
+            let within = directory.strip_prefix(&repository.root).ok()?.to_owned();
+            let mut command = repository.git();
+            command.args(["rev-parse", "--path-format=absolute", "--git-common-dir"]);
+            Some((process::output(&mut command).ok()?, within))
+        };
+        place(one).is_some_and(|one| place(other) == Some(one))
+    }
+
     /// The repository of exactly this directory; none where git, asked there, finds another one or none: a `.git` that is no
     /// repository does not count.
     pub(crate) fn at(root: &Path) -> Option<Self> {

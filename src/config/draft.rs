@@ -89,19 +89,18 @@ impl<'a> Draft<'a> {
 
     fn read_with(
         sources: &'a Sources<'a>,
-        without_habits: impl FnOnce(fs::Error) -> Result<String, Error>,
+        without_habits: impl Fn(fs::Error) -> Result<String, Error>,
     ) -> Result<Self, Error> {
         let mut service_mistakes = Vec::new();
         let found = workspace::find(sources.directory, &mut service_mistakes)?;
         let (mut person_mistakes, mut warnings) = (Vec::new(), Vec::new());
-        let person = person::read(sources.directories, sources.directory, &mut person_mistakes)
-            .or_else(|error| {
-                warnings.push(without_habits(error)?);
-                Ok::<_, Error>(Person::default())
-            })?;
+        let mut left_out = |error| without_habits(error).map(|warning| warnings.push(warning));
         let (directories, directory) = (sources.directories, sources.directory);
+        let person = person::read(directories, directory, &mut person_mistakes)
+            .or_else(|error| left_out(error).map(|()| Person::default()))?;
         let mut registry_mistakes = Vec::new();
-        let registry = person::registry(directories, directory, &mut registry_mistakes)?;
+        let registry = person::registry(directories, directory, &mut registry_mistakes)
+            .or_else(|error| left_out(error).map(|()| Registry::default()))?;
         let selection = selection(sources, &found, &person, &registry)?;
         Ok(Self {
             sources,

@@ -101,7 +101,11 @@ impl Registry {
         let same_origin = known.repository.as_deref().is_some_and(is_ours)
             || its_origin().as_deref().is_some_and(is_ours);
         let gone = !known.directory.join("squad.toml").exists();
-        if known.directory == directory || same_origin || gone {
+        if known.directory == directory
+            || same_origin
+            || gone
+            || Repository::are_one(&known.directory, directory)
+        {
             return Ok(());
         }
         let there = known.directory.display();

@@ -79,6 +79,7 @@ pub(crate) struct Output {
     dumb: bool,
     can_ask: bool,
     unicode: bool,
+    is_github_job: bool,
     width: usize,
     place: Place,
     begun: AtomicBool,
@@ -122,6 +123,7 @@ impl Output {
                 && !env.is_ci()
                 && !settings.no_input,
             unicode: utf8,
+            is_github_job: env.get(env::GITHUB_ACTIONS) == Some("true"),
             width: columns.or(asked).unwrap_or(80).max(20),
             place,
             begun: AtomicBool::new(false),
@@ -133,6 +135,11 @@ impl Output {
     /// Whether the answer is JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.settings.format == Format::Json
+    }
+
+    /// Whether a job of GitHub Actions reads along, so that an error is shown beside it.
+    pub(crate) fn is_github_job(&self) -> bool {
+        self.is_github_job
     }
 
     /// −1 to 2.

@@ -145,3 +145,18 @@ fn no_message_ends_with_a_full_stop_or_apologises() {
         wrong.join("\n")
     );
 }
+
+#[test]
+fn a_job_of_github_actions_shows_the_error_beside_it() {
+    let mut home = crate::support::Home::new();
+    home.set("GITHUB_ACTIONS", "true");
+    home.squad(["status", "--env", "100%"])
+        .failure(2)
+        .assert(snapbox::str![[r#"
+› error: cannot use `--env`: `100%` is not a name: use 1 to 63 lower-case letters, digits and dashes, a letter first, no dash at the end
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/name-invalid.md
+› ::error title=squad name-invalid::cannot use `--env`: `100%25` is not a name: use 1 to 63 lower-case letters, digits and dashes, a letter first, no dash at the end
+[exit 2]
+
+"#]]);
+}

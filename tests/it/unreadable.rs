@@ -181,4 +181,18 @@ fn a_persons_own_file_that_cannot_be_read_stops_no_brake() {
     home.squad(["rollout", "start", "payments", "--yes"])
         .failure(1);
     std::fs::remove_dir(file).expect("it is there");
+    // The list of orgs neither: whoever needs one of them is told that it is not known.
+    let orgs = home.path().join(".config/squad/orgs.toml");
+    std::fs::create_dir_all(&orgs).expect("a directory in its place");
+    let output = home.squad(["stop", "payments", "--env", "local"]);
+    assert!(
+        output.code != 1
+            && output
+                .stderr
+                .contains("orgs.toml`: is a directory; what it says"),
+        "{}",
+        output.transcript()
+    );
+    home.squad(["status", "payments"]).failure(1);
+    std::fs::remove_dir(orgs).expect("it is there");
 }

@@ -73,14 +73,13 @@ impl Context {
     }
 
     /// Where files go. What another user owns is refused before anything is read or written there: squad's keys and records
-    /// would be theirs. A brake is held up by that only where it is about that user's services ([`Self::platform`]).
+    /// would be theirs, and run as root squad would leave what they cannot use any more. A brake does without a cache.
     pub(crate) fn directories(&self) -> Result<Directories> {
         let directories = self.directories_of_anybody()?;
-        if self.is_brake {
-            return Ok(directories);
-        }
         own("XDG_STATE_HOME", &directories.state)?;
-        own("XDG_CACHE_HOME", &directories.cache)?;
+        if !self.is_brake {
+            own("XDG_CACHE_HOME", &directories.cache)?;
+        }
         Ok(directories)
     }
 

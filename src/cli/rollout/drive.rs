@@ -3,6 +3,8 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use crate::cli::context::Context;
 use crate::cli::deploy::{put_aside, under_interrupts};
 use crate::cli::progress::Progress;
@@ -45,6 +47,9 @@ pub(crate) struct Args {
     take_over: bool,
 }
 
+/// How many services are looked at beside each other: a platform answers only so many questions.
+const LOOKS: usize = 8;
+
 /// Runs `squad rollout drive`.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     context.block_on(async {
@@ -62,10 +67,11 @@ async fn all(context: &Context, args: &Args) -> Result<u8> {
     let config = context.config()?;
     let environment = context.environment(&config)?;
     let platform = context.platform(&environment)?;
+    let looks = Semaphore::new(LOOKS);
     let drives = platform.services().await?.into_iter().map(|service| {
-        let (platform, environment) = (&*platform, &environment);
+        let (platform, environment, looks) = (&*platform, &environment, &looks);
         async move {
-            let result = of_all(context, platform, environment, service, args).await;
+            let result = of_all(context, (platform, looks), environment, service, args).await;
             result.unwrap_or_else(|error| {
                 crate::cli::print_error(&context.output, &error);
                 Some(error.kind.exit_code())
@@ -85,14 +91,18 @@ async fn all(context: &Context, args: &Args) -> Result<u8> {
 /// One service among all: none where no rollout is live.
 async fn of_all(
     context: &Context,
-    platform: &dyn Platform,
+    (platform, looks): (&dyn Platform, &Semaphore),
     environment: &Environment,
     service: ServiceName,
     args: &Args,
 ) -> Result<Option<u8>> {
     let unreadable =
         |error: Error| error.context(&format!("cannot read the rollout of `{service}`"));
-    let live = platform.observe(&service).await;
+    let live = {
+        // Never closed.
+        let _turn = looks.acquire().await;
+        platform.observe(&service).await
+    };
     if State::live(&live.map_err(|error| unreadable(error.into()))?.state).is_none() {
         return Ok(None);
     }

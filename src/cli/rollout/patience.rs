@@ -75,6 +75,10 @@ impl<'a> Patience<'a> {
         mut tell: impl FnMut(Timestamp, Option<&Error>),
     ) -> Result<Reading> {
         let mut reading = std::pin::pin!(reading);
+        // The pause since the last answer is nobody's silence.
+        if !self.is_told {
+            self.answered = (self.context.clock().monotonic(), self.context.now());
+        }
         loop {
             if self.is_over() {
                 return Ok(Reading::TimeIsOver);

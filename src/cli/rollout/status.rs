@@ -92,7 +92,13 @@ async fn watch(
                 }
             }
             Some(Reading::Silent) => {}
-            Some(Reading::TimeIsOver) => return Ok(Kind::Timeout.exit_code()),
+            Some(Reading::TimeIsOver) => {
+                if last.is_none() {
+                    let words = "the platform has not answered within the time";
+                    context.output.warn(words);
+                }
+                return Ok(Kind::Timeout.exit_code());
+            }
             None => return Ok(left(context, &screen, last.as_ref())),
         }
         let pause = tokio::time::sleep(patience.pause(INTERVAL));

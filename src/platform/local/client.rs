@@ -147,7 +147,10 @@ impl Client {
 
     /// Whether there is no journal, and nobody who could be making one: then no supervisor runs.
     fn is_bare(&self) -> Result<bool> {
-        Ok(!Journal::exists(&self.place.journal)? && !fs::is_there(&self.place.socket)?)
+        // One that runs may listen where another session looks; it has left a note then.
+        Ok(!Journal::exists(&self.place.journal)?
+            && !fs::is_there(&self.place.socket)?
+            && Listens::read(&self.place.listens).is_none())
     }
 
     fn store(&self) -> Store {

@@ -484,3 +484,19 @@ fn of_two_deploys_at_once_one_wins_and_the_other_names_it() {
     // Newest first: the intent of the first one was recorded when its build was through.
     assert_eq!(results(&home), ["failed", "succeeded", "succeeded"]);
 }
+
+#[test]
+fn a_work_tree_of_the_same_repository_is_the_same_service() {
+    let home = Home::new();
+    let service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let beside = home.work().join("hotfix");
+    let beside_shown = beside.display().to_string();
+    home.git(&service.directory, ["worktree", "add", "-q", &beside_shown]);
+    let again = home.squad_in(&beside, ["deploy"]).success();
+    assert!(
+        again.stderr.contains("Nothing to do"),
+        "{}",
+        again.transcript()
+    );
+}

@@ -39,8 +39,8 @@ receipts 2 → 3 · cloud · changed outside squad · unattended since [TIME] UT
   everything else at 10 %
     new: no requests, old: no requests · new/old - · against it ░░░░░░░░░░
     not told yet
-    1 in 10 of all other requests goes to 3; 0 handled, 0 failed, warming up, so
-      not counted yet
+    1 in 10 of all other requests goes to the new version; 0 handled, 0 failed,
+      warming up, so not counted yet
 
   next: somebody has to decide · stop: `squad stop receipts --env cloud`
   put the wanted traffic back: `squad rollout rebase receipts --env cloud`

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::apis::Apis;
 use super::{Reached, Trigger, Way};
-use crate::clients::aws::{self, Stage};
+use crate::clients::aws::{self, Stage, Why};
 
 /// Which of the two API Gateways an API is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,8 +107,15 @@ impl Apis<'_> {
                 Generation::Http => gateway.served(api, &stage.name).await,
                 Generation::Rest => gateway.rest_served(api, &stage.name).await,
             };
-            let Ok(document) = document else {
-                return Ok(Stages::Unreadable(stages));
+            let document = match document {
+                Ok(document) => document,
+                // What cannot be exported by nature. Anything else (no permission, no answer) must not read as "nothing".
+                Err(error)
+                    if generation == Generation::Http && matches!(&*error.why, Why::Invalid) =>
+                {
+                    return Ok(Stages::Unreadable(stages));
+                }
+                Err(error) => return Err(error),
             };
             let mut found = Vec::new();
             addresses(&document, false, &mut found);
