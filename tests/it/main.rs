@@ -29,6 +29,7 @@ mod docs;
 mod doctor;
 mod errors;
 mod foreign_owner;
+mod full_disk;
 mod generated;
 mod golden_paths;
 mod harness;

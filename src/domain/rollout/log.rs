@@ -212,11 +212,7 @@ impl Replay {
 
     /// Whether the canary's first traffic is still warming it up.
     pub(crate) fn is_warming_up(&self) -> bool {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a number of seconds, far below 2^52"
-        )]
-        let warmup = (self.plan.warmup_seconds + self.plan.late_seconds) as f64;
+        let warmup = real(self.plan.warmup_seconds + self.plan.late_seconds);
         self.served_seconds < warmup
     }
 
@@ -364,13 +360,8 @@ impl Replay {
         };
         let position = self.now.1.get(index).copied().unwrap_or(0);
         let before = self.held.get(index).copied().unwrap_or(0.0) - look.seconds;
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a number of seconds, far below 2^52"
-        )]
-        let late = self.plan.late_seconds as f64;
         // A gate is no share of the requests.
-        if before > late && !look.reset && unit.gate.is_none() {
+        if before > real(self.plan.late_seconds) && !look.reset && unit.gate.is_none() {
             observed.observe(interval, unit.weight(position));
         }
     }
@@ -448,10 +439,10 @@ fn is_open_to_doubt(verdict: &Verdict) -> bool {
 
 #[expect(
     clippy::cast_precision_loss,
-    reason = "a number of requests, far below 2^52"
+    reason = "a number of requests or seconds, far below 2^52"
 )]
-fn real(requests: u64) -> f64 {
-    requests as f64
+pub(super) fn real(number: u64) -> f64 {
+    number as f64
 }
 
 fn judges(plan: &Plan) -> Vec<Judge> {

@@ -4,6 +4,7 @@
 //! service, or a client that sticks to one side give another split. Only requests tell, and a step is not passed while they
 //! tell otherwise (research: "observed split within binomial bounds", state Shifting).
 
+use super::log::real;
 use crate::domain::analysis::Interval;
 
 /// What −ln of the probability of a deviation must reach before it is none of chance: about 2 in 10⁹, so that it does not
@@ -63,14 +64,6 @@ fn divergence(share: f64, weight: f64) -> f64 {
         }
     };
     term(share, weight) + term(1.0 - share, 1.0 - weight)
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a number of requests, far below 2^52"
-)]
-fn real(requests: u64) -> f64 {
-    requests as f64
 }
 
 #[expect(
