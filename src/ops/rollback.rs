@@ -296,7 +296,7 @@ async fn shift(
         operation: operation.to_owned(),
     };
     commit_as_planned(tools, name, plan, &commit).await?;
-    let live = tools.platform.observe(name).await?;
+    let live = tools.platform.observe_committed(name).await?;
     if live.sole().map(|revision| revision.number) != Some(to) {
         return Err(platform::Error::Conflict {
             winner: live.last_commit,

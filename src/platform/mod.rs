@@ -284,7 +284,8 @@ pub(crate) struct Look<'a> {
 pub(crate) enum Search {
     /// Wherever the account may hold one.
     Everywhere,
-    /// Only where the service itself names them, which takes few calls.
+    /// Only those that pass by the traffic, and only where the service itself names them, which takes few calls; by what was
+    /// observed of it last, where something was.
     Named,
 }
 
@@ -309,6 +310,12 @@ pub(crate) trait Platform: Send + Sync {
     /// Everything about one service, and a token for the next commit. A service that was never published has
     /// no revisions and no split.
     async fn observe(&self, service: &ServiceName) -> Result<Live>;
+
+    /// What serves after a commit that was made through this value, and who set it: what a commit is verified by. Revisions
+    /// without traffic may be missing or as they were before it, where calls are counted.
+    async fn observe_committed(&self, service: &ServiceName) -> Result<Live> {
+        self.observe(service).await
+    }
 
     /// Whether a release was left of which no revision is there any more, where [`Self::observe`] does not tell, because it
     /// would cost every look a call.

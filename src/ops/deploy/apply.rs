@@ -289,7 +289,7 @@ async fn publish_and_commit(
         }
         Err(error) => return Err(error.into()),
     }
-    let live = tools.platform.observe(name).await?;
+    let live = tools.platform.observe_committed(name).await?;
     match live.sole() {
         Some(revision) if revision.digest == plan.wanted.digest => {
             tools.reporter.report(Event::Done {

@@ -38,14 +38,20 @@ impl Lambda {
             function: &target.function,
             alias: &target.alias,
         };
-        let function = async {
-            let found = read::function(&client, &target.function, None).await?;
-            Ok::<_, Error>(found.is_some())
+        let known = match search {
+            Search::Everywhere => None,
+            Search::Named => self.last_seen(service),
         };
-        let alias = async { Ok::<_, Error>(self.read_alias(&target).await?) };
-        let triggers = async { Ok::<_, Error>(Box::pin(triggers::list(place)).await) };
-        let (is_there, alias, (mut triggers, mut unread)) =
-            tokio::try_join!(function, alias, triggers)?;
+        let there = async {
+            if let Some(seen) = known {
+                return Ok((!seen.versions.is_empty(), seen.alias));
+            }
+            let function = read::function(&client, &target.function, None);
+            let (function, alias) = tokio::try_join!(function, self.read_alias(&target))?;
+            Ok::<_, Error>((function.is_some(), alias))
+        };
+        let triggers = async { Ok::<_, Error>(Box::pin(triggers::list(place, search)).await) };
+        let ((is_there, alias), (mut triggers, mut unread)) = tokio::try_join!(there, triggers)?;
         if !is_there {
             return Ok(None);
         }
@@ -135,7 +141,7 @@ impl Lambda {
             };
             return Ok(apis.adopt(id, &whole, &granted).await?.map(told));
         }
-        let (triggers, _) = Box::pin(triggers::list(place)).await;
+        let (triggers, _) = Box::pin(triggers::list(place, Search::Named)).await;
         let Some(trigger) = triggers
             .iter()
             .find(|one| one.id == id && one.reached == Reached::Latest)

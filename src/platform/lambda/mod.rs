@@ -352,6 +352,14 @@ impl Platform for Lambda {
         Ok(observe::live(service, &seen))
     }
 
+    async fn observe_committed(&self, service: &ServiceName) -> Result<Live> {
+        let Some(seen) = self.see_committed(service).await? else {
+            return self.observe(service).await;
+        };
+        self.remember(service, &seen);
+        Ok(observe::live(service, &seen))
+    }
+
     async fn left(&self, service: &ServiceName, digest: &str) -> Result<Option<LeftRelease>> {
         self.left_release(service, digest).await
     }

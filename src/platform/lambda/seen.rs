@@ -193,6 +193,29 @@ impl Lambda {
         Box::pin(self.see_target(self.target(service), List::NotAllowed)).await
     }
 
+    /// What all traffic leads to after a write of the alias: AWS's answer to the write said how the alias is then, so it is
+    /// only asked which version that is and how it is. None where the two do not agree, or nothing is known of a write.
+    pub(super) async fn see_committed(&self, service: &ServiceName) -> Result<Option<Seen>> {
+        let Some(mut seen) = self.last_seen(service) else {
+            return Ok(None);
+        };
+        let Some(Traffic::All(sole)) = seen.traffic() else {
+            return Ok(None);
+        };
+        let serving = self
+            .read_function(&seen.target.function, &seen.target.alias)
+            .await?
+            .and_then(|found| found.configuration);
+        let Some(serving) =
+            serving.filter(|serving| serving.version().and_then(number) == Some(sole))
+        else {
+            return Ok(None);
+        };
+        seen.versions.insert(sole, serving.clone());
+        seen.states.insert(sole, serving);
+        Ok(Some(seen))
+    }
+
     async fn see_target(&self, target: Target, list: List) -> Result<Seen> {
         let guard = async { self.session().guard().await.map(drop) };
         let versions = async {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use serde_json::json;
 use snapbox::str;
 
 use super::{Cloud, QUIET};
@@ -153,4 +154,59 @@ receipts  cloud  1     [AGO]  ok
 "#]]);
     assert_eq!(cloud.sole(), "1");
     cloud.is_quiet();
+}
+
+/// Everything that a deploy asks of the small quota, tidying up among it, fits into what one second of it allows: 12 calls
+/// here, of the 15 that an account has (`clients/aws/pace.rs`). `GetFunction` and `GetPolicy` have quotas of their own.
+#[test]
+fn a_deploy_that_deletes_an_old_version_makes_twelve_calls_of_the_small_quota() {
+    let cloud = Cloud::new();
+    cloud.aws.settings(json!({ "settle_ms": 0 }));
+    for answer in ["one", "two", "three", "four", "five", "six", "seven"] {
+        cloud.aws.forget_calls();
+        let directory = sources(&cloud, answer);
+        cloud.squad_in(&directory, &["deploy"]).success();
+    }
+    let made = cloud.calls();
+    let (own_quota, small): (Vec<_>, Vec<_>) = made
+        .iter()
+        .map(String::as_str)
+        .filter(|call| *call != "sts.GetCallerIdentity")
+        .partition(|call| matches!(*call, "lambda.GetFunction" | "lambda.GetPolicy"));
+    let sorted = |mut calls: Vec<&str>| {
+        calls.sort_unstable();
+        calls.join("\n")
+    };
+    assert_eq!(
+        sorted(small),
+        [
+            "lambda.DeleteFunction",
+            "lambda.GetAlias",
+            "lambda.GetProvisionedConcurrencyConfig",
+            "lambda.ListAliases",
+            "lambda.ListEventSourceMappings",
+            "lambda.ListFunctionUrlConfigs",
+            "lambda.ListProvisionedConcurrencyConfigs",
+            "lambda.ListVersionsByFunction",
+            "lambda.ListVersionsByFunction",
+            "lambda.PublishVersion",
+            "lambda.UpdateAlias",
+            "lambda.UpdateFunctionCode",
+        ]
+        .join("\n")
+    );
+    assert_eq!(
+        sorted(own_quota),
+        [
+            "lambda.GetFunction",
+            "lambda.GetFunction",
+            "lambda.GetFunction",
+            "lambda.GetFunction",
+            "lambda.GetFunction",
+            "lambda.GetFunction",
+            "lambda.GetPolicy",
+            "lambda.GetPolicy",
+        ]
+        .join("\n")
+    );
 }

@@ -48,6 +48,14 @@ fn what_is_gone_or_moved_in_the_middle_of_a_deploy_is_said_and_the_next_one_is_r
             6,
             "bob@acme.example on ci changed the traffic first",
         ),
+        // After the write, before it is verified.
+        case(
+            "GetProvisionedConcurrencyConfig",
+            json!({ "kind": "alias", "function": "receipts", "alias": "live", "version": "1",
+                "description": "|o=01KB0C5YZ8XJ3V5R8M2T6W9Y0A h=1 by=bob@acme.example on ci" }),
+            6,
+            "bob@acme.example on ci changed the traffic first",
+        ),
     ];
     for (number, case) in cases.into_iter().enumerate() {
         let cloud = Cloud::new();

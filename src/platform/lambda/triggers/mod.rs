@@ -16,7 +16,7 @@ use aws_sdk_lambda::types::{
 
 use super::publish::Pause;
 use crate::clients::aws::{Called, Error as AwsError, Why};
-use crate::platform::{Error, Result};
+use crate::platform::{Error, Result, Search};
 
 use policy::Statement;
 
@@ -167,11 +167,12 @@ pub(crate) struct Place<'a> {
     pub(crate) alias: &'a str,
 }
 
-/// Everything that is known to call the function. What AWS does not let this identity read is in the second list, in
-/// words, so that nobody takes silence for absence.
-pub(crate) async fn list(place: Place<'_>) -> (Vec<Trigger>, Vec<String>) {
+/// Everything that is known to call the function; where little is looked for, without the event source mappings of the alias,
+/// which have a listing of their own. What AWS does not let this identity read is in the second list, in words, so that
+/// nobody takes silence for absence.
+pub(crate) async fn list(place: Place<'_>, search: Search) -> (Vec<Trigger>, Vec<String>) {
     let (mappings, permissions, addresses) = tokio::join!(
-        Box::pin(mappings(place)),
+        Box::pin(mappings(place, search)),
         Box::pin(permissions(place)),
         Box::pin(addresses(place))
     );
@@ -257,12 +258,16 @@ fn gone(answer: Result<(), AwsError>) -> Result<()> {
     }
 }
 
-/// The event source mappings of the function, whatever they name of it.
-async fn mappings(place: Place<'_>) -> Result<Vec<Trigger>> {
+/// The event source mappings of the function, and those of its alias.
+async fn mappings(place: Place<'_>, search: Search) -> Result<Vec<Trigger>> {
     let qualified = format!("{}:{}", place.function, place.alias);
     let mut found: Vec<Trigger> = Vec::new();
+    let names = match search {
+        Search::Everywhere => &[place.function, qualified.as_str()][..],
+        Search::Named => &[place.function],
+    };
     // A listing by name has only those that name the function as it is written.
-    for name in [place.function, &qualified] {
+    for name in names.iter().copied() {
         let mut marker = None;
         loop {
             let answer = place

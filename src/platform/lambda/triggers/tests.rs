@@ -70,7 +70,7 @@ async fn every_caller_is_moved_one_by_one_and_can_be_taken_back() {
         function: FUNCTION,
         alias: "live",
     };
-    let (before, unread) = list(place).await;
+    let (before, unread) = list(place, Search::Everywhere).await;
     assert_eq!(unread, [""; 0]);
     let all_past = [
         "address Latest true",
@@ -85,7 +85,7 @@ async fn every_caller_is_moved_one_by_one_and_can_be_taken_back() {
         // Once more, as after a crash.
         adopt(place, trigger).await.unwrap();
     }
-    let (after, _) = list(place).await;
+    let (after, _) = list(place, Search::Everywhere).await;
     assert_eq!(
         words(&after),
         [
@@ -112,7 +112,7 @@ async fn every_caller_is_moved_one_by_one_and_can_be_taken_back() {
         undo(place, one).await.unwrap();
         undo(place, one).await.unwrap();
     }
-    assert_eq!(words(&list(place).await.0), all_past);
+    assert_eq!(words(&list(place, Search::Everywhere).await.0), all_past);
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn what_may_not_be_read_is_said() {
         function: FUNCTION,
         alias: "live",
     };
-    let (found, unread) = list(place).await;
+    let (found, unread) = list(place, Search::Everywhere).await;
     assert_eq!(
         words(&found),
         ["address Latest true", "mapping Latest true"]
