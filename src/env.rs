@@ -30,16 +30,26 @@ pub(crate) const RUN_ID: &str = "RUN_ID";
 pub(crate) const GITHUB_ACTIONS: &str = "GITHUB_ACTIONS";
 /// GitHub Actions: what was checked out; `refs/pull/<number>/merge` for a pull request.
 pub(crate) const GITHUB_REF: &str = "GITHUB_REF";
+/// GitHub Actions: the branch of a pull request; empty elsewhere.
+pub(crate) const GITHUB_HEAD_REF: &str = "GITHUB_HEAD_REF";
 /// GitHub Actions: the repository, `owner/name`.
 pub(crate) const GITHUB_REPOSITORY: &str = "GITHUB_REPOSITORY";
 /// GitHub Actions: the number of the run.
 pub(crate) const GITHUB_RUN_ID: &str = "GITHUB_RUN_ID";
 /// GitLab CI: the number of the merge request.
 pub(crate) const CI_MERGE_REQUEST_IID: &str = "CI_MERGE_REQUEST_IID";
+/// GitLab CI: the branch of a merge request.
+pub(crate) const CI_MERGE_REQUEST_SOURCE_BRANCH_NAME: &str = "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME";
+/// GitLab CI: the branch that is built.
+pub(crate) const CI_COMMIT_BRANCH: &str = "CI_COMMIT_BRANCH";
 /// GitLab CI: the number of the pipeline.
 pub(crate) const CI_PIPELINE_ID: &str = "CI_PIPELINE_ID";
 /// Jenkins: the number of the pull request.
 pub(crate) const CHANGE_ID: &str = "CHANGE_ID";
+/// Jenkins: the branch of a pull request.
+pub(crate) const CHANGE_BRANCH: &str = "CHANGE_BRANCH";
+/// Jenkins: the branch that is built.
+pub(crate) const BRANCH_NAME: &str = "BRANCH_NAME";
 /// Jenkins: the name of the run.
 pub(crate) const BUILD_TAG: &str = "BUILD_TAG";
 /// The login name.
@@ -99,7 +109,11 @@ pub(crate) const ALL: &[(&str, &str)] = &[
     ),
     (
         GITHUB_REF,
-        "recorded with a deploy: the pull request, on GitHub Actions",
+        "recorded with a deploy: the pull request or the branch, on GitHub Actions",
+    ),
+    (
+        GITHUB_HEAD_REF,
+        "recorded with a deploy: the branch of a pull request, on GitHub Actions",
     ),
     (
         GITHUB_REPOSITORY,
@@ -114,12 +128,28 @@ pub(crate) const ALL: &[(&str, &str)] = &[
         "recorded with a deploy: the merge request, on GitLab CI",
     ),
     (
+        CI_MERGE_REQUEST_SOURCE_BRANCH_NAME,
+        "recorded with a deploy: the branch of a merge request, on GitLab CI",
+    ),
+    (
+        CI_COMMIT_BRANCH,
+        "recorded with a deploy: the branch, on GitLab CI",
+    ),
+    (
         CI_PIPELINE_ID,
         "recorded with a deploy: the pipeline, on GitLab CI",
     ),
     (
         CHANGE_ID,
         "recorded with a deploy: the pull request, on Jenkins",
+    ),
+    (
+        CHANGE_BRANCH,
+        "recorded with a deploy: the branch of a pull request, on Jenkins",
+    ),
+    (
+        BRANCH_NAME,
+        "recorded with a deploy: the branch, on Jenkins",
     ),
     (BUILD_TAG, "recorded with a deploy: the run, on Jenkins"),
     (USER, "who acts, where git has no name"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
 use crate::cli::context::Context;
-use crate::cli::time::parse_span;
+use crate::cli::time::{parse_limit, parse_span};
 use crate::cli::view::audit as view;
 use crate::domain::audit::note::VerifierKey;
 use crate::domain::audit::verdict::Verdict;
@@ -55,7 +55,7 @@ struct List {
     #[arg(long = "type", value_name = "type")]
     types: Vec<String>,
     /// At most so many events
-    #[arg(long, value_name = "number", default_value_t = 30)]
+    #[arg(long, value_name = "number", default_value = "30", value_parser = parse_limit)]
     limit: usize,
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::cli::context::Context;
-use crate::cli::time::parse_span;
+use crate::cli::time::{parse_limit, parse_span};
 use crate::cli::view::history as view;
 use crate::config::{Config, nearest};
 use crate::domain::environment::Environment;
@@ -36,7 +36,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "time", value_parser = parse_span)]
     since: Option<Duration>,
     /// At most so many operations
-    #[arg(long, value_name = "number", default_value_t = 30)]
+    #[arg(long, value_name = "number", default_value = "30", value_parser = parse_limit)]
     limit: usize,
 }
 

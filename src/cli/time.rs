@@ -21,6 +21,15 @@ pub(crate) fn relative(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// Reads how many rows are wanted: an empty list would say that there is nothing.
+pub(crate) fn parse_limit(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("a whole number, such as 30".to_owned()),
+    }
+}
+
 /// Reads a span such as `90s`, `15m`, `1h`, `2d`, `1h30m`.
 pub(crate) fn parse_span(text: &str) -> Result<Duration, String> {
     let mut total = 0_u64;

@@ -28,6 +28,8 @@ impl From<platform::Error> for Error {
             From::Unsplittable(_) => Self::new(Kind::Refused, "rollout-unsupported", message)
                 .hint("deploy all at once instead: `squad deploy --all-at-once --reason \"…\"`"),
             From::Invalid(_) => Self::new(Kind::Failed, "platform", message),
+            From::UnclearTarget { .. } => Self::new(Kind::Refused, "function-unclear", message)
+                .hint("run the same command in the service's repository, where `squad.toml` names the function"),
             From::PortTaken { owner, .. } => {
                 let another = "let the service have another port: `squad deploy --port <port>`";
                 let error = Self::new(Kind::Failed, "port-taken", message).retryable();

@@ -83,6 +83,18 @@ pub(crate) enum Error {
     /// The split or the state is not acceptable (weights, length of the state).
     #[error("{0}")]
     Invalid(String),
+    /// Which function the service is here is only guessed, and it may be another environment's.
+    #[error(
+        "which function `{service}` is in this environment is not known here: `{function}` may be another environment's, and {found}"
+    )]
+    UnclearTarget {
+        /// The service.
+        service: ServiceName,
+        /// The function and its alias, by name or tag.
+        function: String,
+        /// What the environment's store tells.
+        found: String,
+    },
     /// The port that the service has kept is taken by somebody else.
     #[error("port {port} is taken{}", owner.as_ref().map(|owner| format!(" by {owner}")).unwrap_or_default())]
     PortTaken {

@@ -117,3 +117,19 @@ WHEN      WHO              WHAT                                                R
 
 "#]]);
 }
+
+#[test]
+fn a_list_of_nothing_is_not_asked_for() {
+    let home = Home::new();
+    for command in [&["history"][..], &["audit", "list"]] {
+        let arguments = [command, &["--limit", "0"]].concat();
+        let output = home.squad(arguments).failure(2);
+        assert!(
+            output
+                .stderr
+                .starts_with("error: invalid value '0' for '--limit <number>': at least 1\n"),
+            "{}",
+            output.transcript()
+        );
+    }
+}

@@ -385,7 +385,22 @@ impl Context {
             })
             .or_else(|| get(env::CI_PIPELINE_ID).map(|id| format!("pipeline {id}")))
             .or_else(|| get(env::BUILD_TAG));
-        Pipeline { pull_request, run }
+        // The branch of a pull request, before the one that is built for it.
+        let branch = get(env::GITHUB_HEAD_REF)
+            .filter(|name| !name.is_empty())
+            .or_else(|| {
+                let branch = self.env.get(env::GITHUB_REF)?;
+                branch.strip_prefix("refs/heads/").map(str::to_owned)
+            })
+            .or_else(|| get(env::CI_MERGE_REQUEST_SOURCE_BRANCH_NAME))
+            .or_else(|| get(env::CI_COMMIT_BRANCH))
+            .or_else(|| get(env::CHANGE_BRANCH))
+            .or_else(|| get(env::BRANCH_NAME));
+        Pipeline {
+            pull_request,
+            run,
+            branch,
+        }
     }
 
     /// Says that a command works on these services, for as long as the value lives.

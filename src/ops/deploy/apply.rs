@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::domain::counts::Counts;
 use crate::domain::environment::PlatformKind;
 use crate::domain::live::{Live, Token};
-use crate::domain::plan::{Change, Deploy};
+use crate::domain::plan::{Change, Deploy, is_same};
 use crate::domain::release::{self, Release, RevisionNumber};
 use crate::domain::traffic::Split;
 use crate::error::{Error, Kind, Result};
@@ -276,7 +276,7 @@ async fn publish_and_commit(
         Err(platform::Error::Conflict { winner }) => {
             let live = tools.platform.observe(name).await?;
             // Somebody deployed the very same: what was asked for is true.
-            if live.sole().map(|revision| revision.digest.as_str()) != Some(&plan.wanted.digest) {
+            if !serves_wanted(&live, plan) {
                 return Err(platform::Error::Conflict { winner }.into());
             }
         }
@@ -291,7 +291,7 @@ async fn publish_and_commit(
     }
     let live = tools.platform.observe_committed(name).await?;
     match live.sole() {
-        Some(revision) if revision.digest == plan.wanted.digest => {
+        Some(revision) if serves_wanted(&live, plan) => {
             tools.reporter.report(Event::Done {
                 what: "live",
                 detail: format!("all traffic on revision {}", revision.number),
@@ -309,6 +309,12 @@ async fn publish_and_commit(
     }
 }
 
+/// Whether what is wanted has all traffic; a rebuild of a release is that release.
+fn serves_wanted(live: &Live, plan: &Plan) -> bool {
+    live.sole()
+        .is_some_and(|revision| is_same(&revision.digest, &plan.wanted.digest))
+}
+
 /// The token for the commit: the plan's, or, where a publish moves it so that the plan's own cannot tell, the one of the traffic
 /// now; then refuses when that is not what the plan was made for.
 async fn guard_traffic(tools: &Tools<'_>, options: &Options, plan: &Plan) -> Result<Token> {
@@ -317,8 +323,7 @@ async fn guard_traffic(tools: &Tools<'_>, options: &Options, plan: &Plan) -> Res
     }
     let live = tools.platform.observe(&options.service.name).await?;
     let same = live.split == plan.live.split && live.last_commit == plan.live.last_commit;
-    let wanted = live.sole().map(|revision| revision.digest.as_str()) == Some(&plan.wanted.digest);
-    if same || wanted {
+    if same || serves_wanted(&live, plan) {
         Ok(live.token)
     } else {
         Err(platform::Error::Conflict {

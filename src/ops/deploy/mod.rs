@@ -80,6 +80,8 @@ pub(crate) struct Pipeline {
     pub(crate) pull_request: Option<String>,
     /// Name or address of the run.
     pub(crate) run: Option<String>,
+    /// The branch that is built, where the work tree is on none.
+    pub(crate) branch: Option<String>,
 }
 
 /// A plan, and all that applying it needs.

@@ -106,7 +106,7 @@ pub(super) fn gather(options: &Options) -> Result<Gathered> {
     };
     if let Some(head) = head {
         provenance.commit = head.commit;
-        provenance.branch = head.branch;
+        provenance.branch = head.branch.or_else(|| options.pipeline.branch.clone());
         provenance.dirty = head.dirty;
     }
     Ok(Gathered {

@@ -28,6 +28,7 @@ impl Lambda {
         search: Search,
     ) -> Result<Option<Callers>> {
         self.session().guard().await?;
+        self.locate(service).await;
         let target = self.target(service);
         let client = match search {
             Search::Everywhere => self.session().lambda_for_fleet(RATE).await,
@@ -121,6 +122,8 @@ impl Lambda {
         id: &str,
     ) -> Result<Option<Moved>> {
         self.session().guard().await?;
+        self.locate(service).await;
+        self.ensure_located(service).await?;
         let target = self.target(service);
         let client = self.session().lambda().await;
         let place = Place {
@@ -154,6 +157,8 @@ impl Lambda {
     /// Takes one move back.
     pub(super) async fn give_back(&self, service: &ServiceName, moved: &Moved) -> Result<()> {
         self.session().guard().await?;
+        self.locate(service).await;
+        self.ensure_located(service).await?;
         let target = self.target(service);
         let client = self.session().lambda().await;
         let place = Place {

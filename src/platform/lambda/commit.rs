@@ -21,6 +21,8 @@ use crate::platform::{Commit, Error, Result};
 
 /// How often a write is sent with the `RevisionId` that AWS gave the same state meanwhile.
 const TRIES: u32 = 4;
+/// How long the store may take to keep what the alias said before.
+const KEPT_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Why a call on an alias did not happen, with what is there instead.
 enum Lost {
@@ -59,6 +61,8 @@ impl Lambda {
         if present.map_or("", |alias| alias.revision_id.as_str()) != token.0 {
             return outcome(present, &written);
         }
+        self.check_located(service, &seen).await?;
+        self.keep_guess(service).await;
         check_versions(&seen, traffic)?;
         let before = present.map(Alias::note).unwrap_or_default();
         self.keep_foreign(service, present, commit).await?;
@@ -259,8 +263,14 @@ impl Lambda {
             .filter(char::is_ascii_alphanumeric)
             .collect();
         let path = format!("alias/{service}/{operation}");
-        self.store_object(&path, text.as_bytes()).await?;
-        Ok(())
+        let kept = tokio::time::timeout(KEPT_WITHIN, self.store_object(&path, text.as_bytes()));
+        match kept.await {
+            Ok(Ok(_)) => Ok(()),
+            // A brake never waits for the store: the operation's record says which alias was there.
+            _ if commit.leaves.is_some() => Ok(()),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(Error::Timeout(KEPT_WITHIN)),
+        }
     }
 
     /// Says in a tag that a rollout is live, before it is: a hint for those who look at many functions at once, never

@@ -29,6 +29,8 @@ impl Lambda {
         payload: &str,
     ) -> Result<Invocation> {
         self.session().guard().await?;
+        self.locate(service).await;
+        self.ensure_located(service).await?;
         let target = self.target(service);
         let qualifier = revision.map_or_else(|| target.alias.clone(), |one| one.to_string());
         let client = self.session().lambda_to_invoke(LONGEST).await;

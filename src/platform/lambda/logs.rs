@@ -184,6 +184,7 @@ impl Lambda {
 
     /// Where the function behind the alias writes, or the one that has none yet; none where there is no function.
     async fn log_group(&self, service: &ServiceName) -> Result<Option<Group>> {
+        self.locate(service).await;
         let target = self.target(service);
         let mut found = self.read_function(&target.function, &target.alias).await?;
         if found.is_none() {

@@ -3,7 +3,7 @@
 //! Everything that must be true at once (weights, the state of a rollout, what a rollback needs) is written in one
 //! `UpdateAlias` with its `RevisionId`. Knows nothing of people, prompts or the audit log.
 //!
-//! - *Reading*: `target` (which function and alias a service is), `read` (the calls), `seen` (what AWS answers),
+//! - *Reading*: `target` (which function and alias a service is), `located` (the same from the store), `read` (the calls), `seen` (what AWS answers),
 //!   `observe` (what that means), `words`, `configuration` (what a version was published with).
 //! - *Writing*: `commit` (traffic), `settle` (provisioned concurrency), `prune` (old versions), `left` (what is known of
 //!   them then), `publish` (a release), `wake` (a version that slept).
@@ -15,6 +15,7 @@ mod configuration;
 mod fleet;
 mod invoke;
 mod left;
+mod located;
 mod logs;
 mod metrics;
 mod observe;
@@ -433,6 +434,7 @@ impl Platform for Lambda {
         self.session.guard().await?;
         // First: whoever finds the version has to find what it was published with.
         self.keep_configuration(release).await?;
+        self.keep_target(&release.service.name).await?;
         let published = Box::pin(publish::run(self, release, progress)).await?;
         let target = self.target(&release.service.name);
         let arn = self.function_arn(&target.function);

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use super::Lambda;
 use super::read::found;
 use super::seen::{Seen, number};
+use super::{Lambda, Target};
 use crate::clients::aws::{self, Called, Why};
 use crate::domain::alias::{self, Description};
 use crate::domain::name::ServiceName;
@@ -97,14 +97,17 @@ impl Lambda {
     /// The versions that any alias, any weight, any live rollout or any provisioned concurrency refers to.
     async fn used(&self, seen: &Seen) -> Result<BTreeSet<RevisionNumber>> {
         let function = &seen.target.function;
-        let (aliases, provisioned) =
-            tokio::try_join!(self.aliases(function), self.provisioned_versions(function))?;
+        let (aliases, provisioned) = tokio::try_join!(
+            self.aliases(&seen.target),
+            self.provisioned_versions(function)
+        )?;
         let mut used = provisioned;
         used.extend(aliases);
         Ok(used)
     }
 
-    async fn aliases(&self, function: &str) -> aws::Result<BTreeSet<RevisionNumber>> {
+    async fn aliases(&self, target: &Target) -> aws::Result<BTreeSet<RevisionNumber>> {
+        let function = target.function.as_str();
         let client = self.session().lambda().await;
         let mut used = BTreeSet::new();
         let mut marker = None;
@@ -130,6 +133,11 @@ impl Lambda {
                     alias::parse(found.description().unwrap_or_default())
                 {
                     used.extend(State::kept(&note.state));
+                    // What a rollback of another environment's alias goes back to, and what it must not.
+                    if found.name() != Some(target.alias.as_str()) {
+                        used.extend(note.served);
+                        used.extend(note.left);
+                    }
                 }
             }
             marker = page.next_marker.filter(|marker| !marker.is_empty());

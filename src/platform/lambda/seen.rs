@@ -174,6 +174,7 @@ enum List {
 impl Lambda {
     /// Reads a service's function. Where none has its name, its tag is asked for once.
     pub(super) async fn see(&self, service: &ServiceName) -> Result<Seen> {
+        self.locate(service).await;
         let seen = Box::pin(self.see_target(self.target(service), List::Read)).await?;
         if !seen.versions.is_empty() || self.targets.is_known(service) {
             return Ok(seen);

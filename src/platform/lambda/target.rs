@@ -3,7 +3,7 @@
 //! What `squad.toml` says comes first (`[function] name` and `alias`); without it the function is called like the service,
 //! and where there is none of that name, the tag `squad.dev/service` tells.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -44,13 +44,13 @@ impl Target {
     }
 }
 
-/// What is known so far; more is learned on the way.
+/// What is known so far, and of which services only a tag told; more is learned on the way.
 #[derive(Debug)]
-pub(super) struct Known(Mutex<Targets>);
+pub(super) struct Known(Mutex<Targets>, Mutex<BTreeSet<ServiceName>>);
 
 impl Known {
     pub(super) fn new(targets: Targets) -> Self {
-        Self(Mutex::new(targets))
+        Self(Mutex::new(targets), Mutex::default())
     }
 
     /// The service's target; one that nothing is known of is named like the service.
@@ -70,10 +70,16 @@ impl Known {
             .clone()
     }
 
-    /// Whether a file or a tag said which function it is.
+    /// Whether a file, the store or a tag said which function it is.
     pub(super) fn is_known(&self, service: &ServiceName) -> bool {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.contains_key(service)
+    }
+
+    /// Whether only its name or a tag speaks for the function: in an account of several environments it may be another's.
+    pub(super) fn is_guess(&self, service: &ServiceName) -> bool {
+        let tagged = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        tagged.contains(service) || !self.is_known(service)
     }
 
     /// Takes what a release says of its service.
@@ -86,9 +92,15 @@ impl Known {
     /// Takes what a tag says.
     pub(super) fn learn_function(&self, service: &ServiceName, function: &str) {
         self.insert(service, Target::named(function));
+        let mut tagged = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        tagged.insert(service.clone());
     }
 
-    fn insert(&self, service: &ServiceName, target: Target) {
+    /// Takes what a file or the store says.
+    pub(super) fn insert(&self, service: &ServiceName, target: Target) {
+        let mut tagged = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        tagged.remove(service);
+        drop(tagged);
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(service.clone(), target);
     }

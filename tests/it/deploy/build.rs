@@ -284,6 +284,23 @@ fn a_rebuild_makes_a_new_revision_and_is_not_undone_by_the_next_deploy() {
     assert_eq!(next.line(), "2", "{}", next.transcript());
 }
 
+/// What serves then is the rebuild of what is wanted, which is what is wanted.
+#[test]
+fn sources_that_come_back_bring_their_rebuild_back() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    home.squad_in(&service.directory, ["deploy", "--rebuild"])
+        .success();
+    service.version(&home, "2");
+    let other = home.squad_in(&service.directory, ["deploy"]).success();
+    assert_eq!(other.line(), "3");
+    service.version(&home, "1");
+    let back = home.squad_in(&service.directory, ["deploy"]).success();
+    assert_eq!(back.line(), "2", "{}", back.transcript());
+    assert_eq!(get(port(&home, "payments"), "/").body, "version 1\n");
+}
+
 #[test]
 fn a_zip_is_laid_out_as_a_directory() {
     let home = Home::new();

@@ -165,3 +165,47 @@ fn the_json_names_the_keys_and_the_sources_that_change() {
     home.commit_all(&service.directory, "Rates and a limit");
     assert_eq!(changed(), both, "committed");
 }
+
+/// A job of CI checks a commit out, and no branch: its variables say which one it is.
+#[test]
+fn the_branch_of_a_detached_checkout_is_what_ci_says() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    home.git(&service.directory, ["checkout", "--quiet", "--detach"]);
+    let cases: [(&[(&str, &str)], &str); 5] = [
+        (
+            &[
+                ("GITHUB_REF", "refs/pull/12/merge"),
+                ("GITHUB_HEAD_REF", "of-a-pull"),
+            ],
+            "of-a-pull",
+        ),
+        (
+            &[("GITHUB_REF", "refs/heads/main"), ("GITHUB_HEAD_REF", "")],
+            "main",
+        ),
+        (&[("CI_COMMIT_BRANCH", "feature/x")], "feature/x"),
+        (
+            &[("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", "feature/y")],
+            "feature/y",
+        ),
+        (&[("BRANCH_NAME", "PR-7"), ("CHANGE_BRANCH", "fix")], "fix"),
+    ];
+    for (number, (variables, wanted)) in cases.into_iter().enumerate() {
+        service.version(&home, &format!("{}", number + 2));
+        let mut command = home.command(["deploy", "-o", "json"]);
+        command
+            .current_dir(&service.directory)
+            .envs(variables.iter().copied());
+        let deployed = home.run(&mut command).success().json();
+        let operation = deployed["operation"].as_str().unwrap();
+        let shown = home
+            .squad(["audit", "show", operation, "-o", "json"])
+            .success();
+        assert!(
+            shown.stdout.contains(&format!("\"branch\":\"{wanted}\"")),
+            "{variables:?}: {}",
+            shown.transcript()
+        );
+    }
+}

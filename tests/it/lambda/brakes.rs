@@ -136,3 +136,35 @@ fn a_rollback_that_is_killed_at_any_call_is_done_by_the_next_one() {
         cloud.is_quiet();
     }
 }
+
+/// What the alias said before is kept in the store; a rollback goes on where the store cannot be written.
+#[test]
+fn a_rollback_needs_no_store_for_what_others_wrote_on_the_alias() {
+    let cloud = Cloud::new();
+    cloud.home.write(
+        "org/org.toml",
+        "schema = 1\n[org]\nname = \"acme\"\n[env.cloud]\nplatform = \"lambda\"\naccount = \"123456789012\"\nregion = \"eu-west-1\"\naudit = \"s3://acme-audit/squad\"\n",
+    );
+    cloud
+        .aws
+        .functions(json!({ "name": "receipts", "versions": 3, "alias": "live" }));
+    cloud.aws.change(
+        json!({ "kind": "alias", "function": "receipts", "alias": "live", "version": "3",
+        "description": "released by the pipeline of before" }),
+    );
+    cloud.aws.settings(json!({ "denied": ["s3:*"] }));
+    cloud
+        .squad(&["rollback", "receipts", "--to", "2"])
+        .success()
+        .assert(str![[r#"
+› receipts → cloud: revision 3 → 2 (somebody outside squad, [AGO])
+› ✔ live             all traffic on revision 2
+›   done in [DURATION]
+› warning: 2 events are recorded on this machine and pending: cannot list `s3://acme-audit/squad/audit/acme/cloud/commit`: arn:aws:iam::[HASH]:user/stand-in may not do s3:ListObjectsV2
+› hint: ask the account's owner to allow `s3:ListObjectsV2` on `s3://acme-audit/squad/audit/acme/cloud/commit` for arn:aws:iam::[HASH]:user/stand-in
+2
+[exit 0]
+
+"#]]);
+    assert_eq!(cloud.sole(), "2");
+}

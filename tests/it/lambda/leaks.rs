@@ -1,5 +1,6 @@
 //! The values of variables: at AWS, in the calls that carry the environment, and nowhere else.
 
+use serde_json::json;
 use snapbox::str;
 
 use super::deploy::sources;
@@ -68,6 +69,39 @@ fn the_values_of_variables_go_to_the_function_and_nowhere_else() {
     // Not even the change of the memory sends them again.
     assert_eq!(carriers(&cloud, QUIET), ["lambda.CreateFunction"]);
     is_nowhere(&cloud, QUIET);
+}
+
+/// A variable that another tool set is sent again with each change, and is nobody's to show either.
+#[test]
+fn values_that_others_set_are_not_repeated() {
+    const OTHERS: &str = "user=app password=\"of-0thers\"";
+    let cloud = Cloud::new();
+    let directory = sources(&cloud, "one");
+    cloud.squad_in(&directory, &["deploy"]).success();
+    cloud.aws.change(
+        json!({ "kind": "configuration", "function": "receipts", "configuration": {
+        "Environment": { "Variables": { "DATABASE": OTHERS } } } }),
+    );
+    let file = directory.join("squad.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let value = LOUD.repeat(139);
+    std::fs::write(
+        &file,
+        text.replace("[run.env]", &format!("[run.env]\nNOTE = \"{value}\"")),
+    )
+    .unwrap();
+    let output = cloud.squad_in(&directory, &["deploy"]).failure(1);
+    assert!(
+        output.stderr.contains("exceeded the 4KB limit"),
+        "{}",
+        output.transcript()
+    );
+    assert!(
+        !output.stderr.contains("of-0thers"),
+        "{}",
+        output.transcript()
+    );
+    is_nowhere(&cloud, "of-0thers");
 }
 
 /// More than 4 KB: AWS repeats what it refuses, values included.

@@ -17,6 +17,7 @@ mod kept;
 mod killed;
 mod leaks;
 mod left;
+mod located;
 mod logs;
 mod many;
 mod middle;

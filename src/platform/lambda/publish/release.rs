@@ -48,6 +48,7 @@ pub(in crate::platform::lambda) async fn run(
         code,
         tags: tags(&release.service),
         smoke: release.smoke.clone(),
+        kept: std::sync::Mutex::default(),
         progress,
     };
     super::publish(&work).await

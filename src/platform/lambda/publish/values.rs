@@ -56,16 +56,22 @@ impl Values {
 
     /// A text of AWS without the values that it quotes.
     pub(super) fn scrub(&self, text: &str) -> String {
+        // As it is, and as a document has it that AWS quotes.
+        let quoted = |value: &String| {
+            let text = serde_json::Value::from(value.as_str()).to_string();
+            text.trim_matches('"').to_owned()
+        };
         let mut values: Vec<_> = self
             .0
             .values()
             .filter(|value| value.len() >= SHORTEST_SCRUBBED)
+            .flat_map(|value| [value.clone(), quoted(value)])
             .collect();
         // A value that contains another one goes first.
         values.sort_unstable_by_key(|value| std::cmp::Reverse(value.len()));
         values
             .into_iter()
-            .fold(text.to_owned(), |text, value| text.replace(value, "…"))
+            .fold(text.to_owned(), |text, value| text.replace(&value, "…"))
     }
 
     /// As the SDK takes them.

@@ -3,11 +3,13 @@
 //! Writes nothing.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_lambda::Client;
 
 use super::super::read as reads;
 use super::observed::{Observed, Version};
+use super::values::Values;
 use super::wanted::{Code, Wanted};
 use crate::clients::aws::{self, Kept};
 use crate::domain::version::VersionNote;
@@ -33,6 +35,8 @@ pub(crate) struct Work<'a> {
     pub(super) tags: BTreeMap<String, String>,
     /// The event that the version is called with before it may take traffic.
     pub(super) smoke: Option<String>,
+    /// The variables that the function was seen with: they are sent again with each change, and no message may quote them.
+    pub(super) kept: Mutex<Values>,
     /// Takes signs of life.
     pub(super) progress: OnProgress<'a>,
 }
@@ -40,7 +44,12 @@ pub(crate) struct Work<'a> {
 impl Work<'_> {
     /// The function as it is; none when there is none of that name.
     pub(super) async fn read(&self) -> Result<Option<Observed>> {
-        read(self.client, self.function, None).await
+        let found = read(self.client, self.function, None).await?;
+        if let Some(Ok(values)) = found.as_ref().map(|found| &found.configuration.environment) {
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            *kept = kept.merged(values, []);
+        }
+        Ok(found)
     }
 
     /// All published versions, ascending; none when there is no function.
@@ -54,9 +63,12 @@ impl Work<'_> {
         (self.progress)(Progress::Waiting { what: what.into() });
     }
 
-    /// An error of AWS without any value of a variable that it might quote.
+    /// An error of AWS without any value of a variable that it might quote: neither of those that are set, nor of those that
+    /// the function has from others.
     pub(super) fn failed(&self, mut error: aws::Error) -> Error {
         error.said = self.wanted.set.scrub(&error.said);
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        error.said = kept.scrub(&error.said);
         error.into()
     }
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Lambda, Settings, Targets, store};
+use super::{Lambda, Settings, Target, store};
 use crate::clients::aws::{self, Session};
 use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::live::Token;
@@ -26,6 +26,42 @@ use crate::domain::traffic::{Split, Weights};
 use crate::env::Env;
 use crate::platform::{Commit, Platform};
 use client::{Aws, REGION};
+
+/// What files say of the services here: the functions have their names.
+const SERVICES: [&str; 32] = [
+    "asleep",
+    "back",
+    "buckets",
+    "commit",
+    "consumers",
+    "counted",
+    "drain",
+    "failing",
+    "forced",
+    "foreign",
+    "gone",
+    "kept",
+    "many",
+    "named",
+    "never",
+    "nobody",
+    "overtaken",
+    "pay",
+    "pruned",
+    "publish",
+    "race",
+    "raced",
+    "remembered",
+    "retire",
+    "routes",
+    "shared",
+    "staging",
+    "talking",
+    "tested",
+    "unable",
+    "warm",
+    "wrong",
+];
 
 /// An environment at a server.
 struct There {
@@ -69,7 +105,10 @@ impl There {
         Arc::new(Lambda::new(Settings {
             objects: store(&self.environment, self.directory.path(), &session).unwrap(),
             session,
-            targets: Targets::new(),
+            targets: SERVICES
+                .into_iter()
+                .map(|service| (name(service), Target::named(service)))
+                .collect(),
         }))
     }
 }

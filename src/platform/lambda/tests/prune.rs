@@ -196,3 +196,24 @@ async fn what_was_left_is_known_after_it_is_deleted_until_it_served_again() {
     assert!(!there_now(&aws).contains(&16));
     assert_eq!(platform.left(&service, &digest(7)).await.unwrap(), None);
 }
+
+/// Another alias of the function is another environment's: what its rollback goes back to stays, and what it left.
+#[tokio::test]
+async fn what_a_rollback_of_another_alias_needs_is_kept() {
+    let aws = Aws::start();
+    let platform = There::new(&aws).platform();
+    let service = name(FUNCTION);
+    versions(&aws);
+    let client = platform.session().lambda().await;
+    let other = client
+        .create_alias()
+        .function_name(FUNCTION)
+        .name("staging")
+        .function_version("15")
+        .description("|o=01K8ZCXQ3V5R8M2T6W9Y0A1B2C h=15.4 x=6");
+    other.send().await.unwrap();
+    write(&platform, &service, &commit(all(15), "", "ana")).await;
+    let pruned = platform.prune(&service).await.unwrap();
+    let numbers: Vec<_> = pruned.iter().map(|number| number.0).collect();
+    assert_eq!(numbers, [3, 5, 7, 8, 9, 10]);
+}

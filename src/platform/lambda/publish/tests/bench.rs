@@ -234,6 +234,7 @@ impl Deploy {
             },
             tags: [(SERVICE_TAG.to_owned(), FUNCTION.to_owned())].into(),
             smoke: self.smoke.clone(),
+            kept: std::sync::Mutex::default(),
             progress: &|_| {},
         }))
         .await
@@ -285,6 +286,7 @@ pub(in crate::platform::lambda) async fn image(
         },
         tags: [(SERVICE_TAG.to_owned(), FUNCTION.to_owned())].into(),
         smoke: None,
+        kept: std::sync::Mutex::default(),
         progress: &|_| {},
     }))
     .await
