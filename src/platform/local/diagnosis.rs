@@ -14,6 +14,8 @@ use super::cause;
 
 /// Lines of the log that a diagnosis shows.
 const EVIDENCE: usize = 10;
+/// Characters of a line that a diagnosis shows.
+const LONGEST_LINE: usize = 2000;
 
 /// How one process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +90,18 @@ impl Exit {
     }
 }
 
+/// A line of a log as an error shows it: one of megabytes would be all that is seen of it. The log has it whole.
+fn shortened(line: &str) -> String {
+    match line.char_indices().nth(LONGEST_LINE) {
+        None => line.to_owned(),
+        Some((at, _)) => format!(
+            "{}… ({} characters in all)",
+            line.get(..at).unwrap_or_default(),
+            line.chars().count()
+        ),
+    }
+}
+
 /// Puts what was seen into words. `log` is what the process wrote in its last attempt, oldest first; `set` is what the service's
 /// file sets of its environment.
 pub(super) fn diagnose(
@@ -107,7 +121,7 @@ pub(super) fn diagnose(
         id: id(seen).to_owned(),
         summary: summary(seen),
         cause: found.map(|found| found.text),
-        evidence: evidence.cloned().collect(),
+        evidence: evidence.map(|line| shortened(line)).collect(),
         hint: Some(hint),
     };
     match seen {
@@ -127,7 +141,9 @@ pub(super) fn diagnose(
                 "make it again with {rebuild}, or go back with `squad rollback {service}`"
             ));
         }
-        Seen::Init(_) => diagnosis.evidence = report_of(log),
+        Seen::Init(_) => {
+            diagnosis.evidence = report_of(log).iter().map(|line| shortened(line)).collect();
+        }
         Seen::NoSecret(_) => {
             diagnosis.cause = None;
             diagnosis.evidence.clear();
@@ -310,6 +326,15 @@ mod tests {
         let log: Vec<String> = log.iter().map(|line| (*line).to_owned()).collect();
         let service = ServiceName::new("payments").unwrap();
         diagnose(seen, (&service, RevisionNumber(43)), &BTreeMap::new(), &log)
+    }
+
+    #[test]
+    fn a_line_of_megabytes_is_cut() {
+        let seen = Seen::Exited(vec![exit(How::Code(3))]);
+        let long = "ü".repeat(3_000_000);
+        let found = of(&seen, &["short", &long]);
+        let cut = format!("{}… (3000000 characters in all)", "ü".repeat(LONGEST_LINE));
+        assert_eq!(found.evidence, ["short".to_owned(), cut]);
     }
 
     #[test]
