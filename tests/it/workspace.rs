@@ -10,7 +10,7 @@ use crate::support::journey::{begin, end, live, port, results, revisions, signal
 use crate::support::{Home, Output, TestService, get, wait_for};
 
 /// A repository with a workspace of these services, each answering `version 1`.
-fn workspace(home: &Home, names: &[&str]) -> PathBuf {
+pub(crate) fn workspace(home: &Home, names: &[&str]) -> PathBuf {
     let program = {
         let one = TestService::new(home, "pattern");
         std::fs::read_to_string(one.directory.join("serve.py")).expect("it is there")
@@ -61,7 +61,7 @@ fn by_service(mut output: Output) -> Output {
 }
 
 /// Puts another text into a member's program.
-fn edit(shop: &Path, name: &str, from: &str, to: &str) {
+pub(crate) fn edit(shop: &Path, name: &str, from: &str, to: &str) {
     let path = shop.join("services").join(name).join("serve.py");
     let text = std::fs::read_to_string(&path).expect("it is there");
     assert!(text.contains(from));

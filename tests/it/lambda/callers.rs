@@ -35,7 +35,7 @@ pub(super) fn others(cloud: &Cloud, path: &str, body: &Value) {
 }
 
 /// A queue whose events go to `target`: the function, or its alias.
-pub(super) fn queue(cloud: &Cloud, target: &str) {
+pub(crate) fn queue(cloud: &Cloud, target: &str) {
     others(
         cloud,
         "/2015-03-31/event-source-mappings/",
@@ -44,7 +44,7 @@ pub(super) fn queue(cloud: &Cloud, target: &str) {
 }
 
 /// A topic that may call it; `qualifier` is empty, or `?Qualifier=live`.
-pub(super) fn topic(cloud: &Cloud, qualifier: &str) {
+pub(crate) fn topic(cloud: &Cloud, qualifier: &str) {
     others(
         cloud,
         &format!("/2015-03-31/functions/receipts/policy{qualifier}"),

@@ -4,7 +4,7 @@ mod adopt;
 mod apis;
 mod artifacts;
 mod brakes;
-mod callers;
+pub(crate) mod callers;
 mod deploy;
 mod drift;
 mod elsewhere;
@@ -48,9 +48,9 @@ fn some<T: Clone>(all: Vec<T>) -> Vec<T> {
 }
 
 /// A home with an org whose environment `cloud` lies at the stand-in.
-struct Cloud {
-    home: Home,
-    aws: Aws,
+pub(crate) struct Cloud {
+    pub(crate) home: Home,
+    pub(crate) aws: Aws,
 }
 
 impl Cloud {
@@ -72,7 +72,7 @@ impl Cloud {
     }
 
     /// A function that others made: versions 1 to `versions`, the alias `live` on the last one.
-    fn with_function(versions: u64) -> Self {
+    pub(crate) fn with_function(versions: u64) -> Self {
         let cloud = Self::new();
         cloud.aws.functions(json!({
             "name": "receipts",

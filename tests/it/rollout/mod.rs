@@ -73,7 +73,7 @@ impl Traffic {
 }
 
 /// The output without the lines about what goes on, and without what depends on how fast the machine is.
-fn quiet(output: &Output) -> Output {
+pub(crate) fn quiet(output: &Output) -> Output {
     let patterns = [
         (r"\d+\.\d requests/s", "[RATE] requests/s"),
         (r"about [^;()]+( \(unlucky: [^)]*\))?;", "about [TIME];"),

@@ -1,6 +1,13 @@
 //! The documentation is tested: every ```` ```console,runnable ```` block in `docs/` and `README.md` runs under
-//! trycmd in a hermetic home (one for each page), links lead somewhere, and code blocks of files are valid.
-//! `TRYCMD=overwrite` rewrites the outputs.
+//! trycmd in a hermetic home (one for each page), every other ```` ```console ```` block in the test of its page (the files
+//! beside this one), links lead somewhere, and code blocks of files are valid.
+//! `TRYCMD=overwrite` rewrites the outputs of the first ones.
+
+mod block;
+mod cloud;
+mod deploying;
+mod installing;
+mod rollouts;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -84,6 +91,42 @@ fn examples_of(page: &Path, text: &str) {
     if std::env::var("TRYCMD").is_ok_and(|value| value == "overwrite") {
         let rewritten = show(&std::fs::read_to_string(&copy).expect("the copy"));
         std::fs::write(page, rewritten).expect("the page");
+    }
+}
+
+/// The pages with blocks that want something before them; each has a test that opens it and runs them.
+const TOLD: [&str; 8] = [
+    "README.md",
+    "docs/aws.md",
+    "docs/contributing.md",
+    "docs/deploying.md",
+    "docs/fleet.md",
+    "docs/rollout-report.md",
+    "docs/rollouts.md",
+    "docs/templates.md",
+];
+
+#[test]
+fn every_page_with_a_block_has_its_test() {
+    let tests: String = files_below(&repository().join("tests/it/docs"), "rs")
+        .iter()
+        .filter(|file| !file.ends_with("mod.rs"))
+        .map(|file| std::fs::read_to_string(file).expect("a test"))
+        .collect();
+    let mut found: Vec<String> = pages()
+        .iter()
+        .filter(|page| !block::blocks(&std::fs::read_to_string(page).expect("a page")).is_empty())
+        .map(|page| {
+            page.strip_prefix(repository())
+                .expect("below")
+                .display()
+                .to_string()
+        })
+        .collect();
+    found.sort();
+    assert_eq!(found, TOLD);
+    for page in found {
+        assert!(tests.contains(&format!("Page::open(\"{page}\")")), "{page}");
     }
 }
 
