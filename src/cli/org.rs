@@ -138,8 +138,9 @@ fn add(context: &Context, args: &Add) -> Result<u8> {
     let stored = match &source {
         Source::Directory(_) => source.clone(),
         Source::Git(url) => {
-            fetch(context, url, args.timeout)?;
-            Source::Git(without_secrets(url))
+            let stored = without_secrets(url);
+            fetch(context, url, &stored, args.timeout)?;
+            Source::Git(stored)
         }
     };
     let sources = Sources {
@@ -148,7 +149,7 @@ fn add(context: &Context, args: &Add) -> Result<u8> {
         directories: &directories,
         env: &context.env,
     };
-    let file = config::read_org(&source, &sources)?;
+    let file = config::read_org(&stored, &sources)?;
     let alias = args.name.clone().unwrap_or_else(|| file.name.clone());
     let added = ops::org::add(&ops::org::AddOptions {
         registry: registry_path(context)?,
@@ -179,19 +180,20 @@ fn add(context: &Context, args: &Add) -> Result<u8> {
     Ok(0)
 }
 
-/// Fetches an org's repository, however lately it was fetched. Ctrl-C ends it.
-fn fetch(context: &Context, url: &str, timeout: Duration) -> Result<()> {
+/// Fetches an org's repository, however lately it was fetched, as what is known of the address `kept`. Ctrl-C ends it.
+fn fetch(context: &Context, url: &str, kept: &str, timeout: Duration) -> Result<()> {
     let directories = context.directories()?;
     let shown = without_secrets(url);
     context.output.status(&format!("fetching {shown}"));
     let children = Children::guarded(&context.guard()?);
     let _end = children.end_on_drop();
+    let cache = config::cache_of(kept, &directories);
     let (url, of, clock) = (url.to_owned(), shown.clone(), context.clock);
     let work = move || {
         let options = ops::org::RefreshOptions {
             url: &url,
             shown: &of,
-            cache: &config::cache_of(&url, &directories),
+            cache: &cache,
             file: config::ORG_FILE,
             snapshot_file: config::SNAPSHOT_FILE,
             timeout,
@@ -277,7 +279,7 @@ fn refresh(context: &Context, name: Option<OrgName>, timeout: Duration) -> Resul
         None => context.org_in_use()?.ok_or_else(none_in_use)?,
     };
     match &url {
-        Source::Git(url) => fetch(context, url, timeout)?,
+        Source::Git(url) => fetch(context, url, url, timeout)?,
         Source::Directory(directory) => context.output.status(&format!(
             "nothing to fetch: the org lies in `{}`",
             directory.display()

@@ -445,8 +445,8 @@ fn org_of(
             }))
         }
         Source::Git(url) => {
-            let url = without_secrets(&url);
             let Some(snapshot) = snapshot(&url, sources.directories) else {
+                let url = without_secrets(&url);
                 return Err(Error::NotFetched { url });
             };
             let path = Path::new(ORG_FILE);

@@ -9,7 +9,7 @@ use super::person::Person;
 use super::place::{Place, nearest};
 use crate::domain::name::OrgName;
 use crate::domain::org::{Registry, Source};
-use crate::domain::repository::without_secrets;
+use crate::domain::repository::{query, without_secrets};
 use crate::env::Directories;
 
 /// Name of an org's file.
@@ -187,8 +187,10 @@ fn normal(path: &Path) -> PathBuf {
     normal
 }
 
-/// Where what was fetched of a repository is kept: its name and a digest of its address.
+/// Where what was fetched of a repository is kept: its name and a digest of its address. What is behind the path of an
+/// HTTP address can choose the repository, so it is in the digest; a name and a password cannot.
 pub(crate) fn cache_of(url: &str, directories: &Directories) -> PathBuf {
+    let behind = query(url);
     let url = without_secrets(url);
     let name: String = url
         .trim_end_matches('/')
@@ -200,7 +202,7 @@ pub(crate) fn cache_of(url: &str, directories: &Directories) -> PathBuf {
         .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
         .take(40)
         .collect();
-    let digest = Sha1::digest(url.as_bytes());
+    let digest = Sha1::digest(format!("{url}{behind}"));
     let digest = digest
         .iter()
         .take(8)
@@ -214,6 +216,19 @@ pub(crate) fn cache_of(url: &str, directories: &Directories) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_address_has_a_place_of_its_own_whoever_asks() {
+        let env = crate::env::Env::of(&[("HOME", "/home/ana")]);
+        let directories = env.directories().unwrap();
+        let place = |url: &str| cache_of(url, &directories);
+        let plain = place("https://host/org.git");
+        assert_eq!(place("https://ana:secret@host/org.git"), plain);
+        let first = place("https://host/org.git?tenant=acme");
+        let second = place("https://ana:secret@host/org.git?tenant=beta");
+        assert!(first != plain && second != plain && first != second);
+        assert!(!second.display().to_string().contains("beta"));
+    }
 
     #[test]
     fn addresses_and_paths_differ() {

@@ -76,6 +76,16 @@ pub(crate) fn without_secrets(address: &str) -> String {
     }
 }
 
+/// What is behind the path of an HTTP address, from `?` or `#` on. It can be a secret.
+pub(crate) fn query(address: &str) -> &str {
+    match address.split_once("://") {
+        Some((scheme, rest)) if is_http(scheme) => {
+            rest.strip_prefix(without_query(rest)).unwrap_or_default()
+        }
+        _ => "",
+    }
+}
+
 fn is_http(scheme: &str) -> bool {
     ["http", "https"].contains(&scheme.to_lowercase().as_str())
 }

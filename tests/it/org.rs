@@ -409,6 +409,27 @@ fn credentials_of_an_address_are_stored_nowhere() {
     );
 }
 
+/// What is behind the path can choose the repository: what was fetched of one address is not shown for the other.
+#[test]
+fn addresses_that_differ_behind_the_path_are_two_orgs() {
+    let machine = Machine::new();
+    remote(&machine, ORG);
+    std::fs::rename(machine.path("org.git"), machine.path("acme.git")).unwrap();
+    std::fs::remove_dir_all(machine.path("org")).unwrap();
+    remote(&machine, &ORG.replace("\"acme\"", "\"beta\""));
+    std::fs::rename(machine.path("org.git"), machine.path("beta.git")).unwrap();
+    let server = Server::start(machine.path("."), "YW5hOmh1bnRlcjI=");
+    for tenant in ["acme", "beta", "acme"] {
+        let url = format!(
+            "http://ana:hunter2@127.0.0.1:{}/org.git?tenant={tenant}",
+            server.port
+        );
+        let said = machine.squad("work", &["org", "show", "--org", &url, "-o", "json"]);
+        let shown: serde_json::Value = serde_json::from_str(&said.good()).unwrap();
+        assert_eq!(shown["name"], tenant);
+    }
+}
+
 fn files_below(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).unwrap() {
@@ -477,7 +498,13 @@ fn answer(mut stream: std::net::TcpStream, root: &std::path::Path, credentials: 
     }
     let mut words = first.split(' ');
     let (method, target) = (words.next().unwrap(), words.next().unwrap());
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    // `/org.git?tenant=acme/info/refs&service=…` is asked of the repository `acme.git`.
+    let target = match target.strip_prefix("/org.git?tenant=") {
+        Some(rest) => rest.replacen('/', ".git/", 1).replacen('&', "?", 1),
+        None => target.trim_start_matches('/').to_owned(),
+    };
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    let path = format!("/{path}");
     let mut child = std::process::Command::new("git")
         .arg("http-backend")
         .env("GIT_PROJECT_ROOT", root)
