@@ -4,6 +4,7 @@ use super::context::Context;
 use super::view::doctor as view;
 use crate::domain::doctor::Check;
 use crate::domain::name::ServiceName;
+use crate::env::Directories;
 use crate::error::{Error, Result};
 use crate::ops::doctor;
 
@@ -29,14 +30,24 @@ pub(crate) struct Args {
 /// Runs `squad doctor`.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     context.block_on(async {
-        let state = context.directories_of_anybody()?.state;
+        let Directories { state, cache, .. } = context.directories_of_anybody()?;
         let mut checks = doctor::machine(&state);
+        let cache = doctor::cache_directory(&cache);
+        let is_cache_anothers = cache.is_some();
+        checks.extend(cache);
         if doctor::is_anothers(&state) {
             checks.extend(doctor::behind_the_state());
             view::print(&context.output, None, &checks);
             return Ok(doctor::exit_code(&checks));
         }
-        let config = context.config_of_live(args.all || args.service.is_some(), "doctor")?;
+        let config = match context.config_of_live(args.all || args.service.is_some(), "doctor") {
+            Err(error) if is_cache_anothers && error.id == "foreign-owner" => {
+                checks.extend(doctor::behind_the_cache());
+                view::print(&context.output, None, &checks);
+                return Ok(doctor::exit_code(&checks));
+            }
+            config => config?,
+        };
         let environment = context.environment(&config)?;
         let platform = context.platform(&environment)?;
         let access = doctor::environment(&*platform, &environment).await;

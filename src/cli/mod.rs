@@ -183,6 +183,11 @@ impl Command {
             _ => false,
         }
     }
+
+    /// Whether a cache that belongs to another user does not stop it.
+    fn does_without_cache(&self) -> bool {
+        self.is_brake() || matches!(self, Self::Doctor(_))
+    }
 }
 
 /// The whole command line as clap knows it: for completions, man pages and the reference.
@@ -239,6 +244,7 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         yes: cli.global.yes,
         sessions: Mutex::default(),
         is_brake: cli.command.is_brake(),
+        does_without_cache: cli.command.does_without_cache(),
         guard: OnceLock::new(),
     };
     let result = dispatch(&context, cli.command).and_then(|code| match context.output.lost() {

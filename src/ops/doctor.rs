@@ -20,12 +20,41 @@ use crate::platform::{Look, Platform, Search};
 /// Services that are looked at beside each other; the platform's own pace comes on top.
 const AT_ONCE: usize = 8;
 
+/// What is read again where it is gone.
+const CACHE: &str = "cache directory";
+
 /// The check of the directory that everything is kept in.
 const STATE: &str = "state directory";
 
 /// Whether the state directory belongs to another user.
 pub(crate) fn is_anothers(state: &Path) -> bool {
     fs::is_of_another_user(state)
+}
+
+/// A cache directory of another user; none where it can be used.
+pub(crate) fn cache_directory(cache: &Path) -> Option<Check> {
+    let shown = cache.display();
+    fs::is_of_another_user(cache).then(|| {
+        Check::wrong(
+            CACHE,
+            vec![Finding {
+                what: format!("`{shown}` belongs to another user"),
+                why: "squad would leave there what they cannot use any more, so every command but a brake refuses it"
+                    .to_owned(),
+                next: format!(
+                    "use squad as that user, give it back with `sudo chown -R \"$USER\" {shown}`, or set XDG_CACHE_HOME"
+                ),
+            }],
+        )
+    })
+}
+
+/// What is not looked at where the configuration would have to be fetched into such a cache.
+pub(crate) fn behind_the_cache() -> Vec<Check> {
+    let why = "the org's file would be fetched into the cache directory";
+    ["configuration", "audit log", "services"]
+        .map(|what| Check::unknown(what, why))
+        .into()
 }
 
 /// What is not looked at where the state directory cannot be used.

@@ -131,3 +131,54 @@ fn a_record_that_cannot_be_looked_at_is_not_fine() {
         "{finding}"
     );
 }
+
+/// Everything that needs no cache is looked at all the same, and nothing is put there.
+#[test]
+fn a_cache_directory_of_another_user_is_one_thing_that_is_wrong() {
+    const NAME: &str = "a_cache_directory_of_another_user_is_one_thing_that_is_wrong";
+    let home = Home::new();
+    let service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let cache = home.path().join(".cache/squad");
+    std::fs::remove_dir_all(&cache).ok();
+    std::fs::create_dir_all(&cache).expect("a directory");
+    if chown(&cache, Some(12_345), None).is_err() {
+        return skip(NAME, "only root can give a directory away");
+    }
+    home.squad_in(&service.directory, ["doctor"])
+        .failure(3)
+        .assert(str![[r#"
+› 1 thing is wrong
+✔ git: git version [..]
+✔ python3: Python [..]
+✔ state directory: [HOME]/.local/state/squad
+✖ cache directory: `[HOME]/.cache/squad` belongs to another user
+    squad would leave there what they cannot use any more, so every command but a brake refuses it
+    next: use squad as that user, give it back with `sudo chown -R "$USER" [HOME]/.cache/squad`, or set XDG_CACHE_HOME
+✔ supervisor: runs as process [PID]
+✔ audit log: every event is in the store
+✔ payments: revision 1 is live and ok
+[exit 3]
+
+"#]]);
+    // An org that would have to be fetched into it is not known.
+    home.squad(["doctor", "--org", "https://127.0.0.1:1/org.git"])
+        .failure(3)
+        .assert(str![[r#"
+› 1 thing is wrong; 3 things could not be looked at
+✔ git: git version [..]
+✔ python3: Python [..]
+✔ state directory: [HOME]/.local/state/squad
+✖ cache directory: `[HOME]/.cache/squad` belongs to another user
+    squad would leave there what they cannot use any more, so every command but a brake refuses it
+    next: use squad as that user, give it back with `sudo chown -R "$USER" [HOME]/.cache/squad`, or set XDG_CACHE_HOME
+? configuration: cannot tell: the org's file would be fetched into the cache directory
+? audit log: cannot tell: the org's file would be fetched into the cache directory
+? services: cannot tell: the org's file would be fetched into the cache directory
+[exit 3]
+
+"#]]);
+    let kept = std::fs::read_dir(&cache).expect("a directory");
+    assert_eq!(kept.count(), 0, "nothing is written");
+    std::fs::remove_dir(cache).expect("it is empty");
+}

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Context;
+use super::{Context, own};
 use crate::clients::process;
 use crate::clock::Clock;
 use crate::config::{self, Config, Draft, Need, Sources};
@@ -160,7 +160,10 @@ impl Context {
                     timeout,
                     children: &process::Children::guarded(&self.guard()?),
                 };
-                match (ops::org::refresh(&options, self.clock()), snapshot) {
+                let fetched = self
+                    .may_fetch()
+                    .and_then(|()| ops::org::refresh(&options, self.clock()));
+                match (fetched, snapshot) {
                     (Ok(_), _) => {}
                     (Err(error), None) => return Err(error),
                     (Err(error), Some(snapshot)) => self.warn_of_age(&snapshot, Some(&error)),
@@ -168,6 +171,14 @@ impl Context {
                 Ok(None)
             }
         }
+    }
+
+    /// Refuses to put anything into a cache of another user, whose content may be looked at. A brake is not held up.
+    fn may_fetch(&self) -> Result<()> {
+        if self.is_brake {
+            return Ok(());
+        }
+        own("XDG_CACHE_HOME", &self.directories()?.cache)
     }
 
     fn warn_of_age(&self, snapshot: &crate::domain::org::Snapshot, why: Option<&Error>) {

@@ -52,6 +52,8 @@ pub(crate) struct Context {
     pub(crate) sessions: Mutex<BTreeMap<String, Session>>,
     /// The command is a brake: it waits for nothing, so an org that was fetched before is taken as it is here.
     pub(crate) is_brake: bool,
+    /// A cache of another user is no reason to refuse the command: it does without one.
+    pub(crate) does_without_cache: bool,
     /// What ends builds, pip and git when this process is killed.
     pub(crate) guard: OnceLock<Guard>,
 }
@@ -73,11 +75,11 @@ impl Context {
     }
 
     /// Where files go. What another user owns is refused before anything is read or written there: squad's keys and records
-    /// would be theirs, and run as root squad would leave what they cannot use any more. A brake does without a cache.
+    /// would be theirs, and run as root squad would leave what they cannot use any more. A brake does without a cache, and so does who only looks what is wrong.
     pub(crate) fn directories(&self) -> Result<Directories> {
         let directories = self.directories_of_anybody()?;
         own("XDG_STATE_HOME", &directories.state)?;
-        if !self.is_brake {
+        if !self.does_without_cache {
             own("XDG_CACHE_HOME", &directories.cache)?;
         }
         Ok(directories)
@@ -274,11 +276,12 @@ impl Context {
         if environment.account.is_none() && !in_bucket {
             return Ok(None);
         }
-        let pace = self.directories()?.cache.join("aws");
+        let cache = self.directories()?.cache;
+        let pace = (!fs::is_of_another_user(&cache)).then(|| cache.join("aws"));
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         let session = sessions
             .entry(environment.log_name())
-            .or_insert_with(|| Session::new(Settings::of(environment, &self.env, Some(pace))));
+            .or_insert_with(|| Session::new(Settings::of(environment, &self.env, pace)));
         Ok(Some(session.clone()))
     }
 
