@@ -120,8 +120,12 @@ impl Outbox {
 
     /// Puts a file that cannot be read aside, whole and under a name that says so, and goes on with the lines of it that can
     /// be read; where it is then. None when there is nothing wrong with it.
+    /// What is no file is moved as it is.
     pub(crate) fn put_aside(&self) -> Result<Option<PathBuf>, Error> {
         let _guard = self.guard()?;
+        if self.path().is_dir() {
+            return Ok(Some(self.moved_aside()?));
+        }
         match self.lines() {
             Ok(_) => return Ok(None),
             Err(Error::Corrupt { .. }) => {}
@@ -142,6 +146,18 @@ impl Outbox {
         // In the place of the damaged file, which has its second name by now.
         fs::write_durably(&path, &readable, 0o600)?;
         Ok(Some(aside))
+    }
+
+    /// Moves a directory that is in the place of the file to a name that is free, and begins an empty file.
+    fn moved_aside(&self) -> Result<PathBuf, Error> {
+        let path = self.path();
+        let aside = (1..)
+            .map(|number| aside_name(&path, number))
+            .find(|aside| aside.symlink_metadata().is_err());
+        let aside = aside.unwrap_or_else(|| aside_name(&path, u32::MAX));
+        std::fs::rename(&path, &aside).map_err(fs::at("move", &path))?;
+        fs::write_durably(&path, b"", 0o600)?;
+        Ok(aside)
     }
 
     fn guard(&self) -> Result<File, Error> {
@@ -318,15 +334,19 @@ impl Outbox {
     }
 }
 
-/// Gives a file a second name that nothing has yet: `outbox.jsonl.corrupt`, `outbox.jsonl.corrupt.2`, …
+/// `outbox.jsonl.corrupt`, `outbox.jsonl.corrupt.2`, …
+fn aside_name(path: &Path, number: u32) -> PathBuf {
+    path.with_extension(match number {
+        1 => "jsonl.corrupt".to_owned(),
+        more => format!("jsonl.corrupt.{more}"),
+    })
+}
+
+/// Gives a file a second name that nothing has yet.
 fn linked_aside(path: &Path) -> Result<PathBuf, Error> {
     let mut number = 1;
     loop {
-        let ending = match number {
-            1 => "jsonl.corrupt".to_owned(),
-            more => format!("jsonl.corrupt.{more}"),
-        };
-        let aside = path.with_extension(ending);
+        let aside = aside_name(path, number);
         match std::fs::hard_link(path, &aside) {
             Ok(()) => return Ok(aside),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,

@@ -269,14 +269,14 @@ impl Journal {
     /// An outbox that cannot be read keeps nobody from braking: it is put aside first, see [`Self::put_aside`].
     pub(crate) async fn begin_brake(&self, clock: &dyn Clock, intent: Intent) -> Result<Operation> {
         self.make_room();
-        // What was not possible on a full disk may be now.
-        if self.prepared.is_err() {
-            fs::create_private_dir(&self.state)?;
-            self.outbox.prepare(&self.state)?;
-        }
         // Where it cannot be moved, the intent goes behind what cannot be read, and the next command says so.
         if let Ok(Some(aside)) = self.outbox.put_aside() {
             drop(self.aside.set(aside));
+        }
+        // What was not possible on a full disk, or with a directory in the place of the file, may be now.
+        if self.prepared.is_err() {
+            fs::create_private_dir(&self.state)?;
+            self.outbox.prepare(&self.state)?;
         }
         let operation = self.record(clock, intent, true)?;
         // Whatever keeps the log from taking it must not keep anybody from braking.
