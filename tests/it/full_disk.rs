@@ -1,10 +1,13 @@
 //! A state directory on a disk that is full: nothing is half done, and what stops or makes room works.
 
+use std::ffi::OsStr;
 use std::io::Write;
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use crate::lambda::Cloud;
+use crate::lambda::deploy::sources;
 use crate::local::recorded;
 use crate::support::journey::port;
 use crate::support::{Home, TestService, get, skip};
@@ -95,4 +98,84 @@ fn a_full_disk_stops_no_brake_and_can_be_pruned() {
         home.squad(["audit", "verify"]).success();
         assert_eq!(recorded(home, "prune").len(), 2);
     });
+}
+
+/// A file system on which a directory and a name take room too, in a file; none where it cannot be mounted.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn mounted(home: &Home) -> Option<Self> {
+        let image = home.root().join("image");
+        let file = std::fs::File::create(&image).expect("a file");
+        file.set_len(4 << 20).expect("a length");
+        let place = home.root().join("disk");
+        std::fs::create_dir(&place).expect("a directory");
+        let done = |program: &str, arguments: &[&OsStr]| {
+            let mut command = std::process::Command::new(program);
+            let status = command.args(arguments).stderr(Stdio::null()).status();
+            status.is_ok_and(|status| status.success())
+        };
+        let made = done(
+            "mkfs.ext4",
+            &["-q".as_ref(), "-m".as_ref(), "0".as_ref(), image.as_ref()],
+        );
+        let mount = [
+            "-o".as_ref(),
+            "loop".as_ref(),
+            image.as_ref(),
+            place.as_ref(),
+        ];
+        (made && done("mount", &mount)).then_some(Self(place))
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let unmounted = std::process::Command::new("umount")
+            .arg("-l")
+            .arg(&self.0)
+            .status();
+        assert!(unmounted.expect("umount runs").success() || std::thread::panicking());
+    }
+}
+
+/// Takes what is left, to the last byte.
+fn fill(disk: &Path) {
+    let mut rest = std::fs::File::create(disk.join("rest")).expect("a file");
+    for size in [64 << 10, 1024, 1] {
+        while rest.write_all(&vec![b'x'; size]).is_ok() {}
+    }
+}
+
+/// The first thing that this machine records in an environment is a brake: its directories take room as well.
+#[test]
+fn room_is_made_before_anything_is_prepared_for_a_brake() {
+    const NAME: &str = "room_is_made_before_anything_is_prepared_for_a_brake";
+    let mut cloud = Cloud::new();
+    let Some(disk) = Disk::mounted(&cloud.home) else {
+        return skip(NAME, "a file system in a file cannot be mounted here");
+    };
+    cloud
+        .home
+        .set("XDG_STATE_HOME", &disk.0.display().to_string());
+    for answer in ["one", "two"] {
+        let directory = sources(&cloud, answer);
+        cloud.squad_in(&directory, &["deploy"]).success();
+    }
+    std::fs::remove_dir_all(disk.0.join("squad/audit/acme")).expect("it is there");
+    fill(&disk.0);
+    std::fs::create_dir(disk.0.join("squad/more")).expect_err("there is no room for it");
+    let back = cloud.squad(&["rollback", "receipts"]).success();
+    assert_eq!(back.line(), "1", "{}", back.transcript());
+    assert_eq!(cloud.sole(), "1");
+    std::fs::remove_file(disk.0.join("rest")).expect("it is there");
+    cloud.squad(&["audit", "verify"]).success();
+    let history = cloud
+        .squad(&["history", "receipts", "-o", "json"])
+        .success()
+        .json();
+    assert_eq!(
+        history["operations"][0]["outcome"], "succeeded",
+        "{history}"
+    );
 }

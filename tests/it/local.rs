@@ -386,6 +386,15 @@ fn what_does_not_end_within_its_grace_is_killed() {
     assert!(home.processes().is_empty());
 }
 
+/// All later commands are of a session with a runtime directory of its own; the directory.
+fn another_session(home: &mut Home) -> std::path::PathBuf {
+    let other = home.root().join("other");
+    std::fs::create_dir(&other).expect("a directory");
+    std::fs::set_permissions(&other, PermissionsExt::from_mode(0o700)).expect("mode");
+    home.set("XDG_RUNTIME_DIR", &other.display().to_string());
+    other
+}
+
 /// One person with two sessions: a login has a runtime directory of its own, cron and a CI runner have none. And it ends with
 /// the login, while the platform runs on.
 #[test]
@@ -395,10 +404,7 @@ fn a_supervisor_is_found_from_sessions_with_another_runtime_directory() {
     home.squad_in(&service.directory, ["deploy"]).success();
     let process = pid(&home);
     let of_the_login = home.runtime();
-    let other = home.root().join("other");
-    std::fs::create_dir(&other).expect("a directory");
-    std::fs::set_permissions(&other, PermissionsExt::from_mode(0o700)).expect("mode");
-    home.set("XDG_RUNTIME_DIR", &other.display().to_string());
+    another_session(&mut home);
     assert_eq!(pid(&home), process);
     home.squad(["status", "payments"]).success();
     // The login ends.
@@ -407,6 +413,23 @@ fn a_supervisor_is_found_from_sessions_with_another_runtime_directory() {
         let status = home.squad(["local", "status", "-o", "json"]).json();
         (status["pid"].as_u64() == Some(process)).then_some(())
     });
+    home.squad(["local", "stop"]).success();
+    assert!(home.processes().is_empty());
+}
+
+/// Its note alone tells another session of it where there is no journal: somebody took it away.
+#[test]
+fn a_supervisor_without_a_journal_is_stopped_from_another_session() {
+    let mut home = Home::new();
+    let service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let process = pid(&home);
+    let journal = home.state().join("local/local/local/journal");
+    let of_the_login = home.runtime();
+    let other = another_session(&mut home);
+    std::fs::rename(&journal, journal.with_extension("gone")).expect("it is there");
+    assert_ne!(of_the_login, other);
+    assert_eq!(pid(&home), process);
     home.squad(["local", "stop"]).success();
     assert!(home.processes().is_empty());
 }

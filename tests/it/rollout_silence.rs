@@ -1,6 +1,7 @@
 //! The platform is silent for a whole hold: no data is never success, and no failure either.
 
 use std::path::PathBuf;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -122,6 +123,13 @@ fn a_silence_longer_than_the_longest_hold_pauses_at_most() {
     traffic.stop_without_failures();
 }
 
+/// Starts a command whose output is kept.
+fn spoken(home: &Home, arguments: &[&str]) -> Child {
+    let mut command = home.command(arguments);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("it starts")
+}
+
 #[test]
 fn whoever_waits_or_watches_rides_a_silence_out_and_keeps_to_the_time() {
     let home = Home::new();
@@ -141,6 +149,12 @@ fn whoever_waits_or_watches_rides_a_silence_out_and_keeps_to_the_time() {
     let supervisor = supervisor(&home);
     signal(supervisor, Signal::SIGSTOP);
     let since = Instant::now();
+    // Whoever comes now has no answer from the very first question on.
+    let late = [
+        &["rollout", "wait", "payments"][..],
+        &["rollout", "status", "payments", "--watch"],
+    ]
+    .map(|arguments| spoken(&home, arguments));
     let wait = ["rollout", "wait", "payments", "--timeout", "3s"];
     let output = home.squad(wait).failure(124);
     let waited = since.elapsed();
@@ -159,7 +173,13 @@ fn whoever_waits_or_watches_rides_a_silence_out_and_keeps_to_the_time() {
     });
     signal(supervisor, Signal::SIGCONT);
     home.squad(["stop", "payments"]).success();
-    for (what, child) in [("wait", waiting), ("watch", watching)] {
+    let [late_wait, late_watch] = late;
+    for (what, child) in [
+        ("wait", waiting),
+        ("watch", watching),
+        ("late wait", late_wait),
+        ("late watch", late_watch),
+    ] {
         let output = end(&home, child);
         assert_eq!(output.code, 1, "{what}: {}", output.transcript());
         assert!(

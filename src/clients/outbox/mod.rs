@@ -151,11 +151,12 @@ impl Outbox {
     /// Moves a directory that is in the place of the file to a name that is free, and begins an empty file.
     fn moved_aside(&self) -> Result<PathBuf, Error> {
         let path = self.path();
-        let aside = (1..)
-            .map(|number| aside_name(&path, number))
-            .find(|aside| aside.symlink_metadata().is_err());
-        let aside = aside.unwrap_or_else(|| aside_name(&path, u32::MAX));
-        std::fs::rename(&path, &aside).map_err(fs::at("move", &path))?;
+        let mut number = 1;
+        while fs::is_there(&aside_name(&path, number))? {
+            number += 1;
+        }
+        let aside = aside_name(&path, number);
+        fs::rename_durably(&path, &aside)?;
         fs::write_durably(&path, b"", 0o600)?;
         Ok(aside)
     }

@@ -17,13 +17,17 @@ const TOPIC: &str = "arn:aws:sns:eu-west-1:123456789012:paid";
 
 /// What other tools set up, as a request of theirs.
 pub(super) fn others(cloud: &Cloud, path: &str, body: &Value) {
+    by_others(cloud, "POST", path, body);
+}
+
+fn by_others(cloud: &Cloud, method: &str, path: &str, body: &Value) {
     let endpoint = cloud.aws.endpoint();
     let address = endpoint.strip_prefix("http://").unwrap();
     let body = body.to_string();
     let mut stream = TcpStream::connect(address).unwrap();
     write!(
         stream,
-        "POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\nauthorization: AWS4-HMAC-SHA256 \
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\nauthorization: AWS4-HMAC-SHA256 \
          Credential={KEY}/20261126/{REGION}/lambda/aws4_request, SignedHeaders=host, Signature=0\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
@@ -93,6 +97,12 @@ pub(super) fn permit(cloud: &Cloud, sid: &str, api: &str) {
         &json!({ "StatementId": sid, "Action": "lambda:InvokeFunction", "Principal": "apigateway.amazonaws.com",
             "SourceArn": format!("arn:aws:execute-api:{REGION}:{ACCOUNT}:{api}/*/*/receipts") }),
     );
+}
+
+/// Somebody removes a permission of the function as a whole.
+pub(super) fn forbid(cloud: &Cloud, sid: &str) {
+    let path = format!("/2015-03-31/functions/receipts/policy/{sid}");
+    by_others(cloud, "DELETE", &path, &json!({}));
 }
 
 /// A function behind an HTTP API that deploys by itself, with a permission that names it.

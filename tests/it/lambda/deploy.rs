@@ -8,7 +8,7 @@ use snapbox::str;
 use super::{Cloud, QUIET};
 
 /// A function in a repository of its own.
-pub(super) fn sources(cloud: &Cloud, answer: &str) -> PathBuf {
+pub(crate) fn sources(cloud: &Cloud, answer: &str) -> PathBuf {
     let directory = cloud.home.work().join("receipts");
     cloud.home.write(
         "receipts/squad.toml",

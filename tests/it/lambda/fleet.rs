@@ -423,3 +423,34 @@ fn who_watches_a_fleet_can_be_asked_to_end() {
         assert_eq!(child.wait().expect("it ends").code(), Some(0), "{asked}");
     }
 }
+
+/// A platform answers only so many questions at once, however many services there are.
+#[test]
+fn drive_all_looks_at_a_few_services_at_a_time() {
+    /// `LOOKS` of `squad rollout drive`.
+    const MOST: usize = 8;
+    let cloud = fleet(20);
+    // Each look takes its time, so that all that may be beside each other are.
+    cloud
+        .aws
+        .settings(json!({ "latency_of": { "lambda.GetAlias": 1500, "lambda.GetFunction": 1500 } }));
+    cloud.squad(&["rollout", "drive", "--all"]).success();
+    let looks: Vec<_> = cloud
+        .aws
+        .calls()
+        .into_iter()
+        .filter_map(|call| {
+            let of = call.parameter("FunctionName")?.to_owned();
+            Some((of, call.began, call.ended?))
+        })
+        .collect();
+    let beside = looks.iter().map(|(_, began, _)| {
+        let during = |look: &&(String, u64, u64)| look.1 <= *began && *began < look.2;
+        let at_work = looks.iter().filter(during).map(|look| look.0.as_str());
+        at_work.collect::<std::collections::BTreeSet<_>>().len()
+    });
+    let most = beside.max().expect("some looks");
+    assert_eq!(most, MOST);
+    let seen: std::collections::BTreeSet<_> = looks.iter().map(|look| look.0.as_str()).collect();
+    assert_eq!(seen.len(), 20, "{seen:?}");
+}

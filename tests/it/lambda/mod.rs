@@ -5,7 +5,7 @@ mod apis;
 mod artifacts;
 mod brakes;
 pub(crate) mod callers;
-mod deploy;
+pub(crate) mod deploy;
 mod drift;
 mod elsewhere;
 mod faults;
@@ -54,7 +54,7 @@ pub(crate) struct Cloud {
 }
 
 impl Cloud {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut home = Home::new();
         home.write(
             "org/org.toml",
@@ -85,7 +85,7 @@ impl Cloud {
     }
 
     #[must_use = "assert the whole output, or its exit code with `success` or `failure`"]
-    fn squad(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn squad(&self, arguments: &[&str]) -> Output {
         // It is a remote environment, and nobody is there to be asked.
         let mut command = self.aws.squad(&self.home, arguments);
         let output = self.home.run(command.arg("--yes"));
@@ -94,7 +94,7 @@ impl Cloud {
     }
 
     #[must_use = "assert the whole output, or its exit code with `success` or `failure`"]
-    fn squad_in(&self, directory: &PathBuf, arguments: &[&str]) -> Output {
+    pub(crate) fn squad_in(&self, directory: &PathBuf, arguments: &[&str]) -> Output {
         let mut command = self.aws.squad(&self.home, arguments);
         let output = self.home.run(command.arg("--yes").current_dir(directory));
         assert!(!output.stdout.contains(QUIET) && !output.stderr.contains(QUIET));
@@ -107,7 +107,7 @@ impl Cloud {
     }
 
     /// The version that takes all the traffic.
-    fn sole(&self) -> String {
+    pub(crate) fn sole(&self) -> String {
         let alias = self.alias();
         let weights = alias["RoutingConfig"]["AdditionalVersionWeights"].clone();
         assert!(

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use snapbox::str;
 
 use super::Cloud;
-use super::callers::{FUNCTION, behind_a_stage, deploy_api, long, target};
+use super::callers::{FUNCTION, behind_a_stage, deploy_api, forbid, long, target};
 
 /// Those that pass by the alias, as `squad doctor` tells of them.
 fn past(cloud: &Cloud) -> Vec<String> {
@@ -148,5 +148,78 @@ fn a_move_of_a_rest_api_that_is_killed_is_taken_back() {
         let policies = &cloud.aws.function("receipts")["policies"]["live"];
         assert!(!policies.to_string().contains("apigateway"), "{at}");
         cloud.squad(&["audit", "verify"]).success();
+    }
+}
+
+/// From now on nobody may export what a stage serves.
+fn deny_exports(cloud: &Cloud) {
+    for operation in ["ExportApi", "GetExport"] {
+        cloud.aws.rule(json!({
+            "service": "apigateway", "operation": operation, "times": 0, "do": "answer",
+            "answer": { "status": 403, "code": "AccessDeniedException", "message": "no exports" },
+        }));
+    }
+}
+
+/// What a stage serves that cannot be read is not known, and that is never "it calls nothing".
+#[test]
+fn an_export_that_cannot_be_read_is_no_stage_that_calls_nothing() {
+    for kind in ["http", "rest"] {
+        let cloud = behind_a_stage(kind);
+        let words = match kind {
+            "http" => "HTTP API `older`",
+            _ => "REST API `older`",
+        };
+        // Its integration calls the alias, and what was deployed to its stage does not yet.
+        cloud.squad(&ADOPT).success();
+        let told = past(&cloud);
+        assert!(
+            told.iter()
+                .any(|who| who.contains("was deployed to the stage `prod`") && who.contains(words)),
+            "{told:?}"
+        );
+        forbid(&cloud, "api");
+        deny_exports(&cloud);
+        let wire = cloud.squad(&["doctor", "receipts", "-o", "json"]).json();
+        let checks = wire["checks"].as_array().unwrap();
+        let callers = checks
+            .iter()
+            .find(|check| check["what"] == "callers of receipts");
+        let callers = callers.expect("the check");
+        assert_eq!(callers["outcome"], "unknown", "{callers}");
+        assert!(
+            callers["detail"]
+                .as_str()
+                .unwrap()
+                .contains("apigateway:GET"),
+            "{callers}"
+        );
+        // Nor is a permission taken away that such a stage may need.
+        let undone = cloud.squad(&UNDO).failure(4);
+        assert!(
+            undone.stderr.contains("no exports"),
+            "{}",
+            undone.transcript()
+        );
+        let policies = &cloud.aws.function("receipts")["policies"]["live"];
+        assert!(policies.to_string().contains("apigateway"), "{policies}");
+    }
+}
+
+/// One that may not be exported is not moved: nobody could tell what its stages go on with.
+#[test]
+fn an_api_that_cannot_be_exported_is_not_moved() {
+    for kind in ["http", "rest"] {
+        let cloud = behind_a_stage(kind);
+        deny_exports(&cloud);
+        let output = cloud.squad(&ADOPT).success();
+        assert!(
+            output.stderr.contains("some callers cannot be seen")
+                && output.stderr.contains("/exports/")
+                && output.stderr.contains("may not do apigateway:GET"),
+            "{}",
+            output.transcript()
+        );
+        assert_eq!(target(&cloud, "older"), long(FUNCTION), "{kind}");
     }
 }
