@@ -91,8 +91,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         context.output.status(&context.output.paint(
             Style::Dim,
             &format!(
-                "revision {} answered in {} ms, request {}",
-                invocation.revision, invocation.duration_milliseconds, invocation.request_id
+                "{} answered in {} ms, request {}",
+                invocation.ran(),
+                invocation.duration_milliseconds,
+                invocation.request_id
             ),
         ));
         Ok(0)

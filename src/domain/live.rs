@@ -107,6 +107,10 @@ pub(crate) struct Live {
     /// None before the first commit.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) split: Option<Split>,
+    /// What takes the traffic where that is no revision, so that every change of the code is live at once: `$LATEST`, where
+    /// others pointed a Lambda alias at it. There is no split then.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) unpublished: Option<String>,
     /// The rollout's state as stored with the traffic: at most 200 bytes of ASCII, "" for none.
     pub(crate) state: String,
     /// Who set the present traffic.
@@ -126,6 +130,7 @@ impl Live {
             revisions: Vec::new(),
             left_releases: Vec::new(),
             split: None,
+            unpublished: None,
             state: String::new(),
             last_commit: None,
             address: None,

@@ -63,7 +63,6 @@ impl Error {
     /// The error of a function that was called and failed: its message and its stack trace are the details.
     pub(crate) fn of_function(service: &ServiceName, invocation: &Invocation) -> Self {
         let report: Report = serde_json::from_str(&invocation.payload).unwrap_or_default();
-        let revision = invocation.revision;
         let kind = report.error_type.as_str();
         let what = match kind {
             "" => "it failed".to_owned(),
@@ -83,15 +82,16 @@ impl Error {
         let mut error = Self::new(
             Kind::Failed,
             "function-error",
-            format!("cannot invoke `{service}`: {what} (revision {revision})"),
+            format!("cannot invoke `{service}`: {what} ({})", invocation.ran()),
         );
         if report.error_message.is_empty() && kind.is_empty() {
             error.details.push(invocation.payload.clone());
         }
         error.details.extend(report.lines());
-        error.hint(format!(
-            "read its log: `squad logs {service} --revision {revision}`"
-        ))
+        let only = invocation
+            .revision
+            .map_or_else(String::new, |revision| format!(" --revision {revision}"));
+        error.hint(format!("read its log: `squad logs {service}{only}`"))
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn what_the_runtime_writes_of_an_error_that_is_told_anyway_is_not_the_functions_own() {
         let invocation = |payload: &str, log: &[&str]| Invocation {
-            revision: RevisionNumber(3),
+            revision: Some(RevisionNumber(3)),
             payload: payload.into(),
             error: Some("Unhandled".into()),
             duration_milliseconds: 1,
@@ -155,7 +155,7 @@ mod tests {
             ("oh no", "it failed | oh no"),
         ] {
             let invocation = Invocation {
-                revision: RevisionNumber(3),
+                revision: Some(RevisionNumber(3)),
                 payload: payload.into(),
                 error: Some("Unhandled".into()),
                 duration_milliseconds: 1,

@@ -83,7 +83,7 @@ fn check_target(asked: &str, options: &Options, live: &Live) -> Result<()> {
         None => return Err(not_live(asked, options)),
     }
     match options.revision {
-        None if live.split.is_none() => Err(not_live(asked, options)),
+        None if live.split.is_none() && live.unpublished.is_none() => Err(not_live(asked, options)),
         Some(number) if live.revision(number).is_none() => {
             let known = live.revisions.iter().map(|one| one.number.to_string());
             Err(Error::new(
@@ -152,6 +152,7 @@ mod tests {
                 service: None,
             }],
             split: committed.then(|| Split::all(&[], number)),
+            unpublished: None,
             state: String::new(),
             last_commit: None,
             address: Some("http://127.0.0.1:34011".into()),

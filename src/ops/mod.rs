@@ -137,11 +137,16 @@ pub(crate) fn live_state(
         },
         (None, None) => LiveState {
             revision: None,
-            traffic: Some(0),
+            traffic: live.unpublished.is_none().then_some(0),
             split: None,
             requests: None,
             failed_requests: None,
-            text: format!("`{service}` is not live here, and takes no traffic"),
+            text: match &live.unpublished {
+                Some(what) => {
+                    format!("`{what}` serves all traffic, and each upload is live at once")
+                }
+                None => format!("`{service}` is not live here, and takes no traffic"),
+            },
         },
     }
 }

@@ -268,8 +268,8 @@ pub(crate) const INIT_ERRORS: [&str; 5] = [
 /// The answer of one invocation of a function.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Invocation {
-    /// The revision that ran.
-    pub(crate) revision: RevisionNumber,
+    /// The revision that ran; none where the traffic goes to what is no revision.
+    pub(crate) revision: Option<RevisionNumber>,
     /// The JSON that it returned, or the JSON of the error (`errorMessage`, `errorType`, …).
     pub(crate) payload: String,
     /// `Unhandled` and the like when it failed; none when it succeeded.
@@ -280,6 +280,16 @@ pub(crate) struct Invocation {
     pub(crate) request_id: String,
     /// What it wrote meanwhile, at most the last 4 KiB.
     pub(crate) log_tail: Vec<String>,
+}
+
+impl Invocation {
+    /// What ran, in words: `revision 3`.
+    pub(crate) fn ran(&self) -> String {
+        self.revision.map_or_else(
+            || "what is no revision".to_owned(),
+            |revision| format!("revision {revision}"),
+        )
+    }
 }
 
 /// A look at many services at once.
@@ -429,7 +439,8 @@ pub(crate) trait Platform: Send + Sync {
     async fn commit(&self, service: &ServiceName, token: &Token, commit: &Commit) -> Result<Token>;
 
     /// Whether a publish leaves the token of the traffic as it was: then a plan's own token guards the commit that follows the
-    /// publish, and nothing has to be looked at in between.
+    /// publish, and nothing has to be looked at in between. Where it did move the traffic's token after all, fenced by the
+    /// one before it, the answer of the publish has the new one.
     fn publish_keeps_token(&self) -> bool {
         false
     }

@@ -268,7 +268,7 @@ pub(crate) fn plan_lines(
             );
             lines.extend(people(plan, &who, width));
         }
-        None => lines.push("  the first deploy here: nothing is live yet".to_owned()),
+        None => lines.extend(first(plan, change)),
     }
     let mut machine = Vec::new();
     if let Some(existing) = change.existing {
@@ -284,7 +284,8 @@ pub(crate) fn plan_lines(
     lines.extend(plan.port.map(port));
     lines.extend(callers(options, plan));
     // A rollout says itself how it is stopped.
-    if plan.live.sole().is_some() && !change.gradual {
+    let is_live = plan.live.sole().is_some() || plan.live.unpublished.is_some();
+    if is_live && !change.gradual {
         lines.push(format!(
             "  undo at any time: `squad rollback {}{}`",
             options.service.name,
@@ -292,6 +293,22 @@ pub(crate) fn plan_lines(
         ));
     }
     lines.push(String::new());
+    lines
+}
+
+/// What a plan says where no revision takes all traffic. What serves and is no revision becomes one before anything of it
+/// changes.
+fn first(plan: &Plan, change: &Change) -> Vec<String> {
+    let Some(what) = &plan.live.unpublished else {
+        return vec!["  the first deploy here: nothing is live yet".to_owned()];
+    };
+    let mut lines = vec![format!(
+        "  `{what}` is live, which is no revision: each upload to it is live at once"
+    )];
+    if change.existing.is_none() {
+        let how = "  first it is published as it is, and goes on serving as that revision until the new one is ready";
+        lines.push(how.to_owned());
+    }
     lines
 }
 

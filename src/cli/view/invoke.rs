@@ -13,8 +13,9 @@ pub(crate) struct Wire {
     schema: &'static str,
     service: String,
     env: String,
-    /// The revision that ran.
-    revision: String,
+    /// The revision that ran; absent where the traffic goes to what is no revision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<String>,
     /// AWS request id.
     request_id: String,
     /// `duration_milliseconds` under its first name, which stays within `v1`.
@@ -40,7 +41,7 @@ impl Wire {
             schema: "squad.invoke/v1",
             service: service.to_string(),
             env: environment.name.to_string(),
-            revision: invocation.revision.to_string(),
+            revision: invocation.revision.map(|revision| revision.to_string()),
             request_id: invocation.request_id.clone(),
             duration_ms: invocation.duration_milliseconds,
             duration_milliseconds: invocation.duration_milliseconds,

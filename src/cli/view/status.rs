@@ -13,6 +13,9 @@ use crate::ops::status::Row;
 use crate::output::sanitize;
 use crate::output::table::{Align, render};
 
+/// How what is no revision is: it may be well, and nobody can tell what it is tomorrow.
+const UNPUBLISHED: &str = "no revision: each upload is live at once";
+
 /// `squad.status/v1`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Wire {
@@ -34,6 +37,9 @@ struct WireRow {
     kind: Option<&'static str>,
     /// Revision → percent of the requests that match no listed route.
     traffic: std::collections::BTreeMap<String, u8>,
+    /// What takes the traffic where it is no revision: `$LATEST`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unpublished: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,6 +136,7 @@ fn wire_row(row: &Row) -> WireRow {
             .flat_map(|split| split.rest.iter())
             .map(|(revision, weight)| (revision.to_string(), weight))
             .collect(),
+        unpublished: row.live.unpublished.clone(),
         since: row
             .live
             .last_commit
@@ -290,7 +297,7 @@ fn cells(row: &Row, now: Timestamp) -> Vec<String> {
             .map(|(revision, weight)| format!("{revision} {weight} %"))
             .collect::<Vec<_>>()
             .join(", "),
-        (None, None) => "-".to_owned(),
+        (None, None) => row.live.unpublished.as_deref().unwrap_or("-").to_owned(),
     };
     // A look at a fleet knows when a revision was published, and not when it got its traffic.
     let since = match (&row.live.last_commit, row.live.sole()) {
@@ -302,6 +309,7 @@ fn cells(row: &Row, now: Timestamp) -> Vec<String> {
         (_, Some(problem)) if row.unreadable.is_some() => {
             format!("cannot be read  {}", sanitize(problem))
         }
+        _ if row.live.unpublished.is_some() => UNPUBLISHED.to_owned(),
         _ if row.live.revisions.is_empty() => "-".to_owned(),
         (Health::Ok, _) => "ok".to_owned(),
         (health, Some(problem)) => format!("{}  {}", health.as_str(), sanitize(problem)),

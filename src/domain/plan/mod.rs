@@ -10,6 +10,7 @@ use super::live::Live;
 use super::release::{Provenance, RevisionNumber};
 use super::rollout::State;
 use super::service::Service;
+use super::traffic::Split;
 
 /// What is to be live.
 #[derive(Debug, Clone, PartialEq)]
@@ -187,7 +188,7 @@ pub(crate) fn deploy(
         return Err(Refusal::Dirty);
     }
     let asks = environment.protected && wanted.service.rollout.is_some() && !allowed.all_at_once;
-    let gradual = current.is_some() && (asks || allowed.canary);
+    let gradual = (current.is_some() || live.unpublished.is_some()) && (asks || allowed.canary);
     let before = current.and_then(|revision| revision.service.as_ref());
     Ok(Deploy::Change(Change {
         previous: current.map(|revision| revision.number),
@@ -233,11 +234,13 @@ pub(crate) enum Rollback {
 /// Decides where a rollback goes: to the last revision that served healthily and that no rollback left
 /// (DESIGN §13), or to the one named.
 pub(crate) fn rollback(live: &Live, to: Option<RevisionNumber>) -> Result<Rollback, Refusal> {
-    let Some(split) = &live.split else {
+    if live.split.is_none() && live.unpublished.is_none() {
         return Err(Refusal::NothingLive);
-    };
+    }
+    let sole = live.split.as_ref().and_then(Split::sole);
     // Where several share the traffic and no rollout says which one was first, the newest of them is the one to leave.
-    let from = split.sole().or_else(|| split.revisions().last().copied());
+    let newest = |split: &Split| split.revisions().last().copied();
+    let from = sole.or_else(|| live.split.as_ref().and_then(newest));
     let newest_first = || {
         live.revisions
             .iter()
@@ -252,7 +255,7 @@ pub(crate) fn rollback(live: &Live, to: Option<RevisionNumber>) -> Result<Rollba
     };
     let target = match to {
         Some(number) => match live.revision(number) {
-            Some(_) if split.sole() == Some(number) => {
+            Some(_) if sole == Some(number) => {
                 return Ok(Rollback::Already { revision: number });
             }
             Some(revision) => revision,

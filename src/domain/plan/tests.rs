@@ -74,6 +74,7 @@ fn live(rows: &[Row], serving: Option<u64>) -> Live {
         revisions,
         left_releases: Vec::new(),
         split: serving.map(|number| Split::all(&[], RevisionNumber(number))),
+        unpublished: None,
         state: String::new(),
         last_commit: serving.map(|_| LastCommit {
             actor: actor(),

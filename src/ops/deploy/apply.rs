@@ -270,7 +270,7 @@ async fn publish_and_commit(
     };
     let started = tools.clock.monotonic();
     // Of the traffic that the plan was made for: whoever changed it since the person saw the plan wins.
-    let token = guard_traffic(tools, options, plan).await?;
+    let token = guard_traffic(tools, options, plan, &published).await?;
     match tools.platform.commit(name, &token, &commit).await {
         Ok(_) => {}
         Err(platform::Error::Conflict { winner }) => {
@@ -317,9 +317,15 @@ fn serves_wanted(live: &Live, plan: &Plan) -> bool {
 
 /// The token for the commit: the plan's, or, where a publish moves it so that the plan's own cannot tell, the one of the traffic
 /// now; then refuses when that is not what the plan was made for.
-async fn guard_traffic(tools: &Tools<'_>, options: &Options, plan: &Plan) -> Result<Token> {
+async fn guard_traffic(
+    tools: &Tools<'_>,
+    options: &Options,
+    plan: &Plan,
+    published: &Published,
+) -> Result<Token> {
     if tools.platform.publish_keeps_token() {
-        return Ok(plan.live.token.clone());
+        let moved = Some(&published.token).filter(|token| !token.0.is_empty());
+        return Ok(moved.unwrap_or(&plan.live.token).clone());
     }
     let live = tools.platform.observe(&options.service.name).await?;
     let same = live.split == plan.live.split && live.last_commit == plan.live.last_commit;

@@ -45,7 +45,8 @@ impl Lambda {
         };
         let there = async {
             if let Some(seen) = known {
-                return Ok((!seen.versions.is_empty(), seen.alias));
+                let is_there = !seen.versions.is_empty() || seen.alias.is_some();
+                return Ok((is_there, seen.alias));
             }
             let function = read::function(&client, &target.function, None);
             let (function, alias) = tokio::try_join!(function, self.read_alias(&target))?;

@@ -64,7 +64,7 @@ impl Lambda {
         self.check_located(service, &seen).await?;
         self.keep_guess(service).await;
         check_versions(&seen, traffic)?;
-        let before = present.map(Alias::note).unwrap_or_default();
+        let before = present.map(Alias::note_of_now).unwrap_or_default();
         self.keep_foreign(service, present, commit).await?;
         let note = before.after(&written);
         self.mark_rollout(&seen, &before, &note).await;

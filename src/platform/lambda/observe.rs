@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 
-use super::seen::Seen;
+use super::seen::{LATEST, Seen};
 use super::target::Target;
 use super::words;
 use crate::domain::alias::{self, Description, Note, Traffic};
@@ -25,6 +25,11 @@ use crate::domain::version::VersionNote;
 pub(super) fn live(service: &ServiceName, seen: &Seen) -> Live {
     let note = seen.alias.as_ref().map(super::seen::Alias::note);
     let split = seen.traffic().and_then(split);
+    let unpublished = seen
+        .alias
+        .as_ref()
+        .filter(|alias| alias.is_on_latest)
+        .map(|_| LATEST.to_owned());
     let last_commit = seen
         .alias
         .as_ref()
@@ -53,9 +58,10 @@ pub(super) fn live(service: &ServiceName, seen: &Seen) -> Live {
                 .map(|alias| alias.revision_id.clone())
                 .unwrap_or_default(),
         ),
-        kind: (!revisions.is_empty()).then_some(Kind::Function),
+        kind: (!revisions.is_empty() || unpublished.is_some()).then_some(Kind::Function),
         revisions,
         split,
+        unpublished,
         state: note.map(|note| note.state).unwrap_or_default(),
         last_commit,
         address: seen

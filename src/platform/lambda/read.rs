@@ -1,4 +1,4 @@
-//! The reads that everything about a function begins with: `GetFunction` and `ListVersionsByFunction`.
+//! The reads that everything about a function begins with: `GetFunction`, `GetAlias` and `ListVersionsByFunction`.
 //!
 //! Decides nothing: `seen` and `publish::observed` say in their words what is read here, and who asks brings the client,
 //! which knows how patient to be.
@@ -9,7 +9,7 @@ use aws_sdk_lambda::Client;
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::types::FunctionConfiguration;
 
-use super::seen::number;
+use super::seen::{Alias, number};
 use crate::clients::aws::{self, Called, Error, Why};
 use crate::domain::release::RevisionNumber;
 
@@ -44,6 +44,22 @@ pub(super) async fn function(
         }
         output => Ok(output),
     }
+}
+
+/// `GetAlias`; none where there is none, or no function.
+pub(super) async fn alias(
+    client: &Client,
+    function: &str,
+    alias: &str,
+) -> aws::Result<Option<Alias>> {
+    let answer = client
+        .get_alias()
+        .function_name(function)
+        .name(alias)
+        .send()
+        .await
+        .called("lambda:GetAlias", function);
+    Ok(found(answer)?.as_ref().map(Alias::of))
 }
 
 /// The action of [`versions`].

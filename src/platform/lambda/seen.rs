@@ -29,7 +29,12 @@ pub(super) struct Alias {
     pub(super) traffic: Option<Traffic>,
     /// The version that it points at, whatever the weights say.
     pub(super) primary: Option<RevisionNumber>,
+    /// It points at `$LATEST`: each change of the function is live at once.
+    pub(super) is_on_latest: bool,
 }
+
+/// What an alias of others may point at (Lambda guide, "Lambda function aliases": a version, or the unpublished one).
+pub(super) const LATEST: &str = "$LATEST";
 
 impl Alias {
     /// Our note; an empty one where the description is none or somebody else's.
@@ -38,6 +43,17 @@ impl Alias {
             Description::Ours(note) => note.clone(),
             Description::Empty | Description::Foreign(_) => Note::default(),
         }
+    }
+
+    /// The note that the next commit goes on from: what serves now comes first of what served, also where others pointed the
+    /// alias there, so that a rollback finds it.
+    pub(super) fn note_of_now(&self) -> Note {
+        let mut note = self.note();
+        if let Some(Traffic::All(sole)) = self.traffic {
+            note.served.retain(|one| *one != sole);
+            note.served.insert(0, sole);
+        }
+        note
     }
 
     /// Whether its description is squad's.
@@ -94,14 +110,24 @@ impl Alias {
             description: alias::parse(description.unwrap_or_default()),
             traffic: traffic(version, weights),
             primary: version.and_then(number),
+            is_on_latest: version == Some(LATEST),
         }
     }
 
     /// Whether it says and does the same as another state of it. AWS gives an alias another `RevisionId` also when
     /// provisioned concurrency has moved, and with every permission on it: that is nobody's commit.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        (&self.description, self.traffic, self.primary)
-            == (&other.description, other.traffic, other.primary)
+        (
+            &self.description,
+            self.traffic,
+            self.primary,
+            self.is_on_latest,
+        ) == (
+            &other.description,
+            other.traffic,
+            other.primary,
+            other.is_on_latest,
+        )
     }
 }
 
@@ -256,14 +282,7 @@ impl Lambda {
     /// The alias; none where there is none, or no function.
     pub(super) async fn read_alias(&self, target: &Target) -> aws::Result<Option<Alias>> {
         let client = self.session().lambda().await;
-        let answer = client
-            .get_alias()
-            .function_name(&target.function)
-            .name(&target.alias)
-            .send()
-            .await
-            .called("lambda:GetAlias", &target.function);
-        Ok(found(answer)?.as_ref().map(Alias::of))
+        read::alias(&client, &target.function, &target.alias).await
     }
 
     /// What a qualifier (a version, an alias) leads to; none where there is no such thing.

@@ -191,7 +191,7 @@ async fn invoke(
     };
     match pool.invoke(Bytes::from(payload), options).await {
         Ok(answer) => Ok(Invocation {
-            revision,
+            revision: Some(revision),
             payload: String::from_utf8_lossy(&answer.payload).into_owned(),
             error: answer.failure.map(|failure| failure.as_aws().to_owned()),
             duration_milliseconds: u64::try_from(answer.duration.as_millis()).unwrap_or(u64::MAX),

@@ -212,6 +212,7 @@ impl Platform for Local {
                 revisions: Vec::new(),
                 left_releases: Vec::new(),
                 split: None,
+                unpublished: None,
                 state: String::new(),
                 last_commit: None,
                 address: None,

@@ -371,6 +371,7 @@ impl Supervisor {
                 revisions: Vec::new(),
                 left_releases: Vec::new(),
                 split: None,
+                unpublished: None,
                 state: String::new(),
                 last_commit: None,
                 address: None,

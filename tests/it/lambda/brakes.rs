@@ -52,9 +52,10 @@ receipts  cloud  2     [AGO]  ok
         .failure(7)
         .assert(str![[r#"
 › error: cannot roll back `receipts`: no other revision served healthily without being left
+›   3  left by a rollback
 ›   2  left by a rollback
 › live: revision 1 serves all traffic
-› hint: choose one: `squad rollback receipts --env cloud --to 2`
+› hint: choose one: `squad rollback receipts --env cloud --to 3`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-rollback-target.md
 [exit 7]
 

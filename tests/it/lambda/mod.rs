@@ -24,6 +24,7 @@ mod middle;
 mod races;
 mod stages;
 mod stop;
+mod unpublished;
 mod untouched;
 
 use std::path::PathBuf;

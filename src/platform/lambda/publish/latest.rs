@@ -11,6 +11,7 @@ use aws_sdk_lambda::types::{Architecture, Environment, FunctionCode, PackageType
 
 use super::super::SERVICE_TAG;
 use super::observed::{Condition, Observed, Package};
+use super::pin;
 use super::race;
 use super::settle::{self, Pause};
 use super::wanted::{Code, Update};
@@ -165,6 +166,13 @@ pub(super) async fn bring(
     run.repair = run.base.is_none() && matches!(found.condition, Condition::UpdateFailed(_));
     loop {
         let next = run.next(work, &found)?;
+        if matches!(next, Next::Settings(_) | Next::Code)
+            && work.pinned.get().is_none()
+            && let Some(alias) = &work.on_latest
+        {
+            found = pin::pin(work, run, alias, found).await?;
+            continue;
+        }
         let answer = match next {
             Next::Nothing => return Ok(found),
             Next::GiveWay => return Err(race::lost(work, run.newest, &found).await),

@@ -7,12 +7,13 @@
 //!
 //! - `observed`: what AWS says, in our words; `wanted`: what is to be, and what differs; `values`: variables.
 //! - `release`: what a release comes to at AWS; the differences that a plan shows.
-//! - `latest`: brings `$LATEST` there; `version`: publishes it; `smoke`: calls it once.
+//! - `pin`: keeps what an alias on `$LATEST` serves; `latest`: brings `$LATEST` there; `version`: publishes it; `smoke`: calls it once.
 //! - `hint`: tags; `settle`: waits; `race`: names who won; `reason`: AWS's reasons in sentences.
 
 mod hint;
 mod latest;
 mod observed;
+mod pin;
 mod race;
 pub(super) mod reason;
 mod release;

@@ -12,6 +12,7 @@ use super::work::{self, Work};
 use crate::clients::aws::Kept;
 use crate::clients::zip::{self, Tree};
 use crate::domain::image::ImageReference;
+use crate::domain::live::Token;
 use crate::domain::plan::Difference;
 use crate::domain::release::{Package, Release};
 use crate::domain::service::Service;
@@ -42,6 +43,12 @@ pub(in crate::platform::lambda) async fn run(
         client: &client,
         invoker: &invoker,
         function: &target.function,
+        alias: &target.alias,
+        on_latest: platform
+            .last_seen(&release.service.name)
+            .and_then(|seen| seen.alias)
+            .filter(|alias| alias.is_on_latest),
+        pinned: std::sync::OnceLock::new(),
         wanted,
         note: VersionNote::of(release, code.tree()),
         uploaded: uploaded(platform, &target.function, &code, progress).await?,
@@ -51,7 +58,15 @@ pub(in crate::platform::lambda) async fn run(
         kept: std::sync::Mutex::default(),
         progress,
     };
-    super::publish(&work).await
+    let published = Box::pin(super::publish(&work)).await?;
+    let Some(alias) = work.pinned.get() else {
+        return Ok(published);
+    };
+    platform.remember_alias(&target, alias);
+    Ok(Published {
+        token: Token(alias.revision_id.clone()),
+        ..published
+    })
 }
 
 /// The code as it is sent.

@@ -3,11 +3,12 @@
 //! Writes nothing.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use aws_sdk_lambda::Client;
 
 use super::super::read as reads;
+use super::super::seen::Alias;
 use super::observed::{Observed, Version};
 use super::values::Values;
 use super::wanted::{Code, Wanted};
@@ -23,6 +24,12 @@ pub(crate) struct Work<'a> {
     pub(super) invoker: &'a Client,
     /// The function's name.
     pub(super) function: &'a str,
+    /// The alias that callers use.
+    pub(super) alias: &'a str,
+    /// That alias, where others pointed it at `$LATEST`.
+    pub(super) on_latest: Option<Alias>,
+    /// The same once it points at a version.
+    pub(super) pinned: OnceLock<Alias>,
     /// Its settings.
     pub(super) wanted: Wanted,
     /// Its code.
@@ -56,6 +63,11 @@ impl Work<'_> {
     pub(super) async fn versions(&self) -> Result<Vec<Version>> {
         let found = reads::versions(self.client, self.function).await?;
         Ok(found.values().filter_map(Version::of).collect())
+    }
+
+    /// The alias as it is; none where there is none.
+    pub(super) async fn read_alias(&self) -> Result<Option<Alias>> {
+        Ok(reads::alias(self.client, self.function, self.alias).await?)
     }
 
     /// Says what is waited for.

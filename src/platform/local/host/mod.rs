@@ -250,6 +250,7 @@ impl Host {
             revisions,
             left_releases: service.left_releases,
             split,
+            unpublished: None,
             state,
             last_commit,
             address,
