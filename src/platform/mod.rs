@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod contract;
+mod invocation;
 pub(crate) mod lambda;
 pub(crate) mod local;
 
@@ -26,6 +27,7 @@ use crate::domain::release::{Actor, Release, RevisionNumber};
 use crate::domain::service::Service;
 use crate::domain::traffic::Split;
 
+pub(crate) use invocation::{INIT_ERRORS, Invocation};
 use lambda::Lambda;
 use local::Local;
 
@@ -255,43 +257,6 @@ pub(crate) struct LogQuery {
     pub(crate) follow: bool,
 }
 
-/// Errors of a code that could not be loaded (AWS Lambda Developer Guide, "Troubleshoot invocation issues in Lambda"). Other
-/// `Runtime.…` errors come from a function that was loaded and ran.
-pub(crate) const INIT_ERRORS: [&str; 5] = [
-    "Runtime.HandlerNotFound",
-    "Runtime.ImportModuleError",
-    "Runtime.InvalidEntrypoint",
-    "Runtime.MalformedHandlerName",
-    "Runtime.UserCodeSyntaxError",
-];
-
-/// The answer of one invocation of a function.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Invocation {
-    /// The revision that ran; none where the traffic goes to what is no revision.
-    pub(crate) revision: Option<RevisionNumber>,
-    /// The JSON that it returned, or the JSON of the error (`errorMessage`, `errorType`, …).
-    pub(crate) payload: String,
-    /// `Unhandled` and the like when it failed; none when it succeeded.
-    pub(crate) error: Option<String>,
-    /// Milliseconds.
-    pub(crate) duration_milliseconds: u64,
-    /// AWS request id (UUID).
-    pub(crate) request_id: String,
-    /// What it wrote meanwhile, at most the last 4 KiB.
-    pub(crate) log_tail: Vec<String>,
-}
-
-impl Invocation {
-    /// What ran, in words: `revision 3`.
-    pub(crate) fn ran(&self) -> String {
-        self.revision.map_or_else(
-            || "what is no revision".to_owned(),
-            |revision| format!("revision {revision}"),
-        )
-    }
-}
-
 /// A look at many services at once.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Look<'a> {
@@ -410,6 +375,12 @@ pub(crate) trait Platform: Send + Sync {
     /// where it has no settings of its own, so that those of the live revision count.
     async fn differences(&self, _service: &Service) -> Result<Option<Vec<Difference>>> {
         Ok(None)
+    }
+
+    /// What differs of the settings that belong to the traffic and to no revision, so that a deploy of what is live already has
+    /// something to do; in the form of [`Self::differences`].
+    async fn differences_of_traffic(&self, _service: &Service) -> Result<Vec<Difference>> {
+        Ok(Vec::new())
     }
 
     /// A container image by its digest, so that what a tag means is asked once; [`Error::Invalid`] for one that is not

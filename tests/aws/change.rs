@@ -150,6 +150,24 @@ pub(crate) fn apply(world: &mut World, body: &Value) -> Result<Value, Refusal> {
                 .aliases
                 .remove(body["alias"].as_str().unwrap_or("live"));
         }
+        // Somebody's provisioned concurrency, ready at once; 0 takes it away.
+        "provisioned" => {
+            let name = body["alias"].as_str().unwrap_or("live").to_owned();
+            match body["count"].as_u64().unwrap_or(0) {
+                0 => drop(function.provisioned.remove(&name)),
+                count => drop(function.provisioned.insert(
+                    name,
+                    crate::lambda::model::Provisioned {
+                        requested: count,
+                        modified: clock::now(),
+                        status: "READY",
+                        reason: None,
+                        settles: None,
+                        moving_from: None,
+                    },
+                )),
+            }
+        }
         "delete-version" => {
             let number = body["version"]
                 .as_str()

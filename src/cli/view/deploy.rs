@@ -259,6 +259,10 @@ pub(crate) fn plan_lines(
         }
     };
     match plan.live.sole() {
+        Some(live) if change.existing == Some(live.number) => lines.push(format!(
+            "  revision {} stays live; what changes is not part of it",
+            live.number
+        )),
         Some(live) => {
             let who = format!(
                 "revision {}, {}, {}",
@@ -271,7 +275,10 @@ pub(crate) fn plan_lines(
         None => lines.extend(first(plan, change)),
     }
     let mut machine = Vec::new();
-    if let Some(existing) = change.existing {
+    if let Some(existing) = change
+        .existing
+        .filter(|_| change.existing != change.previous)
+    {
         machine.push(format!(
             "nothing to build: revision {existing} is exactly this"
         ));
@@ -285,7 +292,9 @@ pub(crate) fn plan_lines(
     lines.extend(callers(options, plan));
     // A rollout says itself how it is stopped.
     let is_live = plan.live.sole().is_some() || plan.live.unpublished.is_some();
-    if is_live && !change.gradual {
+    // Nor does a rollback take back what is no part of a revision.
+    let moves = change.previous.is_none() || change.existing != change.previous;
+    if is_live && moves && !change.gradual {
         lines.push(format!(
             "  undo at any time: `squad rollback {}{}`",
             options.service.name,

@@ -22,12 +22,12 @@ use crate::clients::source::Files;
 use crate::domain::doctor::Callers;
 use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::live::{Live, Revision};
-use crate::domain::plan::{self, Allowed, Deploy, Refusal, Wanted};
+use crate::domain::plan::{self, Allowed, Change, Deploy, Difference, Refusal, Wanted};
 use crate::domain::release::RevisionNumber;
 use crate::domain::service::Service;
 use crate::error::{Error, Kind, Result};
 use crate::ops::live_state;
-use crate::platform::{Platform, Search};
+use crate::platform::{self, Platform, Search};
 
 pub(crate) use commits::Listed;
 
@@ -169,6 +169,9 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
     };
     let decision = plan::deploy(&live, &options.environment, &wanted, options.allowed)
         .map_err(|refusal| refuse(&asked, &refusal, options).live(live_state(name, Some(&live))))?;
+    let (decision, of_traffic) = with_traffic(platform, options, decision)
+        .await
+        .map_err(|error| Error::from(error).context(&asked))?;
     let port = port::change(options, &live).map_err(|error| error.context(&asked))?;
     let mut plan = Plan {
         live,
@@ -207,6 +210,9 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         {
             change.configuration = differences;
         }
+        let is_told = |one: &Difference| of_traffic.iter().any(|other| other.key == one.key);
+        change.configuration.retain(|one| !is_told(one));
+        change.configuration.extend(of_traffic);
         let commits = commits.await.map_err(Error::internal)?;
         plan.wanted.provenance.subject = commits.subject;
         plan.changes = commits.changes;
@@ -226,6 +232,29 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         }
     }
     Ok(plan)
+}
+
+/// The decision, and what differs of the settings that belong to the traffic: where only they do, the revision that is live
+/// takes the traffic once more, with them.
+async fn with_traffic(
+    platform: &dyn Platform,
+    options: &Options,
+    decision: Deploy,
+) -> platform::Result<(Deploy, Vec<Difference>)> {
+    if matches!(decision, Deploy::Superseded { .. }) {
+        return Ok((decision, Vec::new()));
+    }
+    let differences = platform.differences_of_traffic(&options.service).await?;
+    let decision = match decision {
+        Deploy::UpToDate { revision } if !differences.is_empty() => Deploy::Change(Change {
+            previous: Some(revision),
+            existing: Some(revision),
+            configuration: Vec::new(),
+            gradual: false,
+        }),
+        decision => decision,
+    };
+    Ok((decision, differences))
 }
 
 /// How long a plan waits for who calls: it is advice, and an account that is throttled must not hold a deploy up for it.

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use aws_sdk_lambda::types::{AliasRoutingConfiguration, FunctionConfiguration};
 
 use super::seen::{Alias, Seen};
+use super::settle::Failure;
 use super::{Lambda, ROLLOUT_TAG, Target, observe};
 use crate::clients::aws::{self, Called, Why};
 use crate::domain::alias::{Description, Note, Traffic, Written};
@@ -88,7 +89,18 @@ impl Lambda {
         if commit.leaves.is_some() {
             return Ok(Token(after.revision_id));
         }
-        let after = self.settled(&seen.target, after, traffic).await?;
+        let asks = matches!(traffic, Traffic::All(_)) && self.asks_for_provisioned(service);
+        let failure = if asks {
+            Failure::IsMendedNext
+        } else {
+            Failure::IsTold
+        };
+        let mut after = self.settled(&seen.target, after, traffic, failure).await?;
+        if asks && self.provide(service, &seen.target).await? {
+            after = self
+                .settled(&seen.target, after, traffic, Failure::IsTold)
+                .await?;
+        }
         self.remember_alias(&seen.target, &after);
         Ok(Token(after.revision_id))
     }

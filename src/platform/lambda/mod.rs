@@ -5,7 +5,7 @@
 //!
 //! - *Reading*: `target` (which function and alias a service is), `located` (the same from the store), `read` (the calls), `seen` (what AWS answers),
 //!   `observe` (what that means), `words`, `configuration` (what a version was published with).
-//! - *Writing*: `commit` (traffic), `settle` (provisioned concurrency), `prune` (old versions), `left` (what is known of
+//! - *Writing*: `commit` (traffic), `provisioned` (what an alias keeps ready) and `settle` (until it is), `prune` (old versions), `left` (what is known of
 //!   them then), `publish` (a release), `wake` (a version that slept).
 //! - *Watching*: `metrics`, `logs`, `invoke`, `fleet` (all functions at once), `callers` (who calls them).
 
@@ -19,6 +19,7 @@ mod located;
 mod logs;
 mod metrics;
 mod observe;
+mod provisioned;
 mod prune;
 mod publish;
 mod read;
@@ -29,7 +30,7 @@ pub(crate) mod triggers;
 mod wake;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -90,6 +91,10 @@ pub(crate) struct Lambda {
     seen: Mutex<BTreeMap<ServiceName, Seen>>,
     /// What versions were published with, by the path of the object.
     configurations: Mutex<BTreeMap<String, Service>>,
+    /// What services ask to be kept ready, as far as this process was told.
+    provisioned_wanted: Mutex<BTreeMap<ServiceName, u32>>,
+    /// Versions with provisioned concurrency of their own, by function, as the last commit found them.
+    provisioned_versions: Mutex<BTreeMap<String, BTreeSet<RevisionNumber>>>,
     /// API Gateway.
     gateway: OnceCell<Gateway>,
     /// Every API of the account, once somebody had to know.
@@ -105,6 +110,8 @@ impl Lambda {
             objects: settings.objects,
             seen: Mutex::default(),
             configurations: Mutex::default(),
+            provisioned_wanted: Mutex::default(),
+            provisioned_versions: Mutex::default(),
             gateway: OnceCell::new(),
             apis: OnceCell::new(),
         }
@@ -387,6 +394,10 @@ impl Platform for Lambda {
         publish::differences(self, service).await
     }
 
+    async fn differences_of_traffic(&self, service: &Service) -> Result<Vec<Difference>> {
+        Ok(Vec::from_iter(self.provisioned_difference(service).await?))
+    }
+
     async fn look(&self, look: &Look<'_>, on_sight: OnSight<'_>) -> Result<()> {
         Box::pin(self.look_at(look, on_sight)).await
     }
@@ -431,6 +442,7 @@ impl Platform for Lambda {
 
     async fn publish(&self, release: &Release, progress: OnProgress<'_>) -> Result<Published> {
         self.targets.learn(&release.service);
+        self.learn_provisioned(&release.service);
         self.session.guard().await?;
         // First: whoever finds the version has to find what it was published with.
         self.keep_configuration(release).await?;

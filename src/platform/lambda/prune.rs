@@ -37,6 +37,9 @@ impl Lambda {
         self.forget(service);
         let mut pruned = Vec::new();
         for number in old.into_iter().filter(|number| !used.contains(number)) {
+            if self.is_called(&seen.target.function, number).await? {
+                continue;
+            }
             self.note_gone(service, &seen, number, &known).await?;
             match self.delete_version(&seen.target.function, number).await {
                 Ok(()) => pruned.push(number),
@@ -66,7 +69,9 @@ impl Lambda {
                 "a live rollout needs revision {revision}"
             )));
         }
-        if self.used(&seen).await?.contains(&revision) {
+        let function = &seen.target.function;
+        if self.used(&seen).await?.contains(&revision) || self.is_called(function, revision).await?
+        {
             return Err(Error::HasTraffic(revision));
         }
         let known = self.left_objects(service).await?;
@@ -96,10 +101,9 @@ impl Lambda {
 
     /// The versions that any alias, any weight, any live rollout or any provisioned concurrency refers to.
     async fn used(&self, seen: &Seen) -> Result<BTreeSet<RevisionNumber>> {
-        let function = &seen.target.function;
         let (aliases, provisioned) = tokio::try_join!(
             self.aliases(&seen.target),
-            self.provisioned_versions(function)
+            self.provisioned_versions(&seen.target)
         )?;
         let mut used = provisioned;
         used.extend(aliases);
@@ -147,33 +151,30 @@ impl Lambda {
         }
     }
 
-    async fn provisioned_versions(&self, function: &str) -> aws::Result<BTreeSet<RevisionNumber>> {
+    /// Whether anybody calls a version by its number: an event source mapping, or a permission on it.
+    async fn is_called(&self, function: &str, revision: RevisionNumber) -> aws::Result<bool> {
         let client = self.session().lambda().await;
-        let mut used = BTreeSet::new();
-        let mut marker = None;
-        loop {
-            let page = client
-                .list_provisioned_concurrency_configs()
-                .function_name(function)
-                .set_marker(marker)
+        let mappings = async {
+            let answer = client
+                .list_event_source_mappings()
+                .function_name(format!("{function}:{revision}"))
                 .send()
                 .await
-                .called("lambda:ListProvisionedConcurrencyConfigs", function);
-            // That there is nothing to list is none, also where it is said with a 404.
-            let Some(page) = found(page)? else {
-                return Ok(used);
-            };
-            used.extend(
-                page.provisioned_concurrency_configs()
-                    .iter()
-                    .filter_map(|config| config.function_arn()?.rsplit(':').next())
-                    .filter_map(number),
-            );
-            marker = page.next_marker.filter(|marker| !marker.is_empty());
-            if marker.is_none() {
-                return Ok(used);
-            }
-        }
+                .called("lambda:ListEventSourceMappings", function);
+            Ok(found(answer)?.is_some_and(|page| !page.event_source_mappings().is_empty()))
+        };
+        let policy = async {
+            let answer = client
+                .get_policy()
+                .function_name(function)
+                .qualifier(revision.to_string())
+                .send()
+                .await
+                .called("lambda:GetPolicy", function);
+            Ok(found(answer)?.is_some())
+        };
+        let (mapped, permitted) = tokio::try_join!(mappings, policy)?;
+        Ok(mapped || permitted)
     }
 }
 

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use aws_sdk_lambda::operation::get_alias::GetAliasOutput;
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
-use aws_sdk_lambda::types::{FunctionConfiguration, ProvisionedConcurrencyStatusEnum};
+use aws_sdk_lambda::types::FunctionConfiguration;
 
-use super::read::{self, found};
+use super::read;
 use super::{Lambda, Target};
-use crate::clients::aws::{self, Called};
+use crate::clients::aws;
 use crate::domain::alias::{self, Description, Note, Traffic};
 use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
@@ -352,32 +352,6 @@ impl Lambda {
         }
         Ok(())
     }
-
-    /// The provisioned concurrency of the alias; none where none is configured.
-    pub(super) async fn provisioned(&self, target: &Target) -> aws::Result<Option<Provisioned>> {
-        let client = self.session().lambda().await;
-        let answer = client
-            .get_provisioned_concurrency_config()
-            .function_name(&target.function)
-            .qualifier(&target.alias)
-            .send()
-            .await
-            .called("lambda:GetProvisionedConcurrencyConfig", &target.function);
-        Ok(found(answer)?.map(|found| Provisioned {
-            is_moving: found.status == Some(ProvisionedConcurrencyStatusEnum::InProgress),
-            failed: (found.status == Some(ProvisionedConcurrencyStatusEnum::Failed))
-                .then(|| found.status_reason.unwrap_or_default()),
-        }))
-    }
-}
-
-/// How provisioned concurrency is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Provisioned {
-    /// It is being allocated.
-    pub(super) is_moving: bool,
-    /// Why it could not be allocated.
-    pub(super) failed: Option<String>,
 }
 
 #[cfg(test)]

@@ -14,6 +14,15 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How often it is looked at whether AWS has taken its own weights away, once nothing moves any more.
 const LAST_LOOKS: u32 = 5;
 
+/// What it means that what was provisioned could not be allocated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The commit tells it.
+    IsTold,
+    /// It is asked for anew.
+    IsMendedNext,
+}
+
 impl Lambda {
     /// Returns once the alias has no weights but those that were written, and what is provisioned is ready. As long as
     /// AWS takes; whoever called has a limit of time. The answer is the alias as it is then, with the `RevisionId` that it
@@ -24,13 +33,17 @@ impl Lambda {
         target: &Target,
         written: Alias,
         wanted: Traffic,
+        failure: Failure,
     ) -> Result<Alias> {
         let mut last_looks = 0;
         loop {
-            let Some(provisioned) = self.provisioned(target).await? else {
+            let Some(provisioned) = self.provisioned_of_all(target).await? else {
                 return Ok(written);
             };
             if let Some(why) = provisioned.failed {
+                if failure == Failure::IsMendedNext {
+                    return Ok(written);
+                }
                 return Err(Error::Invalid(format!(
                     "the traffic has changed, and provisioned concurrency could not be allocated for it: {why}"
                 )));

@@ -182,8 +182,8 @@ fn a_deploy_that_deletes_an_old_version_makes_twelve_calls_of_the_small_quota() 
         [
             "lambda.DeleteFunction",
             "lambda.GetAlias",
-            "lambda.GetProvisionedConcurrencyConfig",
             "lambda.ListAliases",
+            "lambda.ListEventSourceMappings",
             "lambda.ListEventSourceMappings",
             "lambda.ListFunctionUrlConfigs",
             "lambda.ListProvisionedConcurrencyConfigs",
@@ -204,6 +204,7 @@ fn a_deploy_that_deletes_an_old_version_makes_twelve_calls_of_the_small_quota() 
             "lambda.GetFunction",
             "lambda.GetFunction",
             "lambda.GetFunction",
+            "lambda.GetPolicy",
             "lambda.GetPolicy",
             "lambda.GetPolicy",
         ]

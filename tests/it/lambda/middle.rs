@@ -50,7 +50,7 @@ fn what_is_gone_or_moved_in_the_middle_of_a_deploy_is_said_and_the_next_one_is_r
         ),
         // After the write, before it is verified.
         case(
-            "GetProvisionedConcurrencyConfig",
+            "ListProvisionedConcurrencyConfigs",
             json!({ "kind": "alias", "function": "receipts", "alias": "live", "version": "1",
                 "description": "|o=01KB0C5YZ8XJ3V5R8M2T6W9Y0A h=1 by=bob@acme.example on ci" }),
             6,

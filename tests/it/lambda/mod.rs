@@ -21,6 +21,7 @@ mod located;
 mod logs;
 mod many;
 mod middle;
+mod provisioned;
 mod races;
 mod stages;
 mod stop;

@@ -217,3 +217,34 @@ async fn what_a_rollback_of_another_alias_needs_is_kept() {
     let numbers: Vec<_> = pruned.iter().map(|number| number.0).collect();
     assert_eq!(numbers, [3, 5, 7, 8, 9, 10]);
 }
+
+/// Who calls a version by its number calls nothing once it is deleted: AWS does not refuse that.
+#[tokio::test]
+async fn what_somebody_calls_by_its_number_is_kept() {
+    let aws = Aws::start();
+    let platform = There::new(&aws).platform();
+    let service = name(FUNCTION);
+    versions(&aws);
+    write(&platform, &service, &commit(all(15), "", "ana")).await;
+    let client = platform.session().lambda().await;
+    let mapping = client
+        .create_event_source_mapping()
+        .function_name(format!("{FUNCTION}:4"))
+        .event_source_arn("arn:aws:sqs:eu-west-1:123456789012:paid");
+    mapping.send().await.unwrap();
+    let permission = client
+        .add_permission()
+        .function_name(FUNCTION)
+        .qualifier("6")
+        .statement_id("api")
+        .action("lambda:InvokeFunction")
+        .principal("apigateway.amazonaws.com");
+    permission.send().await.unwrap();
+    let pruned = platform.prune(&service).await.unwrap();
+    let numbers: Vec<_> = pruned.iter().map(|number| number.0).collect();
+    assert_eq!(numbers, [3, 5, 7, 8, 9, 10]);
+    for number in [4, 6] {
+        let refused = platform.retire(&service, RevisionNumber(number)).await;
+        assert!(refused.is_err(), "{number} was deleted");
+    }
+}

@@ -121,7 +121,7 @@ async fn each_operation_makes_the_calls_that_it_needs() {
         "the first commit",
         &[
             "lambda:CreateAlias",
-            "lambda:GetProvisionedConcurrencyConfig",
+            "lambda:ListProvisionedConcurrencyConfigs",
         ],
     );
     wanted = Commit {
