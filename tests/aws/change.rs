@@ -210,6 +210,15 @@ pub(crate) fn apply(world: &mut World, body: &Value) -> Result<Value, Refusal> {
             version.state = "Inactive";
             version.revision = revision;
         }
+        // AWS could not make it, or not bring it back.
+        "failed" => {
+            let reason = serde_json::from_value(body["reason"].clone());
+            let reason = reason.map_err(|error| error.to_string())?;
+            let version = function.version_mut(body["version"].as_str().unwrap_or("$LATEST"));
+            let version = version.ok_or("which version?")?;
+            version.state = "Failed";
+            version.state_reason = Some(reason);
+        }
         "publish" => {
             function.last_version += 1;
             let mut version = function.latest.clone();

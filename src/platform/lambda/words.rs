@@ -52,8 +52,13 @@ pub(super) fn diagnosis(function: &str, version: &FunctionConfiguration) -> Opti
         summary,
         cause: Some(problem),
         evidence: Vec::new(),
-        hint: Some(format!(
-            "look at it: `aws lambda get-function --function-name {function} --qualifier {number}`"
-        )),
+        hint: Some(if health == Health::Failed {
+            "AWS does not bring it back; a new version of the same: `squad deploy --rebuild`"
+                .to_owned()
+        } else {
+            format!(
+                "look at it: `aws lambda get-function --function-name {function} --qualifier {number}`"
+            )
+        }),
     })
 }

@@ -4,6 +4,7 @@
 //! What a failed or lost call did is never guessed: the function is read again and compared. Once a part was as
 //! wanted, anything else in it is somebody else's work, and this deploy gives way.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_lambda::primitives::Blob;
@@ -40,6 +41,8 @@ pub(super) struct Run {
     repair: bool,
     /// The newest version that was there before; 0 for none.
     pub(super) newest: u64,
+    /// Versions of this very release that AWS could not make.
+    pub(super) failed: BTreeSet<u64>,
     /// Writes that were sent again.
     tries: u32,
     /// Somebody else was about, or an answer got lost.
@@ -63,10 +66,11 @@ enum Next {
 }
 
 impl Run {
-    /// Nothing looked at yet; `newest` is the newest version that is there.
-    pub(super) fn new(newest: u64) -> Self {
+    /// Nothing looked at yet; `newest` is the newest version that is there, `failed` those of this release that never run.
+    pub(super) fn new(newest: u64, failed: BTreeSet<u64>) -> Self {
         Self {
             newest,
+            failed,
             ..Self::default()
         }
     }

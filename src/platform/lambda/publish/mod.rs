@@ -24,6 +24,8 @@ mod version;
 mod wanted;
 mod work;
 
+use std::collections::BTreeSet;
+
 use crate::domain::live::Token;
 use crate::platform::{Published, Result};
 
@@ -35,14 +37,15 @@ use work::Work;
 /// Makes the version, or finds it. The token of the answer is empty: the alias is not looked at here.
 pub(crate) async fn publish(work: &Work<'_>) -> Result<Published> {
     let (first, versions) = tokio::try_join!(work.read(), work.versions())?;
+    let mut failed = BTreeSet::new();
     if first.is_some()
-        && let Some((revision, found)) = version::existing(work, &versions).await?
+        && let Some((revision, found)) = version::existing(work, &versions, &mut failed).await?
     {
         version::active(work, revision, Some(found)).await?;
         smoke::test(work, revision).await?;
         return Ok(published(revision, true));
     }
-    let mut run = Run::new(versions.last().map_or(0, |version| version.number));
+    let mut run = Run::new(versions.last().map_or(0, |version| version.number), failed);
     let latest = latest::bring(work, &mut run, first, !versions.is_empty()).await?;
     let tagged = latest.clone();
     let (revision, existed) = version::publish(work, &mut run, latest).await?;

@@ -3,6 +3,8 @@
 //! A publish is guarded twice, by the code's digest and by the `RevisionId` that was looked at. A second version of
 //! the same release is never made: whenever something was in doubt, the versions are listed first.
 
+use std::collections::BTreeSet;
+
 use super::super::wake;
 use super::latest::Run;
 use super::observed::{Condition, Observed, Version};
@@ -24,10 +26,11 @@ const LONGEST_DESCRIPTION: usize = 256;
 const MARK: usize = 8;
 
 /// The newest version that is this release: its description names the digest, its code and its settings are the
-/// wanted ones. With it, how it is.
+/// wanted ones. With it, how it is. One that AWS could not make never runs, and is none: it is noted in `failed`.
 pub(super) async fn existing(
     work: &Work<'_>,
     versions: &[Version],
+    failed: &mut BTreeSet<u64>,
 ) -> Result<Option<(RevisionNumber, Observed)>> {
     for version in versions.iter().rev() {
         if !is_release(work, version) {
@@ -37,6 +40,10 @@ pub(super) async fn existing(
         else {
             continue;
         };
+        if matches!(found.condition, Condition::Failed(_)) {
+            failed.insert(version.number);
+            continue;
+        }
         if work.wanted.update(&found.configuration)?.is_empty() {
             return Ok(Some((RevisionNumber(version.number), found)));
         }
@@ -65,7 +72,8 @@ pub(super) async fn publish(
     let mut tries = 0;
     loop {
         if run.contended
-            && let Some((number, _)) = existing(work, &work.versions().await?).await?
+            && let Some((number, _)) =
+                existing(work, &work.versions().await?, &mut run.failed).await?
         {
             return Ok((number, true));
         }
@@ -83,12 +91,15 @@ pub(super) async fn publish(
             Ok(made) => {
                 let made = number(made.version(), made.description());
                 match made {
-                    Some((number, Some(digest))) if is_same(&digest, &work.note.digest) => {
+                    Some((number, Some(digest)))
+                        if is_same(&digest, &work.note.digest)
+                            && !run.failed.contains(&number.0) =>
+                    {
                         return Ok((number, false));
                     }
                     // AWS makes no version where code and settings are those of the newest one, whose description
-                    // names another release: the mark makes them differ.
-                    Some(_) => mark(work, &latest).await?,
+                    // names another release, or which AWS could not make: the mark makes them differ.
+                    Some(_) => mark(work, &latest, run.failed.last().copied()).await?,
                     None => {
                         return Err(Error::Invalid(format!(
                             "AWS published `{}` and did not say which version it is",
@@ -138,14 +149,14 @@ fn number(
     Some((RevisionNumber(number), note.map(|note| note.digest)))
 }
 
-/// Puts the release's mark behind the function's own description.
-async fn mark(work: &Work<'_>, latest: &Observed) -> Result<()> {
+/// Puts the release's mark behind the function's own description; with the newest version of it that AWS could not make.
+async fn mark(work: &Work<'_>, latest: &Observed, failed: Option<u64>) -> Result<()> {
     let answer = work
         .client
         .update_function_configuration()
         .function_name(work.function)
         .set_revision_id(latest.revision_id.clone())
-        .description(marked(&latest.description, &work.note.digest))
+        .description(marked(&latest.description, &work.note.digest, failed))
         .send()
         .await
         .called("lambda:UpdateFunctionConfiguration", work.function);
@@ -160,8 +171,8 @@ async fn mark(work: &Work<'_>, latest: &Observed) -> Result<()> {
     }
 }
 
-/// `Sends receipts [squad 3fa2c1d0]`; a mark of before is replaced.
-fn marked(description: &str, digest: &str) -> String {
+/// `Sends receipts [squad 3fa2c1d0]`, or `[squad 3fa2c1d0 after 7]`; a mark of before is replaced.
+fn marked(description: &str, digest: &str, failed: Option<u64>) -> String {
     let own = description
         .rsplit_once("[squad ")
         .filter(|(_, rest)| rest.ends_with(']'))
@@ -172,7 +183,8 @@ fn marked(description: &str, digest: &str) -> String {
     let (base, rebuild) = digits.split_once('+').unwrap_or((digits, ""));
     let mark: String = base.chars().take(MARK).collect();
     let rebuild: String = rebuild.chars().rev().take(MARK).collect();
-    let mark = format!("[squad {mark}{rebuild}]");
+    let after = failed.map_or_else(String::new, |number| format!(" after {number}"));
+    let mark = format!("[squad {mark}{rebuild}{after}]");
     let room = LONGEST_DESCRIPTION - mark.len() - 1;
     let own: String = own.chars().take(room).collect();
     if own.is_empty() {
@@ -218,7 +230,7 @@ pub(super) async fn active(
                 cause: None,
                 evidence: Vec::new(),
                 hint: Some(format!(
-                    "its log, if it wrote one: `squad logs {}`",
+                    "its log, if it wrote one: `squad logs {}`; the same deploy tries again with a new version",
                     work.function
                 )),
             },
@@ -255,19 +267,27 @@ mod tests {
     #[test]
     fn a_mark_is_put_behind_the_description_and_replaces_the_one_before() {
         let digest = "sha256:0123456789abcdef";
-        assert_eq!(marked("", digest), "[squad 01234567]");
+        assert_eq!(marked("", digest, None), "[squad 01234567]");
         assert_eq!(
-            marked("Sends receipts", digest),
+            marked("Sends receipts", digest, None),
             "Sends receipts [squad 01234567]"
         );
         assert_eq!(
-            marked("Sends receipts [squad aaaaaaaa]", digest),
+            marked("Sends receipts [squad aaaaaaaa]", digest, None),
             "Sends receipts [squad 01234567]"
         );
         assert_eq!(
-            marked("x", "sha256:0123456789abcdef+01K8ZCXQ3V5R8M2T6W9Y0A1B2C"),
+            marked(
+                "x [squad 01234567 after 4]",
+                "sha256:0123456789abcdef+01K8ZCXQ3V5R8M2T6W9Y0A1B2C",
+                None
+            ),
             "x [squad 01234567C2B1A0Y9]"
         );
-        assert_eq!(marked(&"x".repeat(300), digest).len(), 256);
+        assert_eq!(
+            marked("x [squad 01234567]", digest, Some(7)),
+            "x [squad 01234567 after 7]"
+        );
+        assert_eq!(marked(&"x".repeat(300), digest, None).len(), 256);
     }
 }

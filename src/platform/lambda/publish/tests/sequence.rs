@@ -247,6 +247,44 @@ async fn an_update_that_aws_cannot_apply_is_refused_and_the_next_deploy_goes_on(
     assert_eq!(aws.versions().len(), 2);
 }
 
+/// AWS makes no second version of what has not changed, also where it could not make the first: each deploy tries again with a
+/// version of its own, and once there is one that runs it stays the only one.
+#[tokio::test]
+async fn a_version_that_aws_could_not_make_is_made_anew() {
+    let aws = StandIn::start();
+    let fail = |version: &str| {
+        aws.change(
+            json!({ "kind": "failed", "function": FUNCTION, "version": version,
+            "reason": { "code": "InternalError", "reason": "try again" } }),
+        );
+    };
+    for (number, existed) in [(1, false), (2, false), (3, false)] {
+        assert_eq!(
+            revision(Deploy::of("a").run(&aws.address).await),
+            (number, existed)
+        );
+        if number < 3 {
+            fail(&number.to_string());
+        }
+    }
+    assert_eq!(revision(Deploy::of("a").run(&aws.address).await), (3, true));
+    let function = aws.function();
+    assert_eq!(
+        function["latest"]["Description"],
+        format!("[squad {} after 2]", digits(&Deploy::of("a").digest))
+    );
+    assert_eq!(
+        revision(Deploy::of("b").run(&aws.address).await),
+        (4, false)
+    );
+}
+
+/// What a mark shows of a digest.
+fn digits(digest: &str) -> String {
+    let digits = digest.strip_prefix("sha256:").unwrap_or(digest);
+    digits.chars().take(8).collect()
+}
+
 #[tokio::test]
 async fn a_version_that_does_not_come_up_says_why() {
     let aws = StandIn::start();
