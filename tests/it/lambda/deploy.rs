@@ -211,3 +211,51 @@ fn a_deploy_that_deletes_an_old_version_makes_twelve_calls_of_the_small_quota() 
         .join("\n")
     );
 }
+
+/// A version is made of what `$LATEST` has: what others changed there since goes out with it, and the plan says so.
+#[test]
+fn what_others_changed_at_aws_is_in_the_plan_that_brings_it_out() {
+    let cloud = Cloud::new();
+    cloud.aws.settings(json!({ "settle_ms": 0 }));
+    let directory = sources(&cloud, "one");
+    cloud.squad_in(&directory, &["deploy"]).success();
+    cloud.aws.change(json!({
+        "kind": "configuration", "function": "receipts", "configuration": {
+            "Environment": { "Variables": { "GREETING": "theirs", "FLAG": QUIET } },
+            "MemorySize": 512,
+            "TracingConfig": { "Mode": "Active" },
+            "DeadLetterConfig": { "TargetArn": "arn:aws:sqs:eu-west-1:123456789012:dead" },
+        }
+    }));
+    sources(&cloud, "two");
+    cloud
+        .squad_in(&directory, &["deploy", "--dry-run"])
+        .success()
+        .assert(str![[r#"
+› receipts → cloud (lambda, account [HASH])
+›
+›   replaces what is live (revision 1, ana@example.com, [AGO])
+›   at AWS: run.env.FLAG is new: #7e6b53
+›   at AWS: dead-letter queue is new: arn:aws:sqs:eu-west-1:[HASH]:dead
+›   at AWS: tracing PassThrough → Active
+›   undo at any time: `squad rollback receipts --env cloud`
+›
+[exit 0]
+
+"#]]);
+    cloud.squad_in(&directory, &["deploy"]).success();
+    // Now it serves, and is no difference any more.
+    sources(&cloud, "three");
+    cloud
+        .squad_in(&directory, &["deploy", "--dry-run"])
+        .success()
+        .assert(str![[r#"
+› receipts → cloud (lambda, account [HASH])
+›
+›   replaces what is live (revision 2, ana@example.com, [AGO])
+›   undo at any time: `squad rollback receipts --env cloud`
+›
+[exit 0]
+
+"#]]);
+}

@@ -134,6 +134,10 @@ receipts  cloud  $LATEST  -      no revision: each upload is live at once
 › receipts → cloud (lambda, account [HASH])
 ›
 ›   replaces what is live (revision 2, somebody outside squad, [AGO])
+›   function.role arn:aws:iam::[HASH]:role/stand-in → arn:aws:iam::[HASH]:role/receipts
+›   function.runtime python3.12 → python3.13
+›   function.timeout_seconds 3 → 5
+›   run.env.GREETING is new: #032bb7
 ›   undo at any time: `squad rollback receipts --env cloud`
 ›
 › ✔ recorded         operation [ID], acme/cloud

@@ -6,7 +6,8 @@
 //! finds what it had settled changed, and gives way by naming who won.
 //!
 //! - `observed`: what AWS says, in our words; `wanted`: what is to be, and what differs; `values`: variables.
-//! - `release`: what a release comes to at AWS; the differences that a plan shows.
+//! - `release`: what a release comes to at AWS; the differences that a plan shows, with
+//!   `unmanaged` for the settings that `squad.toml` does not name.
 //! - `pin`: keeps what an alias on `$LATEST` serves; `latest`: brings `$LATEST` there; `version`: publishes it; `smoke`: calls it once.
 //! - `hint`: tags; `settle`: waits; `race`: names who won; `reason`: AWS's reasons in sentences.
 
@@ -19,6 +20,7 @@ pub(super) mod reason;
 mod release;
 mod settle;
 mod smoke;
+mod unmanaged;
 mod values;
 mod version;
 mod wanted;

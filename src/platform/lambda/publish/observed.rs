@@ -11,6 +11,7 @@ use aws_sdk_lambda::types::{
 
 use super::reason;
 use super::values::Values;
+use crate::domain::plan::Difference;
 
 /// A function (`$LATEST`) or one of its versions.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,6 +80,48 @@ pub(super) struct Configuration {
     pub(super) environment: Result<Values, String>,
 }
 
+impl Configuration {
+    /// What changes from these to `after`, for people: keys, and for variables short hashes.
+    pub(super) fn differences(&self, after: &Self) -> Vec<Difference> {
+        let text = |text: &Option<String>| text.clone();
+        let layers = |one: &Self| Some(one.layers.join(" ")).filter(|layers| !layers.is_empty());
+        let rows = [
+            (
+                "architecture",
+                Some(self.architecture.clone()),
+                Some(after.architecture.clone()),
+            ),
+            ("handler", text(&self.handler), text(&after.handler)),
+            ("layers", layers(self), layers(after)),
+            (
+                "memory_mb",
+                Some(self.memory.to_string()),
+                Some(after.memory.to_string()),
+            ),
+            ("role", Some(self.role.clone()), Some(after.role.clone())),
+            ("runtime", text(&self.runtime), text(&after.runtime)),
+            (
+                "timeout_seconds",
+                Some(self.timeout.to_string()),
+                Some(after.timeout.to_string()),
+            ),
+        ];
+        let mut differences: Vec<_> = rows
+            .into_iter()
+            .filter(|(_, before, after)| before != after)
+            .map(|(key, before, after)| Difference {
+                key: format!("function.{key}"),
+                before,
+                after,
+            })
+            .collect();
+        if let (Ok(before), Ok(after)) = (&self.environment, &after.environment) {
+            differences.extend(before.differences(after));
+        }
+        differences
+    }
+}
+
 /// How far along a function or a version is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Condition {
@@ -116,7 +159,7 @@ impl Observed {
     }
 
     /// From a configuration, as a list has it: without tags and image.
-    fn of_configuration(found: &FunctionConfiguration) -> Self {
+    pub(super) fn of_configuration(found: &FunctionConfiguration) -> Self {
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
         Self {
             arn: text(found.function_arn()),

@@ -6,11 +6,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use super::super::read as reads;
 use super::super::{Lambda, SERVICE_TAG, stored};
+use super::observed::Observed;
+use super::unmanaged;
 use super::wanted::{Code, Wanted};
-use super::work::{self, Work};
+use super::work::Work;
+use aws_sdk_lambda::types::FunctionConfiguration;
+
 use crate::clients::aws::Kept;
 use crate::clients::zip::{self, Tree};
+use crate::domain::alias::Traffic;
 use crate::domain::image::ImageReference;
 use crate::domain::live::Token;
 use crate::domain::plan::Difference;
@@ -158,19 +164,39 @@ fn tags(service: &Service) -> BTreeMap<String, String> {
     tags
 }
 
-/// What a deploy would change in the settings that the function has at AWS now, whoever set them: keys, and for
-/// variables short hashes. None where there is no function yet.
+/// What comes before the key of a setting that somebody else changed at AWS since what serves was published.
+pub(super) const OF_OTHERS: &str = "at AWS: ";
+
+/// What a deploy changes in the settings of what serves, whoever set them: a version is made of what `$LATEST` has, so that
+/// what others changed there goes out with it. Keys, and for variables short hashes. None where there is no function yet.
 pub(in crate::platform::lambda) async fn differences(
     platform: &Lambda,
     service: &Service,
 ) -> Result<Option<Vec<Difference>>> {
     let target = platform.target(&service.name);
     let client = platform.session().lambda().await;
-    let Some(found) = work::read(&client, &target.function, None).await? else {
+    let Some(output) = reads::function(&client, &target.function, None).await? else {
+        return Ok(None);
+    };
+    let Some(found) = Observed::of_function(&output) else {
         return Ok(None);
     };
     let wanted = Wanted::of(service, found.package)?;
-    let mut differences = wanted.differences(&found.configuration)?;
+    let serving = serving(platform, service);
+    let (before, unmanaged) = match (&serving, output.configuration()) {
+        (Some(serving), Some(latest)) => (
+            Observed::of_configuration(serving).configuration,
+            unmanaged::differences(serving, latest),
+        ),
+        _ => (found.configuration.clone(), Vec::new()),
+    };
+    let mut differences = before.differences(&wanted.applied(&found.configuration)?);
+    for one in &mut differences {
+        if wanted.leaves(&one.key) {
+            one.key.insert_str(0, OF_OTHERS);
+        }
+    }
+    differences.extend(unmanaged);
     // Without its digest an image says nothing that could be compared.
     let image = |text: &str| text.parse::<ImageReference>().ok();
     let before = found.image.as_deref().and_then(image);
@@ -186,4 +212,16 @@ pub(in crate::platform::lambda) async fn differences(
         differences.insert(0, image);
     }
     Ok(Some(differences))
+}
+
+/// The version that takes all traffic, as it was observed for the plan; none where none does.
+fn serving(platform: &Lambda, service: &Service) -> Option<FunctionConfiguration> {
+    let seen = platform.last_seen(&service.name)?;
+    let Some(Traffic::All(sole)) = seen.traffic() else {
+        return None;
+    };
+    seen.states
+        .get(&sole)
+        .or_else(|| seen.versions.get(&sole))
+        .cloned()
 }

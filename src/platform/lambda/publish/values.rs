@@ -24,6 +24,11 @@ impl Values {
         self.0.is_empty()
     }
 
+    /// Whether there is a variable of this name.
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// These with `set` laid over them, and without `removed`. A variable that neither names is kept.
     pub(super) fn merged<'a>(
         &self,

@@ -193,45 +193,37 @@ impl Wanted {
 
     /// What changes from `found`, for people: keys, and for variables short hashes.
     pub(super) fn differences(&self, found: &Configuration) -> Result<Vec<Difference>> {
+        Ok(found.differences(&self.applied(found)?))
+    }
+
+    /// What a version of `found` would be with what is wanted.
+    pub(super) fn applied(&self, found: &Configuration) -> Result<Configuration> {
         let update = self.update(found)?;
-        let mut differences = Vec::new();
-        let mut add = |key: &str, before: Option<String>, after: Option<String>| {
-            if after.is_some() && before != after {
-                differences.push(Difference {
-                    key: format!("function.{key}"),
-                    before,
-                    after,
-                });
-            }
-        };
-        let text = |number: i32| number.to_string();
-        add(
-            "architecture",
-            Some(found.architecture.clone()),
-            Some(self.architecture.clone()),
-        );
-        add("handler", found.handler.clone(), update.handler);
-        add(
-            "layers",
-            Some(found.layers.join(" ")).filter(|layers| !layers.is_empty()),
-            update.layers.map(|layers| layers.join(" ")),
-        );
-        add(
-            "memory_mb",
-            Some(text(found.memory)),
-            update.memory.map(text),
-        );
-        add("role", Some(found.role.clone()), update.role);
-        add("runtime", found.runtime.clone(), update.runtime);
-        add(
-            "timeout_seconds",
-            Some(text(found.timeout)),
-            update.timeout.map(text),
-        );
-        if let (Ok(before), Some(after)) = (&found.environment, update.environment) {
-            differences.extend(before.differences(&after));
+        Ok(Configuration {
+            runtime: update.runtime.or_else(|| found.runtime.clone()),
+            handler: update.handler.or_else(|| found.handler.clone()),
+            role: update.role.unwrap_or_else(|| found.role.clone()),
+            memory: self.memory,
+            timeout: self.timeout,
+            architecture: self.architecture.clone(),
+            layers: update.layers.unwrap_or_else(|| found.layers.clone()),
+            environment: match update.environment {
+                Some(values) => Ok(values),
+                None => found.environment.clone(),
+            },
+        })
+    }
+
+    /// Whether `squad.toml` says nothing about the key of a difference: then somebody else does.
+    pub(super) fn leaves(&self, key: &str) -> bool {
+        match key {
+            "function.role" => self.role.is_none(),
+            "function.layers" => self.layers.is_none(),
+            key => match key.strip_prefix("run.env.") {
+                Some(name) => !self.set.names(name) && !self.removed.iter().any(|one| one == name),
+                None => false,
+            },
         }
-        Ok(differences)
     }
 }
 
@@ -323,7 +315,7 @@ mod tests {
             shown,
             [
                 "function.architecture: arm64 -> x86_64",
-                "function.layers: arn:aws:lambda:eu-west-1:123456789012:layer:agent:3 -> ",
+                "function.layers: arn:aws:lambda:eu-west-1:123456789012:layer:agent:3 -> none",
                 "function.memory_mb: 512 -> 1024",
                 "run.env.LOG_LEVEL: #8a6972 -> #f1ef0e",
                 "run.env.OF_OTHERS: #1615e5 -> none",
