@@ -104,11 +104,16 @@ impl Alias {
         version: Option<&str>,
         weights: Option<&std::collections::HashMap<String, f64>>,
     ) -> Self {
+        let description = alias::parse(description.unwrap_or_default());
+        let written = match &description {
+            Description::Ours(note) => note.traffic(),
+            Description::Empty | Description::Foreign(_) => None,
+        };
         Self {
             revision_id: revision_id.unwrap_or_default().to_owned(),
             arn: arn.unwrap_or_default().to_owned(),
-            description: alias::parse(description.unwrap_or_default()),
-            traffic: traffic(version, weights),
+            description,
+            traffic: traffic(version, weights, written),
             primary: version.and_then(number),
             is_on_latest: version == Some(LATEST),
         }
@@ -132,10 +137,11 @@ impl Alias {
 }
 
 /// The traffic of an alias. Weights are fractions at AWS; whatever is not a whole percentage was not written by squad,
-/// and is never rounded to all or nothing.
+/// is never rounded to all or nothing, and never to the weight that was `written`.
 fn traffic(
     version: Option<&str>,
     weights: Option<&std::collections::HashMap<String, f64>>,
+    written: Option<Traffic>,
 ) -> Option<Traffic> {
     let primary = number(version?)?;
     let mut others = weights
@@ -149,18 +155,36 @@ fn traffic(
     if *weight >= 1.0 {
         return Some(Traffic::All(other));
     }
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "between 1 and 99 by the line before"
-    )]
-    let weight = (weight * 100.0).round().clamp(1.0, 99.0) as u8;
-    Some(Traffic::Shared {
-        primary,
-        other,
-        weight,
-    })
+    let percent = weight * 100.0;
+    let shared = |percent: f64| {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 1 and 99 by the clamp"
+        )]
+        let weight = percent.clamp(1.0, 99.0) as u8;
+        Some(Traffic::Shared {
+            primary,
+            other,
+            weight,
+        })
+    };
+    let rounded = percent.round().clamp(1.0, 99.0);
+    let nearest = shared(rounded);
+    let is_whole = (percent - rounded).abs() < WHOLE;
+    if is_whole || nearest != written {
+        return nearest;
+    }
+    // The next one on the side where it lies; at the ends, the only other one.
+    let beside = if percent > rounded { 1.0 } else { -1.0 };
+    match shared(rounded + beside) {
+        other if other != written => other,
+        _ => shared(rounded - beside),
+    }
 }
+
+/// What a fraction may be off from a whole percentage and be that one.
+const WHOLE: f64 = 1e-6;
 
 /// The number of a published version.
 pub(super) fn number(version: &str) -> Option<RevisionNumber> {
@@ -382,8 +406,38 @@ mod tests {
             ("$LATEST", None, None),
         ] {
             let weights = weights.map(|weight| HashMap::from([("42".to_owned(), weight)]));
-            assert_eq!(traffic(Some(version), weights.as_ref()), wanted);
+            assert_eq!(traffic(Some(version), weights.as_ref(), None), wanted);
         }
-        assert_eq!(traffic(Some("41"), Some(&HashMap::new())), all(41));
+        assert_eq!(traffic(Some("41"), Some(&HashMap::new()), None), all(41));
+    }
+
+    #[test]
+    fn a_weight_of_others_is_never_taken_for_the_one_that_was_written() {
+        let shared = |weight| {
+            Some(Traffic::Shared {
+                primary: RevisionNumber(41),
+                other: RevisionNumber(42),
+                weight,
+            })
+        };
+        for (written, found, wanted) in [
+            (5, 0.05, 5),
+            (7, 0.07, 7),
+            (29, 0.29, 29),
+            (5, 0.0549, 6),
+            (5, 0.0451, 4),
+            (5, 0.0649, 6),
+            (1, 0.006, 2),
+            (1, 0.001, 2),
+            (99, 0.999, 98),
+            (99, 0.994, 98),
+        ] {
+            let weights = HashMap::from([("42".to_owned(), found)]);
+            assert_eq!(
+                traffic(Some("41"), Some(&weights), shared(written)),
+                shared(wanted),
+                "{found}"
+            );
+        }
     }
 }
