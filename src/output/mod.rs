@@ -7,9 +7,11 @@ mod ascii;
 pub(crate) mod canvas;
 mod fold;
 mod place;
+mod reader;
 pub(crate) mod table;
 
 pub(crate) use place::Place;
+pub(crate) use reader::Reader;
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
@@ -301,7 +303,16 @@ impl Output {
 
     /// Whether nobody reads standard output any more (`| head`): a stream of lines can end.
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Relaxed)
+        self.closed.load(Ordering::Relaxed) || (!self.out_terminal && reader::is_gone())
+    }
+
+    /// Watches for that moment, for what may wait long before it writes again.
+    pub(crate) fn reader(&self) -> Reader {
+        if self.out_terminal {
+            Reader::forever()
+        } else {
+            Reader::watched()
+        }
     }
 
     /// One JSON document on one line, to standard output.
