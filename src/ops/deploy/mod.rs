@@ -7,6 +7,7 @@ pub(crate) mod build;
 mod commits;
 pub(crate) mod fleet;
 mod meanwhile;
+mod overdue;
 pub(crate) mod package;
 pub(crate) mod port;
 mod printed;

@@ -309,7 +309,7 @@ impl Host {
         }
     }
 
-    /// Why a revision does not serve.
+    /// Why a revision does not serve, or not yet.
     pub(super) async fn diagnose(&self, revision: RevisionNumber) -> Result<Option<Diagnosis>> {
         let failed = self
             .read(|service| {
@@ -320,10 +320,13 @@ impl Host {
             .ok_or(Error::NoRevision(revision))?;
         let runner = self.runner(revision);
         let crash_loop = runner.as_ref().and_then(|runner| runner.crash_loop());
-        Ok(match runner.map(|runner| runner.phase()) {
+        let not_yet = || runner.as_ref().and_then(|runner| runner.not_ready_yet());
+        Ok(match runner.as_ref().map(|runner| runner.phase()) {
             Some(Phase::Failed(diagnosis)) => Some(*diagnosis),
-            Some(Phase::Ready | Phase::Starting) => crash_loop.map(|(why, _)| *why),
-            Some(Phase::Restarting(..) | Phase::Stopped) | None => failed,
+            Some(Phase::Ready) => crash_loop.map(|(why, _)| *why),
+            Some(Phase::Starting) => crash_loop.map(|(why, _)| *why).or_else(not_yet),
+            Some(Phase::Restarting(..)) => not_yet().or(failed),
+            Some(Phase::Stopped) | None => failed,
         })
     }
 
