@@ -90,8 +90,11 @@ impl Exit {
     }
 }
 
-/// A line of a log as an error shows it: one of megabytes would be all that is seen of it. The log has it whole.
+/// A line of a log as an error shows it: of progress that is drawn over, what is drawn last; and one of megabytes would be all
+/// that is seen of it. The log has it whole.
 fn shortened(line: &str) -> String {
+    let line = line.trim_end();
+    let line = line.rsplit_once('\r').map_or(line, |(_, last)| last);
     match line.char_indices().nth(LONGEST_LINE) {
         None => line.to_owned(),
         Some((at, _)) => format!(
