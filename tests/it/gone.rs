@@ -1,0 +1,51 @@
+//! What was there and is not any more: files of revisions, and the journal.
+
+use snapbox::str;
+
+use crate::support::{Home, TestService};
+
+/// Each next command is one that works.
+#[test]
+fn from_a_revision_whose_files_are_gone_the_way_leads_out() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    for version in ["1", "2", "3"] {
+        service.version(&home, version);
+        home.squad_in(&service.directory, ["deploy"]).success();
+    }
+    let revisions = home
+        .state()
+        .join("local/local/local/services/payments/revisions");
+    std::fs::remove_dir_all(revisions.join("2")).expect("it is there");
+    home.squad_in(&service.directory, ["rollback"])
+        .failure(1)
+        .assert(str![[r#"
+› payments → local: revision 3 → 2 (ana@example.com, [AGO], Serve version 2)
+› ◌ revision         2: 0 of 1 processes ready
+› error: cannot roll back `payments`: revision 2 does not start
+›   caused by: its artifact `[HOME]/.local/state/squad/local/local/local/services/payments/revisions/2` is gone
+› live: revision 3 serves all traffic
+› hint: go back to one that is there: `squad rollback payments --to 1`, or deploy the sources as they are now: `squad deploy payments --rebuild`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/artifact-gone.md
+[exit 1]
+
+"#]]);
+    let back = ["rollback", "payments", "--to", "1"];
+    assert_eq!(home.squad(back).success().line(), "1");
+    std::fs::remove_dir_all(revisions.join("3")).expect("it is there");
+    let to = ["rollback", "payments", "--to", "3"];
+    home.squad(to).failure(1).assert(str![[r#"
+› payments → local: revision 1 → 3 (ana@example.com, [AGO], Serve version 3)
+› ◌ revision         3: 0 of 1 processes ready
+› error: cannot roll back `payments`: revision 3 does not start
+›   caused by: its artifact `[HOME]/.local/state/squad/local/local/local/services/payments/revisions/3` is gone
+› live: revision 1 serves all traffic
+› hint: deploy the sources as they are now: `squad deploy payments --rebuild`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/artifact-gone.md
+[exit 1]
+
+"#]]);
+    let anew = ["deploy", "payments", "--rebuild"];
+    let deployed = home.squad_in(&service.directory, anew).success();
+    assert_eq!(deployed.line(), "4");
+}
