@@ -49,3 +49,44 @@ fn from_a_revision_whose_files_are_gone_the_way_leads_out() {
     let deployed = home.squad_in(&service.directory, anew).success();
     assert_eq!(deployed.line(), "4");
 }
+
+#[test]
+fn after_a_new_journal_a_service_is_told_as_forgotten_and_not_as_removed_by_somebody() {
+    let home = Home::new();
+    let payments = TestService::new(&home, "payments");
+    home.squad_in(&payments.directory, ["deploy"]).success();
+    home.squad(["local", "stop"]).success();
+    std::fs::remove_file(home.state().join("local/local/local/journal")).expect("a journal");
+    home.squad(["local", "prune", "--reset-journal"]).success();
+    home.squad(["rollback", "payments"])
+        .failure(7)
+        .assert(str![[r#"
+› error: cannot roll back `payments`: nothing of it is live here
+›   revision 1 was live, as the audit log has it (deploy by ana@example.com, [AGO]): the journal of this platform was set aside since (`squad local prune --reset-journal` by ana@example.com, [AGO]), so it has to be deployed again
+› live: `payments` is not live here, and takes no traffic
+› hint: deploy it with `squad deploy payments`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/nothing-live.md
+[exit 7]
+
+"#]]);
+    home.squad(["status", "payments"]).failure(1).assert(str![[r#"
+› error: `payments` is not deployed to local
+›   revision 1 was live, as the audit log has it (deploy by ana@example.com, [AGO]): the journal of this platform was set aside since (`squad local prune --reset-journal` by ana@example.com, [AGO]), so it has to be deployed again
+› hint: `squad status --all` shows what is there, `squad deploy payments` deploys it
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
+[exit 1]
+
+"#]]);
+    let again = ["deploy", "payments"];
+    home.squad_in(&payments.directory, again).success();
+    home.squad(["rollback", "payments"])
+        .failure(7)
+        .assert(str![[r#"
+› error: cannot roll back `payments`: no other revision served healthily without being left
+› live: revision 2 serves all traffic
+› hint: deploy an older state of the sources instead
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-rollback-target.md
+[exit 7]
+
+"#]]);
+}
