@@ -214,7 +214,7 @@ async fn verify(
             .json(&view::Verification::new(journal.log(), &report));
     } else {
         for line in view::report(&report, &context.output, context.now()) {
-            context.output.out(&line);
+            context.output.prose(&format!("{line}\n"));
         }
     }
     if let Err(error) = journal.can_go_forward()

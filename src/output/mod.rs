@@ -76,7 +76,10 @@ pub(crate) struct Output {
     settings: Settings,
     out_color: bool,
     err_color: bool,
+    /// Standard error is a terminal that can move its cursor.
     err_terminal: bool,
+    /// Standard error is any terminal.
+    err_wraps: bool,
     out_terminal: bool,
     dumb: bool,
     can_ask: bool,
@@ -120,6 +123,7 @@ impl Output {
             out_terminal,
             dumb,
             err_terminal: err_terminal && !dumb,
+            err_wraps: err_terminal,
             can_ask: io::stdin().is_terminal()
                 && err_terminal
                 && !env.is_ci()
@@ -248,7 +252,7 @@ impl Output {
     /// The same for prose: on a terminal that is narrower than a line, folded between words.
     pub(crate) fn prose(&self, text: &str) {
         let text = self.for_people(text);
-        if self.can_redraw() {
+        if self.out_terminal {
             self.raw(fold::folded(&text, self.width).as_bytes());
         } else {
             self.raw(text.as_bytes());
@@ -358,7 +362,7 @@ impl Output {
         } else {
             let line = self.place.completed(line);
             let mut line = self.for_people(&line);
-            if self.err_terminal {
+            if self.err_wraps {
                 line = Cow::Owned(fold::folded(&line, self.width).into_owned());
             }
             format!("{line}\n")
