@@ -90,3 +90,36 @@ fn after_a_new_journal_a_service_is_told_as_forgotten_and_not_as_removed_by_some
 
 "#]]);
 }
+
+/// Also where another one is in its old place now.
+#[test]
+fn a_service_whose_directory_was_moved_is_the_same_service() {
+    let home = Home::new();
+    let shop = crate::workspace::workspace(&home, &["payments"]);
+    home.squad_in(&shop, ["deploy", "--all"]).success();
+    home.git(&shop, ["mv", "services/payments", "services/pay"]);
+    home.commit_all(&shop, "Move the payments");
+    home.squad_in(shop.join("services/pay"), ["deploy"])
+        .success()
+        .assert(str![[r#"
+› payments → local: revision 1 already is exactly this (same sources, same configuration). Nothing to do.
+1
+[exit 0]
+
+"#]]);
+    home.git(&shop, ["mv", "services/pay", "services/payments"]);
+    home.squad_in(&shop, ["deploy", "--all", "--rebuild"])
+        .success();
+    home.git(&shop, ["mv", "services/payments", "services/pay"]);
+    let other = "schema = 1\n\n[service]\nname = \"receipts\"\nkind = \"http\"\n";
+    home.write("shop/services/payments/squad.toml", other);
+    home.commit_all(&shop, "Another one in its place");
+    home.squad_in(shop.join("services/pay"), ["deploy"])
+        .success()
+        .assert(str![[r#"
+› payments → local: revision 2 already is exactly this (same sources, same configuration). Nothing to do. It was deployed before these changes were committed; `squad deploy payments --rebuild` records the commit.
+2
+[exit 0]
+
+"#]]);
+}
