@@ -1,8 +1,10 @@
 //! What was there and is not any more: files of revisions, and the journal.
 
+use std::time::Duration;
+
 use snapbox::str;
 
-use crate::support::{Home, TestService};
+use crate::support::{Home, TestService, wait_for};
 
 /// Each next command is one that works.
 #[test]
@@ -45,6 +47,18 @@ fn from_a_revision_whose_files_are_gone_the_way_leads_out() {
 [exit 1]
 
 "#]]);
+    home.squad(["local", "stop"]).success();
+    std::fs::remove_dir_all(revisions.join("1")).expect("it is there");
+    home.squad(["local", "start"]).success();
+    wait_for("it is seen", Duration::from_secs(10), || {
+        let status = home.squad(["status", "payments"]);
+        (status.code == 3).then_some(())
+    });
+    let status = home.squad(["status", "payments", "-o", "json"]).failure(3);
+    let problem = status.json()["services"][0]["problem"].clone();
+    let way_out = "is gone; deploy the sources as they are now: `squad deploy payments --rebuild`";
+    let problem = problem.as_str().expect("a problem");
+    assert!(problem.ends_with(way_out), "{problem}");
     let anew = ["deploy", "payments", "--rebuild"];
     let deployed = home.squad_in(&service.directory, anew).success();
     assert_eq!(deployed.line(), "4");

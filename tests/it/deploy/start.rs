@@ -306,3 +306,26 @@ fn a_time_limit_that_ends_before_the_start_says_what_was_waited_for() {
     assert_eq!(live(&home, "payments").as_deref(), Some("1"));
     assert_eq!(results(&home)[0], "failed");
 }
+
+#[test]
+fn progress_that_a_process_draws_over_is_shown_as_it_was_drawn_last() {
+    let home = Home::new();
+    let service = TestService::new(&home, "payments");
+    let path = service.directory.join("squad.toml");
+    let text = std::fs::read_to_string(&path).expect("it is there");
+    let command =
+        r#"["sh", "-c", "printf 'loading 1%%\\rloading 99%%\\rloading 100%%\\r\\n' >&2; exit 3"]"#;
+    home.write(&path, &text.replace(r#"["python3", "serve.py"]"#, command));
+    home.squad_in(&service.directory, ["deploy", "--quiet"])
+        .failure(1)
+        .assert(str![[r#"
+› error: cannot deploy `payments`: revision 1 does not start
+›   loading 100%
+›   caused by: process ended with exit code 3, [DURATION] after it started, 3 times
+› live: `payments` is not live here, and takes no traffic
+› hint: look at the log with `squad logs payments --revision 1`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/process-exited.md
+[exit 1]
+
+"#]]);
+}
