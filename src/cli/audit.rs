@@ -7,6 +7,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 use crate::cli::context::Context;
 use crate::cli::time::{parse_limit, parse_span};
 use crate::cli::view::audit as view;
+use crate::config::nearest;
+use crate::domain::audit::event;
 use crate::domain::audit::note::VerifierKey;
 use crate::domain::audit::verdict::Verdict;
 use crate::domain::name::ServiceName;
@@ -52,11 +54,27 @@ struct List {
     #[arg(long, value_name = "time", value_parser = parse_span)]
     since: Option<Duration>,
     /// Only types that begin like this, such as `deploy` or `deploy.finished` (can be repeated)
-    #[arg(long = "type", value_name = "type")]
+    #[arg(long = "type", value_name = "type", value_parser = parse_type)]
     types: Vec<String>,
     /// At most so many events
     #[arg(long, value_name = "number", default_value = "30", value_parser = parse_limit)]
     limit: usize,
+}
+
+/// Reads a type of event; one that is never recorded would look like a log without such events.
+fn parse_type(text: &str) -> std::result::Result<String, String> {
+    let known = event::known_types();
+    if known.iter().any(|one| one == text) {
+        return Ok(text.to_owned());
+    }
+    let meant = nearest(text, known.iter().map(String::as_str));
+    let meant = meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
+    let nouns = known.iter().filter(|one| !one.contains('.'));
+    let nouns: Vec<_> = nouns.map(|noun| format!("`{noun}`")).collect();
+    Err(format!(
+        "no event has such a type{meant} (there are {}, each also with its end, such as `deploy.finished`)",
+        nouns.join(", ")
+    ))
 }
 
 /// Show everything about one event or one operation
@@ -214,7 +232,7 @@ async fn verify(
             .json(&view::Verification::new(journal.log(), &report));
     } else {
         for line in view::report(&report, &context.output, context.now()) {
-            context.output.out(&line);
+            context.output.prose(&format!("{line}\n"));
         }
     }
     if let Err(error) = journal.can_go_forward()

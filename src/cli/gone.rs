@@ -1,5 +1,5 @@
 //! A service that its platform has nothing of: another one may be meant, or it was live once as the audit log has it. Then
-//! somebody removed it with another tool, and "it is not there" alone would hide that.
+//! somebody removed it with another tool or began a new journal, and "it is not there" alone would hide that.
 
 use std::time::Duration;
 
@@ -37,8 +37,16 @@ pub(super) async fn told(
         return error;
     };
     let what = last.event.short_kind();
+    let since = match last.forgotten {
+        Some((at, actor)) => format!(
+            "the journal of this platform was set aside since (`squad local prune --reset-journal` by {actor}, {}), so it has to be \
+             deployed again",
+            relative(at, context.now()),
+        ),
+        None => "it was removed since, and not by squad".to_owned(),
+    };
     error.detail(format!(
-        "revision {} was live, as the audit log has it ({} by {}, {}): it was removed since, and not by squad",
+        "revision {} was live, as the audit log has it ({} by {}, {}): {since}",
         last.revision,
         what.split('.').next().unwrap_or(what),
         last.actor,

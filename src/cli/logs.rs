@@ -74,12 +74,12 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             show(context, &service, &line);
             !context.output.is_closed()
         };
-        let mut signals = Signals::listen()?;
+        let mut signals = Signals::listen_and_watch(&context.output)?;
         let work = platform.logs(&service, &query, &mut print);
         let result = match unless_asked(Some(&mut signals), work).await {
             Some(result) => result,
             // That is the end of following, not a failure, and nothing more is asked.
-            None if args.follow => return Ok(0),
+            None if args.follow || context.output.is_closed() => return Ok(0),
             None => {
                 return Err(Error::new(
                     Kind::Interrupted,

@@ -1,9 +1,11 @@
-//! What asks a command to end: Ctrl-C (SIGINT), a CI job that is cancelled (SIGTERM), a terminal that is closed (SIGHUP).
+//! What asks a command to end: Ctrl-C (SIGINT), a CI job that is cancelled (SIGTERM), a terminal that is closed (SIGHUP); and
+//! for what shows and goes on, that nobody reads it any more.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::interrupt::heard_by_others;
 use crate::error::{Error, Result};
+use crate::output::{Output, Reader};
 
 /// The three signals; from now on they end the command only where it lets them.
 #[derive(Debug)]
@@ -12,6 +14,8 @@ pub(crate) struct Signals {
     terminate: Signal,
     /// None when whoever started the command wants it to outlive the terminal (`nohup`).
     hangup: Option<Signal>,
+    /// None where it does not matter who reads.
+    reader: Option<Reader>,
 }
 
 impl Signals {
@@ -33,6 +37,15 @@ impl Signals {
             } else {
                 Some(listen(SignalKind::hangup())?)
             },
+            reader: None,
+        })
+    }
+
+    /// The same, and a reader of standard output that goes away counts as one of them: `Output::is_closed` tells it apart.
+    pub(crate) fn listen_and_watch(output: &Output) -> Result<Self> {
+        Ok(Self {
+            reader: Some(output.reader()),
+            ..Self::listen()?
         })
     }
 
@@ -44,10 +57,17 @@ impl Signals {
                 None => std::future::pending().await,
             }
         };
+        let reader = async {
+            match &mut self.reader {
+                Some(reader) => reader.gone().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => true,
             _ = self.terminate.recv() => false,
             _ = hangup => false,
+            () = reader => false,
         }
     }
 }

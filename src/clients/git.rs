@@ -48,6 +48,11 @@ impl Repository {
             })
     }
 
+    /// The top of the work tree.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Whether two directories are the same place in two work trees of one repository (`git worktree`).
     pub(crate) fn are_one(one: &Path, other: &Path) -> bool {
         let place = |directory: &Path| {

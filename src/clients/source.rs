@@ -206,10 +206,7 @@ fn walk(root: &Path, own: &[PathBuf], paths: &mut Vec<PathBuf>) -> Result<(), Er
 ///
 /// Names are relative to the service's directory, so that two checkouts of the same tree agree.
 pub(crate) fn digest_of(files: &Files, cache: &Path) -> Result<String, Error> {
-    let old: StampCache = std::fs::File::open(cache)
-        .ok()
-        .and_then(|file| serde_json::from_reader(std::io::BufReader::new(file)).ok())
-        .unwrap_or_default();
+    let old = read_cache(cache);
     let mut new = StampCache::default();
     let mut changed = false;
     let mut context = Context::new(&SHA256);
@@ -267,6 +264,29 @@ fn entry_of(path: &Path, old: &StampCache, changed: &mut bool) -> Result<Entry, 
     })
 }
 
+/// Those of the files `now` that are not among the files `before`, or hold something else than when `cache` was written for
+/// those.
+pub(crate) fn written(before: &Files, now: &Files, cache: &Path) -> Result<Vec<PathBuf>, Error> {
+    let old = read_cache(cache);
+    let mut found = Vec::new();
+    for path in &now.paths {
+        let entry = entry_of(path, &old, &mut false)?;
+        let known = old.files.get(path.to_string_lossy().as_ref());
+        let is_other = known.is_some_and(|known| known.sha256 != entry.sha256);
+        if is_other || before.paths.binary_search(path).is_err() {
+            found.push(path.clone());
+        }
+    }
+    Ok(found)
+}
+
+fn read_cache(cache: &Path) -> StampCache {
+    std::fs::File::open(cache)
+        .ok()
+        .and_then(|file| serde_json::from_reader(std::io::BufReader::new(file)).ok())
+        .unwrap_or_default()
+}
+
 /// A cache that cannot be written costs time, nothing else.
 fn save(new: &mut StampCache, cache: &Path) {
     let Some(directory) = cache.parent() else {
@@ -289,7 +309,7 @@ fn save(new: &mut StampCache, cache: &Path) {
 }
 
 /// `path` as seen from `directory`; `../` where it lies outside.
-fn relative(directory: &Path, path: &Path) -> PathBuf {
+pub(crate) fn relative(directory: &Path, path: &Path) -> PathBuf {
     let mut up = PathBuf::new();
     for ancestor in directory.ancestors() {
         if let Ok(rest) = path.strip_prefix(ancestor) {

@@ -108,7 +108,7 @@ impl<'a> Draft<'a> {
             person,
             selection,
             service_mistakes,
-            person_mistakes,
+            person_mistakes: in_order(person_mistakes),
             registry_mistakes,
             mistakes: Vec::new(),
             warnings,

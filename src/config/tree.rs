@@ -369,8 +369,24 @@ fn owned(
         Value::Broken
     };
     let value = match value.get_ref() {
+        // The parser made it up, to go on behind something that it has reported.
+        DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_)
+            if at.start == at.end =>
+        {
+            Value::Broken
+        }
         DeValue::String(text) => Value::Text(text.clone().into_owned()),
-        DeValue::Integer(number) if number.as_str().is_empty() => Value::Broken,
+        DeValue::Integer(number) if number.as_str().is_empty() => {
+            // Such as `0x`, which the parser takes without a word.
+            if !mistakes.iter().any(|other| other.place.is_beside(&at)) {
+                mistakes.push(Mistake {
+                    place: at.clone(),
+                    message: format!("{NOT_TOML}: this number has no digits"),
+                    missing: false,
+                });
+            }
+            Value::Broken
+        }
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
             .map_or_else(|_| too_large(mistakes), Value::Integer),
         DeValue::Float(number) => number

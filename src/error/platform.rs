@@ -93,14 +93,20 @@ fn conflict(winner: Option<&LastCommit>) -> Error {
 
 /// A diagnosis, with its evidence as details.
 fn does_not_start(message: &str, diagnosis: &Diagnosis) -> Error {
-    let mut error = Error::new(Kind::Failed, id_of(diagnosis), message)
-        .cause(diagnosis.cause.as_ref().unwrap_or(&diagnosis.summary));
-    for line in &diagnosis.evidence {
-        error = error.detail(printable(line));
-    }
-    match &diagnosis.hint {
-        Some(hint) => error.hint(hint),
-        None => error,
+    Error::new(Kind::Failed, id_of(diagnosis), message).diagnosed(diagnosis)
+}
+
+impl Error {
+    /// Adds why a revision does not serve: the cause, the evidence as details, and what to do.
+    pub(crate) fn diagnosed(self, diagnosis: &Diagnosis) -> Self {
+        let mut error = self.cause(diagnosis.cause.as_ref().unwrap_or(&diagnosis.summary));
+        for line in &diagnosis.evidence {
+            error = error.detail(printable(line));
+        }
+        match &diagnosis.hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
     }
 }
 

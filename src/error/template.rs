@@ -80,8 +80,8 @@ fn unknown(name: &str, known: &[String], nearest: Option<&str>, is_directory: bo
     }
 }
 
-/// Every problem with the answers. `command` is the command line that was given, for the hint.
-pub(crate) fn answers(asked: &str, command: &str, problems: &[Problem]) -> Error {
+/// Every problem with the answers. `command` is the command line that was given, put right, if that is possible.
+pub(crate) fn answers(asked: &str, command: Option<&String>, problems: &[Problem]) -> Error {
     let missing = problems
         .iter()
         .filter(|problem| matches!(problem, Problem::Missing { .. }))
@@ -114,15 +114,8 @@ pub(crate) fn answers(asked: &str, command: &str, problems: &[Problem]) -> Error
         let (head, body) = (head(problem), body(problem));
         error = error.detail(format!("{head:width$}  {body}"));
     }
-    let examples: Vec<String> = problems
-        .iter()
-        .filter_map(|problem| match problem {
-            Problem::Missing { id, example, .. } => Some(format!(" --set {id}={example}")),
-            _ => None,
-        })
-        .collect();
-    if !examples.is_empty() {
-        error = error.hint(format!("`{command}{}`", examples.concat()));
+    if let Some(command) = command {
+        error = error.hint(format!("`{command}`"));
     }
     error
 }

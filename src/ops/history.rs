@@ -72,6 +72,8 @@ pub(crate) struct LastLive {
     pub(crate) event: Event,
     /// Who caused it.
     pub(crate) actor: String,
+    /// When the platform's journal was set aside since, and by whom: then it knows nothing of what was there.
+    pub(crate) forgotten: Option<(Timestamp, String)>,
 }
 
 /// The newest record of a service that has a revision which served everything; none where it was never live.
@@ -85,14 +87,19 @@ pub(crate) async fn last_live(
         ..Query::default()
     };
     let events = journal.events(&query).await?;
+    let mut forgotten = None;
     Ok(events.into_iter().find_map(|recorded| {
         let change = recorded.event.change()?;
         let is_done = change.outcome == Some(ResultWord::Succeeded);
+        if is_done && recorded.event.short_kind() == "reset.finished" {
+            forgotten = Some((recorded.event.time, change.actor.name.clone()));
+        }
         let after = revision(&change.after).filter(|_| is_done);
         Some(LastLive {
             revision: after.or_else(|| revision(&change.before))?.to_owned(),
             actor: change.actor.name.clone(),
             event: recorded.event,
+            forgotten: forgotten.take(),
         })
     }))
 }

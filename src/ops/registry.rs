@@ -100,7 +100,7 @@ impl Registry {
         let is_ours = |its: &str| origin.is_some_and(|ours| repository::is_same(ours, its));
         let same_origin = known.repository.as_deref().is_some_and(is_ours)
             || its_origin().as_deref().is_some_and(is_ours);
-        let gone = !known.directory.join("squad.toml").exists();
+        let gone = !may_be(&known.directory.join("squad.toml"), name);
         if known.directory == directory
             || same_origin
             || gone
@@ -166,6 +166,21 @@ impl Registry {
         fs::write_durably(&self.path, text.as_bytes(), 0o600)?;
         Ok(())
     }
+}
+
+/// Whether a service's file may be that of this service: one that is gone is not, nor one that names another service. One that
+/// cannot be read may be any.
+fn may_be(manifest: &Path, name: &ServiceName) -> bool {
+    let Ok(Some(text)) = fs::read_if_there(manifest) else {
+        return manifest.exists();
+    };
+    let Ok(table) = text.parse::<toml::Table>() else {
+        return true;
+    };
+    let service = table.get("service").and_then(|service| service.get("name"));
+    service
+        .and_then(toml::Value::as_str)
+        .is_none_or(|other| other == name.as_str())
 }
 
 fn origin_of(directory: &Path) -> Option<String> {

@@ -7,9 +7,11 @@ mod ascii;
 pub(crate) mod canvas;
 mod fold;
 mod place;
+mod reader;
 pub(crate) mod table;
 
 pub(crate) use place::Place;
+pub(crate) use reader::Reader;
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
@@ -74,7 +76,10 @@ pub(crate) struct Output {
     settings: Settings,
     out_color: bool,
     err_color: bool,
+    /// Standard error is a terminal that can move its cursor.
     err_terminal: bool,
+    /// Standard error is any terminal.
+    err_wraps: bool,
     out_terminal: bool,
     dumb: bool,
     can_ask: bool,
@@ -118,6 +123,7 @@ impl Output {
             out_terminal,
             dumb,
             err_terminal: err_terminal && !dumb,
+            err_wraps: err_terminal,
             can_ask: io::stdin().is_terminal()
                 && err_terminal
                 && !env.is_ci()
@@ -246,7 +252,7 @@ impl Output {
     /// The same for prose: on a terminal that is narrower than a line, folded between words.
     pub(crate) fn prose(&self, text: &str) {
         let text = self.for_people(text);
-        if self.can_redraw() {
+        if self.out_terminal {
             self.raw(fold::folded(&text, self.width).as_bytes());
         } else {
             self.raw(text.as_bytes());
@@ -301,7 +307,16 @@ impl Output {
 
     /// Whether nobody reads standard output any more (`| head`): a stream of lines can end.
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Relaxed)
+        self.closed.load(Ordering::Relaxed) || (!self.out_terminal && reader::is_gone())
+    }
+
+    /// Watches for that moment, for what may wait long before it writes again.
+    pub(crate) fn reader(&self) -> Reader {
+        if self.out_terminal {
+            Reader::forever()
+        } else {
+            Reader::watched()
+        }
     }
 
     /// One JSON document on one line, to standard output.
@@ -347,7 +362,7 @@ impl Output {
         } else {
             let line = self.place.completed(line);
             let mut line = self.for_people(&line);
-            if self.err_terminal {
+            if self.err_wraps {
                 line = Cow::Owned(fold::folded(&line, self.width).into_owned());
             }
             format!("{line}\n")

@@ -465,7 +465,7 @@ pub(crate) trait Platform: Send + Sync {
     )]
     async fn retire(&self, service: &ServiceName, revision: RevisionNumber) -> Result<()>;
 
-    /// Says why a revision does not serve; none when it does.
+    /// Says why a revision does not serve, or not yet; none when it does.
     async fn diagnose(
         &self,
         service: &ServiceName,

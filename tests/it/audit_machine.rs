@@ -180,3 +180,34 @@ ok, with an unanchored tail of 12
         output.expect("as above").success().assert(wanted);
     }
 }
+
+#[test]
+fn a_type_that_is_never_recorded_is_refused() {
+    let home = Home::new();
+    home.squad(["audit", "list", "--type", "nope"])
+        .failure(2)
+        .assert(str![[r#"
+› error: invalid value 'nope' for '--type <type>': no event has such a type (there are `adoption`, `deploy`, `log`, `prune`, `reset`, `rollback`, `rollout`, each also with its end, such as `deploy.finished`)
+› hint: `squad audit list --help` shows what it takes
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
+[exit 2]
+
+"#]]);
+    home.squad(["audit", "list", "--type", "deploy.finnished"])
+        .failure(2)
+        .assert(str![[r#"
+› error: invalid value 'deploy.finnished' for '--type <type>': no event has such a type; did you mean `deploy.finished`? (there are `adoption`, `deploy`, `log`, `prune`, `reset`, `rollback`, `rollout`, each also with its end, such as `deploy.finished`)
+› hint: `squad audit list --help` shows what it takes
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
+[exit 2]
+
+"#]]);
+    for known in [
+        "deploy",
+        "deploy.planned",
+        "rollout.taken_over",
+        "log.committed",
+    ] {
+        home.squad(["audit", "list", "--type", known]).success();
+    }
+}

@@ -395,3 +395,59 @@ fn a_persons_habits_come_after_flags() {
     );
     assert!(err.contains("`region` cannot be set here"), "{err}");
 }
+
+#[test]
+fn beside_what_is_no_toml_nothing_is_said_that_the_parser_made_up() {
+    let machine = Machine::new();
+    for (line, wanted) in [
+        (
+            "grace = = \"5s\"",
+            "squad.toml:9:9: this is not TOML: extra `=`, expected nothing\n      9 | grace = = \"5s\"\n        |         ^\n",
+        ),
+        (
+            "port = 0x",
+            "squad.toml:9:8: this is not TOML: this number has no digits\n      9 | port = 0x\n        |        ^^\n",
+        ),
+    ] {
+        let text = "schema = 1\n\n[service]\nname = \"payments\"\nkind = \"http\"\n\n[run]\ncommand = [\"serve\"]\n";
+        machine.write("work/squad.toml", &format!("{text}{line}\n"));
+        let docs =
+            "docs: https://github.com/squad-cli/squad/blob/main/docs/errors/config-invalid.md\n";
+        assert_eq!(
+            machine.squad("work", &["config", "check"]).failed(5),
+            format!("error: `squad.toml` has a mistake\n  {wanted}{docs}")
+        );
+    }
+}
+
+#[test]
+fn mistakes_of_a_persons_habits_are_said_once_and_in_order() {
+    let machine = Machine::new();
+    machine.write(
+        "home/.config/squad/config.toml",
+        "schema = 1\nenvv = \"x\"\ncolor = \"sometimes\"\n",
+    );
+    machine.write("work/squad.toml", SERVICE);
+    assert_eq!(
+        machine.squad("work", &["status"]).failed(5),
+        r#"error: `../home/.config/squad/config.toml` has 2 mistakes
+  ../home/.config/squad/config.toml:2:1: unknown key `envv`; did you mean `env`?
+      2 | envv = "x"
+        | ^^^^
+  ../home/.config/squad/config.toml:3:9: `color` is `sometimes`; it must be one of `auto`, `always`, `never`
+      3 | color = "sometimes"
+        |         ^^^^^^^^^^^
+hint: no file of a service is needed when it is named: `squad status <service>`
+docs: https://github.com/squad-cli/squad/blob/main/docs/errors/config-invalid.md
+"#
+    );
+    assert_eq!(
+        machine.squad("work", &["status", "payments"]).failed(1),
+        "warning: ../home/.config/squad/config.toml:2:1: unknown key `envv`; did you mean `env`? (left out)
+warning: ../home/.config/squad/config.toml:3:9: `color` is `sometimes`; it must be one of `auto`, `always`, `never` (left out)
+error: `payments` is not deployed to local
+hint: `squad status --all` shows what is there, `squad deploy payments` deploys it
+docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
+"
+    );
+}

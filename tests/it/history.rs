@@ -133,3 +133,23 @@ fn a_list_of_nothing_is_not_asked_for() {
         );
     }
 }
+
+#[test]
+fn in_a_workspace_a_deploy_is_told_by_the_newest_commit_about_its_service() {
+    let home = Home::new();
+    let shop = crate::workspace::workspace(&home, &["payments", "receipts"]);
+    crate::workspace::edit(&shop, "payments", "VERSION = \"1\"", "VERSION = \"2\"");
+    home.commit_all(&shop, "Refund in cents");
+    crate::workspace::edit(&shop, "receipts", "VERSION = \"1\"", "VERSION = \"2\"");
+    home.commit_all(&shop, "Print the receipts in colour");
+    home.squad_in(shop.join("services/payments"), ["deploy"])
+        .success();
+    home.squad_in(&shop, ["history", "payments"])
+        .success()
+        .assert(str![[r#"
+WHEN      WHO              WHAT                                            RESULT
+[AGO]  ana@example.com  deploy payments → 1 in local (Refund in cents)  done
+[exit 0]
+
+"#]]);
+}

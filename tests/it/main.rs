@@ -32,6 +32,7 @@ mod foreign_owner;
 mod full_disk;
 mod generated;
 mod golden_paths;
+mod gone;
 mod harness;
 mod history;
 mod install;

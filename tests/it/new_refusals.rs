@@ -486,3 +486,66 @@ fn a_full_disk_leaves_nothing_half_made() {
         }
     }
 }
+
+/// The hint is the command with what was wrong put right.
+#[test]
+fn a_command_that_is_wrong_comes_back_put_right() {
+    let home = Home::new();
+    for (arguments, wrong, hint) in [
+        (
+            &["new", "python-http", "--set", "squad=ledger", "--", "-dash"][..],
+            "  name  \"-dash\" is not right: lower-case letters, digits and dashes, 2 to 40 characters, starting with a letter",
+            "squad new python-http dash --set squad=ledger",
+        ),
+        (
+            &["new", "python-http", "./Pay_Ments", "--set", "squad=ledger"],
+            "  name  \"Pay_Ments\" is not right: lower-case letters, digits and dashes, 2 to 40 characters, starting with a letter",
+            "squad new python-http ./pay-ments --set squad=ledger",
+        ),
+        (
+            &["new", "python-http", "Pay", "--set", "squad=Ledger"],
+            "  squad  \"Ledger\" is not right: lower-case letters, digits and dashes, 2 to 40 characters, starting with a letter",
+            "squad new python-http pay --set squad=ledger",
+        ),
+    ] {
+        let output = home.squad(arguments).failure(2);
+        assert!(output.stderr.contains(wrong), "{}", output.transcript());
+        let command = format!("hint: `{hint}`\n");
+        assert!(output.stderr.contains(&command), "{}", output.transcript());
+        let words: Vec<_> = hint.split(' ').skip(1).collect();
+        let _made = home.squad(&words).success();
+        let made = home.work().join(words[2]);
+        std::fs::remove_dir_all(made).expect("a directory");
+    }
+    home.squad(["new", "python-http", "pay", "--set", "squad"])
+        .failure(2)
+        .assert(str![[r#"
+› error: cannot create `pay`: 1 answer is wrong
+›   squad  has no value; write `--set <question>=<answer>`
+› hint: `squad new python-http pay --set squad=<squad>`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/answers-wrong.md
+[exit 2]
+
+"#]]);
+    home.squad(["new", "python-http", "pay", "--set", "squad=a b"])
+        .failure(2)
+        .assert(str![[r#"
+› error: cannot create `pay`: 1 answer is wrong
+›   squad  "a b" is not right: lower-case letters, digits and dashes, 2 to 40 characters, starting with a letter
+› hint: `squad new python-http pay --set squad=a-b`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/answers-wrong.md
+[exit 2]
+
+"#]]);
+    home.squad(["new", "python-http", "--", "-9"])
+        .failure(2)
+        .assert(str![[r#"
+› error: cannot create `-9`: 1 answer is missing and 1 answer is wrong
+›   name   "-9" is not right: lower-case letters, digits and dashes, 2 to 40 characters, starting with a letter
+›   squad  the squad that owns it (string)
+› hint: `squad new python-http ./-9 --set name=<name> --set squad=<squad>`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/answers-missing.md
+[exit 2]
+
+"#]]);
+}

@@ -2,10 +2,11 @@
 
 use std::io::Read;
 use std::process::Stdio;
+use std::time::Duration;
 
 use snapbox::str;
 
-use crate::support::Home;
+use crate::support::{Home, SQUAD, TestService, wait_for};
 
 #[test]
 fn the_answer_goes_to_standard_output_alone() {
@@ -38,13 +39,47 @@ fn a_reader_that_goes_away_is_no_error() {
     assert_eq!(output.status.code(), Some(0));
 
     let pipe = "set -o pipefail; \"$0\" completions bash | head -n 1";
-    let output = home.run(
-        home.program("bash")
-            .args(["-c", pipe, crate::support::SQUAD]),
-    );
+    let output = home.run(home.program("bash").args(["-c", pipe, SQUAD]));
     let output = output.success();
     assert_eq!(output.stdout.lines().count(), 1, "{}", output.transcript());
     assert_eq!(output.stderr, "");
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_what_waits_for_a_service_that_is_quiet() {
+    let home = Home::new();
+    let service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    for arguments in [
+        "logs payments --follow",
+        "logs payments --follow --tail 1 -o json",
+        "status payments --watch",
+        "status payments --watch -o json",
+    ] {
+        let pipe = format!("\"$0\" {arguments} | head -n 1; exit ${{PIPESTATUS[0]}}");
+        let mut command = home.program("bash");
+        command.args(["-c", &pipe, SQUAD]);
+        let output = home.run_within(&mut command, Duration::from_secs(20));
+        let output = output.unwrap_or_else(|| panic!("it goes on: {arguments}"));
+        assert_eq!(
+            (output.code, output.stderr.as_str()),
+            (0, ""),
+            "{arguments}"
+        );
+        assert_eq!(output.stdout.lines().count(), 1, "{}", output.transcript());
+    }
+    // Somebody who reads nothing yet has not gone away.
+    let mut follow = home.command(["logs", "payments", "--follow"]);
+    let mut follow = follow.stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut first = [0];
+    let mut pipe = follow.stdout.take().expect("a pipe");
+    pipe.read_exact(&mut first).expect("a byte");
+    assert_eq!(follow.try_wait().expect("it is ours"), None);
+    drop(pipe);
+    let ended = wait_for("it ends", Duration::from_secs(20), || {
+        follow.try_wait().expect("it is ours")
+    });
+    assert_eq!(ended.code(), Some(0));
 }
 
 #[test]
@@ -95,16 +130,10 @@ fn a_usage_error_in_json_is_one_line() {
 fn standard_error_can_be_closed() {
     let home = Home::new();
     let script = "\"$0\" help exit-codes 2>&-";
-    let output = home.run(
-        home.program("sh")
-            .args(["-c", script, crate::support::SQUAD]),
-    );
+    let output = home.run(home.program("sh").args(["-c", script, SQUAD]));
     assert!(output.success().stdout.contains("130  interrupted"));
     let script = "\"$0\" help no-such-thing 2>&-";
-    let output = home.run(
-        home.program("sh")
-            .args(["-c", script, crate::support::SQUAD]),
-    );
+    let output = home.run(home.program("sh").args(["-c", script, SQUAD]));
     assert_eq!(output.failure(2).stdout, "");
 }
 

@@ -117,6 +117,10 @@ fn prose_fits_a_narrow_terminal() {
             "{arguments:?}"
         );
     }
+    // Behind its bar, which is drawn in the place of the first line.
+    let (_, text) = Terminal::start_in(&home, &service.directory, 40, ["audit", "verify"]).finish();
+    let folded = "the first 4 events are the same as\n  this machine has seen before\nok\n";
+    assert!(text.ends_with(folded), "{text}");
     let (_, text) = Terminal::start_in(&home, &service.directory, 40, ["rollback"]).finish();
     assert_data_eq!(
         text,
@@ -187,13 +191,55 @@ WHEN      WHO              WHAT                                                R
 
 /// `squad` on a terminal that cannot move its cursor.
 fn dumb(home: &Home, directory: &std::path::Path, arguments: &[&str]) -> Terminal {
+    dumb_with(home, 80, directory, arguments)
+}
+
+/// The same with so many columns.
+fn dumb_with(
+    home: &Home,
+    columns: u16,
+    directory: &std::path::Path,
+    arguments: &[&str],
+) -> Terminal {
     let mut command = home.program("setsid");
     command
         .args(["--ctty", "--wait", crate::support::SQUAD])
         .args(arguments)
         .env("TERM", "dumb")
         .current_dir(directory);
-    Terminal::spawn(home, 80, command)
+    Terminal::spawn(home, columns, command)
+}
+
+#[test]
+fn questions_and_what_is_wrong_with_an_answer_are_folded_between_words() {
+    let home = Home::new();
+    let ways = [
+        Terminal::start(&home, 40, ["new", "python-http"]),
+        dumb_with(&home, 40, &home.work(), &["new", "python-http"]),
+    ];
+    for mut terminal in ways {
+        terminal
+            .expect("Template         python-http   HTTP\n                 service in Python\n");
+        terminal.expect("Name: ");
+        terminal.send("9x\r");
+        terminal.expect(
+            "lower-case letters, digits and dashes, 2\n  to 40 characters, starting with a\n  letter\n",
+        );
+        terminal
+            .send("pay\r")
+            .expect("Squad: the squad that owns it\n");
+        terminal.send("ledger\r").expect(
+            "Tier: how much depends on it, from 1\n  (customers notice at once) to 3\n  (nobody is woken)\n",
+        );
+        terminal.interrupt();
+        assert_eq!(terminal.finish().0, 130);
+    }
+    let mut terminal = dumb_with(&home, 40, &home.work(), &["new"]);
+    terminal.expect(
+        "Template:\n  1 python-function   Lambda function in\n    Python, called directly or over\n    HTTP; runs on this machine too\n",
+    );
+    terminal.interrupt();
+    assert_eq!(terminal.finish().0, 130);
 }
 
 #[test]

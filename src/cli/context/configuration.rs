@@ -34,7 +34,7 @@ impl Context {
             return self.config_without_services();
         }
         self.config().map_err(|error| {
-            if error.id == "config-invalid" && self.config_without_services().is_ok() {
+            if error.id == "config-invalid" && self.read_without_services().is_ok() {
                 error.hint(format!(
                     "no file of a service is needed when it is named: `squad {verb} <service>`"
                 ))
@@ -44,12 +44,16 @@ impl Context {
         })
     }
 
-    fn config_without_services(&self) -> Result<Config> {
-        let config = self.with_draft(&self.directory()?, self.org.as_deref(), |draft| {
+    fn read_without_services(&self) -> Result<Config> {
+        self.with_draft(&self.directory()?, self.org.as_deref(), |draft| {
             let draft = draft.without_services();
             let committed = self.bring(draft.need(self.clock.now()))?;
             Ok(draft.finish(committed)?)
-        })?;
+        })
+    }
+
+    fn config_without_services(&self) -> Result<Config> {
+        let config = self.read_without_services()?;
         for warning in config.warnings() {
             self.output.warn(warning);
         }

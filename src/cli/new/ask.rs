@@ -1,6 +1,6 @@
 //! Asks a person, on standard error, one question after another. Called on a terminal only.
 
-use dialoguer::console::{Term, measure_text_width, truncate_str};
+use dialoguer::console::{measure_text_width, truncate_str};
 
 use super::super::context::Context;
 use super::super::prompt;
@@ -44,7 +44,7 @@ pub(super) fn question(context: &Context, question: &Question) -> Result<Answer>
             match question.check(&text) {
                 Ok(answer) => return Ok(answer),
                 // A line of its own, which stays: what is drawn over would keep parts of one that the terminal wrapped.
-                Err(problem) => drop(Term::stderr().write_line(&problem)),
+                Err(problem) => context.output.error_line(&problem),
             }
         },
     };
@@ -69,7 +69,7 @@ fn typed(context: &Context, prompt: &str, default: Option<String>) -> Result<Str
 fn above<'a>(context: &Context, prompt: &'a str, room: usize) -> &'a str {
     match prompt.split_once(": ") {
         Some((title, _)) if measure_text_width(prompt) + room > context.output.width() => {
-            drop(Term::stderr().write_line(prompt));
+            context.output.error_line(prompt);
             title
         }
         _ => prompt,
@@ -77,6 +77,10 @@ fn above<'a>(context: &Context, prompt: &'a str, room: usize) -> &'a str {
 }
 
 fn choose(context: &Context, prompt: &str, items: &[String], start: usize) -> Result<usize> {
+    let above = above(context, prompt, POINTER);
+    if !context.output.can_move() {
+        return prompt::choice(context, above, items, start, false);
+    }
     // A line that the terminal wraps would be left behind when the menu is drawn anew.
     let width = context.output.width();
     let mark = if context.output.unicode() {
@@ -86,11 +90,5 @@ fn choose(context: &Context, prompt: &str, items: &[String], start: usize) -> Re
     };
     let fitted = |text| truncate_str(text, width.saturating_sub(POINTER), mark);
     let items: Vec<String> = items.iter().map(|item| fitted(item).into_owned()).collect();
-    prompt::choice(
-        context,
-        above(context, prompt, POINTER),
-        &items,
-        start,
-        false,
-    )
+    prompt::choice(context, above, &items, start, false)
 }

@@ -1,13 +1,14 @@
 //! `squad new`: a new service from a golden-path template.
 
 mod ask;
+mod refused;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::context::Context;
 use super::view::new as view;
-use crate::error::{Error, Kind, Result, shell};
+use crate::error::{Error, Kind, Result};
 use crate::ops::scaffold::{self, Options, Target};
 use crate::template::answers::settle;
 use crate::template::{self, Answer, Answers, Problem, Question, Template};
@@ -169,7 +170,7 @@ fn given(
         problems.extend(others.into_iter().filter(serious));
     }
     if !problems.is_empty() {
-        return Err(refused(args, questions, &pairs, &problems));
+        return Err(refused::refused(args, questions, &pairs, problems));
     }
     let mut answers = Answers::new();
     for question in questions {
@@ -219,45 +220,4 @@ fn note(question: &Question, org: &Org) -> String {
 
 fn shown(answers: &Answers, id: &str) -> String {
     answers.get(id).map(Answer::shown).unwrap_or_default()
-}
-
-/// All problems, and the command that was given as far as it was right.
-fn refused(
-    args: &Args,
-    questions: &[Question],
-    given: &[(String, String)],
-    problems: &[Problem],
-) -> Error {
-    let name = given.iter().find(|(id, _)| id == "name");
-    let asked = match (&args.directory, name) {
-        (Some(directory), _) => format!("cannot create `{}`", directory.display()),
-        (None, Some((_, name))) => format!("cannot create `{}`", crate::output::sanitize(name)),
-        (None, None) => "cannot create a service".to_owned(),
-    };
-    let mut command = vec!["squad".to_owned(), "new".to_owned()];
-    command.extend(
-        args.template
-            .as_deref()
-            .map(|name| shell::quoted(name).into_owned()),
-    );
-    let directory = args.directory.as_ref();
-    command.extend(
-        directory.map(|directory| shell::quoted(&directory.display().to_string()).into_owned()),
-    );
-    if let Some(file) = &args.answers {
-        command.extend([
-            "--answers".to_owned(),
-            shell::quoted(&file.display().to_string()).into_owned(),
-        ]);
-    }
-    for set in &args.set {
-        let right = set.split_once('=').is_some_and(|(id, text)| {
-            let question = questions.iter().find(|question| question.id == id);
-            question.is_some_and(|question| question.check(text).is_ok())
-        });
-        if right {
-            command.extend(["--set".to_owned(), shell::quoted(set).into_owned()]);
-        }
-    }
-    crate::error::answers(&asked, &command.join(" "), problems)
 }

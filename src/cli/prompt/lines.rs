@@ -7,6 +7,7 @@ use dialoguer::console::Term;
 
 use crate::cli::interrupt::Question;
 use crate::error::{Error, Kind, Result};
+use crate::output::Output;
 
 /// What is typed behind `prompt`, without its line end.
 pub(super) fn typed(prompt: &str) -> Result<String> {
@@ -25,8 +26,13 @@ pub(super) fn typed(prompt: &str) -> Result<String> {
 }
 
 /// Which of these, by its number; an empty line takes `start`.
-pub(super) fn chosen(prompt: &str, items: &[String], start: usize) -> Result<usize> {
-    let say = |line: &str| drop(Term::stderr().write_line(line));
+pub(super) fn chosen(
+    output: &Output,
+    prompt: &str,
+    items: &[String],
+    start: usize,
+) -> Result<usize> {
+    let say = |line: &str| output.error_line(line);
     say(&format!("{prompt}:"));
     for (index, item) in items.iter().enumerate() {
         say(&format!("  {} {item}", index + 1));

@@ -102,7 +102,7 @@ pub(crate) fn choice(
     report: bool,
 ) -> Result<usize> {
     if !context.output.can_move() {
-        return lines::chosen(prompt, items, start);
+        return lines::chosen(&context.output, prompt, items, start);
     }
     let select = dialoguer::Select::new()
         .with_prompt(prompt)

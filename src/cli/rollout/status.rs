@@ -69,7 +69,7 @@ async fn watch(
     let mut read: Option<Rollout> = None;
     let mut screen = view::Screen::default();
     // Listened for once: what comes while the rollout is read counts as well.
-    let mut signals = Some(Signals::listen()?);
+    let mut signals = Some(Signals::listen_and_watch(&context.output)?);
     let mut was_silent = false;
     loop {
         let flag = environment.flag();
@@ -108,7 +108,7 @@ async fn watch(
     }
 }
 
-/// The person leaves: how it stood.
+/// The person or the reader leaves: how it stood.
 fn left(context: &Context, screen: &view::Screen, last: Option<&Snapshot>) -> u8 {
     screen.leave(context);
     last.map_or(Kind::Interrupted.exit_code(), exit_code)

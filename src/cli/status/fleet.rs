@@ -307,7 +307,7 @@ impl Fleet<'_> {
         };
         let mut last = first;
         // Before anything is shown: whoever has seen it may ask for the end.
-        let mut signals = Signals::listen()?;
+        let mut signals = Signals::listen_and_watch(&self.context.output)?;
         self.watched(&mut canvas, &last, true);
         loop {
             let began = clock.monotonic();
@@ -322,6 +322,7 @@ impl Fleet<'_> {
             let looked = match unless_asked(Some(&mut signals), looked).await {
                 Some(Ok(looked)) => looked,
                 Some(Err(_)) => return Ok(Kind::Timeout.exit_code()),
+                None if self.context.output.is_closed() => return Ok(0),
                 None => {
                     self.context.output.drawn(canvas.leave());
                     return Ok(exit_code(&last.rows));

@@ -16,7 +16,8 @@ use crate::output::canvas::Canvas;
 /// How often the platforms are asked.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Shows `first`, and what comes after it, until it is asked to end, or `--timeout`; the exit code.
+/// Shows `first`, and what comes after it, until it is asked to end, nobody reads it any more, or `--timeout`; the exit
+/// code.
 pub(super) async fn watch(
     context: &Context,
     args: &Args,
@@ -24,7 +25,7 @@ pub(super) async fn watch(
     only: Option<&[ServiceName]>,
     first: Vec<Row>,
 ) -> Result<u8> {
-    let mut signals = Signals::listen()?;
+    let mut signals = Signals::listen_and_watch(&context.output)?;
     let deadline = args
         .timeout
         .map(|timeout| context.clock().monotonic() + timeout);
@@ -37,6 +38,9 @@ pub(super) async fn watch(
             rows(context, environments, only).await
         };
         let Some(rows) = unless_asked(Some(&mut signals), next).await else {
+            if context.output.is_closed() {
+                return Ok(0);
+            }
             context.output.drawn(canvas.leave());
             return Ok(exit_code(&last));
         };

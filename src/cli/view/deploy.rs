@@ -43,6 +43,9 @@ pub(crate) struct Wire {
     /// The commit that is live, where it is not in this clone.
     #[serde(skip_serializing_if = "Option::is_none")]
     unknown_live_commit: Option<String>,
+    /// Files that the last build wrote and that count as sources.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    build_wrote: Vec<String>,
     /// Who calls past the traffic, in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     callers_past: Vec<String>,
@@ -128,6 +131,7 @@ impl Wire {
             going_away: plan.going_away.commits.iter().map(Into::into).collect(),
             going_away_more: plan.going_away.more,
             unknown_live_commit: plan.unknown_live_commit.clone(),
+            build_wrote: plan.build_wrote.clone(),
             callers_past: plan
                 .callers
                 .found
@@ -287,6 +291,7 @@ pub(crate) fn plan_lines(
     if plan.wanted.provenance.dirty {
         machine.push("the work tree has changes that are not committed".to_owned());
     }
+    machine.extend(build_wrote(&plan.build_wrote));
     lines.extend(machine.into_iter().map(|line| format!("  {line}")));
     lines.extend(plan.port.map(port));
     lines.extend(callers(options, plan));
@@ -319,6 +324,28 @@ fn first(plan: &Plan, change: &Change) -> Vec<String> {
         lines.push(how.to_owned());
     }
     lines
+}
+
+/// Files of the last build that a plan names before it says how many more there are.
+const MOST_WRITTEN: usize = 3;
+
+/// Why a deploy of what nobody changed is another revision: the build changed its own sources.
+fn build_wrote(files: &[String]) -> Option<String> {
+    let named: Vec<_> = files
+        .iter()
+        .take(MOST_WRITTEN)
+        .map(|file| format!("`{}`", sanitize(file)))
+        .collect();
+    let more = match files.len().saturating_sub(MOST_WRITTEN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!named.is_empty()).then(|| {
+        format!(
+            "the last build wrote {}{more}, which git does not ignore, and so the sources changed; a line in .gitignore ends that",
+            named.join(", ")
+        )
+    })
 }
 
 /// Callers that a plan names before it says how many more there are.

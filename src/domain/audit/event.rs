@@ -185,6 +185,11 @@ impl Kind {
         }
     }
 
+    /// Every noun.
+    pub(crate) const NOUNS: [&'static str; 6] = [
+        "adoption", "deploy", "prune", "reset", "rollback", "rollout",
+    ];
+
     /// The participle of the outcome's type, where it is not `finished`.
     fn becomes(self) -> Option<String> {
         match self {
@@ -192,6 +197,22 @@ impl Kind {
             Self::Rollout(step) => Some(step.participle().to_owned()),
         }
     }
+}
+
+/// Every type that can be recorded, without `squad.` and its version, and the beginnings of them up to a dot.
+pub(crate) fn known_types() -> Vec<String> {
+    let mut types = vec!["log".to_owned(), "log.committed".to_owned()];
+    for noun in Kind::NOUNS {
+        let ends = if noun == "rollout" {
+            &ENDS[..]
+        } else {
+            &["finished"][..]
+        };
+        types.extend([noun.to_owned(), format!("{noun}.planned")]);
+        types.extend(ends.iter().map(|end| format!("{noun}.{end}")));
+    }
+    types.sort();
+    types
 }
 
 /// How an operation ended.

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::build::{self, Built};
 use super::fleet::Builds;
 use super::package::Packing;
-use super::{Options, Outcome, Plan, described, meanwhile, port};
+use super::{Options, Outcome, Plan, described, meanwhile, overdue, port};
 use crate::clients::zip;
 use crate::clock::Clock;
 use crate::domain::counts::Counts;
@@ -119,7 +119,7 @@ pub(crate) async fn apply(
                     .map(Some),
             }
         } => built,
-        () = tokio::time::sleep(tools.timeout) => Err(timed_out(options, tools.timeout, "the build")),
+        () = tokio::time::sleep(tools.timeout) => Err(overdue::timed_out(options, tools.timeout, "the build")),
     };
     let built = match built {
         Ok(built) => built,
@@ -163,11 +163,16 @@ pub(crate) async fn apply(
     let left = tools
         .timeout
         .saturating_sub(tools.clock.monotonic().saturating_sub(started));
+    let artifact = (built.as_ref(), packing);
+    let mut work = Box::pin(publish_and_commit(
+        tools, options, plan, change, artifact, &attempt,
+    ));
     let result = tokio::select! {
-        result = publish_and_commit(tools, options, plan, change, (built.as_ref(), packing), &attempt) => result,
-        () = tokio::time::sleep(left) => Err(timed_out(options, tools.timeout, "the deploy")),
+        result = &mut work => result,
+        () = tokio::time::sleep(left) => Err(overdue(tools, options, plan, change, &attempt).await),
         () = tools.cancel.cancelled() => Err(build::interrupted(options, "the deploy was stopped")),
     };
+    drop(work);
     if result.is_ok() {
         prune(tools, options, change).await;
     }
@@ -176,18 +181,20 @@ pub(crate) async fn apply(
         .map_err(|error| error.context(&asked))
 }
 
-fn timed_out(options: &Options, timeout: Duration, what: &str) -> Error {
-    Error::new(
-        Kind::Timeout,
-        "timeout",
-        format!("{what} was not finished after {} s", timeout.as_secs()),
-    )
-    .retryable()
-    .hint(format!(
-        "give it longer: `{} --timeout {}m`",
-        options.command(),
-        (timeout.as_secs() / 60 * 2).max(20)
-    ))
+/// The error of a deploy whose time is over, and notes the revision that it was waiting for.
+async fn overdue(
+    tools: &Tools<'_>,
+    options: &Options,
+    plan: &Plan,
+    change: &Change,
+    attempt: &Attempt,
+) -> Error {
+    let (error, revision) = overdue::told(tools, options, plan, change).await;
+    if let Some(revision) = revision {
+        // Already noted when it was published.
+        _ = attempt.revision.set(revision);
+    }
+    error
 }
 
 fn intent(options: &Options, plan: &Plan, change: &Change) -> Intent {

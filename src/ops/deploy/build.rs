@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::io::AsyncRead;
 
 use super::printed::{self, Printed};
-use super::{Options, Plan};
+use super::{Options, Plan, leavings};
 use crate::clients::zip::{self, Listed};
 use crate::clients::{process, python, source};
 use crate::clock::Clock;
@@ -84,6 +84,7 @@ pub(crate) async fn build(
         cancel,
     )
     .await?;
+    leavings::note(options, plan).await;
     reporter.report(Event::Done {
         what: "built",
         detail: String::new(),

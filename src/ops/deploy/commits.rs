@@ -29,7 +29,7 @@ impl From<Vec<Commit>> for Listed {
 /// The answers.
 #[derive(Debug, Default)]
 pub(super) struct Commits {
-    /// The subject of the commit that goes out.
+    /// The subject of the newest commit that touches what goes out: in a workspace HEAD may be about another service.
     pub(super) subject: Option<String>,
     /// Commits that go out.
     pub(super) changes: Listed,
@@ -65,7 +65,10 @@ pub(super) fn ask(
             return Commits::default();
         };
         std::thread::scope(|scope| {
-            let head = scope.spawn(|| repository.log(None, &commit, &[], 1));
+            // Of what is the whole repository every commit is, also one that changes no file.
+            let is_all = paths.iter().any(|path| path == repository.root());
+            let about: &[PathBuf] = if is_all { &[] } else { &paths };
+            let head = scope.spawn(|| repository.log(None, &commit, about, 1));
             // Where both are the same commit, nothing lies between them.
             let live = live.as_deref().filter(|live| *live != commit);
             let gone = live

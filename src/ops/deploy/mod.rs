@@ -6,7 +6,9 @@ pub(crate) mod apply;
 pub(crate) mod build;
 mod commits;
 pub(crate) mod fleet;
+mod leavings;
 mod meanwhile;
+mod overdue;
 pub(crate) mod package;
 pub(crate) mod port;
 mod printed;
@@ -107,6 +109,8 @@ pub(crate) struct Plan {
     pub(crate) files: Files,
     /// The repository of the sources, when they are in one.
     pub(crate) repository: Option<Repository>,
+    /// Files that the last build wrote and that count as sources, as the service's directory names them.
+    pub(crate) build_wrote: Vec<String>,
     /// Who calls past the traffic that it changes; see [`callers_past`].
     pub(crate) callers: Callers,
 }
@@ -184,6 +188,7 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         sources_change: true,
         files,
         repository,
+        build_wrote: Vec::new(),
         callers: Callers::default(),
     };
     if let Deploy::Change(change) = &mut plan.decision {
@@ -194,6 +199,9 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
                 live.revision(*existing)
                     .is_some_and(|revision| revision.last_served_at.is_some())
             });
+        }
+        if change.existing.is_none() && !options.service.build.command.is_empty() {
+            plan.build_wrote = leavings::noted(options, &plan.files);
         }
         let commits = commits::ask(
             plan.repository.clone(),

@@ -2,6 +2,7 @@
 //!
 //! A build that prints without end fills neither the memory nor the disk, and is not slowed down line by line.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Write;
@@ -20,6 +21,8 @@ const KEPT_AT_THE_END: usize = 256 * 1024;
 const SHOWN_LINES: usize = 10;
 /// Characters of each of them.
 const LONGEST_REPEATED: usize = 500;
+/// Characters of a line that is told as it comes; the file has it whole.
+const LONGEST_TOLD: usize = 2000;
 /// Bytes that are read at once; a longer line is broken.
 const CHUNK: usize = 64 * 1024;
 
@@ -50,16 +53,19 @@ impl Printed {
         })
     }
 
-    /// Takes whole lines, and returns them as text without the line end of the last one.
+    /// Takes whole lines, and returns them as a terminal would show them, without the line end of the last one.
     pub(super) fn take(&mut self, lines: Vec<u8>) -> Result<String, fs::Error> {
-        let text = String::from_utf8_lossy(&lines).trim_end().to_owned();
+        let text = String::from_utf8_lossy(&lines);
+        let text = text.trim_end();
         let newest: Vec<_> = text.lines().rev().take(SHOWN_LINES).collect();
         for line in newest.into_iter().rev() {
             if self.last.len() == SHOWN_LINES {
                 drop(self.last.pop_front());
             }
-            self.last.push_back(shortened(line));
+            let line = shortened(last_drawn(line), LONGEST_REPEATED);
+            self.last.push_back(line.into_owned());
         }
+        let text = told(text);
         if self.kept < KEPT_BYTES {
             self.write(&lines)?;
             self.kept += lines.len();
@@ -126,15 +132,34 @@ pub(super) async fn read(
     }
 }
 
-/// A line of a build as an error repeats it: whole where a person could have written it.
-fn shortened(line: &str) -> String {
-    match line.char_indices().nth(LONGEST_REPEATED) {
-        Some((end, _)) => format!(
+/// Lines as a terminal shows them in the end, where it makes a difference: most builds print neither of the two.
+fn told(text: &str) -> String {
+    let is_plain = |line: &str| !line.contains('\r') && line.len() <= LONGEST_TOLD;
+    if text.split('\n').all(is_plain) {
+        return text.to_owned();
+    }
+    let lines: Vec<_> = text
+        .split('\n')
+        .map(|line| shortened(last_drawn(line), LONGEST_TOLD))
+        .collect();
+    lines.join("\n")
+}
+
+/// What is drawn last of a line: progress goes back to its beginning and draws it anew.
+fn last_drawn(line: &str) -> &str {
+    let line = line.trim_end();
+    line.rsplit_once('\r').map_or(line, |(_, last)| last)
+}
+
+/// A line of a build, cut where no person could have written it.
+fn shortened(line: &str, longest: usize) -> Cow<'_, str> {
+    match line.char_indices().nth(longest) {
+        Some((end, _)) => Cow::Owned(format!(
             "{}… ({} bytes)",
             line.get(..end).unwrap_or(line),
             line.len()
-        ),
-        None => line.to_owned(),
+        )),
+        None => Cow::Borrowed(line),
     }
 }
 
@@ -176,7 +201,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("log");
         let mut printed = Printed::new(&path).unwrap();
-        assert_eq!(printed.take(b"a\r\nb\n\n".to_vec()).unwrap(), "a\r\nb");
+        assert_eq!(printed.take(b"a\r\nb\n\n".to_vec()).unwrap(), "a\nb");
         let (last, is_whole) = printed.end().unwrap();
         assert!(is_whole);
         assert_eq!(last, ["a", "b"]);

@@ -47,6 +47,20 @@ fn normal(options: &Options, path: &str) -> PathBuf {
     normal
 }
 
+/// Where the stamps of the sources are kept.
+pub(super) fn stamps(options: &Options) -> PathBuf {
+    let key = options.directory.to_string_lossy().replace(['/', ' '], "_");
+    let kind = if options.artifact.is_some() {
+        "artifact"
+    } else {
+        "source"
+    };
+    options
+        .cache
+        .join("stamps")
+        .join(format!("{kind}{key}.json"))
+}
+
 /// Lists and digests the sources. The two questions to git run beside each other.
 pub(super) fn gather(options: &Options) -> Result<Gathered> {
     let repository = Repository::discover(&options.directory);
@@ -78,17 +92,7 @@ pub(super) fn gather(options: &Options) -> Result<Gathered> {
             source::list(repository.as_ref(), &directory, &inputs, &own)
         };
         let digest = files.and_then(|files| {
-            let key = options.directory.to_string_lossy().replace(['/', ' '], "_");
-            let kind = if options.artifact.is_some() {
-                "artifact"
-            } else {
-                "source"
-            };
-            let cache = options
-                .cache
-                .join("stamps")
-                .join(format!("{kind}{key}.json"));
-            source::digest_of(&files, &cache).map(|digest| (files, digest))
+            source::digest_of(&files, &stamps(options)).map(|digest| (files, digest))
         });
         (head.join(), digest)
     });

@@ -90,8 +90,11 @@ impl Exit {
     }
 }
 
-/// A line of a log as an error shows it: one of megabytes would be all that is seen of it. The log has it whole.
+/// A line of a log as an error shows it: of progress that is drawn over, what is drawn last; and one of megabytes would be all
+/// that is seen of it. The log has it whole.
 fn shortened(line: &str) -> String {
+    let line = line.trim_end();
+    let line = line.rsplit_once('\r').map_or(line, |(_, last)| last);
     match line.char_indices().nth(LONGEST_LINE) {
         None => line.to_owned(),
         Some((at, _)) => format!(
@@ -132,14 +135,9 @@ pub(super) fn diagnose(
                 Some("correct `command` under [run] in squad.toml, or the build".to_owned());
         }
         Seen::NoArtifact(directory) => {
-            let rebuild = format!("`squad deploy {service} --rebuild`");
-            diagnosis.cause = Some(format!(
-                "its artifact `{directory}` is gone; {rebuild} makes it again"
-            ));
+            diagnosis.cause = Some(format!("its artifact `{directory}` is gone"));
             diagnosis.evidence.clear();
-            diagnosis.hint = Some(format!(
-                "make it again with {rebuild}, or go back with `squad rollback {service}`"
-            ));
+            diagnosis.hint = Some(way_out(service, None));
         }
         Seen::Init(_) => {
             diagnosis.evidence = report_of(log).iter().map(|line| shortened(line)).collect();
@@ -191,6 +189,19 @@ pub(super) fn diagnose(
         _ => {}
     }
     diagnosis
+}
+
+/// What to do where the files of a revision are gone; `there` is another one that served healthily and has its files.
+pub(super) fn way_out(service: &ServiceName, there: Option<RevisionNumber>) -> String {
+    let anew = format!("deploy the sources as they are now: `squad deploy {service} --rebuild`");
+    match there {
+        Some(there) => {
+            format!(
+                "go back to one that is there: `squad rollback {service} --to {there}`, or {anew}"
+            )
+        }
+        None => anew,
+    }
 }
 
 /// What a function's runtime reported last: its error, and as much of the end of the traceback as is shown. The

@@ -21,6 +21,7 @@ mod control;
 mod diagnosis;
 mod environment;
 pub(crate) mod function;
+mod going_up;
 mod host;
 mod journal;
 mod ledger;

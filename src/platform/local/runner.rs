@@ -13,7 +13,9 @@ use crate::domain::release::{Release, RevisionNumber};
 use crate::domain::service::Kind;
 use crate::platform::{Diagnosis, Error, Progress, Result};
 
+use super::diagnosis::{self, Seen};
 use super::function::{self, FunctionPool, ProcessControl};
+use super::going_up::GoingUp;
 use super::log::ServiceLog;
 use super::process::Launcher;
 use super::proxy::{Backend, Target};
@@ -84,6 +86,8 @@ pub(super) struct Runner {
     pub(super) phases: watch::Sender<Vec<Phase>>,
     /// Of each process that ends again and again: why, also while it is ready for a moment.
     crashing: Mutex<Vec<Option<Box<Diagnosis>>>>,
+    /// What was seen of the processes that are not ready yet.
+    pub(super) going_up: GoingUp,
     /// The process groups that run, by slot, for a restart on request.
     restarts: Arc<Restarts>,
 }
@@ -137,6 +141,7 @@ impl Runner {
             wanted: watch::Sender::new(wanted),
             phases: watch::Sender::new(vec![Phase::Starting; slots]),
             crashing: Mutex::new(vec![None; slots]),
+            going_up: GoingUp::new(slots),
             restarts,
         });
         let mut tasks = JoinSet::new();
@@ -190,6 +195,37 @@ impl Runner {
             .zip(crashing.iter())
             .all(|(phase, crashing)| *phase != Phase::Ready || crashing.is_some());
         Some((why, all))
+    }
+
+    /// What was seen of one process, in words.
+    pub(super) fn diagnosed(&self, slot: usize, seen: &Seen) -> Diagnosis {
+        let plan = &self.plan;
+        diagnosis::diagnose(
+            seen,
+            (&plan.release.service.name, plan.revision),
+            &plan.release.service.run.env,
+            &plan.log.tail(plan.revision, slot),
+        )
+    }
+
+    /// Why a process is not ready when its time is over.
+    pub(super) fn never_ready(&self, slot: usize) -> Option<Seen> {
+        let path = &self.plan.release.service.run.ready;
+        self.going_up.not_ready(slot, path, self.start_time())
+    }
+
+    /// Why it is not ready yet, as far as can be told now.
+    pub(super) fn not_ready_yet(&self) -> Option<Diagnosis> {
+        let path = &self.plan.release.service.run.ready;
+        let slots = self.phases.borrow().len();
+        (0..slots).find_map(|slot| {
+            let seen = self.going_up.so_far(slot, path, self.now())?;
+            // A worker is up when it has lived for a while.
+            if self.plan.release.service.kind == Kind::Worker && matches!(seen, Seen::Init(_)) {
+                return None;
+            }
+            Some(self.diagnosed(slot, &seen))
+        })
     }
 
     /// What a restart of a slot is asked through.

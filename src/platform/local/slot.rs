@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::pending;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -68,13 +68,7 @@ pub(super) async fn supervise(runner: Arc<Runner>, slot: usize) {
             }
         };
         if let Some(seen) = failed {
-            let plan = &runner.plan;
-            let diagnosis = diagnosis::diagnose(
-                &seen,
-                (&plan.release.service.name, plan.revision),
-                &plan.release.service.run.env,
-                &plan.log.tail(plan.revision, slot),
-            );
+            let diagnosis = runner.diagnosed(slot, &seen);
             sink(&runner, slot, &[]).say(&format!("failed: {}", diagnosis.summary));
             let diagnosis = Box::new(diagnosis);
             if matches!(seen, Seen::Crashed(_)) {
@@ -149,13 +143,14 @@ async fn attempt(
         Some(port) => format!("started as process {} on port {port}", process.pid),
         None => format!("started as process {}", process.pid),
     });
-    let last = Mutex::new(Answer::Closed);
+    runner.going_up.begun(slot, pid, port, started);
     let init = tokio::select! {
         ended = process.ended() => return ended_by_itself(runner, slot, &sink, started, ended, None),
-        outcome = becomes_ready(runner, slot, pid, port, &last) => outcome.err(),
+        outcome = becomes_ready(runner, slot, pid, port) => outcome.err(),
         () = ready::patience(runner.start_time()) => {
-            if !ready_after_all(runner, pid, port).await {
-                let seen = not_ready(runner, &process, port, &last);
+            if !ready_after_all(runner, pid, port).await
+                && let Some(seen) = runner.never_ready(slot)
+            {
                 end(runner, slot, &sink, process).await;
                 return Attempt::NotReady(seen);
             }
@@ -177,6 +172,7 @@ async fn attempt(
         backend.set_target(super::proxy::Target::Http(([127, 0, 0, 1], port).into()));
     }
     backoff.ready();
+    runner.going_up.over(slot);
     runner.set(slot, Phase::Ready);
     let ready_after = diagnosis::seconds(runner.now().saturating_sub(started));
     sink.say(&format!("ready after {ready_after}"));
@@ -260,11 +256,10 @@ async fn becomes_ready(
     slot: usize,
     pid: u32,
     port: Option<u16>,
-    last: &Mutex<Answer>,
 ) -> Result<(), String> {
     let service = &runner.plan.release.service;
     if let Some(port) = port {
-        let note = |answer| *last.lock().unwrap_or_else(PoisonError::into_inner) = answer;
+        let note = |answer| runner.going_up.answered(slot, answer);
         let stranger = move || sockets::stranger_on(port, pid).is_some();
         ready::wait(port, &service.run.ready, note, stranger).await;
         return Ok(());
@@ -291,38 +286,6 @@ async fn ready_after_all(runner: &Runner, pid: u32, port: Option<u16>) -> bool {
             .unwrap_or(false)
 }
 
-/// What was seen of a process that runs and did not get ready.
-fn not_ready(runner: &Runner, process: &Process, port: Option<u16>, last: &Mutex<Answer>) -> Seen {
-    let after = runner.start_time();
-    let Some(port) = port else {
-        return Seen::Init(format!(
-            "it does not ask for its first event within {}",
-            diagnosis::seconds(after)
-        ));
-    };
-    let path = runner.plan.release.service.run.ready.clone();
-    let answer = *last.lock().unwrap_or_else(PoisonError::into_inner);
-    let ports = sockets::ports_of_group(process.pid);
-    match answer {
-        Answer::Closed if !ports.contains(&port) => Seen::NoPort {
-            port,
-            others: ports,
-            after,
-        },
-        // It listens since it was asked last.
-        Answer::Closed | Answer::Silent => Seen::NotReady {
-            path,
-            status: None,
-            after,
-        },
-        Answer::Status(status) => Seen::NotReady {
-            path,
-            status: Some(status),
-            after,
-        },
-    }
-}
-
 /// Ends a process within its grace.
 async fn end(runner: &Runner, slot: usize, sink: &Sink, process: Process) {
     let ended = process.stop().await;
@@ -347,6 +310,7 @@ fn ended_by_itself(
         how: ended.how,
         after: runner.now().saturating_sub(started),
     };
+    runner.going_up.ended(slot, exit);
     sink.say(&format!(
         "ended with {}, {} after it started",
         exit.words(),

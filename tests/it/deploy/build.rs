@@ -390,3 +390,51 @@ fn a_file_that_is_no_zip_is_no_artifact() {
     let staging = home.state().join("staging");
     assert_eq!(std::fs::read_dir(staging).expect("it is there").count(), 0);
 }
+
+/// As on a terminal: progress that is drawn over is what was drawn last, and no line fills the screen.
+#[test]
+fn what_a_build_draws_over_and_lines_without_end_are_shown_as_a_person_can_read_them() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    let script = "printf 'fetching 1 of 3\\rfetching 2 of 3\\rfetching 3 of 3\\n'\n\
+                  head -c 2500 /dev/zero | tr '\\0' x\necho\nprintf 'linking 10%%\\rlinking 20%%\\r'\nexit 3\n";
+    with_build(&home, &mut service, script);
+    let output = home.squad_in(&service.directory, ["deploy"]).failure(1);
+    let is_drawn_over = output.stderr.contains("1 of 3") || output.stderr.contains('\u{fffd}');
+    assert!(!is_drawn_over, "{}", output.transcript());
+    let text = output.transcript().replace(&"x".repeat(2000), "[2000 x]");
+    let text = text.replace(&"x".repeat(500), "[500 x]");
+    snapbox::assert_data_eq!(
+        text,
+        str![[r#"
+› payments → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› ◌ build            sh build.sh
+›   fetching 3 of 3
+›   [2000 x]… (2500 bytes)
+›   linking 20%
+› error: cannot deploy `payments`: the build failed: `sh build.sh` ended with exit code 3
+›   fetching 3 of 3
+›   [500 x]… (2500 bytes)
+›   linking 20%
+› live: `payments` is not live here, and takes no traffic
+› hint: all of its output: `less [HOME]/.local/state/squad/builds/payments/[ID].log`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/build-failed.md
+[exit 1]
+
+"#]]
+    );
+    let log = output
+        .stderr
+        .split('`')
+        .find_map(|part| part.strip_prefix("less "))
+        .expect("the hint names the log");
+    let text = std::fs::read_to_string(log).expect("the log is kept");
+    assert!(text.starts_with("fetching 1 of 3\rfetching 2 of 3\rfetching 3 of 3\nxxx"));
+    assert!(
+        text.contains(&"x".repeat(2500)) && text.ends_with("linking 20%\r\n"),
+        "{text}"
+    );
+}

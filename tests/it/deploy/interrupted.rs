@@ -248,22 +248,26 @@ fn a_time_limit_ends_the_deploy_and_the_next_one_goes_on() {
     let home = Home::new();
     let mut service = TestService::new(&home, "payments");
     home.squad_in(&service.directory, ["deploy"]).success();
-    service.behave(&home, "slow-start:3");
-    home.squad_in(&service.directory, ["deploy", "--timeout", "1s"])
+    service.behave(&home, "slow-start:4");
+    home.squad_in(&service.directory, ["deploy", "--timeout", "2s"])
         .failure(124)
         .assert(str![[r#"
 › payments → local (this machine)
 ›
 ›   1 change since what is live (revision 1, ana@example.com, [AGO]):
-›     Serve version 1 slow-start:3  Ana Example
+›     Serve version 1 slow-start:4  Ana Example
 ›   undo at any time: `squad rollback payments`
 ›
 › ✔ recorded         operation [ID], local
 › ◌ revision         storing the artifact
 › ◌ revision         0 of 1 processes ready
+› ✖ revision         2: process runs, and does not listen on port [PORT], after [DURATION]
 › error: cannot deploy `payments`: the deploy was not finished after [DURATION]
+›   version 1 starts, slow-start
+›   caused by: it has to listen on 127.0.0.1, on the port in the variable PORT, here [PORT]
 › live: revision 1 serves all traffic
 › hint: give it longer: `squad deploy payments --timeout 20m`
+› hint: look at the log with `squad logs payments --revision 2`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/timeout.md
 [exit 124]
 

@@ -500,3 +500,71 @@ fn a_work_tree_of_the_same_repository_is_the_same_service() {
         again.transcript()
     );
 }
+
+#[test]
+fn a_file_that_the_build_wrote_among_the_sources_is_named() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    let script = "set -e\nmkdir -p dist\ncp serve.py dist/\ndate +%s.%N > built.txt\n";
+    with_build(&home, &mut service, script);
+    home.squad_in(&service.directory, ["deploy"]).success();
+    home.squad_in(&service.directory, ["deploy"])
+        .success()
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   replaces what is live (revision 1, ana@example.com, [AGO])
+›   the work tree has changes that are not committed
+›   the last build wrote `built.txt`, which git does not ignore, and so the sources changed; a line in .gitignore ends that
+›   undo at any time: `squad rollback payments`
+›
+› ◌ build            sh build.sh
+› ✔ built
+› ✔ recorded         operation [ID], local
+› ◌ revision         storing the artifact
+› ◌ revision         0 of 1 processes ready
+› ✔ published        revision 2, ready
+› ✔ live             all traffic on revision 2
+›   http://127.0.0.1:[PORT] in [DURATION]
+› on this machine only
+2
+[exit 0]
+
+"#]]);
+    let plan = ["deploy", "--dry-run", "-o", "json"];
+    let plan = home.squad_in(&service.directory, plan).success().json();
+    assert_eq!(plan["build_wrote"], serde_json::json!(["built.txt"]));
+    // Ignored, it is no source any more; the file that says so is one.
+    home.write(service.directory.join(".gitignore"), "dist/\nbuilt.txt\n");
+    home.commit_all(&service.directory, "Ignore what the build writes");
+    home.squad_in(&service.directory, ["deploy"])
+        .success()
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   1 change since what is live (revision 2, ana@example.com, [AGO]):
+›     Ignore what the build writes  Ana Example
+›   undo at any time: `squad rollback payments`
+›
+› ◌ build            sh build.sh
+› ✔ built
+› ✔ recorded         operation [ID], local
+› ◌ revision         storing the artifact
+› ◌ revision         0 of 1 processes ready
+› ✔ published        revision 3, ready
+› ✔ live             all traffic on revision 3
+›   http://127.0.0.1:[PORT] in [DURATION]
+› on this machine only
+3
+[exit 0]
+
+"#]]);
+    home.squad_in(&service.directory, ["deploy"])
+        .success()
+        .assert(str![[r#"
+› payments → local: revision 3 already is exactly this (same sources, same configuration). Nothing to do.
+3
+[exit 0]
+
+"#]]);
+}

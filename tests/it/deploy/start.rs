@@ -271,3 +271,61 @@ fn time_in_which_the_machine_stands_still_is_not_the_services() {
     assert_eq!(output.line(), "1");
     assert_eq!(get(port(&home, "payments"), "/").body, "version 1\n");
 }
+
+/// As it is said when the time for the start is over first.
+#[test]
+fn a_time_limit_that_ends_before_the_start_says_what_was_waited_for() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    service.behave(&home, "never-ready");
+    home.squad_in(&service.directory, ["deploy", "--timeout", "4s"])
+        .failure(124)
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   1 change since what is live (revision 1, ana@example.com, [AGO]):
+›     Serve version 1 never-ready  Ana Example
+›   run.start 60s → 5s
+›   undo at any time: `squad rollback payments`
+›
+› ✔ recorded         operation [ID], local
+› ◌ revision         storing the artifact
+› ◌ revision         0 of 1 processes ready
+› ✖ revision         2: `GET /readyz` still answers 503 after [DURATION]
+› error: cannot deploy `payments`: the deploy was not finished after [DURATION]
+›   version 1 starts, never-ready
+›   caused by: `GET /readyz` answered 503, and has to answer 200 once it can take requests
+› live: revision 1 serves all traffic
+› hint: give it longer: `squad deploy payments --timeout 20m`
+› hint: look at the log with `squad logs payments --revision 2`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/timeout.md
+[exit 124]
+
+"#]]);
+    assert_eq!(live(&home, "payments").as_deref(), Some("1"));
+    assert_eq!(results(&home)[0], "failed");
+}
+
+#[test]
+fn progress_that_a_process_draws_over_is_shown_as_it_was_drawn_last() {
+    let home = Home::new();
+    let service = TestService::new(&home, "payments");
+    let path = service.directory.join("squad.toml");
+    let text = std::fs::read_to_string(&path).expect("it is there");
+    let command =
+        r#"["sh", "-c", "printf 'loading 1%%\\rloading 99%%\\rloading 100%%\\r\\n' >&2; exit 3"]"#;
+    home.write(&path, &text.replace(r#"["python3", "serve.py"]"#, command));
+    home.squad_in(&service.directory, ["deploy", "--quiet"])
+        .failure(1)
+        .assert(str![[r#"
+› error: cannot deploy `payments`: revision 1 does not start
+›   loading 100%
+›   caused by: process ended with exit code 3, [DURATION] after it started, 3 times
+› live: `payments` is not live here, and takes no traffic
+› hint: look at the log with `squad logs payments --revision 1`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/process-exited.md
+[exit 1]
+
+"#]]);
+}

@@ -31,6 +31,29 @@ fn wrote(cloud: &Cloud, seconds_ago: u64, message: &str) {
     }));
 }
 
+#[test]
+fn a_reader_that_goes_away_ends_the_following_of_a_function_that_is_quiet() {
+    let cloud = Cloud::with_function(2);
+    wrote(&cloud, 50, "first");
+    let follow = ["logs", "receipts", "--follow", "--since", "5m"];
+    let mut child = cloud
+        .aws
+        .squad(&cloud.home, &follow)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut reader = BufReader::new(child.stdout.take().unwrap());
+    reader.read_line(&mut line).unwrap();
+    assert!(line.ends_with("first\n"), "{line}");
+    drop(reader);
+    let ended = wait_for("it ends", Duration::from_secs(20), || {
+        child.try_wait().unwrap()
+    });
+    assert_eq!(ended.code(), Some(0));
+}
+
 /// `squad logs --follow`, and the texts of its lines so far.
 struct Follower {
     child: Child,

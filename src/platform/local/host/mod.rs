@@ -23,6 +23,7 @@ use crate::domain::service::Kind;
 use crate::platform::{Diagnosis, Error, Progress, Result};
 
 use super::address::{self, Address};
+use super::diagnosis;
 use super::function;
 use super::ledger::Ledger;
 use super::log::ServiceLog;
@@ -309,7 +310,7 @@ impl Host {
         }
     }
 
-    /// Why a revision does not serve.
+    /// Why a revision does not serve, or not yet.
     pub(super) async fn diagnose(&self, revision: RevisionNumber) -> Result<Option<Diagnosis>> {
         let failed = self
             .read(|service| {
@@ -320,11 +321,48 @@ impl Host {
             .ok_or(Error::NoRevision(revision))?;
         let runner = self.runner(revision);
         let crash_loop = runner.as_ref().and_then(|runner| runner.crash_loop());
-        Ok(match runner.map(|runner| runner.phase()) {
+        let not_yet = || runner.as_ref().and_then(|runner| runner.not_ready_yet());
+        let found = match runner.as_ref().map(|runner| runner.phase()) {
             Some(Phase::Failed(diagnosis)) => Some(*diagnosis),
-            Some(Phase::Ready | Phase::Starting) => crash_loop.map(|(why, _)| *why),
-            Some(Phase::Restarting(..) | Phase::Stopped) | None => failed,
+            Some(Phase::Ready) => crash_loop.map(|(why, _)| *why),
+            Some(Phase::Starting) => crash_loop.map(|(why, _)| *why).or_else(not_yet),
+            Some(Phase::Restarting(..)) => not_yet().or(failed),
+            Some(Phase::Stopped) | None => failed,
+        };
+        Ok(match found {
+            Some(diagnosis) => Some(self.with_way_out(revision, diagnosis).await),
+            None => None,
         })
+    }
+
+    /// A diagnosis of files that are gone, with a way out that is there: to which revision one can go back only the state
+    /// and the disk know.
+    async fn with_way_out(&self, gone: RevisionNumber, diagnosis: Diagnosis) -> Diagnosis {
+        if diagnosis.id != "artifact-gone" {
+            return diagnosis;
+        }
+        let served: Vec<_> = self
+            .read(|service| {
+                let live = service.traffic.as_ref().map(|now| now.split.revisions());
+                let live = live.unwrap_or_default();
+                let revisions = service.revisions.iter().rev();
+                revisions
+                    .filter(|(number, one)| {
+                        **number != gone && one.served_healthily && !live.contains(number)
+                    })
+                    .map(|(number, _)| *number)
+                    .collect()
+            })
+            .await;
+        let is_there = |number: &RevisionNumber| {
+            let artifact = self.shared.store.artifact(&self.name, *number);
+            artifact.is_dir()
+        };
+        let there = served.into_iter().find(is_there);
+        Diagnosis {
+            hint: Some(diagnosis::way_out(&self.name, there)),
+            ..diagnosis
+        }
     }
 
     /// A running revision of a function: the one asked for, else the one that the traffic says. It runs for as long as the
@@ -434,8 +472,10 @@ impl Host {
 
 /// A diagnosis as one short line.
 fn in_few_words(diagnosis: &Diagnosis) -> String {
-    diagnosis
-        .cause
-        .clone()
-        .unwrap_or_else(|| diagnosis.summary.clone())
+    let cause = diagnosis.cause.as_ref().unwrap_or(&diagnosis.summary);
+    match &diagnosis.hint {
+        // The log, which is the way on from anything else, says nothing about it.
+        Some(hint) if diagnosis.id == "artifact-gone" => format!("{cause}; {hint}"),
+        _ => cause.clone(),
+    }
 }

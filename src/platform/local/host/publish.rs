@@ -144,7 +144,16 @@ impl Host {
             Wanted::Ready
         };
         let runner = self.run(revision, wanted).await?;
-        runner.settled(&**tell).await
+        match runner.settled(&**tell).await {
+            Err(Error::DoesNotStart {
+                revision,
+                diagnosis,
+            }) => Err(Error::DoesNotStart {
+                revision,
+                diagnosis: Box::new(self.with_way_out(revision, *diagnosis).await),
+            }),
+            settled => settled,
+        }
     }
 
     /// The runner of a revision: the one that is alive, or a new one.
