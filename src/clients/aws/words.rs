@@ -202,6 +202,13 @@ pub(crate) fn asked(error: &Error) -> String {
         "lambda:TagResource" => "tag",
         "lambda:ListEventSourceMappings" => "list the event sources of",
         "lambda:GetPolicy" => "read the permissions of",
+        "lambda:GetFunctionEventInvokeConfig" => {
+            "read the settings for asynchronous invocations of"
+        }
+        "lambda:PutFunctionEventInvokeConfig" => "set up asynchronous invocations of the alias of",
+        "lambda:DeleteFunctionEventInvokeConfig" => {
+            "take back the settings for asynchronous invocations of the alias of"
+        }
         "cloudwatch:GetMetricData" => "read the metrics of",
         "logs:FilterLogEvents" | "logs:StartLiveTail" | "logs:GetLogEvents" => "read the log of",
         "tag:GetResources" => "look for functions by their tags",

@@ -58,6 +58,7 @@ fn function_of(name: &str, region: &Region, latest: Version) -> Function {
         reserved: None,
         provisioned: BTreeMap::new(),
         urls: BTreeMap::new(),
+        event_invoke: BTreeMap::new(),
     }
 }
 
