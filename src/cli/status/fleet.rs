@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Args, exit_code};
+use super::{Args, exit_code, unknown};
 use crate::cli::context::Context;
 use crate::cli::signals::{Signals, unless_asked};
 use crate::cli::time::relative;
@@ -181,6 +181,7 @@ impl Fleet<'_> {
         let now = self.context.now();
         if output.is_json() {
             output.json(&view::Wire::new(&answer.rows).aged(answer.age, now));
+            self.warn(answer);
             return;
         }
         if !answer.rows.is_empty() || canvas.is_drawn() {
@@ -202,6 +203,14 @@ impl Fleet<'_> {
                 "as of {}, kept on this machine",
                 relative(answer.age.at, now)
             ));
+        }
+        self.warn(answer);
+    }
+
+    /// What could not be told of services whose row is there.
+    fn warn(&self, answer: &Answer) {
+        for text in unknown(&answer.rows) {
+            self.context.output.warn(&text);
         }
     }
 

@@ -267,12 +267,28 @@ fn print(context: &Context, rows: &[Row]) {
     }
 }
 
-/// What could not be told of services whose row is there.
-fn unknown(rows: &[Row]) -> impl Iterator<Item = String> {
-    rows.iter().filter_map(|row| {
-        let unknown = row.unknown.as_ref()?;
-        Some(format!("{}: {}", row.service, sanitize(unknown)))
-    })
+/// What could not be told of services whose row is there, once for all of which it is the same.
+fn unknown(rows: &[Row]) -> Vec<String> {
+    let mut services: Vec<(&str, Vec<&Row>)> = Vec::new();
+    for row in rows {
+        let Some(unknown) = row.unknown.as_deref() else {
+            continue;
+        };
+        match services.iter_mut().find(|(text, _)| *text == unknown) {
+            Some((_, rows)) => rows.push(row),
+            None => services.push((unknown, vec![row])),
+        }
+    }
+    services
+        .into_iter()
+        .map(|(text, rows)| {
+            let who = match rows.as_slice() {
+                [row] => row.service.to_string(),
+                rows => format!("{} services", rows.len()),
+            };
+            format!("{who}: {}", sanitize(text))
+        })
+        .collect()
 }
 
 fn exit_code(rows: &[Row]) -> u8 {

@@ -68,8 +68,9 @@ impl Lambda {
                 Err(failure) => failed.push(failure),
             }
         }
-        if !is_any_read && let Some((_, error)) = failed.pop() {
-            return Err(error.into());
+        failed.sort_by(|one, other| one.0.cmp(&other.0));
+        if !is_any_read && !failed.is_empty() {
+            return Err(failed.swap_remove(0).1.into());
         }
         for (service, error) in failed {
             on_sight(Sight::Seen(Box::new(unreadable(
@@ -234,14 +235,23 @@ impl Lambda {
                 Err(error) => failed(error).map_or(Ok(None), Err),
             };
         };
+        let without_tags = tags_error(&serving, &target.function);
         let Some(service) = member.service.or_else(|| service_of(serving.tags())) else {
-            return Ok(None);
+            return match without_tags {
+                Some(error) => failed(error).map_or(Ok(None), Err),
+                None => Ok(None),
+            };
         };
         match observed(client, target, serving).await {
             Ok(seen) => Ok(Some(fleet::Seen {
                 found: Found::Live(Box::new(observe::live(&service, &seen))),
                 service,
-                unknown: None,
+                unknown: without_tags.map(|error| {
+                    format!(
+                        "the alias was read instead of the tags, which takes longer: {}",
+                        words::sentence(&error)
+                    )
+                }),
             })),
             Err(error) => Err((service, error)),
         }
@@ -251,6 +261,26 @@ impl Lambda {
 /// Whose function it is, by its tags.
 fn service_of(tags: Option<&HashMap<String, String>>) -> Option<ServiceName> {
     ServiceName::new(tags?.get(SERVICE_TAG)?).ok()
+}
+
+/// Why the tags did not come along (AWS Lambda API reference, `GetFunction`: "Lambda returns tag data only if you have
+/// explicit allow permissions for lambda:ListTags").
+fn tags_error(answer: &GetFunctionOutput, function: &str) -> Option<aws::Error> {
+    const ACTION: &str = "lambda:ListTags";
+    let found = answer.tags_error()?;
+    let why = if found.error_code().contains("AccessDenied") {
+        Why::Denied {
+            principal: None,
+            action: ACTION.to_owned(),
+            resource: None,
+            explicit: false,
+        }
+    } else {
+        Why::Other
+    };
+    let mut error = aws::Error::new(ACTION, function, why);
+    error.code = Some(found.error_code().to_owned());
+    Some(error)
 }
 
 fn unreadable(service: ServiceName, why: String) -> fleet::Seen {
@@ -270,7 +300,10 @@ async fn read_without_alias(
     let function = read::function(client, &target.function, None).await?;
     let tags = function.as_ref().and_then(GetFunctionOutput::tags);
     let Some(service) = service.or_else(|| service_of(tags)) else {
-        return Ok(None);
+        let without_tags = function.as_ref();
+        return without_tags
+            .and_then(|function| tags_error(function, &target.function))
+            .map_or(Ok(None), Err);
     };
     let why = match function {
         Some(_) => format!(
@@ -288,9 +321,11 @@ async fn observed(
     target: Target,
     serving: GetFunctionOutput,
 ) -> aws::Result<Seen> {
-    let is_rolling = serving
-        .tags()
-        .is_some_and(|tags| tags.contains_key(ROLLOUT_TAG));
+    // No tags, and nobody says that there are none: a rollout may be live.
+    let is_rolling = serving.tags_error().is_some()
+        || serving
+            .tags()
+            .is_some_and(|tags| tags.contains_key(ROLLOUT_TAG));
     let configuration = serving.configuration;
     let version = configuration.as_ref().and_then(|one| one.version());
     let mut alias = configuration
