@@ -27,7 +27,15 @@ impl From<aws::Error> for Error {
                 let on = on.clone().unwrap_or(resource);
                 denied(message, principal.as_deref(), action, &on, *explicit)
             }
-            why => plain(why, message),
+            why => match error.reason.as_deref().and_then(words::limit) {
+                Some(limit) => Self::new(Kind::Conflict, "aws-throttled", message).hint(
+                    limit
+                        .hint
+                        .unwrap_or_default()
+                        .replace("{function}", &resource),
+                ),
+                None => plain(why, message),
+            },
         };
         if let Some(cause) = cause(&error) {
             made = made.cause(cause);
