@@ -103,18 +103,24 @@ fn plain(why: &Why, message: String) -> Error {
     }
 }
 
+/// What a profile that is named does not change.
+const KEYS_WIN: &str = "AWS_ACCESS_KEY_ID is set and is used before any profile: `unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN`";
+
 fn wrong_account(texts: [&String; 4], source: Option<&Source>) -> Error {
     let [pinned, found, arn, environment] = texts;
     let from = source.map_or(String::new(), |source| format!(", from the {source}"));
-    Error::new(
+    let mut error = Error::new(
         Kind::Refused,
         "wrong-account",
         format!(
             "the environment `{environment}` is the AWS account {pinned}, and the credentials are of {found}"
         ),
     )
-    .cause(format!("they are `{arn}`{from}"))
-    .hint(format!(
+    .cause(format!("they are `{arn}`{from}"));
+    if source == Some(&Source::Environment) {
+        error = error.hint(KEYS_WIN);
+    }
+    error.hint(format!(
         "choose the profile of that account: `AWS_PROFILE=<profile> squad whoami --env {environment}`"
     ))
 }
