@@ -191,6 +191,15 @@ fn shown(file: &Path) -> String {
 
 /// What to do about credentials: the login of that profile, or what to renew.
 fn hints(trouble: &Trouble) -> Vec<String> {
+    if let Some(profile) = &trouble.login {
+        let export = format!("aws configure export-credentials --profile {profile} --format");
+        return vec![
+            format!("for this shell: `eval \"$({export} env)\"`"),
+            format!(
+                "for good: name a profile in AWS_PROFILE that has `credential_process = {export} process`"
+            ),
+        ];
+    }
     if let Some(profile) = &trouble.sso {
         return vec![if trouble.ci {
             format!(

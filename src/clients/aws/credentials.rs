@@ -82,6 +82,8 @@ pub(crate) struct Trouble {
     pub(crate) source: Option<Source>,
     /// Whether the profile logs in through IAM Identity Center: the name of the profile to log in with.
     pub(crate) sso: Option<String>,
+    /// Whether the profile logs in with `aws login`: the name of the profile that does.
+    pub(crate) login: Option<String>,
     /// Whether a CI system runs this.
     pub(crate) ci: bool,
     /// The files that were looked at.
@@ -96,6 +98,7 @@ impl Trouble {
             wrong,
             source: None,
             sso: None,
+            login: None,
             ci: false,
             files: Vec::new(),
             said: String::new(),
@@ -404,6 +407,15 @@ impl Inner {
         };
         let mut trouble = self.found(wrong, source);
         trouble.said = lowest(&texts);
+        if let Source::Profile(name) = source
+            && let Some(login) = profile::login(&self.surroundings.files, name)
+        {
+            trouble.wrong = Wrong::Broken;
+            trouble.said = format!(
+                "the profile `{login}` logs in with `aws login`, which only the AWS CLI can use by itself"
+            );
+            trouble.login = Some(login);
+        }
         trouble
     }
 }
