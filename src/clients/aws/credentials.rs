@@ -20,6 +20,11 @@ use aws_config::{ecs, imds};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
+use aws_sdk_sts::operation::RequestId;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ErrorMetadata;
 
 use crate::env::{self, Env};
@@ -407,6 +412,11 @@ impl Inner {
         };
         let mut trouble = self.found(wrong, source);
         trouble.said = lowest(&texts);
+        if let Some(id) = request_id(error)
+            && !trouble.said.contains(&id)
+        {
+            trouble.said.push_str(&format!(" (request {id})"));
+        }
         if let Source::Profile(name) = source
             && let Some(login) = profile::login(&self.surroundings.files, name)
         {
@@ -420,12 +430,27 @@ impl Inner {
     }
 }
 
+/// The id of the request by which STS was asked for a role, where it answered.
+fn request_id(error: &CredentialsError) -> Option<String> {
+    let first: &(dyn StdError + 'static) = error;
+    std::iter::successors(Some(first), |error| (*error).source()).find_map(|error| {
+        let role = error.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>();
+        let token = error.downcast_ref::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>();
+        role.and_then(RequestId::request_id)
+            .or_else(|| token?.request_id())
+            .map(str::to_owned)
+    })
+}
+
 /// What AWS answered where the SDK has no words for it.
 fn answered(answer: &ErrorMetadata) -> String {
     let code = answer.code().unwrap_or("no code");
+    let request = answer
+        .request_id()
+        .map_or_else(String::new, |id| format!(", request {id}"));
     match answer.message() {
-        Some(message) => format!("{} ({code})", message.trim_end_matches('.')),
-        None => code.to_owned(),
+        Some(message) => format!("{} ({code}{request})", message.trim_end_matches('.')),
+        None => format!("{code}{request}"),
     }
 }
 
