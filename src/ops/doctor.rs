@@ -196,7 +196,7 @@ pub(crate) async fn health(
         rate: None,
     };
     match status::look(platform, &look, &|_, _| {}).await {
-        Ok(seen) => status::rows(seen, environment, Some(services), &[])
+        Ok(looked) => status::rows(looked.seen, environment, Some(services), &[])
             .iter()
             .filter_map(|row| healthy(row, &environment.flag()))
             .collect(),

@@ -21,7 +21,7 @@ use crate::domain::name::ServiceName;
 use crate::error::{Error, Kind, Result};
 use crate::ops::going_on::{self, GoingOn};
 use crate::ops::rollout::snapshot::driver_of;
-use crate::ops::status::{self, Row};
+use crate::ops::status::{self, Looked, Row};
 use crate::output::sanitize;
 use crate::platform::{Look, Platform};
 
@@ -163,7 +163,7 @@ async fn rows(
         let platform = context.platform(environment)?;
         let going_on = going_on::list(&context.directories()?.state, environment);
         let look = Look { only, rate: None };
-        let seen = status::look(&*platform, &look, &|_, _| {}).await?;
+        let Looked { seen, .. } = status::look(&*platform, &look, &|_, _| {}).await?;
         let mut seen = status::rows(seen, environment, only, &going_on);
         add_drivers(context, &*platform, &mut seen, &going_on).await;
         rows.extend(seen);
