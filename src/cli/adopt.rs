@@ -78,9 +78,10 @@ pub(super) async fn run(context: &Context, wish: &Wish<'_>) -> Result<u8> {
         .partition(|caller| caller.can_be_moved());
     let address = callers.address.as_deref().unwrap_or_default();
     for caller in &to_move {
+        let verb = if caller.is_settings { "copy" } else { "move" };
         context
             .output
-            .status(&format!("  move {} to {address}", sanitize(&caller.who)));
+            .status(&format!("  {verb} {} to {address}", sanitize(&caller.who)));
     }
     let mut rows: Vec<_> = by_hand
         .iter()
@@ -101,9 +102,7 @@ pub(super) async fn run(context: &Context, wish: &Wish<'_>) -> Result<u8> {
         print(context, wish, outcome, rows, callers.unread.clone());
         return Ok(0);
     }
-    let count = to_move.len();
-    let plural = if count == 1 { "caller" } else { "callers" };
-    let question = format!("Move {count} {plural}?");
+    let question = question(&to_move);
     if !prompt::confirm(context, consent(wish.environment), &question)? {
         return Err(declined());
     }
@@ -116,13 +115,19 @@ pub(super) async fn run(context: &Context, wish: &Wish<'_>) -> Result<u8> {
         reason: wish.reason.clone(),
     };
     let (mut code, mut outcome) = (0, "moved");
-    for caller in to_move {
+    let mut left = to_move.into_iter();
+    while let Some(caller) = left.next() {
         match adopt::adopt(&tools, &wish.service, caller).await {
             Ok(_) => {
                 let tick = context.output.tick();
+                let done = if caller.is_settings {
+                    "copied"
+                } else {
+                    "moved"
+                };
                 context
                     .output
-                    .status(&format!("{tick} moved {}", sanitize(&caller.who)));
+                    .status(&format!("{tick} {done} {}", sanitize(&caller.who)));
                 rows.push(row(caller, "moved"));
             }
             Err(error) => {
@@ -136,6 +141,11 @@ pub(super) async fn run(context: &Context, wish: &Wish<'_>) -> Result<u8> {
                 let mut failed = row(caller, "failed");
                 failed.error = Some(error.to_json());
                 rows.push(failed);
+                if caller.is_settings {
+                    // Whoever moved now would lose them.
+                    rows.extend(left.map(|caller| row(caller, "to-move")));
+                    break;
+                }
             }
         }
     }
@@ -194,11 +204,19 @@ async fn take_back(context: &Context, wish: &Wish<'_>, platform: &dyn Platform) 
     let (mut code, mut outcome) = (0, "taken-back");
     let mut is_needed = false;
     for one in &made {
-        if is_needed && matches!(one.moved, Moved::Permission { .. }) {
-            context.output.status(&format!(
-                "{} stays: an API that was not taken back may need it",
-                sanitize(&one.who)
-            ));
+        let stays = match one.moved {
+            Moved::Permission { .. } if is_needed => {
+                Some("stays: an API that was not taken back may need it")
+            }
+            Moved::Settings(_) if code != 0 => {
+                Some("stay: a caller that was not taken back may need them")
+            }
+            _ => None,
+        };
+        if let Some(stays) = stays {
+            context
+                .output
+                .status(&format!("{} {stays}", sanitize(&one.who)));
             rows.push(of(one, "moved"));
             continue;
         }
@@ -222,6 +240,15 @@ async fn take_back(context: &Context, wish: &Wish<'_>, platform: &dyn Platform) 
     }
     print(context, wish, outcome, rows, Vec::new());
     Ok(code)
+}
+
+fn question(to_move: &[&Caller]) -> String {
+    let callers = to_move.iter().filter(|caller| !caller.is_settings);
+    match callers.count() {
+        0 => "Copy the settings?".to_owned(),
+        1 => "Move 1 caller?".to_owned(),
+        count => format!("Move {count} callers?"),
+    }
 }
 
 fn row(caller: &Caller, outcome: &'static str) -> WireCaller {

@@ -127,6 +127,11 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             to,
             environment.name.as_str(),
         ));
+        for gone in plan.passed_over() {
+            context.output.status(&format!(
+                "  revision {gone} served later than {to}, and was deleted: it cannot be gone back to"
+            ));
+        }
         if args.dry_run {
             print(context, &wire(None));
             return Ok(if args.exit_code {

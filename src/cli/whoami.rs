@@ -5,11 +5,13 @@ use super::view::whoami as view;
 use crate::clients::store::Objects;
 use crate::error::Result;
 use crate::ops::whoami;
+use crate::platform::lambda::Target;
 
 /// Show who you are in an environment, and what you may do there
 ///
 /// Identity, account, role, profile and region at AWS, whether the account is the one that org.toml pins, and which of
-/// squad's calls are allowed. Nothing is changed: permissions to write are probed on a function that does not exist.
+/// squad's calls are allowed, for the function of the squad.toml at hand. Nothing is changed: what is asked for cannot come
+/// true. Without a squad.toml a function is asked for that does not exist, and a policy that names functions says no.
 /// Ends with exit code 7 when the account is another one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -20,8 +22,15 @@ pub(crate) struct Args {}
 
 /// Runs `squad whoami`.
 pub(crate) fn run(context: &Context, _args: &Args) -> Result<u8> {
-    let config = context.config_of_live(true, "whoami")?;
+    // The file of a service only says which function to ask for: a mistake in it does not matter.
+    let config = context
+        .config()
+        .or_else(|_| context.config_of_live(true, "whoami"))?;
     let environment = context.environment(&config)?;
+    let service = context.service_name(&config, None).ok();
+    let function = service
+        .and_then(|name| config.service(Some(&name), &environment.name).ok())
+        .and_then(|located| Target::of(&located.service));
     let actor = context.actor();
     let Some(session) = context.session(&environment)? else {
         view::on_this_machine(&context.output, &environment, &actor);
@@ -30,7 +39,7 @@ pub(crate) fn run(context: &Context, _args: &Args) -> Result<u8> {
     context.block_on(async {
         let state = context.directories()?.state;
         let objects = Objects::open(&environment, &state, Some(&session))?;
-        let found = whoami::run(&session, Some(&objects), context.clock()).await?;
+        let found = whoami::run(&session, Some(&objects), function, context.clock()).await?;
         view::print(&context.output, &environment, &actor, &found);
         match whoami::refusal(&session).await {
             Some(error) => Err(error),

@@ -1,5 +1,7 @@
 //! What a look for trouble finds: checks, what each found, and who calls a service past its traffic.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// One thing that was looked at.
@@ -77,6 +79,8 @@ pub(crate) struct Caller {
     pub(crate) id: String,
     /// In words: `the events of arn:aws:sqs:…`.
     pub(crate) who: String,
+    /// It is no caller, but how the asynchronous invocations of all of them are delivered.
+    pub(crate) is_settings: bool,
     /// It calls past the traffic that squad moves: every unfinished change reaches it, and no rollback does.
     pub(crate) is_past: bool,
     /// What taking squad's move of it back will need; none where squad cannot move it, nor do its part of that.
@@ -122,4 +126,47 @@ pub(crate) enum Moved {
         /// What it calls since.
         after: String,
     },
+    /// The new address delivers asynchronous invocations as the old one does.
+    Settings(Asynchronous),
+}
+
+/// How invocations are delivered that nobody waits for; what is none is as the platform has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Asynchronous {
+    /// How often one that failed is tried again.
+    pub(crate) retries: Option<i32>,
+    /// How old one gets before it is dropped.
+    pub(crate) seconds: Option<i32>,
+    /// Where a record of one that succeeded goes.
+    pub(crate) on_success: Option<String>,
+    /// Where a record of one that failed goes.
+    pub(crate) on_failure: Option<String>,
+}
+
+impl fmt::Display for Asynchronous {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let retries = self.retries.map(|count| match count {
+            1 => "1 retry".to_owned(),
+            count => format!("{count} retries"),
+        });
+        let seconds = self
+            .seconds
+            .map(|seconds| format!("dropped after {seconds} s"));
+        let to =
+            |what: &str, arn: &Option<String>| arn.as_ref().map(|arn| format!("{what} to {arn}"));
+        let parts: Vec<_> = [
+            retries,
+            seconds,
+            to("successes", &self.on_success),
+            to("failures", &self.on_failure),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        write!(f, "the settings for asynchronous invocations")?;
+        if !parts.is_empty() {
+            write!(f, " ({})", parts.join(", "))?;
+        }
+        Ok(())
+    }
 }

@@ -104,6 +104,10 @@ pub(crate) struct Live {
     /// Releases that a rollback left and whose revision is not there any more; where the platform remembers them.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(crate) left_releases: Vec<LeftRelease>,
+    /// Who had all the traffic and was not left, newest first, where the platform remembers it; also what is not there any
+    /// more.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) served: Vec<RevisionNumber>,
     /// None before the first commit.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) split: Option<Split>,
@@ -129,6 +133,7 @@ impl Live {
             kind: None,
             revisions: Vec::new(),
             left_releases: Vec::new(),
+            served: Vec::new(),
             split: None,
             unpublished: None,
             state: String::new(),

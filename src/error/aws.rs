@@ -27,7 +27,15 @@ impl From<aws::Error> for Error {
                 let on = on.clone().unwrap_or(resource);
                 denied(message, principal.as_deref(), action, &on, *explicit)
             }
-            why => plain(why, message),
+            why => match error.reason.as_deref().and_then(words::limit) {
+                Some(limit) => Self::new(Kind::Conflict, "aws-throttled", message).hint(
+                    limit
+                        .hint
+                        .unwrap_or_default()
+                        .replace("{function}", &resource),
+                ),
+                None => plain(why, message),
+            },
         };
         if let Some(cause) = cause(&error) {
             made = made.cause(cause);
@@ -95,18 +103,24 @@ fn plain(why: &Why, message: String) -> Error {
     }
 }
 
+/// What a profile that is named does not change.
+const KEYS_WIN: &str = "AWS_ACCESS_KEY_ID is set and is used before any profile: `unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN`";
+
 fn wrong_account(texts: [&String; 4], source: Option<&Source>) -> Error {
     let [pinned, found, arn, environment] = texts;
     let from = source.map_or(String::new(), |source| format!(", from the {source}"));
-    Error::new(
+    let mut error = Error::new(
         Kind::Refused,
         "wrong-account",
         format!(
             "the environment `{environment}` is the AWS account {pinned}, and the credentials are of {found}"
         ),
     )
-    .cause(format!("they are `{arn}`{from}"))
-    .hint(format!(
+    .cause(format!("they are `{arn}`{from}"));
+    if source == Some(&Source::Environment) {
+        error = error.hint(KEYS_WIN);
+    }
+    error.hint(format!(
         "choose the profile of that account: `AWS_PROFILE=<profile> squad whoami --env {environment}`"
     ))
 }
@@ -177,6 +191,15 @@ fn shown(file: &Path) -> String {
 
 /// What to do about credentials: the login of that profile, or what to renew.
 fn hints(trouble: &Trouble) -> Vec<String> {
+    if let Some(profile) = &trouble.login {
+        let export = format!("aws configure export-credentials --profile {profile} --format");
+        return vec![
+            format!("for this shell: `eval \"$({export} env)\"`"),
+            format!(
+                "for good: name a profile in AWS_PROFILE that has `credential_process = {export} process`"
+            ),
+        ];
+    }
     if let Some(profile) = &trouble.sso {
         return vec![if trouble.ci {
             format!(

@@ -196,7 +196,7 @@ pub(crate) async fn health(
         rate: None,
     };
     match status::look(platform, &look, &|_, _| {}).await {
-        Ok(seen) => status::rows(seen, environment, Some(services), &[])
+        Ok(looked) => status::rows(looked.seen, environment, Some(services), &[])
             .iter()
             .filter_map(|row| healthy(row, &environment.flag()))
             .collect(),
@@ -324,10 +324,20 @@ fn judged(
             (Some(_), false, Some(left)) => left.clone(),
             (Some(_), false, None) => continue,
         };
+        let (what, why) = if caller.is_settings {
+            (
+                format!("{} are those of `$LATEST` alone", caller.who),
+                "what calls the alias gets the platform's own retries, and no record of what failed goes anywhere",
+            )
+        } else {
+            (
+                format!("{} call `$LATEST`", caller.who),
+                "no rollout, no rollback and no check before a deploy has any effect for them",
+            )
+        };
         findings.push(Finding {
-            what: format!("{} call `$LATEST`", caller.who),
-            why: "no rollout, no rollback and no check before a deploy has any effect for them"
-                .to_owned(),
+            what,
+            why: why.to_owned(),
             next,
         });
     }
@@ -335,7 +345,8 @@ fn judged(
         return Check::wrong(what, findings);
     }
     if callers.unread.is_empty() {
-        let count = callers.found.len();
+        let found = callers.found.iter();
+        let count = found.filter(|caller| !caller.is_settings).count();
         Check::fine(what, format!("{count}, none past the alias"))
     } else {
         Check::unknown(what, callers.unread.join("; "))
@@ -361,6 +372,7 @@ mod tests {
         Caller {
             id: "1".into(),
             who: "the events of arn:aws:sqs:eu-west-1:123456789012:paid".into(),
+            is_settings: false,
             is_past: true,
             undo: can_be_moved.then(|| Moved::Permission { id: "topic".into() }),
             left_to_do: left.map(str::to_owned),

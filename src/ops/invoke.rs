@@ -132,6 +132,7 @@ mod tests {
         let number = RevisionNumber(3);
         Live {
             left_releases: Vec::new(),
+            served: Vec::new(),
             token: Token("t".into()),
             kind,
             revisions: vec![Revision {

@@ -45,6 +45,16 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// Revisions that served after the one that is gone back to, and that somebody deleted.
+    pub(crate) fn passed_over(&self) -> Vec<RevisionNumber> {
+        match self.decision {
+            Rollback::Change { to, .. } if self.live.served.contains(&to) => {
+                deleted(&self.live, Some(to))
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// The error of what keeps it from being begun: what is live stays.
     pub(crate) fn not_begun(&self, options: &Options, error: Error) -> Error {
         let name = &options.service;
@@ -90,6 +100,15 @@ pub(crate) async fn plan(
     }
 }
 
+/// Revisions that had all the traffic, back to one of them, and that are not there any more.
+fn deleted(live: &Live, back_to: Option<RevisionNumber>) -> Vec<RevisionNumber> {
+    let served = live.served.iter().copied();
+    served
+        .take_while(|one| Some(*one) != back_to)
+        .filter(|one| live.revision(*one).is_none())
+        .collect()
+}
+
 fn refuse(asked: &str, refusal: &Refusal, options: &Options, live: &Live) -> Error {
     let (name, flag) = (&options.service, &options.flag);
     let list = |error: Error, numbers: &[RevisionNumber]| {
@@ -113,6 +132,9 @@ fn refuse(asked: &str, refusal: &Refusal, options: &Options, live: &Live) -> Err
                 "no-rollback-target",
                 format!("{asked}: no other revision served healthily without being left"),
             );
+            let error = deleted(live, None).into_iter().fold(error, |error, gone| {
+                error.detail(format!("{gone}  served before, and was deleted"))
+            });
             match candidates.first() {
                 Some(first) => list(error, candidates).hint(format!(
                     "choose one: `squad rollback {name}{flag} --to {first}`"

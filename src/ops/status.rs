@@ -79,26 +79,39 @@ impl Row {
 /// How far a look is: what was read so far, of how many services; none while that is not known.
 pub(crate) type OnProgress<'a> = &'a (dyn Fn(&[Seen], Option<usize>) + Send + Sync);
 
-/// Looks at the services that are asked for, in any order.
+/// What a look found.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Looked {
+    /// The services, in any order.
+    pub(crate) seen: Vec<Seen>,
+    /// How many are of other environments, which share the account.
+    pub(crate) elsewhere: usize,
+}
+
+/// Looks at the services that are asked for.
 pub(crate) async fn look(
     platform: &dyn Platform,
     look: &Look<'_>,
     on_progress: OnProgress<'_>,
-) -> Result<Vec<Seen>> {
-    let seen = Mutex::new((Vec::new(), None));
+) -> Result<Looked> {
+    let looked = Mutex::new((Looked::default(), None));
     on_progress(&[], None);
     platform
         .look(look, &|sight| {
-            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut looked = looked.lock().unwrap_or_else(PoisonError::into_inner);
             match sight {
-                Sight::Total(total) => seen.1 = Some(total),
-                Sight::Seen(one) => seen.0.push(*one),
+                Sight::Total(total) => looked.1 = Some(total),
+                Sight::Seen(one) => looked.0.seen.push(*one),
+                Sight::Elsewhere => {
+                    looked.0.elsewhere += 1;
+                    looked.1 = looked.1.map(|total| total.saturating_sub(1));
+                }
             }
-            on_progress(&seen.0, seen.1);
+            on_progress(&looked.0.seen, looked.1);
         })
         .await?;
-    let (seen, _) = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(seen)
+    let (looked, _) = looked.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(looked)
 }
 
 /// The rows of what was seen, sorted; `going_on` are the commands at work. A service whose first deploy is under way

@@ -1,8 +1,12 @@
 //! `squad whoami`: which identity the environment's credentials are, and what it may do there.
 //!
-//! Asks only what changes nothing. A permission to write is probed on a function that cannot exist: IAM answers whether
-//! it is allowed before Lambda looks for the function.
+//! Asks only what changes nothing. A permission to write is probed with a `RevisionId` or a version that cannot be: IAM
+//! answers whether it is allowed before Lambda looks at the function. Where no function is at hand, one that cannot exist is
+//! asked for: a policy that names functions then says no.
 
+use std::collections::HashMap;
+
+use aws_sdk_lambda::types::InvocationType;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::DateTime;
@@ -14,6 +18,7 @@ use crate::clients::aws::{self, Called, Identity, Session, Source, Why};
 use crate::clients::store::{self, Objects};
 use crate::clock::Clock;
 use crate::error::{self, Error};
+use crate::platform::lambda::Target;
 
 /// What was found out.
 #[derive(Debug, Clone)]
@@ -26,6 +31,8 @@ pub(crate) struct Outcome {
     pub(crate) region: Option<String>,
     /// The account that the org file pins.
     pub(crate) pinned: Option<String>,
+    /// The function that was asked for; none where it was one that does not exist.
+    pub(crate) function: Option<Target>,
     /// What it may do; empty in another account than the pinned one, which is not asked.
     pub(crate) may: Vec<Permission>,
 }
@@ -56,6 +63,7 @@ pub(crate) struct Permission {
 pub(crate) async fn run(
     session: &Session,
     objects: Option<&Objects>,
+    function: Option<Target>,
     clock: &dyn Clock,
 ) -> error::Result<Outcome> {
     let identity = session.identity().await?;
@@ -64,10 +72,12 @@ pub(crate) async fn run(
         source: session.source().await,
         region: session.region().map(str::to_owned),
         pinned: session.account().map(str::to_owned),
+        function,
         may: Vec::new(),
     };
     if outcome.is_pinned() {
-        outcome.may = permissions(session, objects, clock).await;
+        let asked = Asked::of(&outcome);
+        outcome.may = permissions(session, objects, &asked, clock).await;
     }
     Ok(outcome)
 }
@@ -80,23 +90,73 @@ pub(crate) async fn refusal(session: &Session) -> Option<Error> {
 /// A call that changes nothing: the IAM action, what squad needs it for, and the call.
 type Probe<'a> = (&'static str, &'static str, BoxFuture<'a, aws::Result<()>>);
 
+/// The function that is asked for.
+struct Asked {
+    target: Target,
+    arn: String,
+}
+
+/// A version that no function has.
+const NEVER: &str = "999999999";
+/// A `RevisionId` that nothing has.
+const STALE: &str = "00000000-0000-0000-0000-000000000000";
+
+impl Asked {
+    fn of(found: &Outcome) -> Self {
+        let target = found.function.clone().unwrap_or_else(|| Target {
+            function: format!("squad-whoami-{}", ulid::Ulid::generate()),
+            alias: "live".to_owned(),
+        });
+        let region = found.region.as_deref().unwrap_or_default();
+        let arn = format!(
+            "arn:{}:lambda:{region}:{}:function:{}",
+            found.identity.arn.split(':').nth(1).unwrap_or("aws"),
+            found.identity.account,
+            target.function
+        );
+        Self { target, arn }
+    }
+}
+
 async fn permissions(
     session: &Session,
     objects: Option<&Objects>,
+    asked: &Asked,
     clock: &dyn Clock,
 ) -> Vec<Permission> {
     let lambda = session.lambda().await;
-    let nobody = format!("squad-whoami-{}", ulid::Ulid::generate());
-    let mut probes = reads(&lambda, &nobody);
-    probes.extend(evidence(session, &nobody, clock.now().as_second()).await);
-    probes.extend(writes(&lambda, &nobody));
+    let mut probes = reads(&lambda, asked);
+    probes.extend(evidence(session, &asked.target.function, clock.now().as_second()).await);
+    probes.extend(callers(&lambda, asked));
+    probes.extend(writes(&lambda, asked));
+    probes.extend(hints(&lambda, asked));
     probes.extend(record(objects));
-    join_all(
+    let mut found = join_all(
         probes
             .into_iter()
             .map(|(action, why, call)| async move { probed(action, why, call.await) }),
     )
-    .await
+    .await;
+    found.extend(unasked(objects));
+    found
+}
+
+/// What cannot be asked for without doing it, where it is allowed.
+fn unasked(objects: Option<&Objects>) -> impl Iterator<Item = Permission> {
+    let record = objects.filter(|objects| objects.is_bucket());
+    [
+        ("lambda:CreateFunction", "make a function"),
+        ("iam:PassRole", "give a function its role"),
+        ("lambda:DeleteFunction", "delete an old revision"),
+    ]
+    .into_iter()
+    .chain(record.map(|_| ("s3:PutObject", "write the record")))
+    .map(|(action, why)| Permission {
+        action,
+        why,
+        allowed: None,
+        said: Some("to ask is to do it".to_owned()),
+    })
 }
 
 /// A call as a probe.
@@ -113,65 +173,196 @@ where
     (action, why, call.boxed())
 }
 
-fn reads<'a>(lambda: &aws_sdk_lambda::Client, nobody: &'a str) -> Vec<Probe<'a>> {
-    let alias = lambda.get_alias().function_name(nobody).name("live");
+/// What status and every plan are made from.
+fn reads<'a>(lambda: &aws_sdk_lambda::Client, asked: &'a Asked) -> Vec<Probe<'a>> {
+    let Target { function, alias } = &asked.target;
+    let of_alias = lambda.get_alias().function_name(function).name(alias);
+    let provisioned = lambda
+        .get_provisioned_concurrency_config()
+        .function_name(function)
+        .qualifier(alias);
+    let all_provisioned = lambda
+        .list_provisioned_concurrency_configs()
+        .function_name(function);
+    let settings = lambda.get_account_settings();
+    let functions = lambda.list_functions().max_items(1);
+    let whole = lambda.get_function().function_name(function);
+    let versions = lambda.list_versions_by_function().function_name(function);
+    let aliases = lambda.list_aliases().function_name(function);
+    let tags = lambda.list_tags().resource(&asked.arn);
     vec![
         probe(
             "lambda:GetAccountSettings",
             "see the account's limits",
             "",
-            lambda.get_account_settings().send(),
+            settings.send(),
         ),
         probe(
             "lambda:ListFunctions",
             "list functions",
             "",
-            lambda.list_functions().max_items(1).send(),
+            functions.send(),
         ),
         probe(
             "lambda:GetFunction",
             "read a function",
-            nobody,
-            lambda.get_function().function_name(nobody).send(),
+            function,
+            whole.send(),
         ),
         probe(
             "lambda:GetAlias",
             "read who takes the traffic",
-            nobody,
-            alias.send(),
+            function,
+            of_alias.send(),
+        ),
+        probe(
+            "lambda:ListVersionsByFunction",
+            "see the revisions",
+            function,
+            versions.max_items(1).send(),
+        ),
+        probe(
+            "lambda:ListAliases",
+            "see what may not be deleted",
+            function,
+            aliases.max_items(1).send(),
+        ),
+        probe(
+            "lambda:GetProvisionedConcurrencyConfig",
+            "wait for what is provisioned",
+            function,
+            provisioned.send(),
+        ),
+        probe(
+            "lambda:ListProvisionedConcurrencyConfigs",
+            "see what may not be deleted",
+            function,
+            all_provisioned.max_items(1).send(),
+        ),
+        probe(
+            "lambda:ListTags",
+            "see which rollouts are live",
+            function,
+            tags.send(),
         ),
     ]
 }
 
-fn writes<'a>(lambda: &aws_sdk_lambda::Client, nobody: &'a str) -> Vec<Probe<'a>> {
+/// What tells who calls past the alias.
+fn callers<'a>(lambda: &aws_sdk_lambda::Client, asked: &'a Asked) -> Vec<Probe<'a>> {
+    let function = &asked.target.function;
+    let policy = lambda.get_policy().function_name(function);
+    let sources = lambda.list_event_source_mappings().function_name(function);
+    let addresses = lambda.list_function_url_configs().function_name(function);
+    let why = "see who calls it";
+    vec![
+        probe("lambda:GetPolicy", why, function, policy.send()),
+        probe(
+            "lambda:ListEventSourceMappings",
+            why,
+            function,
+            sources.max_items(1).send(),
+        ),
+        probe(
+            "lambda:ListFunctionUrlConfigs",
+            why,
+            function,
+            addresses.max_items(1).send(),
+        ),
+    ]
+}
+
+/// What deploys, rollouts and rollbacks write; nothing of it can come true.
+fn writes<'a>(lambda: &aws_sdk_lambda::Client, asked: &'a Asked) -> Vec<Probe<'a>> {
+    let Target { function, alias } = &asked.target;
     let code = lambda
         .update_function_code()
-        .function_name(nobody)
+        .function_name(function)
         .image_uri("123456789012.dkr.ecr.eu-west-1.amazonaws.com/none:none")
+        .revision_id(STALE)
         .dry_run(true);
-    let alias = lambda
+    let configuration = lambda
+        .update_function_configuration()
+        .function_name(function)
+        .revision_id(STALE);
+    let version = lambda
+        .publish_version()
+        .function_name(function)
+        .revision_id(STALE);
+    let made = lambda
+        .create_alias()
+        .function_name(function)
+        .name(alias)
+        .function_version(NEVER);
+    let moved = lambda
         .update_alias()
-        .function_name(nobody)
-        .name("live")
-        .function_version("1");
+        .function_name(function)
+        .name(alias)
+        .function_version(NEVER)
+        .revision_id(STALE);
     vec![
         probe(
             "lambda:UpdateFunctionCode",
             "deploy code",
-            nobody,
+            function,
             code.send(),
+        ),
+        probe(
+            "lambda:UpdateFunctionConfiguration",
+            "deploy a configuration",
+            function,
+            configuration.send(),
         ),
         probe(
             "lambda:PublishVersion",
             "publish a revision",
-            nobody,
-            lambda.publish_version().function_name(nobody).send(),
+            function,
+            version.send(),
         ),
+        probe("lambda:CreateAlias", "go live first", function, made.send()),
         probe(
             "lambda:UpdateAlias",
             "shift traffic, roll back",
-            nobody,
-            alias.send(),
+            function,
+            moved.send(),
+        ),
+    ]
+}
+
+/// What goes on without: tags, and the call that tests a revision.
+fn hints<'a>(lambda: &aws_sdk_lambda::Client, asked: &'a Asked) -> Vec<Probe<'a>> {
+    let Target { function, alias } = &asked.target;
+    let tagged = lambda
+        .tag_resource()
+        .resource(&asked.arn)
+        .set_tags(Some(HashMap::new()));
+    let untagged = lambda
+        .untag_resource()
+        .resource(&asked.arn)
+        .tag_keys("squad.dev/none");
+    let called = lambda
+        .invoke()
+        .function_name(function)
+        .qualifier(alias)
+        .invocation_type(InvocationType::DryRun);
+    vec![
+        probe(
+            "lambda:TagResource",
+            "tag a function",
+            function,
+            tagged.send(),
+        ),
+        probe(
+            "lambda:UntagResource",
+            "end the tag of a rollout",
+            function,
+            untagged.send(),
+        ),
+        probe(
+            "lambda:InvokeFunction",
+            "call a function",
+            function,
+            called.send(),
         ),
     ]
 }
@@ -237,7 +428,9 @@ fn probed(action: &'static str, why: &'static str, answer: aws::Result<()>) -> P
         Ok(()) => (Some(true), None),
         Err(error) => {
             let allowed = match error.why.as_ref() {
-                Why::NotFound | Why::Invalid | Why::InProgress | Why::Lost => Some(true),
+                Why::NotFound | Why::Invalid | Why::InProgress | Why::Exists | Why::Lost => {
+                    Some(true)
+                }
                 Why::Denied { .. } => Some(false),
                 _ => None,
             };

@@ -283,6 +283,8 @@ pub(crate) enum Sight {
     Total(usize),
     /// One was read; in any order, each of them once.
     Seen(Box<Seen>),
+    /// One is of another environment that shares the account, and is not shown.
+    Elsewhere,
 }
 
 /// Takes what a look tells.

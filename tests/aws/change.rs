@@ -110,6 +110,7 @@ pub(crate) fn show(world: &mut World, request: &Request, name: &str) -> Result<V
         "tags": function.tags,
         "policies": function.policies,
         "urls": function.urls,
+        "event_invoke": function.event_invoke,
     }))
 }
 

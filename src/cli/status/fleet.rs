@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Args, exit_code};
+use super::{Args, exit_code, unknown};
 use crate::cli::context::Context;
 use crate::cli::signals::{Signals, unless_asked};
 use crate::cli::time::relative;
@@ -16,7 +16,7 @@ use crate::domain::name::ServiceName;
 use crate::error::{Error, Kind, Result};
 use crate::ops::fleet::{self, Remembered};
 use crate::ops::going_on::{self, GoingOn};
-use crate::ops::status::{self, Row};
+use crate::ops::status::{self, Looked, Row};
 use crate::output::canvas::Canvas;
 use crate::platform::{Look, Platform};
 
@@ -42,6 +42,8 @@ pub(super) struct Fleet<'a> {
 struct Answer {
     rows: Vec<Row>,
     age: Age,
+    /// So many services are of other environments.
+    elsewhere: usize,
 }
 
 /// How old an answer is.
@@ -120,7 +122,12 @@ impl Fleet<'_> {
             from_cache: true,
         };
         let is_empty = rows.is_empty();
-        self.show(&mut Canvas::default(), &Answer { rows, age });
+        let answer = Answer {
+            rows,
+            age,
+            elsewhere: 0,
+        };
+        self.show(&mut Canvas::default(), &answer);
         if is_empty {
             self.nothing(args).await?;
         }
@@ -181,6 +188,7 @@ impl Fleet<'_> {
         let now = self.context.now();
         if output.is_json() {
             output.json(&view::Wire::new(&answer.rows).aged(answer.age, now));
+            self.warn(answer);
             return;
         }
         if !answer.rows.is_empty() || canvas.is_drawn() {
@@ -203,6 +211,23 @@ impl Fleet<'_> {
                 relative(answer.age.at, now)
             ));
         }
+        self.warn(answer);
+    }
+
+    /// What could not be told of services whose row is there.
+    fn warn(&self, answer: &Answer) {
+        for text in unknown(&answer.rows) {
+            self.context.output.warn(&text);
+        }
+        if answer.elsewhere > 0 {
+            self.context.output.status(&format!(
+                "{} with the tag of a service not shown: deployed from another environment of the account",
+                match answer.elsewhere {
+                    1 => "1 function".to_owned(),
+                    count => format!("{count} functions"),
+                }
+            ));
+        }
     }
 
     /// Looks, shows how far it is, and keeps what was found when it was all of it.
@@ -222,9 +247,10 @@ impl Fleet<'_> {
         } else {
             status::look(self.platform, &look, &|_, _| {}).await
         };
-        let seen = seen.map_err(|error| self.not_refreshed(error, before))?;
+        let Looked { seen, elsewhere } = seen.map_err(|error| self.not_refreshed(error, before))?;
         self.keep(at, &seen);
         Ok(Answer {
+            elsewhere,
             rows: self.whole(seen).await,
             age: Age {
                 at,
@@ -259,7 +285,7 @@ impl Fleet<'_> {
         canvas: &mut Canvas,
         look: &Look<'_>,
         before: Option<&Remembered>,
-    ) -> Result<Vec<Seen>> {
+    ) -> Result<Looked> {
         let before = before.map(|one| (one.of(self.only), one.taken_at));
         let drawn = Mutex::new((canvas, self.context.clock().monotonic()));
         let on_progress = |seen: &[Seen], total: Option<usize>| {
@@ -314,8 +340,8 @@ impl Fleet<'_> {
             let next = async {
                 tokio::time::sleep(WATCH_INTERVAL).await;
                 let at = self.context.now();
-                let seen = status::look(self.platform, &look, &|_, _| {}).await?;
-                Ok::<_, Error>((at, seen))
+                let looked = status::look(self.platform, &look, &|_, _| {}).await?;
+                Ok::<_, Error>((at, looked))
             };
             let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_sub(began));
             let looked = tokio::time::timeout(left, next);
@@ -329,7 +355,7 @@ impl Fleet<'_> {
                 }
             };
             match looked {
-                Ok((at, seen)) => {
+                Ok((at, Looked { seen, elsewhere })) => {
                     self.keep(at, &seen);
                     let rows = self.whole(seen).await;
                     let is_news = rows != last.rows;
@@ -337,7 +363,11 @@ impl Fleet<'_> {
                         at,
                         from_cache: false,
                     };
-                    last = Answer { rows, age };
+                    last = Answer {
+                        rows,
+                        age,
+                        elsewhere,
+                    };
                     self.watched(&mut canvas, &last, is_news);
                 }
                 // Whoever watches through a bad moment sees the age of what is shown grow.

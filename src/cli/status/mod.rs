@@ -21,7 +21,7 @@ use crate::domain::name::ServiceName;
 use crate::error::{Error, Kind, Result};
 use crate::ops::going_on::{self, GoingOn};
 use crate::ops::rollout::snapshot::driver_of;
-use crate::ops::status::{self, Row};
+use crate::ops::status::{self, Looked, Row};
 use crate::output::sanitize;
 use crate::platform::{Look, Platform};
 
@@ -163,7 +163,7 @@ async fn rows(
         let platform = context.platform(environment)?;
         let going_on = going_on::list(&context.directories()?.state, environment);
         let look = Look { only, rate: None };
-        let seen = status::look(&*platform, &look, &|_, _| {}).await?;
+        let Looked { seen, .. } = status::look(&*platform, &look, &|_, _| {}).await?;
         let mut seen = status::rows(seen, environment, only, &going_on);
         add_drivers(context, &*platform, &mut seen, &going_on).await;
         rows.extend(seen);
@@ -267,12 +267,28 @@ fn print(context: &Context, rows: &[Row]) {
     }
 }
 
-/// What could not be told of services whose row is there.
-fn unknown(rows: &[Row]) -> impl Iterator<Item = String> {
-    rows.iter().filter_map(|row| {
-        let unknown = row.unknown.as_ref()?;
-        Some(format!("{}: {}", row.service, sanitize(unknown)))
-    })
+/// What could not be told of services whose row is there, once for all of which it is the same.
+fn unknown(rows: &[Row]) -> Vec<String> {
+    let mut services: Vec<(&str, Vec<&Row>)> = Vec::new();
+    for row in rows {
+        let Some(unknown) = row.unknown.as_deref() else {
+            continue;
+        };
+        match services.iter_mut().find(|(text, _)| *text == unknown) {
+            Some((_, rows)) => rows.push(row),
+            None => services.push((unknown, vec![row])),
+        }
+    }
+    services
+        .into_iter()
+        .map(|(text, rows)| {
+            let who = match rows.as_slice() {
+                [row] => row.service.to_string(),
+                rows => format!("{} services", rows.len()),
+            };
+            format!("{who}: {}", sanitize(text))
+        })
+        .collect()
 }
 
 fn exit_code(rows: &[Row]) -> u8 {

@@ -30,6 +30,9 @@ struct Wire<'a> {
     pinned_account: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     is_pinned_account: Option<bool>,
+    /// The function that was asked for; absent where it was one that does not exist.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function: Option<&'a str>,
     permissions: Vec<May<'a>>,
 }
 
@@ -80,6 +83,7 @@ impl<'a> Wire<'a> {
             region: None,
             pinned_account: None,
             is_pinned_account: None,
+            function: None,
             permissions: Vec::new(),
         }
     }
@@ -99,6 +103,8 @@ impl<'a> Wire<'a> {
         self.region = found.region.as_deref();
         self.pinned_account = found.pinned.as_deref();
         self.is_pinned_account = found.pinned.is_some().then(|| found.is_pinned());
+        let function = found.function.as_ref();
+        self.function = function.map(|target| target.function.as_str());
         self.permissions = found
             .may
             .iter()
@@ -172,6 +178,9 @@ pub(crate) fn print(output: &Output, environment: &Environment, actor: &Actor, f
     line(output, "env", &environment.spoken());
     line(output, "recorded as", &actor.to_string());
     if !found.may.is_empty() {
+        let function = found.function.as_ref();
+        let function = function.map_or("any", |target| target.function.as_str());
+        line(output, "function", function);
         output.out("");
         table(output, &found.may);
     }

@@ -20,19 +20,22 @@ use tokio::sync::OnceCell;
 
 use super::credentials::Chain;
 use super::error::{Error, Result};
+use super::patience::{CONNECT, sending};
 use super::session::Session;
 
 /// How long one request may take.
 const REQUEST: Duration = Duration::from_secs(20);
-/// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(4);
+/// How long after its beginning a request is tried again.
+const RETRY: Duration = Duration::from_secs(25);
 /// Times that a creation is tried whose answer was lost or that met another one.
 const TRIES: u32 = 5;
 /// The key of the metadata that says whose write it was.
 const MARK: &str = "squad-write";
 
-/// Bytes of one part of a large object; all parts are sent at once as far as connections allow.
+/// Bytes of one part of a large object.
 const PART: usize = 8 * 1024 * 1024;
+/// Parts that are sent at once: enough for a fast line, and few enough that each gets on with a slow one.
+const AT_ONCE: usize = 4;
 
 /// An object that is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,16 +86,17 @@ impl Bucket {
     async fn store(&self) -> Result<&AmazonS3> {
         self.0
             .store
-            .get_or_try_init(|| Box::pin(self.connect()))
+            .get_or_try_init(|| Box::pin(self.connect(Duration::ZERO)))
             .await
     }
 
-    async fn connect(&self) -> Result<AmazonS3> {
+    /// Of which each request may take so much longer.
+    async fn connect(&self, more: Duration) -> Result<AmazonS3> {
         let session = &self.0.session;
         let endpoint = session.endpoint_of_s3();
         let mut options = ClientOptions::new()
             .with_allow_http(endpoint.is_some_and(|url| url.starts_with("http://")))
-            .with_timeout(REQUEST)
+            .with_timeout(REQUEST + more)
             .with_connect_timeout(CONNECT);
         if let Ok(agent) = HeaderValue::from_str(concat!("squad/", env!("CARGO_PKG_VERSION"))) {
             options = options.with_user_agent(agent);
@@ -110,7 +114,7 @@ impl Bucket {
                     base: 2.0,
                 },
                 max_retries: 8,
-                retry_timeout: Duration::from_secs(25),
+                retry_timeout: RETRY + more,
             });
         if let Some(endpoint) = endpoint {
             builder = builder.with_endpoint(endpoint);
@@ -191,7 +195,8 @@ impl Bucket {
             // `null` is what a bucket says that keeps no versions any more.
             version: version.filter(|version| version != "null"),
         };
-        let store = self.store().await?;
+        let parts = bytes.len().div_ceil(PART).min(AT_ONCE) as u64;
+        let store = self.connect(sending(parts * PART as u64)).await?;
         match store.head(&location).await {
             Ok(found) if found.size == bytes.len() as u64 => return Ok(kept(found.version)),
             Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
@@ -201,7 +206,14 @@ impl Bucket {
         let failed = |error| self.failed("s3:PutObject", path, error);
         let upload = store.put_multipart(&location).await.map_err(failed)?;
         let mut writer = WriteMultipart::new_with_chunk_size(upload, PART);
-        writer.put(bytes);
+        let mut left = bytes;
+        while !left.is_empty() {
+            if let Err(error) = writer.wait_for_capacity(AT_ONCE).await {
+                drop(writer.abort().await);
+                return Err(failed(error));
+            }
+            writer.put(left.split_to(PART.min(left.len())));
+        }
         let put = writer.finish().await.map_err(failed)?;
         Ok(kept(put.version))
     }

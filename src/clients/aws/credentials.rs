@@ -20,6 +20,11 @@ use aws_config::{ecs, imds};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
+use aws_sdk_sts::operation::RequestId;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ErrorMetadata;
 
 use crate::env::{self, Env};
@@ -82,6 +87,8 @@ pub(crate) struct Trouble {
     pub(crate) source: Option<Source>,
     /// Whether the profile logs in through IAM Identity Center: the name of the profile to log in with.
     pub(crate) sso: Option<String>,
+    /// Whether the profile logs in with `aws login`: the name of the profile that does.
+    pub(crate) login: Option<String>,
     /// Whether a CI system runs this.
     pub(crate) ci: bool,
     /// The files that were looked at.
@@ -96,6 +103,7 @@ impl Trouble {
             wrong,
             source: None,
             sso: None,
+            login: None,
             ci: false,
             files: Vec::new(),
             said: String::new(),
@@ -404,16 +412,45 @@ impl Inner {
         };
         let mut trouble = self.found(wrong, source);
         trouble.said = lowest(&texts);
+        if let Some(id) = request_id(error)
+            && !trouble.said.contains(&id)
+        {
+            trouble.said.push_str(&format!(" (request {id})"));
+        }
+        if let Source::Profile(name) = source
+            && let Some(login) = profile::login(&self.surroundings.files, name)
+        {
+            trouble.wrong = Wrong::Broken;
+            trouble.said = format!(
+                "the profile `{login}` logs in with `aws login`, which only the AWS CLI can use by itself"
+            );
+            trouble.login = Some(login);
+        }
         trouble
     }
+}
+
+/// The id of the request by which STS was asked for a role, where it answered.
+fn request_id(error: &CredentialsError) -> Option<String> {
+    let first: &(dyn StdError + 'static) = error;
+    std::iter::successors(Some(first), |error| (*error).source()).find_map(|error| {
+        let role = error.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>();
+        let token = error.downcast_ref::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>();
+        role.and_then(RequestId::request_id)
+            .or_else(|| token?.request_id())
+            .map(str::to_owned)
+    })
 }
 
 /// What AWS answered where the SDK has no words for it.
 fn answered(answer: &ErrorMetadata) -> String {
     let code = answer.code().unwrap_or("no code");
+    let request = answer
+        .request_id()
+        .map_or_else(String::new, |id| format!(", request {id}"));
     match answer.message() {
-        Some(message) => format!("{} ({code})", message.trim_end_matches('.')),
-        None => code.to_owned(),
+        Some(message) => format!("{} ({code}{request})", message.trim_end_matches('.')),
+        None => format!("{code}{request}"),
     }
 }
 

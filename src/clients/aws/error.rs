@@ -49,6 +49,8 @@ pub(crate) struct Error {
     pub(crate) said: String,
     /// AWS's id of the request, for a support case.
     pub(crate) request_id: Option<String>,
+    /// Which limit was reached, as AWS names it (`Reason` of `TooManyRequestsException`); none where it does not say.
+    pub(crate) reason: Option<String>,
 }
 
 /// Why a call did not succeed. Whether the change was made nevertheless is unknown after
@@ -165,6 +167,7 @@ impl Error {
             code: None,
             said: String::new(),
             request_id: None,
+            reason: None,
         }
     }
 
@@ -197,6 +200,9 @@ impl Error {
                     made.code.as_deref(),
                     &made.said,
                 );
+                if *made.why == Why::Throttled {
+                    made.reason = reason(service.raw());
+                }
                 if let Why::Credentials(trouble) = made.why.as_mut()
                     && let Some(origin) = service.raw().extension::<Origin>()
                 {
@@ -284,6 +290,12 @@ where
     fn called(self, action: &'static str, resource: &str) -> Result<T> {
         self.map_err(|error| Error::of(action, resource, error))
     }
+}
+
+/// `Reason` of an answer in JSON (AWS Lambda API reference, Invoke, `TooManyRequestsException`).
+fn reason(answer: &HttpResponse) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_slice(answer.body().bytes()?).ok()?;
+    Some(body.get("Reason")?.as_str()?.to_owned())
 }
 
 /// Whether no more connection was tried, because AWS never answered.

@@ -12,6 +12,7 @@ mod gateway;
 mod identity;
 mod images;
 pub(crate) mod pace;
+mod patience;
 mod session;
 pub(crate) mod words;
 

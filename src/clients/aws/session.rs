@@ -21,18 +21,13 @@ use super::error::{Called, Error, Result, Why};
 use super::gateway::Gateway;
 use super::identity::Identity;
 use super::pace::{Pace, Priority};
+use super::patience::{CONNECT, Patience, limits};
 use crate::domain::environment::Environment;
 use crate::env::{self, Env};
 
 /// Times that a call is tried when AWS throttles, fails or does not answer. 409 and 412 are never tried again here:
 /// whoever called looks first.
 const ATTEMPTS: u32 = 8;
-/// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(4);
-/// How long one attempt may take, the upload of a package included.
-const ATTEMPT: Duration = Duration::from_mins(1);
-/// How long a call may take with all its attempts.
-const OPERATION: Duration = Duration::from_secs(150);
 /// Where a bucket is looked for when nothing says so, as by the AWS command line.
 const DEFAULT_REGION: &str = "us-east-1";
 /// The behaviour of the SDK that squad was tested with.
@@ -186,11 +181,13 @@ impl Session {
         let loaded = self.loaded().await;
         #[cfg(test)]
         if self.0.settings.is_unpaced {
-            return aws_sdk_lambda::Client::new(&loaded.config);
+            let config = aws_sdk_lambda::config::Builder::from(&loaded.config);
+            return aws_sdk_lambda::Client::from_conf(config.interceptor(Patience).build());
         }
         let (pace, chain) = (loaded.pace.clone(), loaded.chain.clone());
         let config = aws_sdk_lambda::config::Builder::from(&loaded.config)
-            .http_client(Paced::wrap(&loaded.http, pace, priority, chain));
+            .http_client(Paced::wrap(&loaded.http, pace, priority, chain))
+            .interceptor(Patience);
         aws_sdk_lambda::Client::from_conf(config.build())
     }
 
@@ -317,13 +314,7 @@ async fn load(settings: &Settings, contact: Contact) -> Loaded {
                 .with_initial_backoff(Duration::from_millis(250))
                 .with_max_backoff(Duration::from_secs(10)),
         )
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(CONNECT)
-                .operation_attempt_timeout(ATTEMPT)
-                .operation_timeout(OPERATION)
-                .build(),
-        );
+        .timeout_config(limits(0));
     // Without a pinned region (a record in a bucket, of an environment that is not at AWS): never the instance's, which
     // would have to be asked for it.
     loader = match region {

@@ -202,6 +202,13 @@ pub(crate) fn asked(error: &Error) -> String {
         "lambda:TagResource" => "tag",
         "lambda:ListEventSourceMappings" => "list the event sources of",
         "lambda:GetPolicy" => "read the permissions of",
+        "lambda:GetFunctionEventInvokeConfig" => {
+            "read the settings for asynchronous invocations of"
+        }
+        "lambda:PutFunctionEventInvokeConfig" => "set up asynchronous invocations of the alias of",
+        "lambda:DeleteFunctionEventInvokeConfig" => {
+            "take back the settings for asynchronous invocations of the alias of"
+        }
         "cloudwatch:GetMetricData" => "read the metrics of",
         "logs:FilterLogEvents" | "logs:StartLiveTail" | "logs:GetLogEvents" => "read the log of",
         "tag:GetResources" => "look for functions by their tags",
@@ -240,7 +247,12 @@ pub(crate) fn sentence(error: &Error) -> String {
         Why::TimedOut { limit: Some(limit) } => {
             return format!("AWS did not answer within {} s", limit.as_secs());
         }
-        Why::Throttled => "AWS takes no more calls at this moment",
+        Why::Throttled => {
+            let limit = error.reason.as_deref().and_then(limit);
+            limit.map_or("AWS takes no more calls at this moment", |limit| {
+                limit.summary
+            })
+        }
         Why::InProgress => "another change of it is under way",
         Why::Exists => "there is one already",
         Why::Lost => "somebody else changed it first",
@@ -261,6 +273,39 @@ pub(crate) fn sentence(error: &Error) -> String {
     fixed.to_owned()
 }
 
+/// Which limit stopped a call, and what to do about it (AWS Lambda API reference, Invoke, the values of `Reason`; Developer
+/// Guide, "Understanding Lambda function scaling"). None where it is the one for calls of AWS's own API, or a new one.
+pub(crate) fn limit(reason: &str) -> Option<Reason> {
+    let (summary, hint) = match reason {
+        "ReservedFunctionConcurrentInvocationLimitExceeded" => (
+            "the function's reserved concurrency is 0 or all in use",
+            "how much it is: `aws lambda get-function-concurrency --function-name {function}`; at 0 it is switched off, and \
+             `aws lambda delete-function-concurrency --function-name {function}` lets it run again",
+        ),
+        "ReservedFunctionInvocationRateLimitExceeded" => (
+            "the function gets more calls each second than its reserved concurrency allows",
+            "how much it is: `aws lambda get-function-concurrency --function-name {function}`; ten calls each second are allowed for each",
+        ),
+        "ConcurrentInvocationLimitExceeded" => (
+            "the functions of the account use all of its concurrency in this region",
+            "run the same command again when fewer run; how much there is: `aws lambda get-account-settings`",
+        ),
+        "FunctionInvocationRateLimitExceeded" => (
+            "the function gets more calls each second than the account's concurrency allows",
+            "run the same command again in a minute; ten calls each second are allowed for each of `aws lambda get-account-settings`",
+        ),
+        "ConcurrentSnapshotCreateLimitExceeded" => (
+            "the account makes as many snapshots for SnapStart at once as it may",
+            "run the same command again in some minutes, when other functions are published",
+        ),
+        _ => return None,
+    };
+    Some(Reason {
+        summary,
+        hint: Some(hint),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use aws_sdk_lambda::types::{LastUpdateStatusReasonCode, StateReasonCode};
@@ -277,5 +322,10 @@ mod tests {
             assert!(!reason.summary.ends_with('.'), "{code}");
         }
         assert_eq!(reason("SomethingNew"), None);
+        for reason in aws_sdk_lambda::types::ThrottleReason::values() {
+            // This one is about calls of squad, and has the words that all throttled calls have.
+            let is_own = *reason == "CallerRateLimitExceeded";
+            assert_eq!(limit(reason).is_none(), is_own, "{reason}");
+        }
     }
 }

@@ -73,6 +73,7 @@ fn live(rows: &[Row], serving: Option<u64>) -> Live {
         kind: Some(Kind::Http),
         revisions,
         left_releases: Vec::new(),
+        served: Vec::new(),
         split: serving.map(|number| Split::all(&[], RevisionNumber(number))),
         unpublished: None,
         state: String::new(),

@@ -145,7 +145,11 @@ impl Lambda {
             };
             return Ok(apis.adopt(id, &whole, &granted).await?.map(told));
         }
-        let (triggers, _) = Box::pin(triggers::list(place, Search::Named)).await;
+        let triggers = if id == triggers::settings::ID {
+            triggers::settings::list(place).await?
+        } else {
+            Box::pin(triggers::list(place, Search::Named)).await.0
+        };
         let Some(trigger) = triggers
             .iter()
             .find(|one| one.id == id && one.reached == Reached::Latest)
@@ -171,6 +175,7 @@ impl Lambda {
             Moved::Source { id, before } => triggers::Moved::Mapping { uuid: id, before },
             Moved::Permission { id } => triggers::Moved::Permission { sid: id },
             Moved::Address { url } => triggers::Moved::Address { url },
+            Moved::Settings(settings) => triggers::Moved::Settings(settings),
             Moved::Integration { id, before, after } => {
                 let arn = self.function_arn(&target.function);
                 let apis = Apis {
@@ -245,6 +250,7 @@ fn told(moved: triggers::Moved) -> Moved {
         triggers::Moved::Integration { id, before, after } => {
             Moved::Integration { id, before, after }
         }
+        triggers::Moved::Settings(settings) => Moved::Settings(settings),
     }
 }
 
@@ -269,6 +275,7 @@ fn caller(trigger: &Trigger, all: &[Trigger], function: &str, alias_arn: &str) -
     Caller {
         id: trigger.id.clone(),
         who: trigger.who.clone(),
+        is_settings: matches!(trigger.way, Way::Settings(_)),
         is_past: trigger.reached == Reached::Latest,
         undo: trigger.can_be_adopted().then(|| undo(trigger, function)),
         left_to_do,
@@ -305,6 +312,7 @@ fn undo(trigger: &Trigger, function: &str) -> Moved {
             before: before.clone(),
             after: after.clone(),
         },
+        Way::Settings(settings) => Moved::Settings(settings.clone()),
     }
 }
 

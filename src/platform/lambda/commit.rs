@@ -83,8 +83,10 @@ impl Lambda {
                 ..seen.clone()
             },
         );
-        if !State::kept(&before.state).is_empty() {
-            self.unmark_rollout(&seen, &before, &note).await;
+        if is_live(&before)
+            || present.is_some_and(|alias| matches!(alias.description, Description::Foreign(_)))
+        {
+            self.unmark_rollout(&seen, &note).await;
         }
         if commit.leaves.is_some() {
             return Ok(Token(after.revision_id));
@@ -288,8 +290,7 @@ impl Lambda {
     /// Says in a tag that a rollout is live, before it is: a hint for those who look at many functions at once, never
     /// what anything is decided by.
     async fn mark_rollout(&self, seen: &Seen, before: &Note, after: &Note) {
-        let live = |note: &Note| !State::kept(&note.state).is_empty();
-        if live(before) || !live(after) {
+        if is_live(before) || !is_live(after) {
             return;
         }
         let client = self.session().lambda().await;
@@ -303,10 +304,10 @@ impl Lambda {
         );
     }
 
-    /// Takes the hint away once no rollout is live any more.
-    async fn unmark_rollout(&self, seen: &Seen, before: &Note, after: &Note) {
-        let live = |note: &Note| !State::kept(&note.state).is_empty();
-        if !live(before) || live(after) {
+    /// Takes the hint away once no rollout is live any more. Whether one was cannot be told where somebody else wrote over
+    /// what the alias said.
+    async fn unmark_rollout(&self, seen: &Seen, after: &Note) {
+        if is_live(after) {
             return;
         }
         let client = self.session().lambda().await;
@@ -319,6 +320,11 @@ impl Lambda {
                 .await,
         );
     }
+}
+
+/// Whether a rollout is live.
+fn is_live(note: &Note) -> bool {
+    !State::kept(&note.state).is_empty()
 }
 
 /// Who wrote an alias, when that is known.

@@ -9,8 +9,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
+use aws_sdk_lambda::types::FunctionConfiguration;
 use futures_util::StreamExt;
 
+use super::located::Noted;
 use super::read::{self, found};
 use super::seen::{self, Alias, Seen};
 use super::{Lambda, ROLLOUT_TAG, SERVICE_TAG, Target, observe};
@@ -18,6 +20,7 @@ use crate::clients::aws::{self, Called, Why, words};
 use crate::domain::alias::Traffic;
 use crate::domain::fleet::{self, Found, Unreadable};
 use crate::domain::name::ServiceName;
+use crate::domain::version::VersionNote;
 use crate::platform::{Look, OnSight, Platform, Result, Sight};
 
 /// `GetFunction` each second where nobody says otherwise: a quarter of what AWS allows to everybody.
@@ -33,6 +36,19 @@ struct Member {
     target: Target,
     /// Why it is not to be read: it is not clear which function it is.
     unclear: Option<String>,
+    /// Only a tag speaks for it, and the environment's store knows of no deploy: where squad published it, that was from
+    /// another environment.
+    is_only_tagged: bool,
+}
+
+/// A function that was read.
+enum Read {
+    /// A service.
+    Service(fleet::Seen),
+    /// A service of another environment.
+    Elsewhere,
+    /// No service of squad's.
+    Nothing,
 }
 
 impl Lambda {
@@ -57,19 +73,24 @@ impl Lambda {
         let (mut is_any_read, mut failed) = (false, Vec::new());
         while let Some(read) = reads.next().await {
             match read {
-                Ok(Some(seen)) => {
+                Ok(Read::Service(seen)) => {
                     is_any_read = true;
                     on_sight(Sight::Seen(Box::new(seen)));
                 }
-                Ok(None) => {}
+                Ok(Read::Elsewhere) => {
+                    is_any_read = true;
+                    on_sight(Sight::Elsewhere);
+                }
+                Ok(Read::Nothing) => {}
                 Err((_, error)) if matches!(&*error.why, Why::Credentials(_)) => {
                     return Err(error.into());
                 }
                 Err(failure) => failed.push(failure),
             }
         }
-        if !is_any_read && let Some((_, error)) = failed.pop() {
-            return Err(error.into());
+        failed.sort_by(|one, other| one.0.cmp(&other.0));
+        if !is_any_read && !failed.is_empty() {
+            return Err(failed.swap_remove(0).1.into());
         }
         for (service, error) in failed {
             on_sight(Sight::Seen(Box::new(unreadable(
@@ -120,11 +141,13 @@ impl Lambda {
                 service: Some(service.clone()),
                 target: self.target(service),
                 unclear: None,
+                is_only_tagged: false,
             };
             return Ok(only.iter().map(member).collect());
         }
-        match self.tagged_functions(None).await {
-            Ok(tagged) => Ok(self.by_tags(&tagged, only)),
+        let noted = async { Ok(self.all_noted().await) };
+        match tokio::try_join!(self.tagged_functions(None), noted) {
+            Ok((tagged, noted)) => Ok(self.by_tags(&tagged, noted.as_ref(), only)),
             Err(crate::platform::Error::Aws(error))
                 if matches!(&*error.why, Why::Denied { .. }) =>
             {
@@ -134,8 +157,14 @@ impl Lambda {
         }
     }
 
-    /// Services and their functions by the tags. Where several functions have the same one, a file or the name decides.
-    fn by_tags(&self, tagged: &[(String, String)], only: Option<&[ServiceName]>) -> Vec<Member> {
+    /// Services and their functions by the tags. Where several functions have the same one, a file, the store or the name
+    /// decides.
+    fn by_tags(
+        &self,
+        tagged: &[(String, String)],
+        noted: Option<&Noted>,
+        only: Option<&[ServiceName]>,
+    ) -> Vec<Member> {
         let mut functions: BTreeMap<ServiceName, Vec<&str>> = BTreeMap::new();
         for (service, function) in tagged {
             if let Ok(service) = ServiceName::new(service)
@@ -146,6 +175,16 @@ impl Lambda {
         }
         let member = |(service, functions): (ServiceName, Vec<&str>)| {
             let mut unclear = None;
+            let places = noted.and_then(|noted| noted.get(&service));
+            if !self.targets.is_known(&service)
+                && let Some([sole]) = places.map(Vec::as_slice)
+            {
+                self.targets.insert(&service, sole.clone());
+            }
+            let is_only_tagged = only.is_none()
+                && noted.is_some()
+                && places.is_none()
+                && self.targets.is_guess(&service);
             if !self.targets.is_known(&service) {
                 match functions.as_slice() {
                     [sole] => self.targets.learn_function(&service, sole),
@@ -164,6 +203,7 @@ impl Lambda {
                 target: self.target(&service),
                 service: Some(service),
                 unclear,
+                is_only_tagged,
             }
         };
         functions.into_iter().map(member).collect()
@@ -178,6 +218,7 @@ impl Lambda {
                 service: of.map(|(service, _)| service.clone()),
                 target: of.map_or_else(|| Target::named(name), |(_, target)| target.clone()),
                 unclear: None,
+                is_only_tagged: false,
             }
         };
         names.iter().map(member).collect()
@@ -206,14 +247,14 @@ impl Lambda {
         }
     }
 
-    /// Reads one; none where it is no service of squad's.
+    /// Reads one.
     async fn read_member(
         &self,
         client: &Client,
         member: Member,
-    ) -> Result<Option<fleet::Seen>, (ServiceName, aws::Error)> {
+    ) -> Result<Read, (ServiceName, aws::Error)> {
         if let (Some(service), Some(why)) = (&member.service, member.unclear) {
-            return Ok(Some(unreadable(service.clone(), why)));
+            return Ok(Read::Service(unreadable(service.clone(), why)));
         }
         let target = member.target;
         let name = member.service.clone();
@@ -226,31 +267,70 @@ impl Lambda {
         let read = read::function(client, &target.function, Some(&target.alias)).await;
         let serving = match read {
             Ok(serving) => serving,
-            Err(error) => return failed(error).map_or(Ok(None), Err),
+            Err(error) => return failed(error).map_or(Ok(Read::Nothing), Err),
         };
         let Some(serving) = serving else {
             return match read_without_alias(client, &target, member.service).await {
-                Ok(missing) => Ok(missing),
-                Err(error) => failed(error).map_or(Ok(None), Err),
+                Ok(missing) => Ok(missing.map_or(Read::Nothing, Read::Service)),
+                Err(error) => failed(error).map_or(Ok(Read::Nothing), Err),
             };
         };
+        let without_tags = tags_error(&serving, &target.function);
         let Some(service) = member.service.or_else(|| service_of(serving.tags())) else {
-            return Ok(None);
+            return match without_tags {
+                Some(error) => failed(error).map_or(Ok(Read::Nothing), Err),
+                None => Ok(Read::Nothing),
+            };
         };
+        if member.is_only_tagged && is_published(&serving) {
+            return Ok(Read::Elsewhere);
+        }
         match observed(client, target, serving).await {
-            Ok(seen) => Ok(Some(fleet::Seen {
+            Ok(seen) => Ok(Read::Service(fleet::Seen {
                 found: Found::Live(Box::new(observe::live(&service, &seen))),
                 service,
-                unknown: None,
+                unknown: without_tags.map(|error| {
+                    format!(
+                        "the alias was read instead of the tags, which takes longer: {}",
+                        words::sentence(&error)
+                    )
+                }),
             })),
             Err(error) => Err((service, error)),
         }
     }
 }
 
+/// Whether squad published what serves.
+fn is_published(serving: &GetFunctionOutput) -> bool {
+    let configuration = serving.configuration.as_ref();
+    let description = configuration.and_then(FunctionConfiguration::description);
+    description.and_then(VersionNote::parse).is_some()
+}
+
 /// Whose function it is, by its tags.
 fn service_of(tags: Option<&HashMap<String, String>>) -> Option<ServiceName> {
     ServiceName::new(tags?.get(SERVICE_TAG)?).ok()
+}
+
+/// Why the tags did not come along (AWS Lambda API reference, `GetFunction`: "Lambda returns tag data only if you have
+/// explicit allow permissions for lambda:ListTags").
+fn tags_error(answer: &GetFunctionOutput, function: &str) -> Option<aws::Error> {
+    const ACTION: &str = "lambda:ListTags";
+    let found = answer.tags_error()?;
+    let why = if found.error_code().contains("AccessDenied") {
+        Why::Denied {
+            principal: None,
+            action: ACTION.to_owned(),
+            resource: None,
+            explicit: false,
+        }
+    } else {
+        Why::Other
+    };
+    let mut error = aws::Error::new(ACTION, function, why);
+    error.code = Some(found.error_code().to_owned());
+    Some(error)
 }
 
 fn unreadable(service: ServiceName, why: String) -> fleet::Seen {
@@ -270,7 +350,10 @@ async fn read_without_alias(
     let function = read::function(client, &target.function, None).await?;
     let tags = function.as_ref().and_then(GetFunctionOutput::tags);
     let Some(service) = service.or_else(|| service_of(tags)) else {
-        return Ok(None);
+        let without_tags = function.as_ref();
+        return without_tags
+            .and_then(|function| tags_error(function, &target.function))
+            .map_or(Ok(None), Err);
     };
     let why = match function {
         Some(_) => format!(
@@ -288,9 +371,11 @@ async fn observed(
     target: Target,
     serving: GetFunctionOutput,
 ) -> aws::Result<Seen> {
-    let is_rolling = serving
-        .tags()
-        .is_some_and(|tags| tags.contains_key(ROLLOUT_TAG));
+    // No tags, and nobody says that there are none: a rollout may be live.
+    let is_rolling = serving.tags_error().is_some()
+        || serving
+            .tags()
+            .is_some_and(|tags| tags.contains_key(ROLLOUT_TAG));
     let configuration = serving.configuration;
     let version = configuration.as_ref().and_then(|one| one.version());
     let mut alias = configuration
@@ -312,7 +397,7 @@ async fn observed(
         versions: BTreeMap::new(),
         states: BTreeMap::new(),
     };
-    let mut add = |configuration: Option<aws_sdk_lambda::types::FunctionConfiguration>| {
+    let mut add = |configuration: Option<FunctionConfiguration>| {
         let Some(configuration) = configuration else {
             return;
         };

@@ -5,6 +5,7 @@
 //! `target/<service>/<function>/<alias>`. Names and tags are guesses: good enough to look at, and nothing that squad
 //! published is changed by them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::seen::Seen;
@@ -16,6 +17,9 @@ use crate::platform::{Error, Result};
 
 /// How long a look may wait for the store: a brake must not.
 const STORE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Where services were published to.
+pub(super) type Noted = BTreeMap<ServiceName, Vec<Target>>;
 
 fn directory(service: &ServiceName) -> String {
     format!("target/{service}/")
@@ -46,6 +50,19 @@ impl Lambda {
         if let Some([sole]) = self.noted(service).await.as_deref() {
             self.targets.insert(service, sole.clone());
         }
+    }
+
+    /// Where publishes of all services went; none when the store does not tell in time.
+    pub(super) async fn all_noted(&self) -> Option<Noted> {
+        let listed = tokio::time::timeout(STORE_WITHIN, self.objects.list("target/")).await;
+        let mut places = Noted::new();
+        for path in listed.ok()?.ok()? {
+            let service = path.split('/').nth(1).map(ServiceName::new);
+            if let (Some(Ok(service)), Some(target)) = (service, target_of(&path)) {
+                places.entry(service).or_default().push(target);
+            }
+        }
+        Some(places)
     }
 
     /// Where publishes of a service went; none when the store does not tell in time.

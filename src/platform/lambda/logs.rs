@@ -315,44 +315,88 @@ pub(super) fn line(text: &str) -> Option<(&'static str, String)> {
     if let Some(kind) = field("type").filter(|kind| kind.starts_with("platform.")) {
         return Some((PLATFORM, format!("{kind} {}", json.get("record")?)));
     }
-    let Some((level, message)) = field("level").zip(json.get("message")) else {
+    let shown = field("level").zip(said(&json));
+    let Some((level, said)) = shown else {
         return Some(("stdout", text.to_owned()));
     };
     let is_bad = ["ERROR", "FATAL", "CRITICAL"]
         .iter()
         .any(|bad| level.eq_ignore_ascii_case(bad));
     let stream = if is_bad { "stderr" } else { "stdout" };
-    Some((stream, format!("{level} {}{}", plain(message), rest(&json))))
+    Some((stream, format!("{level} {said}")))
 }
 
-/// What a JSON line has beside its level and message: the error, what the program added, and the stack in lines of its own.
-fn rest(json: &Map<String, Value>) -> String {
-    // Said already, or the same in every line.
-    const LEFT_OUT: [&str; 5] = ["timestamp", "level", "message", "requestId", "logger"];
-    const ERROR: [&str; 2] = ["errorType", "errorMessage"];
-    const STACK: &str = "stackTrace";
-    let mut text = String::new();
-    for value in ERROR.iter().filter_map(|key| json.get(*key)) {
-        text.push(' ');
-        text.push_str(&plain(value));
+/// What a JSON line says: its message, the error, what the program added, and the stack in lines of its own. None where it
+/// has neither message nor error.
+///
+/// An exception that nobody caught has no message in Python (`errorType`, `errorMessage`, `stackTrace` beside the level); in
+/// Node.js it is an object below `message`, or its stack is in the text of `message` already.
+fn said(json: &Map<String, Value>) -> Option<String> {
+    // Said already, or the same in every line; Java has another name for the request's id.
+    const LEFT_OUT: [&str; 6] = [
+        "timestamp",
+        "level",
+        "message",
+        "requestId",
+        "AWSRequestId",
+        "logger",
+    ];
+    let (message, more) = match json.get("message") {
+        Some(Value::Object(error)) if is_error(error) => (None, Some(error)),
+        message => (message.map(plain), None),
+    };
+    let error = more.unwrap_or(json);
+    if message.is_none() && !is_error(error) {
+        return None;
+    }
+    let mut parts: Vec<String> = message.iter().cloned().collect();
+    let message = message.unwrap_or_default();
+    let words: Vec<_> = ERROR
+        .iter()
+        .filter_map(|key| error.get(*key).map(plain))
+        .collect();
+    if parts.is_empty() {
+        parts.push(words.join(": "));
+    } else if words.last().is_some_and(|last| !message.contains(last)) {
+        parts.extend(words);
     }
     for (key, value) in json {
         let key = key.as_str();
-        if !LEFT_OUT.contains(&key) && !ERROR.contains(&key) && key != STACK {
-            text.push_str(&format!(" {key}={}", plain(value)));
+        if !LEFT_OUT.contains(&key) && !ERROR.contains(&key) && !STACK.contains(&key) {
+            parts.push(format!("{key}={}", plain(value)));
         }
     }
-    for frame in json
-        .get(STACK)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
-        for line in plain(frame).lines() {
-            text.push_str(&format!("\n{line}"));
-        }
+    let mut text = parts.join(" ");
+    let said = text.clone();
+    for line in stack(error).filter(|line| !said.contains(line.trim_end())) {
+        text.push('\n');
+        text.push_str(&line);
     }
-    text
+    Some(text)
+}
+
+/// What the runtimes call an error's class and its words.
+const ERROR: [&str; 2] = ["errorType", "errorMessage"];
+/// And its frames.
+const STACK: [&str; 2] = ["stackTrace", "stack"];
+
+fn is_error(json: &Map<String, Value>) -> bool {
+    ERROR.iter().any(|key| json.contains_key(*key))
+}
+
+/// The lines of a stack: each frame is one text, or all of them are.
+fn stack(error: &Map<String, Value>) -> impl Iterator<Item = String> {
+    let found = STACK.iter().find_map(|key| error.get(*key));
+    let frames = match found {
+        Some(Value::Array(frames)) => frames.iter().map(plain).collect(),
+        Some(Value::String(whole)) => vec![whole.clone()],
+        _ => Vec::new(),
+    };
+    let lines = frames.into_iter().flat_map(|frame| {
+        let lines: Vec<_> = frame.lines().map(str::to_owned).collect();
+        lines
+    });
+    lines.filter(|line| !line.trim().is_empty())
 }
 
 /// A text without its quotes, anything else as JSON.
@@ -407,6 +451,34 @@ mod tests {
                 r#"{"level":"error","message":{"a":1},"order":12,"who":"ana","stackTrace":["  one","  two\n    three"]}"#,
                 "stderr",
                 "error {\"a\":1} order=12 who=ana\n  one\n  two\n    three",
+            ),
+            // Python, an exception that nobody caught.
+            (
+                r#"{"timestamp":"2026-11-26T15:00:00Z","level":"ERROR","requestId":"1","errorMessage":"no such receipt","errorType":"ValueError","stackTrace":["  File \"/var/task/app.py\", line 3, in handler\n    raise ValueError(\"no such receipt\")\n"]}"#,
+                "stderr",
+                "ERROR ValueError: no such receipt\n  File \"/var/task/app.py\", line 3, in handler\n    raise ValueError(\"no such receipt\")",
+            ),
+            // Node.js, an error as the only thing that is logged, and one beside a text.
+            (
+                r#"{"timestamp":"2026","level":"ERROR","requestId":"1","message":{"errorType":"ReferenceError","errorMessage":"x is not defined","stackTrace":["ReferenceError: x is not defined","    at handler (index.mjs:2:3)"]}}"#,
+                "stderr",
+                "ERROR ReferenceError: x is not defined\n    at handler (index.mjs:2:3)",
+            ),
+            (
+                r#"{"timestamp":"2026","level":"ERROR","requestId":"1","message":"Invoke Error Error: boom\n    at handler (index.mjs:2:3)","errorType":"Error","errorMessage":"boom","stackTrace":["Error: boom","    at handler (index.mjs:2:3)"]}"#,
+                "stderr",
+                "ERROR Invoke Error Error: boom\n    at handler (index.mjs:2:3)",
+            ),
+            // Java.
+            (
+                r#"{"timestamp":"2026","message":"hello","level":"INFO","AWSRequestId":"1"}"#,
+                "stdout",
+                "INFO hello",
+            ),
+            (
+                r#"{"level":"INFO","order":1}"#,
+                "stdout",
+                r#"{"level":"INFO","order":1}"#,
             ),
             (r#"{"a":1}"#, "stdout", r#"{"a":1}"#),
             ("[1]", "stdout", "[1]"),

@@ -21,6 +21,12 @@ use crate::domain::service::{Analysis, Build, Function, Kind, Run, Service, Vari
 use crate::domain::traffic::{Split, Weights};
 use crate::domain::version::VersionNote;
 
+/// Who had all the traffic and was not left.
+fn served(note: &Note) -> Vec<RevisionNumber> {
+    let numbers = note.served.iter().copied();
+    numbers.filter(|one| !note.left.contains(one)).collect()
+}
+
 /// Everything about one service.
 pub(super) fn live(service: &ServiceName, seen: &Seen) -> Live {
     let note = seen.alias.as_ref().map(super::seen::Alias::note);
@@ -52,6 +58,7 @@ pub(super) fn live(service: &ServiceName, seen: &Seen) -> Live {
         .collect::<Vec<_>>();
     Live {
         left_releases: Vec::new(),
+        served: note.as_ref().map(served).unwrap_or_default(),
         token: Token(
             seen.alias
                 .as_ref()

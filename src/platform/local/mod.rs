@@ -212,6 +212,7 @@ impl Platform for Local {
                 kind: None,
                 revisions: Vec::new(),
                 left_releases: Vec::new(),
+                served: Vec::new(),
                 split: None,
                 unpublished: None,
                 state: String::new(),

@@ -370,6 +370,7 @@ impl Supervisor {
                 kind: None,
                 revisions: Vec::new(),
                 left_releases: Vec::new(),
+                served: Vec::new(),
                 split: None,
                 unpublished: None,
                 state: String::new(),

@@ -196,6 +196,7 @@ pub(crate) fn delete(context: &mut Context) -> Answer {
     function.provisioned.remove(&name);
     function.policies.remove(&name);
     function.urls.remove(&name);
+    function.event_invoke.remove(&name);
     Ok(Reply::empty(204))
 }
 

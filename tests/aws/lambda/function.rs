@@ -58,6 +58,7 @@ fn function_of(name: &str, region: &Region, latest: Version) -> Function {
         reserved: None,
         provisioned: BTreeMap::new(),
         urls: BTreeMap::new(),
+        event_invoke: BTreeMap::new(),
     }
 }
 
@@ -139,6 +140,8 @@ pub(crate) fn get(context: &mut Context) -> Answer {
         .unwrap_or("127.0.0.1")
         .to_owned();
     let (account, region) = (context.region.account.clone(), context.region.name.clone());
+    let is_denied = |rule: &String| rule == "lambda:ListTags" || rule == "lambda:*";
+    let without_tags = context.settings.denied.iter().any(is_denied);
     let function = context.function()?;
     let version = function.resolve(qualifier.as_deref())?;
     let shown = function.show(&version, qualifier.as_deref())?;
@@ -154,7 +157,14 @@ pub(crate) fn get(context: &mut Context) -> Answer {
         }),
     };
     let mut body = json!({ "Configuration": shown, "Code": code });
-    if !function.tags.is_empty() {
+    // "Lambda returns tag data only if you have explicit allow permissions for lambda:ListTags"; what else it says is in
+    // TagsError (API reference, GetFunction).
+    if without_tags {
+        body["TagsError"] = json!({
+            "ErrorCode": "AccessDeniedException",
+            "Message": "not authorized to perform: lambda:ListTags because no identity-based policy allows the lambda:ListTags action",
+        });
+    } else if !function.tags.is_empty() {
         body["Tags"] = json!(function.tags);
     }
     if let Some(reserved) = function.reserved {

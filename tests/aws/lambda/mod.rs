@@ -3,6 +3,7 @@
 //! Paths and methods: Lambda API reference, Actions, Request Syntax of each.
 
 mod alias;
+mod asynchronous;
 mod code;
 mod concurrency;
 mod configuration;
@@ -101,7 +102,7 @@ pub(crate) fn name_and_qualifier(text: &str) -> (String, Option<String>) {
 }
 
 /// Path parameters by name, in the order of the template.
-const ROUTES: [(&Method, &str, &str); 45] = [
+const ROUTES: [(&Method, &str, &str); 47] = [
     (&Method::POST, "2015-03-31/functions", "CreateFunction"),
     (&Method::GET, "2015-03-31/functions", "ListFunctions"),
     (
@@ -280,6 +281,16 @@ const ROUTES: [(&Method, &str, &str); 45] = [
         &Method::GET,
         "2019-09-25/functions/{FunctionName}/event-invoke-config",
         "GetFunctionEventInvokeConfig",
+    ),
+    (
+        &Method::PUT,
+        "2019-09-25/functions/{FunctionName}/event-invoke-config",
+        "PutFunctionEventInvokeConfig",
+    ),
+    (
+        &Method::DELETE,
+        "2019-09-25/functions/{FunctionName}/event-invoke-config",
+        "DeleteFunctionEventInvokeConfig",
     ),
     (
         &Method::GET,
@@ -465,6 +476,7 @@ pub(crate) fn handle(
         "ListTags" | "TagResource" | "UntagResource" => tag::handle(context),
         name if name.contains("Concurrency") => concurrency::handle(context),
         name if name.contains("FunctionUrlConfig") => url::handle(context),
+        name if name.contains("EventInvokeConfig") => asynchronous::handle(context),
         _ => absent(context),
     }
 }
@@ -480,13 +492,6 @@ fn absent(context: &mut Context) -> Answer {
     let arn = context.arn();
     context.function()?;
     match context.operation.name {
-        "GetFunctionEventInvokeConfig" => Err(missing(format!(
-            "The function {arn} doesn't have an EventInvokeConfig"
-        ))),
-        "ListFunctionEventInvokeConfigs" => Ok(Reply::json(
-            200,
-            &json!({ "FunctionEventInvokeConfigs": [] }),
-        )),
         "GetFunctionCodeSigningConfig" => Ok(Reply::json(
             200,
             &json!({ "CodeSigningConfigArn": "", "FunctionName": name }),

@@ -97,6 +97,8 @@ pub(crate) struct Function {
     pub(crate) reserved: Option<u64>,
     pub(crate) provisioned: BTreeMap<String, Provisioned>,
     pub(crate) urls: BTreeMap<String, Map<String, Value>>,
+    /// Settings for asynchronous invocations by qualifier; `$LATEST` is what has none.
+    pub(crate) event_invoke: BTreeMap<String, Map<String, Value>>,
 }
 
 /// As Lambda writes `CodeSha256`: Base64 of the digest of the package.

@@ -42,7 +42,7 @@ fn a_web_identity_token_that_is_not_accepted_says_so() {
 › error: cannot find out who this is at AWS: the AWS credentials have expired
 ›   tried: web identity token
 ›   looked at: `[WORK]/token`
-›   caused by: ExpiredTokenException: Token expired: current date/time [HASH] must be before the expiration date/time [HASH]
+›   caused by: ExpiredTokenException: Token expired: current date/time [HASH] must be before the expiration date/time [HASH] (request [ID])
 › hint: have the pipeline write a new token to the file of AWS_WEB_IDENTITY_TOKEN_FILE, and check that the role of AWS_ROLE_ARN trusts it
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/credentials-expired.md
 [exit 4]
@@ -57,7 +57,7 @@ fn a_web_identity_token_that_is_not_accepted_says_so() {
 › error: cannot find out who this is at AWS: the AWS credentials cannot be loaded
 ›   tried: web identity token
 ›   looked at: `[WORK]/token`
-›   caused by: InvalidIdentityTokenException: No OpenIDConnect provider found in your account for https://gitlab.acme.example
+›   caused by: InvalidIdentityTokenException: No OpenIDConnect provider found in your account for https://gitlab.acme.example (request [ID])
 › hint: have the pipeline write a new token to the file of AWS_WEB_IDENTITY_TOKEN_FILE, and check that the role of AWS_ROLE_ARN trusts it
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/credentials-broken.md
 [exit 4]
@@ -72,7 +72,7 @@ fn a_web_identity_token_that_is_not_accepted_says_so() {
 › error: cannot find out who this is at AWS: the AWS credentials cannot be loaded
 ›   tried: web identity token
 ›   looked at: `[WORK]/token`
-›   caused by: Not authorized to perform sts:AssumeRoleWithWebIdentity (AccessDenied)
+›   caused by: Not authorized to perform sts:AssumeRoleWithWebIdentity (AccessDenied, request [ID])
 › hint: have the pipeline write a new token to the file of AWS_WEB_IDENTITY_TOKEN_FILE, and check that the role of AWS_ROLE_ARN trusts it
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/credentials-broken.md
 [exit 4]
@@ -167,7 +167,7 @@ fn an_assumed_role_that_is_refused_says_so() {
 › error: cannot find out who this is at AWS: the AWS credentials cannot be loaded
 ›   tried: profile `role`
 ›   looked at: `[HOME]/.aws/config`, `[HOME]/.aws/credentials` (not there)
-›   caused by: User: arn:aws:iam::[HASH]:user/stand-in is not authorized to perform: sts:AssumeRole because no identity-based policy allows the sts:AssumeRole action (AccessDenied)
+›   caused by: User: arn:aws:iam::[HASH]:user/stand-in is not authorized to perform: sts:AssumeRole because no identity-based policy allows the sts:AssumeRole action (AccessDenied, request [ID])
 › hint: renew what the profile gives, and try it: `aws sts get-caller-identity --profile role`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/credentials-broken.md
 [exit 4]

@@ -147,6 +147,41 @@ fn a_profile_that_is_not_there_is_named() {
 "#]]);
 }
 
+/// AWS SDKs and Tools Reference Guide, "Login credentials provider": what only new tools can use is shared by a process.
+#[test]
+fn a_profile_of_aws_login_names_what_gives_its_credentials() {
+    let mut home = home();
+    home.write(
+        "../.aws/config",
+        "[profile dev]\nlogin_session = arn:aws:iam::123456789012:user/ana\nregion = eu-west-1\n\
+         [profile prod]\nrole_arn = arn:aws:iam::123456789012:role/deployer\nsource_profile = dev\n",
+    );
+    home.set("AWS_PROFILE", "dev");
+    whoami(&home).assert(str![[r#"
+› error: cannot find out who this is at AWS: the AWS credentials cannot be loaded
+›   tried: profile `dev`
+›   looked at: `[HOME]/.aws/config`, `[HOME]/.aws/credentials` (not there)
+›   caused by: the profile `dev` logs in with `aws login`, which only the AWS CLI can use by itself
+› hint: for this shell: `eval "$(aws configure export-credentials --profile dev --format env)"`
+› hint: for good: name a profile in AWS_PROFILE that has `credential_process = aws configure export-credentials --profile dev --format process`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/credentials-broken.md
+[exit 4]
+
+"#]]);
+    home.set("AWS_PROFILE", "prod");
+    whoami(&home).assert(str![[r#"
+› error: cannot find out who this is at AWS: the AWS credentials cannot be loaded
+›   tried: profile `prod`
+›   looked at: `[HOME]/.aws/config`, `[HOME]/.aws/credentials` (not there)
+›   caused by: the profile `dev` logs in with `aws login`, which only the AWS CLI can use by itself
+› hint: for this shell: `eval "$(aws configure export-credentials --profile dev --format env)"`
+› hint: for good: name a profile in AWS_PROFILE that has `credential_process = aws configure export-credentials --profile dev --format process`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/credentials-broken.md
+[exit 4]
+
+"#]]);
+}
+
 #[test]
 fn a_profile_without_a_login_names_the_command() {
     let mut home = home();

@@ -20,7 +20,7 @@ pub(super) fn others(cloud: &Cloud, path: &str, body: &Value) {
     by_others(cloud, "POST", path, body);
 }
 
-fn by_others(cloud: &Cloud, method: &str, path: &str, body: &Value) {
+pub(super) fn by_others(cloud: &Cloud, method: &str, path: &str, body: &Value) {
     let endpoint = cloud.aws.endpoint();
     let address = endpoint.strip_prefix("http://").unwrap();
     let body = body.to_string();
@@ -63,6 +63,17 @@ pub(super) fn address(cloud: &Cloud, qualifier: &str) {
         cloud,
         &format!("/2021-10-31/functions/receipts/url{qualifier}"),
         &json!({ "AuthType": "AWS_IAM" }),
+    );
+}
+
+/// Settings for asynchronous invocations; `qualifier` as for [`topic`].
+pub(super) fn asynchronous(cloud: &Cloud, qualifier: &str, retries: u64) {
+    by_others(
+        cloud,
+        "PUT",
+        &format!("/2019-09-25/functions/receipts/event-invoke-config{qualifier}"),
+        &json!({ "MaximumRetryAttempts": retries, "MaximumEventAgeInSeconds": 3600,
+            "DestinationConfig": { "OnFailure": { "Destination": "arn:aws:sqs:eu-west-1:123456789012:failed" } } }),
     );
 }
 
@@ -129,12 +140,14 @@ pub(super) fn behind_a_stage(kind: &str) -> Cloud {
     cloud
 }
 
-/// A function with a queue, a topic, an address and an API that call past its alias.
+/// A function with a queue, a topic, an address and an API that call past its alias, and settings for asynchronous
+/// invocations that the alias has not.
 pub(super) fn with_callers() -> Cloud {
     let cloud = Cloud::with_function(2);
     queue(&cloud, "receipts");
     topic(&cloud, "");
     address(&cloud, "");
+    asynchronous(&cloud, "", 1);
     permit(&cloud, "api", "a1b2c3");
     api(
         &cloud,
@@ -145,4 +158,4 @@ pub(super) fn with_callers() -> Cloud {
 }
 
 /// How many callers of [`with_callers`] pass by the alias and can be moved.
-pub(super) const MOVABLE: usize = 5;
+pub(super) const MOVABLE: usize = 6;

@@ -94,6 +94,50 @@ rolling        cloud  1 90 %, 2 10 %  -              ok
     );
 }
 
+/// A tag that may not be read is no tag that is not there.
+#[test]
+fn who_may_not_read_tags_sees_rollouts_by_the_alias_and_is_told_once() {
+    let cloud = fleet(2);
+    cloud.aws.change(json!({
+        "kind": "alias", "function": "function-0002", "alias": "live", "version": "1", "weights": { "2": 0.1 },
+    }));
+    cloud.aws.settings(json!({ "denied": ["lambda:ListTags"] }));
+    cloud.aws.forget_calls();
+    cloud.squad(&["status", "--all"]).success().assert(str![[r#"
+› warning: 2 services: the alias was read instead of the tags, which takes longer: this identity may not do lambda:ListTags
+SERVICE        ENV    LIVE            SINCE          HEALTH
+function-0001  cloud  2               made [AGO]  ok
+function-0002  cloud  1 90 %, 2 10 %  -              ok
+[exit 0]
+
+"#]]);
+    assert_eq!(
+        counts(&cloud),
+        of(&[
+            ("lambda.GetAlias", 2),
+            ("lambda.GetFunction", 3),
+            ("sts.GetCallerIdentity", 1),
+            ("tagging.GetResources", 1),
+        ])
+    );
+    // Nor found by their tags: which services there are cannot be told at all.
+    cloud.aws.settings(
+        json!({ "denied": ["lambda:ListTags", "tag:GetResources", "tagging:GetResources"] }),
+    );
+    cloud
+        .squad(&["status", "--all"])
+        .failure(4)
+        .assert(str![[r#"
+› error: cannot read the tags of `function-0001`: this identity may not do lambda:ListTags
+›   caused by: AccessDeniedException
+› hint: ask the account's owner to allow `lambda:ListTags` on `function-0001` for the identity that `squad whoami` shows
+› hint: what was there [AGO]: `squad status --all --env cloud --cached`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/aws-denied.md
+[exit 4]
+
+"#]]);
+}
+
 /// The tag is a hint, and nothing that is decided or said of one service rests on it.
 #[test]
 fn the_status_of_one_service_always_reads_the_alias() {

@@ -196,3 +196,26 @@ fn calls_that_lambda_does_not_take_are_not_made_again() {
 "#]]);
     assert_eq!(invocations(&cloud), 1);
 }
+
+/// Which limit it was decides what to do: nobody's quota is used up where a function is switched off.
+#[test]
+fn each_limit_that_stops_a_call_has_words_of_its_own() {
+    let cloud = cloud();
+    super::callers::by_others(
+        &cloud,
+        "PUT",
+        "/2017-10-31/functions/receipts/concurrency",
+        &json!({ "ReservedConcurrentExecutions": 0 }),
+    );
+    cloud
+        .squad(&["invoke", "receipts"])
+        .failure(6)
+        .assert(str![[r#"
+› error: cannot invoke `receipts`: cannot call the function `receipts`: the function's reserved concurrency is 0 or all in use
+›   caused by: Rate Exceeded (TooManyRequestsException, request [ID])
+› hint: how much it is: `aws lambda get-function-concurrency --function-name receipts`; at 0 it is switched off, and `aws lambda delete-function-concurrency --function-name receipts` lets it run again
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/aws-throttled.md
+[exit 6]
+
+"#]]);
+}

@@ -1,5 +1,6 @@
 //! A release that was rolled back from is refused also when its version is gone.
 
+use serde_json::json;
 use snapbox::str;
 
 use super::Cloud;
@@ -54,4 +55,44 @@ fn a_release_that_was_left_is_refused_after_its_version_was_pruned() {
     deploy("eight").success();
     deploy("two").success();
     cloud.squad(&["audit", "verify"]).success();
+}
+
+/// What somebody deleted cannot be gone back to, and who goes back further is told.
+#[test]
+fn a_rollback_names_the_revision_that_it_passes_over() {
+    let cloud = Cloud::new();
+    let directory = sources(&cloud, "one");
+    for word in ["one", "two", "three"] {
+        let _directory = sources(&cloud, word);
+        cloud.squad_in(&directory, &["deploy"]).success();
+    }
+    let delete = |version: &str| {
+        cloud.aws.change(
+            json!({ "kind": "delete-version", "function": "receipts", "version": version }),
+        );
+    };
+    delete("2");
+    cloud
+        .squad(&["rollback", "receipts", "--dry-run"])
+        .success()
+        .assert(str![[r#"
+› receipts → cloud: revision 3 → 1 (ana@example.com, [AGO])
+›   revision 2 served later than 1, and was deleted: it cannot be gone back to
+[exit 0]
+
+"#]]);
+    delete("1");
+    cloud
+        .squad(&["rollback", "receipts"])
+        .failure(7)
+        .assert(str![[r#"
+› error: cannot roll back `receipts`: no other revision served healthily without being left
+›   2  served before, and was deleted
+›   1  served before, and was deleted
+› live: revision 3 serves all traffic
+› hint: deploy an older state of the sources instead
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-rollback-target.md
+[exit 7]
+
+"#]]);
 }

@@ -98,3 +98,37 @@ fn a_function_that_was_not_deployed_from_the_environment_is_not_changed_by_its_n
         .success();
     assert_eq!(version(&cloud, "receipts"), "1");
 }
+
+/// A tag says nothing about the environment, the store does.
+#[test]
+fn a_fleet_shows_the_functions_of_its_own_environment() {
+    let (cloud, directory) = two_environments();
+    deploy_twice(&cloud, &directory, "cloud");
+    elsewhere(&cloud);
+    cloud
+        .squad(&["status", "--all", "--env", "staging"])
+        .success()
+        .assert(str![[r#"
+› 1 function with the tag of a service not shown: deployed from another environment of the account
+› nothing was deployed to staging (account [HASH], eu-west-1) yet
+[exit 0]
+
+"#]]);
+    deploy_twice(&cloud, &directory, "staging");
+    cloud
+        .squad(&["rollback", "receipts", "--env", "cloud"])
+        .success();
+    elsewhere(&cloud);
+    for environment in ["cloud", "staging"] {
+        let wire = cloud
+            .squad(&["status", "--all", "--env", environment, "-o", "json"])
+            .success()
+            .json();
+        let live = if environment == "cloud" { "1" } else { "2" };
+        assert_eq!(
+            wire["services"][0]["traffic"],
+            serde_json::json!({ live: 100 })
+        );
+        assert_eq!(wire["services"].as_array().unwrap().len(), 1);
+    }
+}

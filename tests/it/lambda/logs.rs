@@ -211,6 +211,14 @@ fn lines_of_json_are_shown_as_text_and_a_stack_in_lines() {
     ] {
         wrote(&cloud, 1, &line.to_string());
     }
+    // Python, an exception that nobody caught.
+    wrote(
+        &cloud,
+        1,
+        &json!({"timestamp": "2026-11-26T15:00:00Z", "level": "ERROR", "requestId": "1", "errorMessage": "no such receipt",
+            "errorType": "ValueError", "stackTrace": ["  File \"app.py\", line 4\n    raise\n"]})
+        .to_string(),
+    );
     wrote(
         &cloud,
         0,
@@ -224,6 +232,9 @@ fn lines_of_json_are_shown_as_text_and_a_stack_in_lines() {
 [TIME]   2 ERROR no KeyError 'X'
                    File "app.py", line 3
                      x
+[TIME]   2 ERROR ValueError: no such receipt
+                   File "app.py", line 4
+                     raise
 [TIME]   2 [ERROR] KeyError: 'X'
                  Traceback (most recent call last):
                    File "app.py"�[2J

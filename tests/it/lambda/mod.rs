@@ -3,6 +3,7 @@
 mod adopt;
 mod apis;
 mod artifacts;
+mod asynchronous;
 mod brakes;
 pub(crate) mod callers;
 pub(crate) mod deploy;

@@ -184,3 +184,22 @@ fn a_step_that_is_killed_at_any_call_is_taken_by_the_next_driver() {
     }
     cloud.is_quiet();
 }
+
+/// Whether a rollout was live cannot be told where somebody else wrote over what the alias said: the tag that says so goes all
+/// the same with the next write that squad makes.
+#[test]
+fn the_tag_of_a_rollout_does_not_outlive_a_description_of_somebody_else() {
+    let cloud = Cloud::holding();
+    let is_tagged = || {
+        let tags = cloud.aws.function("receipts")["tags"].clone();
+        tags.get("squad.dev/rollout").is_some()
+    };
+    assert!(is_tagged());
+    cloud.aws.change(json!({
+        "kind": "alias", "function": "receipts", "alias": "live", "version": "2", "weights": {}, "description": "by hand",
+    }));
+    cloud
+        .squad(&["rollback", "receipts", "--to", "1"])
+        .success();
+    assert!(!is_tagged());
+}

@@ -10,15 +10,33 @@ use crate::fs;
 /// How many `source_profile` are followed.
 const DEPTH: usize = 8;
 
+/// What is read of a profile.
+const KEYS: [&str; 4] = [
+    "sso_session",
+    "sso_start_url",
+    "login_session",
+    "source_profile",
+];
+
 type Section = BTreeMap<String, String>;
 
 /// The profile whose IAM Identity Center login `name` relies on: itself or its source; none when it relies on none.
 pub(super) fn sso(files: &[PathBuf], name: &str) -> Option<String> {
+    with(files, name, &["sso_session", "sso_start_url"])
+}
+
+/// The profile whose login by `aws login` the one called `name` relies on, as [`sso`].
+pub(super) fn login(files: &[PathBuf], name: &str) -> Option<String> {
+    with(files, name, &["login_session"])
+}
+
+/// The profile that has one of these keys: the one called `name`, or the one that it takes its credentials from.
+fn with(files: &[PathBuf], name: &str, keys: &[&str]) -> Option<String> {
     let profiles = read(files);
     let mut name = name;
     for _ in 0..DEPTH {
         let profile = profiles.get(name)?;
-        if profile.contains_key("sso_session") || profile.contains_key("sso_start_url") {
+        if keys.iter().any(|key| profile.contains_key(*key)) {
             return Some(name.to_owned());
         }
         name = profile.get("source_profile")?;
@@ -57,7 +75,7 @@ fn read(files: &[PathBuf]) -> BTreeMap<String, Section> {
                 continue;
             };
             let key = key.trim();
-            if ["sso_session", "sso_start_url", "source_profile"].contains(&key) {
+            if KEYS.contains(&key) {
                 let profile = profiles.entry(section.clone()).or_default();
                 profile.insert(key.to_owned(), value.trim().to_owned());
             }

@@ -7,6 +7,7 @@
 
 pub(super) mod apis;
 mod policy;
+pub(super) mod settings;
 mod stages;
 
 use aws_sdk_lambda::Client;
@@ -16,6 +17,7 @@ use aws_sdk_lambda::types::{
 
 use super::publish::Pause;
 use crate::clients::aws::{Called, Error as AwsError, Why};
+use crate::domain::doctor::Asynchronous;
 use crate::platform::{Error, Result, Search};
 
 use policy::Statement;
@@ -93,6 +95,8 @@ pub(crate) enum Way {
         /// What a person has to do instead; none where squad can move it.
         hand: Option<String>,
     },
+    /// No caller: what its asynchronous invocations are delivered by. The alias gets a copy.
+    Settings(Asynchronous),
 }
 
 impl Trigger {
@@ -114,7 +118,7 @@ impl Trigger {
     pub(crate) fn left_to_do(&self, alias_arn: &str) -> Option<String> {
         match (&self.reached, &self.way) {
             (Reached::Latest, Way::Api { hand, .. }) => hand.clone(),
-            (Reached::Alias, _) | (_, Way::Mapping | Way::Api { .. }) => None,
+            (Reached::Alias, _) | (_, Way::Mapping | Way::Api { .. } | Way::Settings(_)) => None,
             (_, Way::Permission { .. }) => Some(format!("point {} at `{alias_arn}`", self.who)),
             (_, Way::Address { granted, .. }) => Some(format!(
                 "whoever calls {} has to call {}",
@@ -154,6 +158,8 @@ pub(crate) enum Moved {
         /// Now.
         after: String,
     },
+    /// The settings for asynchronous invocations that the alias got.
+    Settings(Asynchronous),
 }
 
 /// A function and the alias that its callers are to use.
@@ -168,23 +174,33 @@ pub(crate) struct Place<'a> {
 }
 
 /// Everything that is known to call the function; where little is looked for, without the event source mappings of the alias,
-/// which have a listing of their own. What AWS does not let this identity read is in the second list, in words, so that
+/// which have a listing of their own, and without the settings for asynchronous invocations. What AWS does not let this identity read is in the second list, in words, so that
 /// nobody takes silence for absence.
 pub(crate) async fn list(place: Place<'_>, search: Search) -> (Vec<Trigger>, Vec<String>) {
-    let (mappings, permissions, addresses) = tokio::join!(
+    let (mappings, permissions, addresses, settings) = tokio::join!(
         Box::pin(mappings(place, search)),
         Box::pin(permissions(place)),
-        Box::pin(addresses(place))
+        Box::pin(addresses(place)),
+        Box::pin(async {
+            match search {
+                Search::Everywhere => settings::list(place).await,
+                Search::Named => Ok(Vec::new()),
+            }
+        })
     );
     let mut found = Vec::new();
     let mut unread = Vec::new();
-    for part in [mappings, permissions, addresses] {
+    for part in [mappings, permissions, addresses, settings] {
         match part {
             Ok(triggers) => found.extend(triggers),
             Err(error) => unread.push(error.to_string()),
         }
     }
-    found.sort_by(|one, other| one.id.cmp(&other.id));
+    // Nobody moves before the alias delivers as the function does.
+    found.sort_by(|one, other| {
+        let is_caller = |trigger: &Trigger| !matches!(trigger.way, Way::Settings(_));
+        (is_caller(one), &one.id).cmp(&(is_caller(other), &other.id))
+    });
     (found, unread)
 }
 
@@ -214,6 +230,10 @@ pub(crate) async fn adopt(place: Place<'_>, trigger: &Trigger) -> Result<Option<
         } => {
             let url = address(place, auth, cors.clone(), mode.clone()).await?;
             Ok(Some(Moved::Address { url }))
+        }
+        Way::Settings(settings) => {
+            settings::copy(place, settings).await?;
+            Ok(Some(Moved::Settings(settings.clone())))
         }
         // Not Lambda's to change: `apis` does.
         Way::Api { .. } => Ok(None),
@@ -247,6 +267,7 @@ pub(crate) async fn undo(place: Place<'_>, moved: &Moved) -> Result<()> {
                 .called("lambda:DeleteFunctionUrlConfig", place.function);
             gone(answer.map(drop))
         }
+        Moved::Settings(settings) => settings::remove(place, settings).await,
         Moved::Integration { .. } => Ok(()),
     }
 }

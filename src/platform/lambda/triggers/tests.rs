@@ -53,6 +53,7 @@ fn words(triggers: &[Trigger]) -> Vec<String> {
                 Way::Permission { .. } => "permission",
                 Way::Address { .. } => "address",
                 Way::Api { .. } => "api",
+                Way::Settings(_) => "settings",
             };
             format!("{kind} {:?} {}", one.reached, one.can_be_adopted())
         })

@@ -250,6 +250,7 @@ impl Host {
             kind,
             revisions,
             left_releases: service.left_releases,
+            served: Vec::new(),
             split,
             unpublished: None,
             state,
