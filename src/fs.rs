@@ -137,6 +137,30 @@ pub(crate) fn create_private_dir(path: &Path) -> Result<(), Error> {
         .map_err(at("create", path))
 }
 
+/// Makes a directory and its parents so that they survive a loss of power; where they are new they have this mode, less
+/// what the person's umask takes away. Nothing happens when it is there.
+pub(crate) fn create_dir_durably(path: &Path, mode: u32) -> Result<(), Error> {
+    use std::os::unix::fs::DirBuilderExt;
+    let mut new = Vec::new();
+    for part in path.ancestors() {
+        if part.as_os_str().is_empty() || is_dir(part)? {
+            break;
+        }
+        new.push(part);
+    }
+    if new.is_empty() {
+        return Ok(());
+    }
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path)
+        .map_err(at("create", path))?;
+    new.into_iter()
+        .filter_map(Path::parent)
+        .try_for_each(sync_dir)
+}
+
 /// Writes a file so that after return it is on the disk as a whole, and before it is there as it was:
 /// a temporary file beside it, synced, renamed over it, and the directory synced.
 #[expect(

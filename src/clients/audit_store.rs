@@ -2,16 +2,16 @@
 //!
 //! `<root>/audit/<log>/commit/<20 digits>` in a directory or a bucket. Knows nothing about what is in them.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path as FilePath, PathBuf};
+mod directory;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 
 use super::aws::{Bucket, Session};
-use super::store::{self, Place};
+use super::store::Place;
+use crate::domain::audit::{Hash, sha256};
 use crate::fs;
 
 pub(crate) use super::store::Error;
@@ -28,6 +28,24 @@ pub(crate) enum Created {
     Exists,
 }
 
+/// Where a log ends, as far as its writer knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct End {
+    /// The number of the next commit.
+    pub(crate) next: u64,
+    /// SHA-256 of the last one; none when there is none.
+    pub(crate) last: Option<Hash>,
+}
+
+/// What became of a commit that was to be created at the end of a log.
+#[derive(Debug)]
+pub(crate) enum Appended {
+    /// The log ends there, so its creation was tried. On an error it may be there or not: read it and compare.
+    Tried(Result<Created, Error>),
+    /// The log does not end there, so nothing was created; what is there instead.
+    Elsewhere(Around),
+}
+
 /// What is around one commit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Around {
@@ -37,6 +55,16 @@ pub(crate) struct Around {
     pub(crate) at: Option<Vec<u8>>,
     /// Whether there is one behind it.
     pub(crate) behind: bool,
+}
+
+impl Around {
+    /// Whether the log ends here, and with the commit that is known to be the last.
+    fn is_end(&self, end: &End) -> bool {
+        self.at.is_none()
+            && !self.behind
+            && self.before.as_deref().map(sha256) == end.last
+            && end.last.is_none() == (end.next == 0)
+    }
 }
 
 /// What is in the store.
@@ -92,7 +120,7 @@ impl AuditStore {
     }
 
     /// The same below a directory.
-    pub(crate) fn in_directory(root: &FilePath, log: &str) -> Self {
+    pub(crate) fn in_directory(root: &Path, log: &str) -> Self {
         Self {
             backend: Backend::Directory(root.to_owned()),
             prefix: prefix_of(log),
@@ -113,29 +141,46 @@ impl AuditStore {
 
     /// Creates commit `n`. On an error it may be there or not: read it and compare.
     pub(crate) async fn create(&self, n: u64, bytes: Vec<u8>) -> Result<Created, Error> {
-        let root = match &self.backend {
-            Backend::Directory(root) => root,
+        match &self.backend {
+            Backend::Directory(root) => {
+                let directory = root.join(&self.prefix);
+                blocking(move || Ok(directory::create(&directory, n, &bytes)?)).await
+            }
             Backend::Bucket(bucket) => {
-                return Ok(if Box::pin(bucket.create(&self.key(n), &bytes)).await? {
+                Ok(if Box::pin(bucket.create(&self.key(n), &bytes)).await? {
                     Created::Done
                 } else {
                     Created::Exists
-                });
+                })
             }
-        };
-        let options = PutOptions {
-            mode: PutMode::Create,
-            ..PutOptions::default()
-        };
-        let path = Path::from(self.key(n));
-        match store::files(root)?
-            .put_opts(&path, bytes.into(), options)
-            .await
-        {
-            Ok(_) => Ok(Created::Done),
-            Err(object_store::Error::AlreadyExists { .. }) => Ok(Created::Exists),
-            Err(error) => Err(error.into()),
         }
+    }
+
+    /// Looks whether the log ends where its writer knows it to end, and creates the next commit there if it does. In a
+    /// directory both are one turn on a thread of its own.
+    pub(crate) async fn append(&self, end: End, bytes: Vec<u8>) -> Result<Appended, Error> {
+        let Some(directory) = self.directory() else {
+            let around = self.around(end.next).await?;
+            return Ok(if around.is_end(&end) {
+                Appended::Tried(self.create(end.next, bytes).await)
+            } else {
+                Appended::Elsewhere(around)
+            });
+        };
+        let waits = Arc::new(());
+        let waiter = Arc::downgrade(&waits);
+        let appended = blocking(move || {
+            let around = directory::around(&directory, end.next)?;
+            // Whoever gave up while the directory did not answer has said that it is not there.
+            if !around.is_end(&end) || waiter.strong_count() == 0 {
+                return Ok(Appended::Elsewhere(around));
+            }
+            let created = directory::create(&directory, end.next, &bytes);
+            Ok(Appended::Tried(created.map_err(Error::from)))
+        })
+        .await;
+        drop(waits);
+        appended
     }
 
     /// Makes sure that what is there survives a loss of power: for commits whose creation was not acknowledged.
@@ -148,72 +193,52 @@ impl AuditStore {
 
     /// The bytes of commit `n`; none when it is not there.
     pub(crate) async fn read(&self, n: u64) -> Result<Option<Vec<u8>>, Error> {
-        let root = match &self.backend {
-            Backend::Bucket(bucket) => {
-                return Ok(Box::pin(bucket.read(&self.key(n))).await?);
+        match &self.backend {
+            Backend::Bucket(bucket) => Ok(Box::pin(bucket.read(&self.key(n))).await?),
+            Backend::Directory(root) if !fs::is_dir(root)? => Ok(None),
+            Backend::Directory(root) => {
+                let directory = root.join(&self.prefix);
+                blocking(move || {
+                    let mut bytes = Vec::new();
+                    Ok(directory::read_into(&directory, n, &mut bytes)?.then_some(bytes))
+                })
+                .await
             }
-            Backend::Directory(root) => root,
-        };
-        if !fs::is_dir(root)? {
-            return Ok(None);
-        }
-        match store::files(root)?.get(&Path::from(self.key(n))).await {
-            Ok(found) => Ok(Some(found.bytes().await?.to_vec())),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
         }
     }
 
     /// Commit `n` and its neighbours at once: what appending looks at first.
     pub(crate) async fn around(&self, n: u64) -> Result<Around, Error> {
-        if let Backend::Bucket(bucket) = &self.backend {
-            let before = async {
-                match n.checked_sub(1) {
-                    Some(n) => bucket.read(&self.key(n)).await,
-                    None => Ok(None),
-                }
-            };
-            let (at, behind) = (self.key(n), self.key(n + 1));
-            let looks =
-                async { tokio::try_join!(before, bucket.read(&at), bucket.exists(&behind)) };
-            let (before, at, behind) = Box::pin(looks).await?;
-            return Ok(Around { before, at, behind });
+        match &self.backend {
+            Backend::Bucket(bucket) => {
+                let before = async {
+                    match n.checked_sub(1) {
+                        Some(n) => bucket.read(&self.key(n)).await,
+                        None => Ok(None),
+                    }
+                };
+                let (at, behind) = (self.key(n), self.key(n + 1));
+                let looks =
+                    async { tokio::try_join!(before, bucket.read(&at), bucket.exists(&behind)) };
+                let (before, at, behind) = Box::pin(looks).await?;
+                Ok(Around { before, at, behind })
+            }
+            Backend::Directory(root) => {
+                let directory = root.join(&self.prefix);
+                blocking(move || Ok(directory::around(&directory, n)?)).await
+            }
         }
-        let store = self.clone();
-        // On a thread of its own: a directory that does not answer must not hold up the caller's timeout.
-        let looked = tokio::task::spawn_blocking(move || {
-            let read = |n: u64| {
-                let mut bytes = Vec::new();
-                Ok::<_, Error>(store.read_into(n, &mut bytes)?.then_some(bytes))
-            };
-            Ok(Around {
-                before: n.checked_sub(1).map(read).transpose()?.flatten(),
-                at: read(n)?,
-                behind: store.file(n + 1).is_some_and(|file| file.exists()),
-            })
-        });
-        looked.await.unwrap_or_else(|_| Ok(Around::default()))
-    }
-
-    fn file(&self, n: u64) -> Option<PathBuf> {
-        Some(self.directory()?.join(format!("{n:020}")))
     }
 
     /// Whether commit `n` is there.
     pub(crate) async fn exists(&self, n: u64) -> Result<bool, Error> {
-        let root = match &self.backend {
-            Backend::Bucket(bucket) => {
-                return Ok(Box::pin(bucket.exists(&self.key(n))).await?);
+        match &self.backend {
+            Backend::Bucket(bucket) => Ok(Box::pin(bucket.exists(&self.key(n))).await?),
+            Backend::Directory(root) if !fs::is_dir(root)? => Ok(false),
+            Backend::Directory(root) => {
+                let path = directory::file(&root.join(&self.prefix), n);
+                blocking(move || Ok(fs::is_there(&path)?)).await
             }
-            Backend::Directory(root) => root,
-        };
-        if !fs::is_dir(root)? {
-            return Ok(false);
-        }
-        match store::files(root)?.head(&Path::from(self.key(n))).await {
-            Ok(_) => Ok(true),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(error) => Err(error.into()),
         }
     }
 
@@ -221,19 +246,14 @@ impl AuditStore {
     /// threads. False when it is not there. A bucket has no such way: read a `Copy` of it.
     pub(crate) fn read_into(&self, n: u64, buffer: &mut Vec<u8>) -> Result<bool, Error> {
         buffer.clear();
-        let Some(path) = self.file(n) else {
-            return Ok(false);
-        };
-        let mut file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(fs::at("read", &path)(error).into()),
-        };
-        file.read_to_end(buffer).map_err(fs::at("read", &path))?;
-        Ok(true)
+        match self.directory() {
+            Some(directory) => Ok(directory::read_into(&directory, n, buffer)?),
+            None => Ok(false),
+        }
     }
 
-    /// Everything that is where the log's commits are. Files of unfinished writes (`<name>#<digits>`) are passed over.
+    /// Everything that is where the log's commits are. Files of unfinished writes (`<name>#<digits>`) are
+    /// passed over.
     pub(crate) async fn list(&self) -> Result<Listing, Error> {
         let names = match &self.backend {
             Backend::Bucket(bucket) => {
@@ -244,7 +264,7 @@ impl AuditStore {
                     .map(str::to_owned)
                     .collect()
             }
-            Backend::Directory(root) => names_in(&root.join(&self.prefix))?,
+            Backend::Directory(root) => directory::names(&root.join(&self.prefix))?,
         };
         let mut listing = Listing::default();
         for name in names {
@@ -298,19 +318,15 @@ fn prefix_of(log: &str) -> String {
     format!("audit/{log}/commit")
 }
 
-/// The names in a directory, which need not be there.
-fn names_in(directory: &FilePath) -> Result<Vec<String>, Error> {
-    let entries = match std::fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(fs::at("read", directory)(error).into()),
-    };
-    entries
-        .map(|entry| {
-            let name = entry.map_err(fs::at("read", directory))?.file_name();
-            Ok(name.to_string_lossy().into_owned())
-        })
-        .collect()
+/// Does on a thread of its own what waits for a directory: one that does not answer must not hold up the caller's
+/// timeout.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => Err(object_store::Error::from(error).into()),
+    }
 }
 
 /// The number that a name of 20 digits stands for.
@@ -319,7 +335,7 @@ fn number(name: &str) -> Option<u64> {
     digits.then(|| name.parse().ok()).flatten()
 }
 
-/// Whether `object_store` uses the name while it writes.
+/// Whether the name is used while a commit is written.
 fn is_unfinished(name: &str) -> bool {
     name.split_once('#').is_some_and(|(name, suffix)| {
         number(name).is_some() && suffix.bytes().all(|byte| byte.is_ascii_digit())
@@ -350,5 +366,45 @@ mod tests {
             foreign: vec!["notes.txt".into()],
         };
         assert_eq!(store.list().await.unwrap(), listing);
+    }
+
+    #[tokio::test]
+    async fn a_commit_is_appended_only_where_the_log_is_known_to_end() {
+        let home = tempfile::tempdir().unwrap();
+        let store = AuditStore::in_directory(home.path(), "acme/prod");
+        let append = async |next, last: Option<&[u8]>| {
+            let last = last.map(sha256);
+            store.append(End { next, last }, b"new".to_vec()).await
+        };
+        let elsewhere = async |next, last| match append(next, last).await.unwrap() {
+            Appended::Elsewhere(around) => around,
+            Appended::Tried(created) => panic!("{created:?}"),
+        };
+        let made = append(0, None).await.unwrap();
+        assert!(matches!(made, Appended::Tried(Ok(Created::Done))));
+        let (new, other) = (b"new".to_vec(), b"other".as_slice());
+        // It is there already, the one before it is another one or is gone, and there is one behind it.
+        let taken = Around {
+            at: Some(new.clone()),
+            ..Around::default()
+        };
+        assert_eq!(elsewhere(0, None).await, taken);
+        let before = Around {
+            before: Some(new.clone()),
+            ..Around::default()
+        };
+        assert_eq!(elsewhere(1, Some(other)).await, before);
+        assert_eq!(elsewhere(1, None).await, before);
+        assert_eq!(elsewhere(2, Some(other)).await, Around::default());
+        assert_eq!(elsewhere(2, None).await, Around::default());
+        store.create(2, other.to_vec()).await.unwrap();
+        let behind = Around {
+            behind: true,
+            ..before
+        };
+        assert_eq!(elsewhere(1, Some(&new)).await, behind);
+        assert_eq!(store.list().await.unwrap().numbers, [0, 2]);
+        let made = append(3, Some(other)).await.unwrap();
+        assert!(matches!(made, Appended::Tried(Ok(Created::Done))));
     }
 }

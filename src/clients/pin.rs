@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
+use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -84,24 +85,31 @@ impl Memory {
     /// Remembers `pin`, unless something newer is remembered. The first one is durable on return; a later one that
     /// a loss of power takes away only leaves the one before it.
     pub(crate) fn advance(&self, pin: &Pin) -> Result<(), Error> {
-        // It only ever goes forward, so this needs no lock; and it may be that nothing can be written here.
-        if let Ok(Some(current)) = self.pin()
-            && pin.position.commits <= current.position.commits
-        {
-            return Ok(());
-        }
+        self.replace(pin).or_else(|error| match self.pin() {
+            // Where nothing can be written, nothing needs to be when it is remembered already.
+            Ok(Some(current)) if pin.position.commits <= current.position.commits => Ok(()),
+            _ => Err(error),
+        })
+    }
+
+    fn replace(&self, pin: &Pin) -> Result<(), Error> {
         let _lock = self.lock()?;
         let path = self.path();
-        let current = match fs::read(&path) {
-            Ok(bytes) => newest(&bytes).ok_or_else(|| Error::Damaged(path.clone()))?,
-            Err(error) if error.is_not_found() => {
+        let file = match OpenOptions::new().read(true).write(true).open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let mut bytes = slot(pin);
                 bytes.resize(2 * SLOT, b'\n');
                 return Ok(fs::write_durably(&path, &bytes, 0o600)?);
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(fs::at("open", &path)(error).into()),
         };
-        let (slot_of_current, current) = current;
+        let mut bytes = Vec::with_capacity(2 * SLOT + 1);
+        (&file)
+            .read_to_end(&mut bytes)
+            .map_err(fs::at("read", &path))?;
+        let (slot_of_current, current) =
+            newest(&bytes).ok_or_else(|| Error::Damaged(path.clone()))?;
         if pin.position.commits <= current.position.commits {
             return Ok(());
         }
@@ -110,10 +118,7 @@ impl Memory {
             first: current.first,
             ..pin.clone()
         };
-        OpenOptions::new()
-            .write(true)
-            .open(&path)
-            .and_then(|file| file.write_all_at(&slot(&pin), (at * SLOT) as u64))
+        file.write_all_at(&slot(&pin), (at * SLOT) as u64)
             .map_err(fs::at("write", &path))?;
         Ok(())
     }

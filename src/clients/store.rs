@@ -194,13 +194,8 @@ impl Objects {
 }
 
 /// The files below a directory, which is made when it is not there.
-pub(super) fn files(root: &FilePath) -> Result<LocalFileSystem, Error> {
-    if !fs::is_dir(root)? {
-        std::fs::create_dir_all(root).map_err(fs::at("create", root))?;
-        if let Some(above) = root.parent() {
-            fs::sync_dir(above)?;
-        }
-    }
+fn files(root: &FilePath) -> Result<LocalFileSystem, Error> {
+    fs::create_dir_durably(root, 0o777)?;
     Ok(LocalFileSystem::new_with_prefix(root)?.with_fsync(true))
 }
 

@@ -37,7 +37,7 @@ impl Mark {
     /// Says that a command is at work. None when that cannot be written: then it is not shown, and goes on.
     pub(crate) fn set(state: &Path, environment: &Environment, going_on: &GoingOn) -> Option<Self> {
         let directory = directory(state, &environment.log_name());
-        fs::create_private_dir(&directory).ok()?;
+        fs::create_dir_durably(&directory, 0o700).ok()?;
         let name = ulid::Ulid::generate();
         // Locked under a name that nobody reads before it can be seen.
         let hidden = directory.join(format!("{name}.new"));

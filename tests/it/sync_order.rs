@@ -2,108 +2,113 @@
 //!
 //! For each file that is renamed or linked into place below the state directory: the file was synced after it was
 //! last written and before it got its name, and its directory is synced before anything is acknowledged (a write
-//! to standard output or to a Unix socket). For each journal: what was appended is synced before that too.
+//! to standard output or to a Unix socket). For each journal, and for each outbox of an audit log until the log has what is
+//! in it: what was appended is synced before that too. For each new directory below which anything was synced: so is its
+//! parent.
 
-use std::collections::BTreeMap;
+mod rules;
+
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+use rules::{LOG, OUTBOX, acknowledges, violations};
+
+use crate::rollout::{self, Traffic, wait_for_phase};
+use crate::support::journey::{begin, end, signal};
 use crate::support::tracer::{self, Event, traced};
 use crate::support::{Home, TestService, skip, wait_for};
 
-/// What a trace breaks of the rules.
-fn violations(events: &[Event], below: &Path) -> Vec<String> {
-    let counts = |path: &str| Path::new(path).starts_with(below);
-    // A file's last write that no sync has followed; a directory's names that no sync has followed.
-    let mut unsynced: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut unnamed: BTreeMap<String, String> = BTreeMap::new();
-    let mut wrong = Vec::new();
-    for (index, event) in events.iter().enumerate() {
-        if event.result.is_some_and(|result| result < 0) {
-            continue;
-        }
-        match event.call.as_str() {
-            "fsync" | "fdatasync" => {
-                unsynced.remove(event.path.as_str());
-                unnamed.remove(&event.path);
-            }
-            "write" | "pwrite64" | "writev" | "pwritev" | "ftruncate" if counts(&event.path) => {
-                unsynced.insert(&event.path, index);
-            }
-            "rename" | "renameat" | "renameat2" | "link" | "linkat" => {
-                let to = event.to.as_deref().unwrap_or_default();
-                if !counts(to) {
-                    continue;
-                }
-                if unsynced.remove(event.path.as_str()).is_some() {
-                    wrong.push(format!(
-                        "{} gets its name `{to}` before it is synced",
-                        event.path
-                    ));
-                }
-                let directory = Path::new(to)
-                    .parent()
-                    .expect("a parent")
-                    .display()
-                    .to_string();
-                unnamed.insert(directory, to.to_owned());
-            }
-            _ => {}
-        }
-        if acknowledges(event) {
-            for (directory, name) in std::mem::take(&mut unnamed) {
-                wrong.push(format!(
-                    "acknowledged before `{directory}` is synced, which names {name}"
-                ));
-            }
-            for (file, _) in unsynced.iter().filter(|(file, _)| file.contains("journal")) {
-                wrong.push(format!(
-                    "acknowledged before the journal `{file}` is synced"
-                ));
-            }
-        }
-    }
-    wrong.sort();
-    wrong.dedup();
-    wrong
+/// The calls of a command that does not fail.
+#[track_caller]
+fn calls<const N: usize>(home: &Home, directory: &Path, arguments: [&str; N]) -> Vec<Event> {
+    let file = home.root().join("trace");
+    let mut command = traced(home, &file, None, &arguments);
+    home.run(command.current_dir(directory)).success();
+    tracer::read(&file).events
 }
 
-fn acknowledges(event: &Event) -> bool {
-    let to_person = event.number.is_none() && event.call == "write" && !event.path.starts_with('/');
-    let sends = ["write", "writev", "sendto", "sendmsg"].contains(&event.call.as_str());
-    to_person || (sends && event.path.starts_with("unix:"))
-}
-
-fn event(call: &str, path: &str, to: Option<&str>) -> Event {
-    Event {
-        number: Some(1),
-        call: call.to_owned(),
-        path: path.to_owned(),
-        to: to.map(str::to_owned),
-        result: Some(0),
-    }
-}
-
-#[test]
-fn the_rules_are_broken_by_what_breaks_them() {
-    let write = event("write", "/s/.a", None);
-    let sync = event("fsync", "/s/.a", None);
-    let rename = event("rename", "/s/.a", Some("/s/a"));
-    let directory = event("fsync", "/s", None);
-    let answer = event("sendto", "unix:[7]", None);
-    let check = |events: &[&Event]| {
-        let events: Vec<Event> = events.iter().map(|event| (*event).clone()).collect();
-        violations(&events, Path::new("/s")).len()
+/// What a command has made durable of its record, and when it asks others: once what it does several times in a row.
+fn steps(events: &[Event], wanted: &[&'static str]) -> Vec<&'static str> {
+    let step = |event: &Event| match event.call.as_str() {
+        "fdatasync" if event.path.ends_with(OUTBOX) => Some(OUTBOX_SYNCED),
+        "fsync" if event.path.ends_with(LOG) => Some(LOG_SYNCED),
+        _ => (acknowledges(event) && event.path.starts_with("unix:")).then_some(ASKED),
     };
-    assert_eq!(check(&[&write, &sync, &rename, &directory, &answer]), 0);
-    assert_eq!(check(&[&write, &rename, &directory, &answer]), 1);
-    assert_eq!(check(&[&write, &sync, &rename, &answer, &directory]), 1);
-    assert_eq!(check(&[&write, &rename, &answer]), 2);
-    let append = event("write", "/s/journal", None);
-    let synced = event("fdatasync", "/s/journal", None);
-    assert_eq!(check(&[&append, &synced, &answer]), 0);
-    assert_eq!(check(&[&append, &answer, &synced]), 1);
+    let mut steps: Vec<_> = events.iter().filter_map(step).collect();
+    steps.retain(|step| wanted.contains(step));
+    steps.dedup();
+    steps
+}
+
+const OUTBOX_SYNCED: &str = "syncs the outbox";
+const LOG_SYNCED: &str = "syncs the log";
+const ASKED: &str = "asks the supervisor";
+
+/// What is done of the record when nothing waits in the outbox.
+const NOTHING_WAITS: [&str; 1] = ["openat flush.lock"];
+
+/// What an intent needs: three syncs, two of them for its commit.
+const INTENT: [&str; 18] = [
+    "rename spare.lock → [ID]",
+    "openat [ID]",
+    "openat outbox.lock",
+    "openat outbox.jsonl",
+    "write outbox.jsonl",
+    "fdatasync outbox.jsonl",
+    "openat flush.lock",
+    "openat 00000000000000000002#1",
+    "write 00000000000000000002#1",
+    "fsync 00000000000000000002#1",
+    "linkat 00000000000000000002#1 → 00000000000000000002",
+    "fsync commit",
+    "unlink 00000000000000000002#1",
+    "openat pin.lock",
+    "pwrite64 pin",
+    "openat outbox.lock",
+    "openat outbox.jsonl",
+    "write outbox.jsonl",
+];
+
+/// What an outcome needs: the two syncs of its commit.
+const OUTCOME: [&str; 16] = [
+    "openat outbox.lock",
+    "openat outbox.jsonl",
+    "write outbox.jsonl",
+    "openat flush.lock",
+    "openat 00000000000000000003#1",
+    "write 00000000000000000003#1",
+    "fsync 00000000000000000003#1",
+    "linkat 00000000000000000003#1 → 00000000000000000003",
+    "fsync commit",
+    "unlink 00000000000000000003#1",
+    "openat pin.lock",
+    "pwrite64 pin",
+    "openat outbox.lock",
+    "openat outbox.jsonl",
+    "ftruncate outbox.jsonl",
+    "rename [ID] → spare.lock",
+];
+
+/// Each call that changes a file of the record, or may make it: its name and the file's.
+fn calls_of_the_record(events: &[Event], home: &Home) -> Vec<String> {
+    let places = ["audit", "audit-store"].map(|name| home.state().join(name));
+    let name = |path: &str| {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let is_id = name.len() == 26 && !name.contains('.');
+        if is_id { "[ID]" } else { name }.to_owned()
+    };
+    let of_record = |event: &&Event| {
+        let path = Path::new(&event.path);
+        places.iter().any(|place| path.starts_with(place))
+    };
+    let call = |event: &Event| {
+        let to = event.to.as_deref().map(name);
+        let to = to.map_or(String::new(), |to| format!(" → {to}"));
+        format!("{} {}{to}", event.call, name(&event.path))
+    };
+    events.iter().filter(of_record).map(call).collect()
 }
 
 #[test]
@@ -115,18 +120,71 @@ fn what_the_command_line_acknowledges_is_on_the_disk() {
         );
     }
     let home = Home::new();
-    let service = TestService::new(&home, "payments");
-    let file = home.root().join("trace");
-    let arguments = ["deploy", "--env", "local", "--yes"];
-    let mut command = traced(&home, &file, None, &arguments);
-    let _deployed = home.run(command.current_dir(&service.directory)).success();
-    let trace = tracer::read(&file);
-    let synced = trace.events.iter().any(|event| event.call.contains("sync"));
-    assert!(synced, "the audit log is synced: {:#?}", trace.events);
+    let mut service = TestService::new(&home, "payments");
+    let events = calls(&home, &service.directory, ["deploy"]);
+    assert_eq!(violations(&events, &home.state()), Vec::<String>::new());
     assert_eq!(
-        violations(&trace.events, &home.state()),
-        Vec::<String>::new()
+        steps(&events, &[OUTBOX_SYNCED, LOG_SYNCED, ASKED]),
+        [OUTBOX_SYNCED, LOG_SYNCED, ASKED, LOG_SYNCED]
     );
+    // Where everything is there already, an intent and its outcome need this and no more.
+    service.version(&home, "2");
+    let events = calls(&home, &service.directory, ["deploy"]);
+    assert_eq!(violations(&events, &home.state()), Vec::<String>::new());
+    let record: Vec<String> = calls_of_the_record(&events, &home);
+    let record: Vec<&str> = record.iter().map(String::as_str).collect();
+    assert_eq!(record, [&NOTHING_WAITS[..], &INTENT, &OUTCOME].concat());
+}
+
+/// A brake is recorded before it is asked for, and so is how it ended before anybody is told; neither waits for the log.
+#[track_caller]
+fn is_recorded_as_a_brake(events: &[Event], home: &Home) {
+    assert_eq!(violations(events, &home.state()), Vec::<String>::new());
+    assert_eq!(
+        steps(events, &[OUTBOX_SYNCED, ASKED]),
+        [ASKED, OUTBOX_SYNCED, ASKED, OUTBOX_SYNCED]
+    );
+}
+
+#[test]
+fn what_a_brake_acknowledges_is_on_the_disk() {
+    if let Err(reason) = tracer::tracer() {
+        return skip(
+            "sync_order::what_a_brake_acknowledges_is_on_the_disk",
+            reason,
+        );
+    }
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    for version in ["1", "2", "3"] {
+        service.version(&home, version);
+        home.squad_in(&service.directory, ["deploy"]).success();
+    }
+    for brake in ["rollback", "stop"] {
+        is_recorded_as_a_brake(&calls(&home, &service.directory, [brake]), &home);
+    }
+}
+
+#[test]
+fn what_the_stop_of_a_rollout_acknowledges_is_on_the_disk() {
+    if let Err(reason) = tracer::tracer() {
+        return skip(
+            "sync_order::what_the_stop_of_a_rollout_acknowledges_is_on_the_disk",
+            reason,
+        );
+    }
+    let home = Home::new();
+    let mut service = rollout::live(&home, "");
+    service.version(&home, "2");
+    let toml = rollout::ROLLOUT.replace("hold = \"2s\"", "hold = \"10m\"");
+    service.toml(&home, &toml);
+    let traffic = Traffic::start(&home);
+    let driver = begin(&home, &service.directory, ["deploy", "--canary"]);
+    let _phase = wait_for_phase(&home, "holding");
+    signal(driver.id(), Signal::SIGKILL);
+    let _killed = end(&home, driver);
+    is_recorded_as_a_brake(&calls(&home, &service.directory, ["stop"]), &home);
+    traffic.stop_without_failures();
 }
 
 #[test]

@@ -35,6 +35,32 @@ pub(crate) fn now_removable(path: &Path) -> Result<Option<File>, Error> {
     }
 }
 
+/// Takes the lock of a name that nobody knows yet, with the file that [`leave`] left where there is one: many files that
+/// are made and removed again make the next one slow on some file systems.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a lock need not survive a loss of power"
+)]
+pub(crate) fn take(path: &Path, spare: &Path) -> Result<Option<File>, Error> {
+    if std::fs::rename(spare, path).is_ok() {
+        if let Some(file) = now(path)? {
+            return Ok(Some(file));
+        }
+        // Whoever left it has not let go of it yet.
+        drop(std::fs::remove_file(path));
+    }
+    now_removable(path)
+}
+
+/// Takes the name away from a lock that this process holds, and leaves its file for the next one.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a lock need not survive a loss of power"
+)]
+pub(crate) fn leave(path: &Path, spare: &Path) {
+    drop(std::fs::rename(path, spare));
+}
+
 /// Waits until nobody writes what the lock guards, and keeps writers away until the value is dropped. Writes nothing: for
 /// whoever only reads, also where nothing can be written. None where the file is not there: then nobody holds it.
 pub(crate) fn shared(path: &Path) -> Result<Option<File>, Error> {
@@ -77,5 +103,34 @@ fn flock(file: &File, path: &Path, operation: FlockOperation) -> Result<bool, Er
         Ok(()) => Ok(true),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
         Err(error) => Err(fs::at("lock", path)(error.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_was_left_is_taken_by_the_next_one_when_nobody_holds_it() {
+        let home = tempfile::tempdir().unwrap();
+        let path = |name: &str| home.path().join(name);
+        let spare = path("spare");
+        let inode = |file: &File| file.metadata().unwrap().ino();
+        let first = take(&path("1"), &spare).unwrap().unwrap();
+        leave(&path("1"), &spare);
+        assert!(!is_held(&path("1")).unwrap());
+        // The first one is not done yet.
+        let second = take(&path("2"), &spare).unwrap().unwrap();
+        assert_ne!(inode(&first), inode(&second));
+        assert!(is_held(&path("2")).unwrap() && !spare.exists());
+        let kept = inode(&second);
+        leave(&path("2"), &spare);
+        drop((first, second));
+        let third = take(&path("3"), &spare).unwrap().unwrap();
+        assert_eq!(inode(&third), kept);
+        assert!(is_held(&path("3")).unwrap() && !spare.exists());
+        assert!(now_removable(&path("3")).unwrap().is_none());
+        leave(&path("4"), &spare);
+        assert!(!spare.exists());
     }
 }

@@ -7,9 +7,12 @@
 
 pub(crate) mod lock;
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{Read, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +22,10 @@ use crate::fs;
 
 /// Bytes of dead lines that are kept before the file is written anew.
 const SLACK: usize = 256 * 1024;
+
+/// What the file begins with once everything in it was settled, and all that it holds then: it notes nothing. A file that
+/// is cut down to nothing gives its room on the disk back, which takes as long as a sync where the disk is told of it.
+const HEAD: &str = "{\"committed\":[],\"commit\":0}\n";
 
 /// Why the outbox cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -40,18 +47,45 @@ pub(crate) enum Error {
 
 /// One line of the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, try_from = "Members")]
 enum Line {
     /// An event, to be appended to the log.
     Event {
         event: Box<Event>,
         /// Commits that this machine had seen when the event was made: it is in none of them. None when it had
         /// never seen the log.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
+        #[serde(skip_serializing_if = "Option::is_none")]
         after: Option<u64>,
     },
     /// Events that the log has.
     Committed { committed: Vec<String>, commit: u64 },
+}
+
+/// The members of a line, whatever it is: what serde does to tell enums without a tag apart takes several times as long.
+#[derive(Deserialize)]
+struct Members {
+    event: Option<Box<Event>>,
+    after: Option<u64>,
+    committed: Option<Vec<String>>,
+    commit: Option<u64>,
+}
+
+impl TryFrom<Members> for Line {
+    type Error = &'static str;
+
+    fn try_from(members: Members) -> Result<Self, Self::Error> {
+        let Members {
+            event,
+            after,
+            committed,
+            commit,
+        } = members;
+        match (event, committed, commit) {
+            (Some(event), ..) => Ok(Self::Event { event, after }),
+            (None, Some(committed), Some(commit)) => Ok(Self::Committed { committed, commit }),
+            (None, ..) => Err("it is neither an event nor a note of what the log has"),
+        }
+    }
 }
 
 /// An event that the log may not have yet.
@@ -102,12 +136,21 @@ impl Outbox {
                 .open(path)
                 .map_err(fs::at("create", path))
         };
-        create(&self.path())?;
+        let path = self.path();
+        let mut file = create(&path)?;
+        if file.metadata().map_err(fs::at("look at", &path))?.len() == 0 {
+            // Without it the first change takes longer, and nothing else.
+            drop(file.write_all(HEAD.as_bytes()));
+        }
         for directory in self.directory.ancestors() {
             fs::sync_dir(directory)?;
             if directory == above {
                 break;
             }
+        }
+        // Whoever made `above` may have been killed right then. Not everybody may open what is over it.
+        if let Some(top) = above.parent() {
+            drop(fs::sync_dir(top));
         }
         // Whoever finds it knows that all of the above has been synced.
         create(&marker)?;
@@ -201,6 +244,7 @@ impl Outbox {
     pub(crate) fn holds_something(&self) -> Result<bool, fs::Error> {
         let path = self.path();
         match path.metadata() {
+            Ok(file) if file.len() == HEAD.len() as u64 => Ok(fs::read(&path)? != HEAD.as_bytes()),
             Ok(file) => Ok(file.len() > 0),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(fs::at("look at", &path)(error)),
@@ -217,7 +261,13 @@ impl Outbox {
     /// appends looks into the log first for events that may be there.
     pub(crate) fn settle(&self, ids: &[String], commit: u64) -> Result<Contents, Error> {
         let _guard = self.guard()?;
-        let mut lines = self.lines()?;
+        let path = self.path();
+        let file = self.open()?;
+        let mut bytes = Vec::new();
+        (&file)
+            .read_to_end(&mut bytes)
+            .map_err(fs::at("read", &path))?;
+        let mut lines = self.parse(&bytes)?;
         let mark = Line::Committed {
             committed: ids.to_vec(),
             commit,
@@ -225,65 +275,95 @@ impl Outbox {
         let line = text(&mark);
         lines.push(mark);
         let left = contents(&lines);
-        let path = self.path();
         if left.pending.is_empty() && left.open.is_empty() {
             // Nobody needs any of it any more.
-            OpenOptions::new()
-                .write(true)
-                .open(&path)
-                .and_then(|file| file.set_len(0))
-                .map_err(fs::at("shorten", &path))?;
-        } else {
-            self.append(&line, false)?;
-            self.shrink(&lines, &left)?;
+            let has_head = bytes.starts_with(HEAD.as_bytes());
+            let length = if has_head { HEAD.len() as u64 } else { 0 };
+            file.set_len(length).map_err(fs::at("shorten", &path))?;
+            if !has_head {
+                // Without it the next one takes longer, and nothing else.
+                drop(self.write(&file, HEAD, 0, false));
+            }
+            return Ok(left);
         }
+        let length = whole(&bytes);
+        if length < bytes.len() {
+            self.cut(&file, length as u64)?;
+        }
+        self.write(&file, &line, length as u64, false)?;
+        self.shrink(length + line.len(), &left)?;
         Ok(left)
     }
 
     /// Appends one line with one write.
     fn append(&self, line: &str, durable: bool) -> Result<(), Error> {
+        let file = self.open()?;
+        let length = self.repair(&file)?;
+        self.write(&file, line, length, durable)
+    }
+
+    /// The file, to be read and appended to.
+    fn open(&self) -> Result<File, Error> {
         let path = self.path();
-        let mut file = OpenOptions::new()
+        Ok(OpenOptions::new()
+            .read(true)
             .append(true)
             .create(true)
             .mode(0o600)
             .open(&path)
-            .map_err(fs::at("open", &path))?;
-        let before = self.repair(&file)?;
+            .map_err(fs::at("open", &path))?)
+    }
+
+    /// Writes a line behind the `length` bytes that are there.
+    fn write(&self, mut file: &File, line: &str, length: u64, durable: bool) -> Result<(), Error> {
         let written = file
             .write_all(line.as_bytes())
             .and_then(|()| if durable { file.sync_data() } else { Ok(()) });
         if let Err(error) = written {
             // Nobody may find half a line, or one that its writer was told is not there.
-            drop(file.set_len(before));
-            return Err(fs::at("write", &path)(error).into());
+            drop(file.set_len(length));
+            return Err(fs::at("write", &self.path())(error).into());
         }
         Ok(())
     }
 
-    /// Cuts off a torn last line; returns the length then.
-    fn repair(&self, file: &File) -> Result<u64, Error> {
+    /// Cuts off a torn last line; returns the length then. Reads the file only where there is one.
+    fn repair(&self, mut file: &File) -> Result<u64, Error> {
         let path = self.path();
-        let bytes = fs::read(&path)?;
-        let whole = bytes
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |at| at + 1);
-        if whole < bytes.len() {
-            file.set_len(whole as u64)
-                .map_err(fs::at("repair", &path))?;
+        let length = file.metadata().map_err(fs::at("look at", &path))?.len();
+        let mut last = [b'\n'];
+        if let Some(before) = length.checked_sub(1) {
+            file.read_exact_at(&mut last, before)
+                .map_err(fs::at("read", &path))?;
         }
-        Ok(whole as u64)
+        if last == [b'\n'] {
+            return Ok(length);
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)
+            .map_err(fs::at("read", &path))?;
+        let length = whole(&bytes) as u64;
+        self.cut(file, length)?;
+        Ok(length)
+    }
+
+    fn cut(&self, file: &File, length: u64) -> Result<(), Error> {
+        Ok(file
+            .set_len(length)
+            .map_err(fs::at("repair", &self.path()))?)
     }
 
     /// The whole lines.
     fn lines(&self) -> Result<Vec<Line>, Error> {
-        let path = self.path();
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.is_not_found() => return Ok(Vec::new()),
-            Err(error) => return Err(error.into()),
-        };
+        match fs::read(&self.path()) {
+            Ok(bytes) => self.parse(&bytes),
+            Err(error) if error.is_not_found() => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The whole lines of the file's bytes.
+    fn parse(&self, bytes: &[u8]) -> Result<Vec<Line>, Error> {
         let mut offset = 0;
         let mut lines = Vec::new();
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -291,7 +371,7 @@ impl Outbox {
             if let Some(text) = line.strip_suffix(b"\n") {
                 lines.push(
                     serde_json::from_slice(text).map_err(|error| Error::Corrupt {
-                        path: path.clone(),
+                        path: self.path(),
                         offset,
                         why: error.to_string(),
                     })?,
@@ -302,10 +382,8 @@ impl Outbox {
         Ok(lines)
     }
 
-    /// Writes the file anew when most of it is not needed.
-    fn shrink(&self, lines: &[Line], needed: &Contents) -> Result<(), Error> {
-        let path = self.path();
-        let length: usize = lines.iter().map(|line| text(line).len()).sum();
+    /// Writes the file anew when most of its bytes are not needed.
+    fn shrink(&self, length: usize, needed: &Contents) -> Result<(), Error> {
         if length < SLACK {
             return Ok(());
         }
@@ -329,10 +407,18 @@ impl Outbox {
             kept += &event_line(&pending.event, pending.after);
         }
         if kept.len() * 2 < length {
-            fs::write_durably(&path, kept.as_bytes(), 0o600)?;
+            fs::write_durably(&self.path(), kept.as_bytes(), 0o600)?;
         }
         Ok(())
     }
+}
+
+/// How many bytes are whole lines.
+fn whole(bytes: &[u8]) -> usize {
+    bytes
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |at| at + 1)
 }
 
 /// `outbox.jsonl.corrupt`, `outbox.jsonl.corrupt.2`, …
@@ -401,123 +487,4 @@ fn contents(lines: &[Line]) -> Contents {
         }
     }
     contents
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::audit::event::tests::{actor, intent, stamp};
-    use crate::domain::audit::event::{Outcome, ResultWord};
-    use crate::domain::environment::Environment;
-
-    fn planned(n: u64) -> Event {
-        let environment = Environment::builtin_local();
-        Event::planned(stamp(2 * n), stamp(n).id, &environment, &actor(), intent())
-    }
-
-    fn finished(event: &Event, n: u64) -> Event {
-        let outcome = Outcome {
-            result: ResultWord::Succeeded,
-            after: serde_json::Value::Null,
-            message: None,
-            error_id: None,
-        };
-        event.finished(stamp(2 * n + 1), &actor(), outcome)
-    }
-
-    fn ids(events: &[Pending]) -> Vec<&str> {
-        events
-            .iter()
-            .map(|pending| pending.event.id.as_str())
-            .collect()
-    }
-
-    #[test]
-    fn events_stay_until_the_log_has_them_and_intents_until_their_outcome() {
-        let home = tempfile::tempdir().unwrap();
-        let outbox = Outbox::new(home.path());
-        let (one, two) = (planned(1), planned(2));
-        outbox.add(&one, None).unwrap();
-        outbox.add(&two, Some(7)).unwrap();
-        assert_eq!(ids(&outbox.contents().unwrap().pending), [&one.id, &two.id]);
-        outbox.settle(std::slice::from_ref(&one.id), 8).unwrap();
-        let contents = outbox.contents().unwrap();
-        assert_eq!(ids(&contents.pending), [&two.id]);
-        assert_eq!(contents.pending[0].after, Some(7));
-        assert_eq!(contents.open, [one.clone(), two.clone()]);
-        let outcome = finished(&one, 1);
-        assert!(outbox.add_outcome(&outcome, None).unwrap());
-        assert!(!outbox.add_outcome(&finished(&one, 5), None).unwrap());
-        assert_eq!(outbox.contents().unwrap().open, std::slice::from_ref(&two));
-        let last = finished(&two, 2);
-        outbox.add(&last, None).unwrap();
-        outbox.settle(&[two.id, last.id, outcome.id], 9).unwrap();
-        assert_eq!(outbox.contents().unwrap(), Contents::default());
-        assert_eq!(fs::read(&outbox.path()).unwrap(), b"");
-    }
-
-    #[test]
-    fn a_torn_last_line_is_cut_off_and_anything_else_is_refused() {
-        let home = tempfile::tempdir().unwrap();
-        let outbox = Outbox::new(home.path());
-        let (one, two) = (planned(1), planned(2));
-        outbox.add(&one, None).unwrap();
-        let whole = fs::read(&outbox.path()).unwrap();
-        let second = event_line(&two, None);
-        for length in [1, 20, second.len() - 1] {
-            let torn = [&whole, &second.as_bytes()[..length]].concat();
-            std::fs::write(outbox.path(), &torn).unwrap();
-            assert_eq!(ids(&outbox.contents().unwrap().pending), [&one.id]);
-            outbox.add(&two, None).unwrap();
-            assert_eq!(
-                fs::read(&outbox.path()).unwrap(),
-                [&whole, second.as_bytes()].concat()
-            );
-        }
-        let mut bytes = fs::read(&outbox.path()).unwrap();
-        bytes[whole.len()] = b'x';
-        std::fs::write(outbox.path(), &bytes).unwrap();
-        let error = outbox.contents().unwrap_err().to_string();
-        let place = format!("at byte {}: expected value", whole.len());
-        assert!(error.contains(&place), "{error}");
-    }
-
-    #[test]
-    fn a_damaged_file_is_put_aside_whole_and_what_can_be_read_stays() {
-        let home = tempfile::tempdir().unwrap();
-        let outbox = Outbox::new(home.path());
-        let (one, two) = (planned(1), planned(2));
-        outbox.add(&one, None).unwrap();
-        assert_eq!(outbox.put_aside().unwrap(), None);
-        let mut damaged = fs::read(&outbox.path()).unwrap();
-        damaged.extend_from_slice(b"not squad's\n");
-        damaged.extend_from_slice(event_line(&two, None).as_bytes());
-        for name in ["outbox.jsonl.corrupt", "outbox.jsonl.corrupt.2"] {
-            std::fs::write(outbox.path(), &damaged).unwrap();
-            let aside = outbox.put_aside().unwrap().unwrap();
-            assert_eq!(aside, home.path().join(name));
-            assert_eq!(fs::read(&aside).unwrap(), damaged);
-            assert_eq!(ids(&outbox.contents().unwrap().pending), [&one.id, &two.id]);
-        }
-    }
-
-    #[test]
-    fn a_long_file_is_written_anew_without_what_nobody_needs() {
-        let home = tempfile::tempdir().unwrap();
-        let outbox = Outbox::new(home.path());
-        let open = planned(1);
-        outbox.add(&open, None).unwrap();
-        outbox.settle(std::slice::from_ref(&open.id), 1).unwrap();
-        for n in 10..400 {
-            let event = planned(n);
-            let outcome = finished(&event, n);
-            outbox.append(&event_line(&event, None), false).unwrap();
-            outbox.append(&event_line(&outcome, None), false).unwrap();
-            outbox.settle(&[event.id, outcome.id], n).unwrap();
-        }
-        let length = fs::read(&outbox.path()).unwrap().len();
-        assert!(length < SLACK + 4096, "{length}");
-        let contents = outbox.contents().unwrap();
-        assert_eq!((contents.pending, contents.open), (vec![], vec![open]));
-    }
 }

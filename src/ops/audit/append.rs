@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::{Journal, stamp};
-use crate::clients::audit_store::Created;
+use crate::clients::audit_store::{Appended, Around, Created, End};
 use crate::clients::outbox::{Pending, lock};
 use crate::clients::pin::Pin;
 use crate::clock::Clock;
@@ -33,6 +33,24 @@ struct Tail {
     checkpoint: String,
     /// The ids of the events in the commits that were read.
     ids: HashSet<String>,
+}
+
+impl Tail {
+    /// Where the log ends, as this machine knows it.
+    fn end(&self) -> End {
+        End {
+            next: self.position.commits,
+            last: self.position.last,
+        }
+    }
+
+    /// Whether one of the events may be in a commit that this machine has seen: it was made before that.
+    fn may_hold(&self, pending: &[Pending]) -> bool {
+        let seen = |pending: &Pending| pending.after.unwrap_or(self.first);
+        pending
+            .iter()
+            .any(|pending| seen(pending) < self.position.commits)
+    }
 }
 
 impl Journal {
@@ -66,8 +84,15 @@ impl Journal {
         };
         self.key()?;
         let mut tail = self.tail().await?;
-        self.follow(&mut tail).await?;
-        self.look_back(&mut tail, &pending).await?;
+        // An event that may be in the log already is looked for there first. Otherwise the look at the end of the log and
+        // the creation of the commit behind it are one turn at the store.
+        let mut is_followed = false;
+        if tail.may_hold(&pending) {
+            let end = self.store.around(tail.position.commits).await?;
+            self.follow(&mut tail, end).await?;
+            self.look_back(&mut tail, &pending).await?;
+            is_followed = true;
+        }
         let mut appended = 0;
         let mut attempts = 0;
         loop {
@@ -78,13 +103,26 @@ impl Journal {
             let batch: Vec<&Event> = pending.iter().take(BATCH).map(|one| &one.event).collect();
             let (bytes, next, checkpoint) = self.commit(clock, &tail.position, &batch)?;
             let n = tail.position.commits;
-            let created = self.store.create(n, bytes.clone()).await;
+            let created = if is_followed {
+                self.store.create(n, bytes.clone()).await
+            } else {
+                match self.store.append(tail.end(), bytes.clone()).await? {
+                    Appended::Tried(created) => created,
+                    Appended::Elsewhere(end) => {
+                        self.follow(&mut tail, end).await?;
+                        is_followed = true;
+                        continue;
+                    }
+                }
+            };
+            is_followed = true;
             if !matches!(created, Ok(Created::Done)) {
                 match self.store.read(n).await? {
                     Some(found) if found == bytes => self.store.settle()?,
                     Some(found) => {
                         self.accept(&mut tail, &found)?;
-                        self.follow(&mut tail).await?;
+                        let end = self.store.around(tail.position.commits).await?;
+                        self.follow(&mut tail, end).await?;
                         continue;
                     }
                     None => {
@@ -170,10 +208,9 @@ impl Journal {
         Ok(pin)
     }
 
-    /// Goes to the end of the log, checking each commit.
-    async fn follow(&self, tail: &mut Tail) -> Result<()> {
+    /// Goes to the end of the log, checking each commit; `end` is what is there where the tail ends.
+    async fn follow(&self, tail: &mut Tail, end: Around) -> Result<()> {
         let from = tail.position.commits;
-        let end = self.store.around(from).await?;
         let mut next = end.at;
         while let Some(bytes) = next {
             self.accept(tail, &bytes)?;

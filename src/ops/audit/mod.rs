@@ -78,8 +78,13 @@ pub(crate) fn may_wait(state: &Path, environment: &Environment) -> Result<bool> 
 
 /// The public half of this machine's key, which is made where there is none.
 pub(crate) fn device_key(state: &Path, actor: &Actor) -> Result<VerifierKey> {
-    fs::create_private_dir(state)?;
+    make_state(state)?;
     Ok(load_key(state, actor)?.public().clone())
+}
+
+/// squad's state directory, which is there after a loss of power, too.
+fn make_state(state: &Path) -> std::result::Result<(), fs::Error> {
+    fs::create_dir_durably(state, 0o700)
 }
 
 fn load_key(state: &Path, actor: &Actor) -> Result<DeviceKey> {
@@ -172,7 +177,7 @@ impl Journal {
         let store = AuditStore::open(&settings.store, &settings.log, settings.session.as_ref())?;
         let directory = settings.state.join("audit").join(&settings.log);
         let outbox = Outbox::new(&directory);
-        let prepared = fs::create_private_dir(&settings.state)
+        let prepared = make_state(&settings.state)
             .map_err(Error::from)
             .and_then(|()| Ok(outbox.prepare(&settings.state)?));
         let key = OnceLock::new();
@@ -275,7 +280,7 @@ impl Journal {
         }
         // What was not possible on a full disk, or with a directory in the place of the file, may be now.
         if self.prepared.is_err() {
-            fs::create_private_dir(&self.state)?;
+            make_state(&self.state)?;
             self.outbox.prepare(&self.state)?;
         }
         let operation = self.record(clock, intent, true)?;
@@ -302,7 +307,7 @@ impl Journal {
         BEGUN.store(true, Ordering::Release);
         let id = stamp(clock).id;
         let path = self.lock_path(&id.to_string());
-        let lock = lock::now_removable(&path)?
+        let lock = lock::take(&path, &self.spare_lock())?
             .ok_or_else(|| Error::internal(format!("operation {id} exists already")))?;
         let event = Event::planned(stamp(clock), id, &self.environment, &self.actor, intent);
         if let Err(error) = self.add(&event) {
@@ -492,10 +497,14 @@ impl Journal {
         self.directory.join("open").join(id)
     }
 
-    /// Removes the lock file of an operation that is recorded as finished, or that never began.
+    /// The lock file of an operation that is over, for the next one.
+    fn spare_lock(&self) -> PathBuf {
+        self.directory.join("spare.lock")
+    }
+
+    /// Takes its name away from the lock of an operation that is recorded as finished, or that never began.
     fn forget(&self, id: &str) {
-        // A file that stays behind is empty, and its name is never used again.
-        drop(std::fs::remove_file(self.lock_path(id)));
+        lock::leave(&self.lock_path(id), &self.spare_lock());
     }
 }
 
