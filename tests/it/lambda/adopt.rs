@@ -50,7 +50,7 @@ fn doctor_says_what_is_wrong_and_what_to_do() {
 ✔ state directory: [HOME]/.local/state/squad
 ✖ access: the environment `cloud` is the AWS account [HASH], and the credentials are of [HASH]
     squad cannot reach acme/cloud
-    next: choose the profile of that account: `AWS_PROFILE=<profile> squad whoami --env cloud`
+    next: AWS_ACCESS_KEY_ID is set and is used before any profile: `unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN`
 ✔ audit log: every event is in the store
 [exit 3]
 
