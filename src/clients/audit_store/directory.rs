@@ -1,4 +1,5 @@
-//! Commits in a directory, one file each. Everything here blocks: it is called on a thread that may.
+//! Commits in a directory, one file each, created as `object_store` would (decision 0015). Everything here blocks: it is
+//! called on a thread that may.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
