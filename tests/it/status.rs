@@ -171,8 +171,8 @@ fn a_live_revision_whose_artifact_is_gone_says_which_and_what_to_do() {
         (status.code == 3).then_some(status)
     });
     status.assert(str![[r#"
-SERVICE   ENV    LIVE  SINCE     HEALTH                                                                                                                                                               ADDRESS
-payments  local  1     [AGO]  failed  its artifact `[HOME]/.local/state/squad/local/local/local/services/payments/revisions/1` is gone; `squad deploy payments --rebuild` makes it again  http://127.0.0.1:[PORT]
+SERVICE   ENV    LIVE  SINCE     HEALTH                                                                                                                                                                                    ADDRESS
+payments  local  1     [AGO]  failed  its artifact `[HOME]/.local/state/squad/local/local/local/services/payments/revisions/1` is gone; deploy the sources as they are now: `squad deploy payments --rebuild`  http://127.0.0.1:[PORT]
 [exit 3]
 
 "#]]);
