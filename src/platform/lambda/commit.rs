@@ -372,7 +372,7 @@ fn parts(traffic: Traffic) -> (RevisionNumber, HashMap<String, f64>) {
     }
 }
 
-fn routing(weights: HashMap<String, f64>) -> AliasRoutingConfiguration {
+pub(super) fn routing(weights: HashMap<String, f64>) -> AliasRoutingConfiguration {
     AliasRoutingConfiguration::builder()
         .set_additional_version_weights(Some(weights))
         .build()

@@ -6,8 +6,7 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_lambda::types::AliasRoutingConfiguration;
-
+use super::super::commit::routing;
 use super::super::seen::Alias;
 use super::latest::Run;
 use super::observed::Observed;
@@ -101,7 +100,7 @@ async fn pointed(work: &Work<'_>, alias: &Alias, revision: RevisionNumber) -> Re
             .name(work.alias)
             .function_version(revision.to_string())
             // Always, also empty: what is left out is kept.
-            .routing_config(no_weights())
+            .routing_config(routing(HashMap::new()))
             .revision_id(&token)
             .send()
             .await
@@ -133,12 +132,6 @@ async fn pointed(work: &Work<'_>, alias: &Alias, revision: RevisionNumber) -> Re
         }
         token = there.revision_id;
     }
-}
-
-fn no_weights() -> AliasRoutingConfiguration {
-    AliasRoutingConfiguration::builder()
-        .set_additional_version_weights(Some(HashMap::new()))
-        .build()
 }
 
 fn moved(work: &Work<'_>, how: &str) -> Error {

@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use aws_sdk_lambda::types::FunctionConfiguration;
+
 use super::super::read as reads;
 use super::super::{Lambda, SERVICE_TAG, stored};
 use super::observed::Observed;
 use super::unmanaged;
 use super::wanted::{Code, Wanted};
 use super::work::Work;
-use aws_sdk_lambda::types::FunctionConfiguration;
-
 use crate::clients::aws::Kept;
 use crate::clients::zip::{self, Tree};
 use crate::domain::alias::Traffic;
