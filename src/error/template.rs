@@ -126,7 +126,8 @@ fn head(problem: &Problem) -> &str {
         | Problem::Wrong { id, .. }
         | Problem::Unknown { id, .. }
         | Problem::Twice { id, .. }
-        | Problem::NoValue(id) => id,
+        | Problem::NoValue(id)
+        | Problem::NoQuestion(id) => id,
     }
 }
 
@@ -145,5 +146,6 @@ fn body(problem: &Problem) -> String {
             format!("given twice: {:?} and {:?}", given.0, given.1)
         }
         Problem::NoValue(_) => "has no value; write `--set <question>=<answer>`".to_owned(),
+        Problem::NoQuestion(_) => "names no question; write `--set <question>=<answer>`".to_owned(),
     }
 }

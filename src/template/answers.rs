@@ -229,6 +229,8 @@ pub(crate) enum Problem {
     },
     /// `--set` without a `=`.
     NoValue(String),
+    /// `--set` with nothing before its `=`: all of what was given.
+    NoQuestion(String),
 }
 
 /// Puts together what was given on the command line and in a file (the command line wins), checks all of it and

@@ -527,6 +527,17 @@ fn a_command_that_is_wrong_comes_back_put_right() {
 [exit 2]
 
 "#]]);
+    home.squad(["new", "python-http", "pay", "--set", "=ledger"])
+        .failure(2)
+        .assert(str![[r#"
+› error: cannot create `pay`: 1 answer is missing and 1 answer is wrong
+›   =ledger  names no question; write `--set <question>=<answer>`
+›   squad    the squad that owns it (string)
+› hint: `squad new python-http pay --set squad=<squad>`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/answers-missing.md
+[exit 2]
+
+"#]]);
     home.squad(["new", "python-http", "pay", "--set", "squad=a b"])
         .failure(2)
         .assert(str![[r#"

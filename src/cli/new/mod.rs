@@ -141,6 +141,9 @@ fn command_line(
     let mut pairs = Vec::new();
     for text in &args.set {
         match text.split_once('=') {
+            Some((id, _)) if id.trim().is_empty() => {
+                problems.push(Problem::NoQuestion(text.clone()));
+            }
             Some((id, answer)) => pairs.push((id.trim().to_owned(), answer.to_owned())),
             None => problems.push(Problem::NoValue(text.clone())),
         }

@@ -72,7 +72,7 @@ fn wanted(questions: &[Question], problems: &[Problem]) -> Vec<(String, String)>
             Some((id.clone(), answer))
         }
         Problem::NoValue(id) => Some((id.clone(), find(id)?.example())),
-        Problem::Unknown { .. } | Problem::Twice { .. } => None,
+        Problem::Unknown { .. } | Problem::Twice { .. } | Problem::NoQuestion(_) => None,
     };
     problems.iter().filter_map(of).collect()
 }
@@ -80,7 +80,10 @@ fn wanted(questions: &[Question], problems: &[Problem]) -> Vec<(String, String)>
 /// Whether a command without the flags that were wrong, and with what is wanted, has this problem no more.
 fn is_put_right(args: &Args, problem: &Problem) -> bool {
     match problem {
-        Problem::Missing { .. } | Problem::Wrong { .. } | Problem::NoValue(_) => true,
+        Problem::Missing { .. }
+        | Problem::Wrong { .. }
+        | Problem::NoValue(_)
+        | Problem::NoQuestion(_) => true,
         Problem::Unknown { id, .. } => {
             let is_it = |set: &String| set.split_once('=').is_some_and(|(of, _)| of.trim() == id);
             args.set.iter().any(is_it)
