@@ -1,35 +1,26 @@
 //! Amazon API Gateway, as far as it tells which function an API calls: read, and changed. Deploys nothing.
 //!
-//! A dozen small calls, signed by hand and sent through the session's own connections, retries and limits: the SDKs of the two
-//! generations of API Gateway are larger than all that squad has of Lambda. Knows nothing of aliases.
+//! A dozen small calls over [`super::signed`], in place of the SDKs of the two generations of API Gateway. Knows nothing of
+//! aliases.
 
-use std::fmt;
 use std::time::Duration;
 
-use aws_config::SdkConfig;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4;
-use aws_smithy_runtime::client::orchestrator::operation::Operation;
-use aws_smithy_runtime::client::retries::classifiers::{
-    HttpStatusCodeClassifier, TransientErrorClassifier,
-};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
-use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::error::ErrorMetadata;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use aws_smithy_types::retry::RetryConfig;
-use aws_smithy_types::timeout::TimeoutConfig;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
-use super::credentials::Chain;
-use super::error::{Called, Error, Result, Why};
+use super::error::Result;
+use super::signed::{Request, Service, Signed};
 
-/// The name in signatures, of both generations.
-const SERVICE: &str = "apigateway";
+/// Both generations (AWS General Reference, "Amazon API Gateway endpoints and quotas").
+pub(super) const SERVICE: Service = Service {
+    id: "API Gateway",
+    signing: "apigateway",
+    host: "apigateway",
+    other_host: "apigateway",
+};
 /// To read needs this permission (Service Authorization Reference, "Actions, resources, and condition keys for Amazon API
 /// Gateway Management V2": actions are the methods of HTTP).
 const GET: &str = "apigateway:GET";
@@ -113,9 +104,7 @@ pub(crate) struct RestIntegration {
 /// API Gateway of one environment. Cheap to make; reaches nothing before the first call.
 #[derive(Debug)]
 pub(crate) struct Gateway {
-    config: SdkConfig,
-    chain: Chain,
-    endpoint: String,
+    calls: Signed,
     pace: Mutex<Pace>,
 }
 
@@ -127,21 +116,10 @@ struct Pace {
 }
 
 impl Gateway {
-    /// `endpoint` is where it is, when a variable says so.
-    pub(super) fn new(config: &SdkConfig, chain: Chain, endpoint: Option<&str>) -> Self {
-        let region = config.region().map_or("", |region| region.as_ref());
-        let suffix = if region.starts_with("cn-") {
-            "amazonaws.com.cn"
-        } else {
-            "amazonaws.com"
-        };
+    /// Over these calls.
+    pub(super) fn new(calls: Signed) -> Self {
         Self {
-            config: config.clone(),
-            chain,
-            endpoint: endpoint.map_or_else(
-                || format!("https://apigateway.{region}.{suffix}"),
-                |endpoint| endpoint.trim_end_matches('/').to_owned(),
-            ),
+            calls,
             pace: Mutex::new(Pace {
                 left: AT_ONCE,
                 interval: None,
@@ -277,7 +255,7 @@ impl Gateway {
         }
     }
 
-    /// One call: signed, sent, tried again where that helps, understood.
+    /// One call, when it is its turn.
     async fn call<T: DeserializeOwned>(
         &self,
         action: &'static str,
@@ -288,11 +266,20 @@ impl Gateway {
     ) -> Result<T> {
         self.turn().await;
         let mark = if query.is_empty() { "" } else { "?" };
-        let uri = format!("{}{path}{mark}{query}", self.endpoint);
-        let request = self.signed(action, method, path, &uri, body).await?;
-        let operation = self.operation(method);
-        let answer = operation.invoke(request).await.called(action, path)?;
-        serde_json::from_slice(&answer.0).map_err(|_| Error::new(action, path, Why::Unreadable))
+        // Without `accept` the first generation answers in HAL.
+        let mut headers = vec![("accept", "application/json")];
+        if body.is_some() {
+            headers.push(("content-type", "application/json"));
+        }
+        let request = Request {
+            action,
+            resource: path,
+            method,
+            path: &format!("{path}{mark}{query}"),
+            headers: &headers,
+            body: body.unwrap_or_default(),
+        };
+        self.calls.call(request).await
     }
 
     /// Waits until one more call is fair to the others of the account.
@@ -308,79 +295,6 @@ impl Gateway {
             interval
         });
         interval.tick().await;
-    }
-
-    async fn signed(
-        &self,
-        action: &'static str,
-        method: &'static str,
-        path: &str,
-        uri: &str,
-        body: Option<String>,
-    ) -> Result<Prepared> {
-        let credentials = self.chain.credentials().await;
-        let credentials = credentials.map_err(|error| Error::of_answer(action, path, &error))?;
-        let unsigned =
-            |error: &(dyn std::error::Error + 'static)| Error::of_answer(action, path, error);
-        let region = self.config.region().map_or("", |region| region.as_ref());
-        let time = self.config.time_source().unwrap_or_default().now();
-        let identity = credentials.into();
-        let params = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(region)
-            .name(SERVICE)
-            .time(time)
-            .settings(SigningSettings::default())
-            .build()
-            .map_err(|error| unsigned(&error))?
-            .into();
-        let body = body.unwrap_or_default();
-        let signable = SignableRequest::new(
-            method,
-            uri,
-            std::iter::empty(),
-            SignableBody::Bytes(body.as_bytes()),
-        )
-        .map_err(|error| unsigned(&error))?;
-        let (instructions, _) = sign(signable, &params)
-            .map_err(|error| unsigned(&error))?
-            .into_parts();
-        let headers = instructions.headers();
-        Ok(Prepared {
-            method,
-            uri: uri.to_owned(),
-            headers: headers
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
-            body,
-        })
-    }
-
-    fn operation(&self, name: &'static str) -> Operation<Prepared, Answer, Failure> {
-        let config = &self.config;
-        let retries = config.retry_config().cloned();
-        let limits = config.timeout_config().cloned();
-        let mut builder = Operation::builder()
-            .service_name(SERVICE)
-            .operation_name(name)
-            .no_auth()
-            .endpoint_url(&self.endpoint)
-            .standard_retry(&retries.unwrap_or_else(RetryConfig::standard))
-            .timeout_config(limits.unwrap_or_else(TimeoutConfig::disabled))
-            .retry_classifier(TransientErrorClassifier::<Failure>::new())
-            .retry_classifier(HttpStatusCodeClassifier::new_from_codes(
-                &[429, 500, 502, 503, 504][..],
-            ));
-        if let Some(version) = config.behavior_version() {
-            builder = builder.behavior_version(version);
-        }
-        if let Some(http) = config.http_client() {
-            builder = builder.http_client(http);
-        }
-        builder
-            .serializer(Prepared::request)
-            .deserializer(answer)
-            .build()
     }
 }
 
@@ -457,88 +371,4 @@ impl Resource {
                 })
             })
     }
-}
-
-/// A request that is signed.
-struct Prepared {
-    method: &'static str,
-    uri: String,
-    headers: Vec<(String, String)>,
-    body: String,
-}
-
-/// Without its signature.
-impl fmt::Debug for Prepared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.method, self.uri)
-    }
-}
-
-impl Prepared {
-    fn request(self) -> std::result::Result<HttpRequest, BoxError> {
-        let mut request = HttpRequest::new(SdkBody::from(self.body.clone()));
-        request.set_method(self.method)?;
-        request.set_uri(self.uri)?;
-        let headers = request.headers_mut();
-        for (name, value) in self.headers {
-            headers.try_insert(name, value)?;
-        }
-        // Without it the first generation answers in HAL.
-        headers.insert("accept", "application/json");
-        headers.insert("user-agent", concat!("squad/", env!("CARGO_PKG_VERSION")));
-        if !self.body.is_empty() {
-            headers.insert("content-type", "application/json");
-            headers.insert("content-length", self.body.len().to_string());
-        }
-        Ok(request)
-    }
-}
-
-type BoxError = aws_smithy_runtime_api::box_error::BoxError;
-
-/// The body of an answer.
-struct Answer(Vec<u8>);
-
-impl fmt::Debug for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes", self.0.len())
-    }
-}
-
-/// An answer that is a refusal.
-#[derive(Debug)]
-struct Failure(ErrorMetadata);
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::error::Error for Failure {}
-
-impl ProvideErrorMetadata for Failure {
-    fn meta(&self) -> &ErrorMetadata {
-        &self.0
-    }
-}
-
-/// What the body of a refusal says.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Refusal {
-    #[serde(alias = "Message", default)]
-    message: String,
-}
-
-/// An answer as it is; AWS's name for an error is in a header, before what follows a colon.
-fn answer(response: &HttpResponse) -> std::result::Result<Answer, OrchestratorError<Failure>> {
-    let bytes = response.body().bytes().unwrap_or_default();
-    if response.status().is_success() {
-        return Ok(Answer(bytes.to_vec()));
-    }
-    let code = response.headers().get("x-amzn-errortype");
-    let code = code.and_then(|code| code.split(':').next()).unwrap_or("");
-    let said: Refusal = serde_json::from_slice(bytes).unwrap_or_default();
-    let meta = ErrorMetadata::builder().code(code).message(said.message);
-    Err(OrchestratorError::operation(Failure(meta.build())))
 }

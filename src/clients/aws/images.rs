@@ -3,11 +3,21 @@
 //! Reads one description; pulls nothing. Lambda takes images from ECR alone (Lambda Developer Guide, "Create a Lambda
 //! function using a container image": "you must use the Amazon ECR registry").
 
-use aws_sdk_ecr::types::ImageIdentifier;
+use serde::Deserialize;
+use serde_json::json;
 
-use super::error::{Called, Error, Result, Why};
+use super::error::{Error, Result, Why};
 use super::session::Session;
+use super::signed::Service;
 use crate::domain::image::ImageReference;
+
+/// AWS General Reference, "Amazon ECR endpoints and quotas".
+pub(super) const SERVICE: Service = Service {
+    id: "ECR",
+    signing: "ecr",
+    host: "api.ecr",
+    other_host: "ecr",
+};
 
 /// A repository of a private registry: `<account>.dkr.ecr.<region>.amazonaws.com/<name>`.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,6 +41,21 @@ impl<'a> Repository<'a> {
             name,
         })
     }
+}
+
+/// What is known of the images that were asked for (Amazon ECR API Reference, `DescribeImages`).
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Images {
+    #[serde(default)]
+    image_details: Vec<Image>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Image {
+    #[serde(default)]
+    image_digest: Option<String>,
 }
 
 /// Why an image cannot be told by its digest.
@@ -61,16 +86,21 @@ impl Session {
         let (None, Some(tag)) = (&image.digest, image.tag.clone()) else {
             return Ok(image);
         };
+        let input = json!({
+            "registryId": repository.account,
+            "repositoryName": repository.name,
+            "imageIds": [{ "imageTag": tag }],
+        });
         let found = self
             .images()
             .await
-            .describe_images()
-            .registry_id(repository.account)
-            .repository_name(repository.name)
-            .image_ids(ImageIdentifier::builder().image_tag(&tag).build())
-            .send()
-            .await
-            .called("ecr:DescribeImages", repository.name);
+            .json::<Images>(
+                "ecr:DescribeImages",
+                repository.name,
+                "AmazonEC2ContainerRegistry_V20150921.DescribeImages",
+                &input,
+            )
+            .await;
         let found = match found {
             Ok(found) => found,
             Err(error) if matches!(*error.why, Why::NotFound) => {
@@ -81,10 +111,8 @@ impl Session {
             }
             Err(error) => return Err(Unpinned::Call(error)),
         };
-        let digest = found
-            .image_details()
-            .iter()
-            .find_map(|detail| detail.image_digest().map(str::to_owned));
+        let mut details = found.image_details.into_iter();
+        let digest = details.find_map(|detail| detail.image_digest);
         match digest {
             Some(digest) => Ok(image.with_digest(digest)),
             None => Err(Unpinned::Refused(format!(

@@ -11,9 +11,11 @@ mod error;
 mod gateway;
 mod identity;
 mod images;
+mod logs;
 pub(crate) mod pace;
 mod patience;
 mod session;
+mod signed;
 pub(crate) mod words;
 
 pub(crate) use bucket::{Bucket, Kept};
@@ -22,6 +24,7 @@ pub(crate) use error::{Called, Error, Result, Why};
 pub(crate) use gateway::{Api, Gateway, Integration, Method, Stage};
 pub(crate) use identity::Identity;
 pub(crate) use images::Unpinned;
+pub(crate) use logs::{Event as LogEvent, Filter as LogFilter};
 pub(crate) use session::{Session, Settings};
 
 #[cfg(test)]

@@ -18,10 +18,13 @@ use super::connector::{self, Paced};
 use super::contact::Contact;
 use super::credentials::{Chain, Source, Surroundings};
 use super::error::{Called, Error, Result, Why};
-use super::gateway::Gateway;
+use super::gateway::{self, Gateway};
 use super::identity::Identity;
+use super::images;
+use super::logs::{self, Logs};
 use super::pace::{Pace, Priority};
 use super::patience::{CONNECT, Patience, limits};
+use super::signed::{Service, Signed};
 use crate::domain::environment::Environment;
 use crate::env::{self, Env};
 
@@ -218,8 +221,8 @@ impl Session {
     }
 
     /// `CloudWatch` Logs.
-    pub(crate) async fn logs(&self) -> aws_sdk_cloudwatchlogs::Client {
-        aws_sdk_cloudwatchlogs::Client::new(&self.loaded().await.config)
+    pub(crate) async fn logs(&self) -> Logs {
+        Logs::new(self.signed(logs::SERVICE).await)
     }
 
     /// Resource Groups Tagging.
@@ -229,14 +232,17 @@ impl Session {
 
     /// API Gateway.
     pub(crate) async fn gateway(&self) -> Gateway {
-        let loaded = self.loaded().await;
-        let endpoint = self.0.settings.endpoint.as_deref();
-        Gateway::new(&loaded.config, loaded.chain.clone(), endpoint)
+        Gateway::new(self.signed(gateway::SERVICE).await)
     }
 
     /// Elastic Container Registry.
-    pub(super) async fn images(&self) -> aws_sdk_ecr::Client {
-        aws_sdk_ecr::Client::new(&self.loaded().await.config)
+    pub(super) async fn images(&self) -> Signed {
+        self.signed(images::SERVICE).await
+    }
+
+    async fn signed(&self, service: Service) -> Signed {
+        let loaded = self.loaded().await;
+        Signed::new(service, &loaded.config, loaded.chain.clone())
     }
 
     /// Who calls; asked once.

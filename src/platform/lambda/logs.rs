@@ -6,13 +6,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use super::Lambda;
 use super::seen::number;
-use crate::clients::aws::Called;
+use crate::clients::aws::{LogEvent, LogFilter};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
@@ -213,23 +212,21 @@ impl Lambda {
         revision: Option<RevisionNumber>,
         on_event: OnEvent<'_>,
     ) -> Result<bool> {
-        let client = self.session().logs().await;
+        let logs = self.session().logs().await;
+        let filter = LogFilter {
+            group: &group.name,
+            since: Some(from.as_millisecond()),
+            limit: None,
+        };
         let mut next = None;
         loop {
-            let page = client
-                .filter_log_events()
-                .log_group_name(&group.name)
-                .start_time(from.as_millisecond())
-                .set_next_token(next)
-                .send()
-                .await
-                .called("logs:FilterLogEvents", &group.name);
+            let page = logs.filter(filter, next.as_deref()).await;
             let Some(page) = super::read::found(page)? else {
                 return Ok(true);
             };
             let events = page
-                .events()
-                .iter()
+                .events
+                .into_iter()
                 .filter_map(|event| Event::of(event, &group.function))
                 .filter(|event| revision.is_none_or(|one| event.line.revision == one));
             for event in events {
@@ -251,20 +248,15 @@ struct Event {
 }
 
 impl Event {
-    fn of(event: &FilteredLogEvent, function: &str) -> Option<Self> {
-        let (message, at, source) = (
-            event.message()?,
-            event.timestamp()?,
-            event.log_stream_name()?,
-        );
+    fn of(event: LogEvent, function: &str) -> Option<Self> {
+        let (message, at, source) = (event.message?, event.timestamp?, event.log_stream_name?);
         let (stream, text) = line(message.trim_end())?;
-        let revision = version_of(source, function)?;
+        let revision = version_of(&source, function)?;
         Some(Self {
             // A server that gives its events no ids (ministack) tells them apart by what they are.
-            id: match event.event_id() {
-                Some(id) => id.to_owned(),
-                None => format!("{source} {at} {message}"),
-            },
+            id: event
+                .event_id
+                .unwrap_or_else(|| format!("{source} {at} {message}")),
             line: LogLine {
                 at: Timestamp::from_millisecond(at).ok()?,
                 revision,

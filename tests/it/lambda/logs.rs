@@ -187,6 +187,35 @@ fn ctrl_c_before_the_first_answer_asks_nothing_more() {
     cloud.aws.release(Release::Drop);
 }
 
+/// Each fault as this service answers it: a throttle is 400, and its name is in the body alone.
+#[test]
+fn a_log_is_asked_for_again_where_aws_throttles_fails_or_hangs_up() {
+    for fault in [
+        "throttled",
+        "throttled-retry-after",
+        "broken",
+        "unavailable",
+        "reset-before",
+    ] {
+        let cloud = Cloud::with_function(2);
+        wrote(&cloud, 1, "paid");
+        cloud.aws.settings(json!({
+            "faults": { "rate": 1.0, "seed": 7, "kinds": [fault], "services": ["logs"], "in_a_row": 2 },
+        }));
+        let output = cloud
+            .squad(&["logs", "receipts", "--since", "1m"])
+            .success();
+        assert!(
+            output.stdout.ends_with("paid\n"),
+            "{fault}: {}",
+            output.stdout
+        );
+        let calls = cloud.aws.calls();
+        let faults = calls.iter().filter(|call| call.fault.is_some());
+        assert!(faults.count() >= 2, "{fault}");
+    }
+}
+
 #[test]
 fn a_function_that_is_not_there_is_not_followed() {
     let cloud = Cloud::with_function(2);
