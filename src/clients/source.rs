@@ -202,30 +202,73 @@ fn walk(root: &Path, own: &[PathBuf], paths: &mut Vec<PathBuf>) -> Result<(), Er
     Ok(())
 }
 
-/// A digest (64 hex digits) over names, modes and contents of the files, with the stamps kept in `cache`.
-///
-/// Names are relative to the service's directory, so that two checkouts of the same tree agree.
-pub(crate) fn digest_of(files: &Files, cache: &Path) -> Result<String, Error> {
+/// What files hold, as far as it counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Contents {
+    /// One digest (64 hex digits) over names, modes and contents. Names are relative to the service's directory, so that two
+    /// checkouts of the same tree agree.
+    pub(crate) digest: String,
+    /// Of each file, in their order.
+    files: Vec<Content>,
+}
+
+/// What one file holds: SHA-256, and of the mode only what a checkout keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Content {
+    sha256: String,
+    is_executable: bool,
+    is_symlink: bool,
+}
+
+impl Content {
+    fn of(entry: &Entry) -> Self {
+        Self {
+            sha256: entry.sha256.clone(),
+            is_executable: entry.stamp.mode & 0o100 != 0,
+            is_symlink: entry.stamp.mode & 0o170_000 == 0o120_000,
+        }
+    }
+}
+
+impl Contents {
+    /// Those of the files that hold something else than `now`; both are of the same files.
+    pub(crate) fn changed<'a>(&self, now: &Self, files: &'a Files) -> Vec<&'a Path> {
+        let both = self.files.iter().zip(&now.files);
+        let paths = files.paths.iter().map(PathBuf::as_path);
+        both.zip(paths)
+            .filter(|((before, now), _)| before != now)
+            .map(|(_, path)| path)
+            .collect()
+    }
+}
+
+/// What the files hold, with the stamps kept in `cache`.
+pub(crate) fn contents(files: &Files, cache: &Path) -> Result<Contents, Error> {
     let old = read_cache(cache);
     let mut new = StampCache::default();
     let mut changed = false;
     let mut context = Context::new(&SHA256);
+    let mut contents = Vec::with_capacity(files.paths.len());
     for path in &files.paths {
         let entry = entry_of(path, &old, &mut changed)?;
         let name = relative(&files.directory, path);
-        for part in [name.as_os_str().as_bytes(), entry.sha256.as_bytes()] {
+        let held = Content::of(&entry);
+        for part in [name.as_os_str().as_bytes(), held.sha256.as_bytes()] {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part);
         }
-        // Of the mode only what a checkout keeps: executable, or a symlink.
-        context.update(&[u8::from(entry.stamp.mode & 0o100 != 0)]);
-        context.update(&[u8::from(entry.stamp.mode & 0o170_000 == 0o120_000)]);
+        context.update(&[u8::from(held.is_executable)]);
+        context.update(&[u8::from(held.is_symlink)]);
+        contents.push(held);
         new.files.insert(path.to_string_lossy().into_owned(), entry);
     }
     if changed || new.files.len() != old.files.len() {
         save(&mut new, cache);
     }
-    Ok(hex(context.finish().as_ref()))
+    Ok(Contents {
+        digest: hex(context.finish().as_ref()),
+        files: contents,
+    })
 }
 
 fn entry_of(path: &Path, old: &StampCache, changed: &mut bool) -> Result<Entry, Error> {
@@ -264,20 +307,32 @@ fn entry_of(path: &Path, old: &StampCache, changed: &mut bool) -> Result<Entry, 
     })
 }
 
-/// Those of the files `now` that are not among the files `before`, or hold something else than when `cache` was written for
-/// those.
-pub(crate) fn written(before: &Files, now: &Files, cache: &Path) -> Result<Vec<PathBuf>, Error> {
+/// Those of the files `now` that are not among the files `before`, or hold something else than those held.
+pub(crate) fn written(
+    before: (&Files, &Contents),
+    now: &Files,
+    cache: &Path,
+) -> Result<Vec<PathBuf>, Error> {
+    let (files, contents) = before;
+    let held = contents_of(now, cache)?;
+    let is_same = |path: &PathBuf, content: &Content| {
+        let known = files.paths.binary_search(path).ok();
+        known.and_then(|index| contents.files.get(index)) == Some(content)
+    };
+    let now = now.paths.iter().zip(&held);
+    Ok(now
+        .filter(|(path, content)| !is_same(path, content))
+        .map(|(path, _)| path.clone())
+        .collect())
+}
+
+/// What each of the files holds; nothing is kept in `cache`.
+fn contents_of(files: &Files, cache: &Path) -> Result<Vec<Content>, Error> {
     let old = read_cache(cache);
-    let mut found = Vec::new();
-    for path in &now.paths {
-        let entry = entry_of(path, &old, &mut false)?;
-        let known = old.files.get(path.to_string_lossy().as_ref());
-        let is_other = known.is_some_and(|known| known.sha256 != entry.sha256);
-        if is_other || before.paths.binary_search(path).is_err() {
-            found.push(path.clone());
-        }
-    }
-    Ok(found)
+    let paths = files.paths.iter();
+    paths
+        .map(|path| Ok(Content::of(&entry_of(path, &old, &mut false)?)))
+        .collect()
 }
 
 fn read_cache(cache: &Path) -> StampCache {
@@ -394,7 +449,8 @@ mod tests {
     use super::*;
 
     fn digest_in(directory: &Path, cache: &Path) -> String {
-        digest_of(&list(None, directory, &[], &[]).unwrap(), cache).unwrap()
+        let files = list(None, directory, &[], &[]).unwrap();
+        contents(&files, cache).unwrap().digest
     }
 
     #[test]

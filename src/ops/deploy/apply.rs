@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::build::{self, Built};
+use super::changed::{self, Builder};
 use super::fleet::Builds;
 use super::package::Packing;
 use super::{Options, Outcome, Plan, described, meanwhile, overdue, port};
@@ -402,12 +403,17 @@ async fn publish(
                 token: plan.live.token.clone(),
             }),
         (None, Some(built)) => {
+            let package = packaged(tools, options, plan, packing.take()).await?;
+            if built.listed.is_some() {
+                // It was packed from where it lies.
+                changed::check(options, plan, Builder::Nobody).await?;
+            }
             let release = Release {
                 service: plan.wanted.service.clone(),
                 digest: plan.wanted.digest.clone(),
                 artifact: built.artifact.clone(),
                 python_environment: built.python_environment.clone(),
-                package: packaged(tools, options, plan, packing.take()).await?,
+                package,
                 smoke: smoke(options)?,
                 provenance: plan.wanted.provenance.clone(),
                 actor: tools.journal.actor().clone(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::io::AsyncRead;
 
+use super::changed::{self, Builder};
 use super::printed::{self, Printed};
 use super::{Options, Plan, leavings};
 use crate::clients::zip::{self, Listed};
@@ -40,8 +41,32 @@ pub(crate) struct Built {
     _staging: Option<tempfile::TempDir>,
 }
 
-/// Makes the Python environment, runs the build command, and finds the artifact.
+/// Makes the artifact of the sources that the plan was made for; refuses where they change meanwhile.
 pub(crate) async fn build(
+    options: &Options,
+    plan: &Plan,
+    operation: &str,
+    clock: &dyn Clock,
+    reporter: &dyn Reporter,
+    cancel: &Cancel,
+) -> Result<Built> {
+    let is_run = options.artifact.is_none() && !options.service.build.command.is_empty();
+    if is_run {
+        // Before what may take long: a person read the plan meanwhile.
+        changed::check(options, plan, Builder::Nobody).await?;
+    }
+    let built = make(options, plan, operation, clock, reporter, cancel).await?;
+    let builder = if is_run {
+        Builder::Command
+    } else {
+        Builder::Nobody
+    };
+    changed::check(options, plan, builder).await?;
+    Ok(built)
+}
+
+/// Makes the Python environment, runs the build command, and finds the artifact.
+async fn make(
     options: &Options,
     plan: &Plan,
     operation: &str,

@@ -31,7 +31,7 @@ pub(super) fn noted(options: &Options, files: &Files) -> Vec<String> {
         .unwrap_or_default();
     written
         .iter()
-        .filter(|path| files.paths.contains(path))
+        .filter(|path| files.paths.binary_search(path).is_ok())
         .map(|path| source::relative(&options.directory, path))
         .map(|path| path.display().to_string())
         .collect()
@@ -48,6 +48,9 @@ fn written(options: &Options, plan: &Plan) -> Vec<PathBuf> {
     let own = [options.state.as_path(), options.cache.as_path()];
     let repository = plan.repository.as_ref();
     source::list(repository, &options.directory, inputs, &own)
-        .and_then(|now| source::written(&plan.files, &now, &sources::stamps(options)))
+        .and_then(|now| {
+            let before = (&plan.files, &plan.contents);
+            source::written(before, &now, &sources::stamps(options))
+        })
         .unwrap_or_default()
 }

@@ -4,6 +4,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod build;
+mod changed;
 mod commits;
 pub(crate) mod fleet;
 mod leavings;
@@ -20,7 +21,7 @@ use serde_json::json;
 
 use crate::clients::git::Repository;
 use crate::clients::guard::Guard;
-use crate::clients::source::Files;
+use crate::clients::source::{Contents, Files};
 use crate::domain::doctor::Callers;
 use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::live::{Live, Revision};
@@ -107,6 +108,8 @@ pub(crate) struct Plan {
     pub(crate) sources_change: bool,
     /// The files that the digest was taken over.
     pub(crate) files: Files,
+    /// What they held then.
+    pub(crate) contents: Contents,
     /// The repository of the sources, when they are in one.
     pub(crate) repository: Option<Repository>,
     /// Files that the last build wrote and that count as sources, as the service's directory names them.
@@ -156,6 +159,7 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         sources,
         provenance,
         files,
+        contents,
         repository,
     } = gathered;
     complete(platform, options, &mut live, &digest)
@@ -187,6 +191,7 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         unknown_live_commit: None,
         sources_change: true,
         files,
+        contents,
         repository,
         build_wrote: Vec::new(),
         callers: Callers::default(),

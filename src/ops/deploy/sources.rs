@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::Options;
 use crate::clients::git::Repository;
-use crate::clients::source::{self, Files};
+use crate::clients::source::{self, Contents, Files};
 use crate::domain::live::Revision;
 use crate::domain::release::Provenance;
 use crate::domain::repository::without_secrets;
@@ -13,10 +13,11 @@ use crate::error::{Error, Kind, Result};
 
 /// All that planning needs to know of the sources.
 pub(super) struct Gathered {
-    /// The digest of the files.
+    /// The digest of the files; empty where they do not count.
     pub(super) sources: String,
     pub(super) provenance: Provenance,
     pub(super) files: Files,
+    pub(super) contents: Contents,
     pub(super) repository: Option<Repository>,
 }
 
@@ -80,7 +81,7 @@ pub(super) fn gather(options: &Options) -> Result<Gathered> {
         ));
     }
     let own = [options.state.as_path(), options.cache.as_path()];
-    let (head, digest) = std::thread::scope(|scope| {
+    let (head, listed) = std::thread::scope(|scope| {
         let head = scope.spawn(|| match &repository {
             Some(repository) => repository.head(&roots).map(Some),
             None => Ok(None),
@@ -91,13 +92,14 @@ pub(super) fn gather(options: &Options) -> Result<Gathered> {
         } else {
             source::list(repository.as_ref(), &directory, &inputs, &own)
         };
-        let digest = files.and_then(|files| {
-            source::digest_of(&files, &stamps(options)).map(|digest| (files, digest))
+        let listed = files.and_then(|files| {
+            source::contents(&files, &stamps(options)).map(|contents| (files, contents))
         });
-        (head.join(), digest)
+        (head.join(), listed)
     });
     let head = head.map_err(|_| Error::internal("the thread that asked git died"))??;
-    let (files, mut sources) = digest?;
+    let (files, contents) = listed?;
+    let mut sources = contents.digest.clone();
     // An image that is built elsewhere is all of the release, and its digest is in the configuration.
     if super::build::image(options).is_some() && options.service.build.command.is_empty() {
         sources.clear();
@@ -117,6 +119,7 @@ pub(super) fn gather(options: &Options) -> Result<Gathered> {
         sources,
         provenance,
         files,
+        contents,
         repository,
     })
 }

@@ -452,11 +452,16 @@ fn of_two_deploys_at_once_one_wins_and_the_other_names_it() {
         "dist/\nbuilding\ngo\n",
     );
     home.commit_all(&service.directory, "Build slowly");
+    let beside = home.work().join("hotfix");
+    let beside_shown = beside.display().to_string();
+    home.git(&service.directory, ["worktree", "add", "-q", &beside_shown]);
     let first = begin(&home, &service.directory, ["deploy"]);
     appears(&service.directory.join("building"));
+    let go = service.directory.join("go");
+    service.directory = beside;
     service.toml(&home, "").version(&home, "2");
     home.squad_in(&service.directory, ["deploy"]).success();
-    home.write(service.directory.join("go"), "");
+    home.write(go, "");
     end(&home, first).failure(6).assert(str![[r#"
 › payments → local (this machine)
 ›

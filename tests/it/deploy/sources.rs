@@ -2,8 +2,9 @@
 
 use snapbox::str;
 
-use crate::support::journey::revisions;
-use crate::support::{Home, TestService};
+use super::with_build;
+use crate::support::journey::{live, protected_org, results, revisions};
+use crate::support::{Home, Terminal, TestService};
 
 /// What the artifact of a revision holds, by name.
 fn shipped(home: &Home, service: &str, revision: &str) -> Vec<String> {
@@ -207,5 +208,83 @@ fn the_branch_of_a_detached_checkout_is_what_ci_says() {
             "{variables:?}: {}",
             shown.transcript()
         );
+    }
+}
+
+/// What runs, what is recorded and what the next deploy compares with would be three things.
+#[test]
+fn sources_that_change_while_they_are_built_are_not_deployed() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    // Somebody edits a file while the build runs, once.
+    with_build(
+        &home,
+        &mut service,
+        "set -e\nmkdir -p dist\ncp serve.py dist/\n\
+         if [ -e ../edit ]; then rm ../edit; echo '# edited' >> serve.py; fi\n",
+    );
+    home.commit_all(&service.directory, "A build");
+    let edit = || home.write(home.work().join("edit"), "");
+    edit();
+    let refused = home.squad_in(&service.directory, ["deploy"]).failure(6);
+    refused.assert(str![[r#"
+› payments → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› ◌ build            sh build.sh
+› ✔ built
+› error: cannot deploy `payments`: `serve.py` changed after the plan was made, so that what would run is not what was planned
+› live: `payments` is not live here, and takes no traffic
+› hint: to deploy the sources as they are now: `squad deploy payments`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/sources-changed.md
+[exit 6]
+
+"#]]);
+    assert_eq!(results(&home), [""; 0]);
+    assert_eq!(live(&home, "payments"), None);
+
+    // It is deployed as it is now, and said to be what no commit holds.
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let status = home.squad(["status", "payments"]);
+    assert!(
+        status.stdout.contains("1 (dirty)"),
+        "{}",
+        status.transcript()
+    );
+
+    // A build that writes a file each time is known to do so; another file is not.
+    with_build(
+        &home,
+        &mut service,
+        "set -e\nmkdir -p dist\ncp serve.py dist/\ndate +%s.%N > version.txt\n",
+    );
+    home.write(service.directory.join("version.txt"), "0\n");
+    home.commit_all(&service.directory, "A version");
+    home.squad_in(&service.directory, ["deploy"]).failure(6);
+    for _ in 0..2 {
+        home.squad_in(&service.directory, ["deploy"]).success();
+    }
+}
+
+#[test]
+fn sources_that_change_while_a_person_reads_the_plan_are_not_deployed() {
+    for build in ["", "mkdir -p dist && cp serve.py dist/\n"] {
+        let mut home = Home::new();
+        let mut service = TestService::new(&home, "payments");
+        if !build.is_empty() {
+            with_build(&home, &mut service, build);
+            home.commit_all(&service.directory, "A build");
+        }
+        protected_org(&mut home);
+        let arguments = ["deploy", "--env", "prod"];
+        let mut terminal = Terminal::start_in(&home, &service.directory, 100, arguments);
+        terminal.expect("[y/N]");
+        home.write(service.directory.join("serve.py"), "import nothing\n");
+        terminal.send("yes\r");
+        let (code, text) = terminal.finish();
+        assert_eq!(code, 6, "{text}");
+        assert!(text.contains("`serve.py` changed"), "{text}");
+        assert!(!text.contains("recorded"), "{text}");
     }
 }
