@@ -20,6 +20,7 @@ pub(super) const SERVICE: Service = Service {
     signing: "apigateway",
     host: "apigateway",
     other_host: "apigateway",
+    is_fips_in_gov: false,
 };
 /// To read needs this permission (Service Authorization Reference, "Actions, resources, and condition keys for Amazon API
 /// Gateway Management V2": actions are the methods of HTTP).

@@ -17,6 +17,7 @@ pub(super) const SERVICE: Service = Service {
     signing: "ecr",
     host: "api.ecr",
     other_host: "ecr",
+    is_fips_in_gov: false,
 };
 
 /// A repository of a private registry: `<account>.dkr.ecr.<region>.amazonaws.com/<name>`.

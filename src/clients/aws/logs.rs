@@ -11,6 +11,7 @@ pub(super) const SERVICE: Service = Service {
     signing: "logs",
     host: "logs",
     other_host: "logs",
+    is_fips_in_gov: true,
 };
 
 /// `CloudWatch` Logs of one environment. Cheap to make; reaches nothing before the first call.

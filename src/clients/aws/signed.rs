@@ -38,8 +38,10 @@ pub(super) struct Service {
     pub(super) signing: &'static str,
     /// The beginning of its host.
     pub(super) host: &'static str,
-    /// The beginning of its hosts for FIPS and for IPv6.
+    /// The beginning of its hosts for IPv6, and of those for FIPS where AWS is not another partition.
     pub(super) other_host: &'static str,
+    /// Its usual hosts of `GovCloud` are those for FIPS.
+    pub(super) is_fips_in_gov: bool,
 }
 
 /// One call.
@@ -197,24 +199,31 @@ fn endpoint(service: Service, config: &SdkConfig) -> String {
         )
 }
 
-/// AWS General Reference, "Service endpoints and quotas"; the suffixes of AWS's partitions for all and for China.
+/// The ends of the hosts of AWS's partitions, for all and for IPv6, by how the names of their regions begin (the partitions
+/// of the SDKs' endpoint rules, version 1.1).
+const PARTITIONS: [(&str, &str, &str); 6] = [
+    ("cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+    ("eusc-", "amazonaws.eu", "api.amazonwebservices.eu"),
+    ("us-iso-", "c2s.ic.gov", "api.aws.ic.gov"),
+    ("us-isob-", "sc2s.sgov.gov", "api.aws.scloud"),
+    ("us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
+    ("eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
+];
+
+/// As the endpoint rules of the service's SDK make it.
 fn public(service: Service, config: &SdkConfig) -> String {
     let region = config.region().map_or("", |region| region.as_ref());
-    let is_china = region.starts_with("cn-");
-    let (fips, ipv6) = (
-        config.use_fips() == Some(true),
-        config.use_dual_stack() == Some(true),
-    );
-    let suffix = match (ipv6, is_china) {
-        (false, false) => "amazonaws.com",
-        (false, true) => "amazonaws.com.cn",
-        (true, false) => "api.aws",
-        (true, true) => "api.amazonwebservices.com.cn",
-    };
-    let host = if fips || ipv6 {
-        service.other_host
-    } else {
-        service.host
+    let ipv6 = config.use_dual_stack() == Some(true);
+    let is_gov = region.starts_with("us-gov-");
+    let fips = config.use_fips() == Some(true) && !(is_gov && !ipv6 && service.is_fips_in_gov);
+    let (_, suffix, suffix_ipv6) = PARTITIONS
+        .into_iter()
+        .find(|(prefix, ..)| region.starts_with(prefix))
+        .unwrap_or(("", "amazonaws.com", "api.aws"));
+    let (host, suffix) = match (fips, ipv6) {
+        (_, true) => (service.other_host, suffix_ipv6),
+        (true, false) if suffix == "amazonaws.com" => (service.other_host, suffix),
+        _ => (service.host, suffix),
     };
     let fips = if fips { "-fips" } else { "" };
     format!("https://{host}{fips}.{region}.{suffix}")
@@ -315,55 +324,174 @@ mod tests {
 
     use super::*;
 
-    const ECR: Service = super::super::images::SERVICE;
+    use super::super::{gateway, images, logs};
 
+    /// The addresses of the tests of the endpoint rules of the SDKs for Rust: aws-sdk-ecr 1.138, aws-sdk-cloudwatchlogs 1.162,
+    /// and for API Gateway of the AWS General Reference.
     #[test]
-    fn a_service_is_where_the_configuration_says_or_where_aws_has_it() {
-        let of = |region: &'static str, fips: bool, ipv6: bool| {
+    fn a_service_is_where_aws_has_it() {
+        let (ecr, logs, gateway) = (images::SERVICE, logs::SERVICE, gateway::SERVICE);
+        for (service, region, fips, ipv6, host) in [
+            (
+                ecr,
+                "eu-west-1",
+                false,
+                false,
+                "api.ecr.eu-west-1.amazonaws.com",
+            ),
+            (
+                ecr,
+                "us-east-1",
+                true,
+                false,
+                "ecr-fips.us-east-1.amazonaws.com",
+            ),
+            (ecr, "us-east-1", false, true, "ecr.us-east-1.api.aws"),
+            (ecr, "us-east-1", true, true, "ecr-fips.us-east-1.api.aws"),
+            (
+                ecr,
+                "us-gov-west-1",
+                true,
+                false,
+                "ecr-fips.us-gov-west-1.amazonaws.com",
+            ),
+            (
+                ecr,
+                "cn-north-1",
+                false,
+                false,
+                "api.ecr.cn-north-1.amazonaws.com.cn",
+            ),
+            (
+                ecr,
+                "cn-north-1",
+                false,
+                true,
+                "ecr.cn-north-1.api.amazonwebservices.com.cn",
+            ),
+            (
+                ecr,
+                "cn-northwest-1",
+                true,
+                false,
+                "api.ecr-fips.cn-northwest-1.amazonaws.com.cn",
+            ),
+            (
+                ecr,
+                "eusc-de-east-1",
+                false,
+                false,
+                "api.ecr.eusc-de-east-1.amazonaws.eu",
+            ),
+            (
+                ecr,
+                "us-iso-east-1",
+                true,
+                false,
+                "api.ecr-fips.us-iso-east-1.c2s.ic.gov",
+            ),
+            (
+                ecr,
+                "us-isob-east-1",
+                false,
+                false,
+                "api.ecr.us-isob-east-1.sc2s.sgov.gov",
+            ),
+            (
+                ecr,
+                "us-isof-south-1",
+                false,
+                false,
+                "api.ecr.us-isof-south-1.csp.hci.ic.gov",
+            ),
+            (
+                ecr,
+                "eu-isoe-west-1",
+                false,
+                false,
+                "api.ecr.eu-isoe-west-1.cloud.adc-e.uk",
+            ),
+            (
+                logs,
+                "eu-west-1",
+                false,
+                false,
+                "logs.eu-west-1.amazonaws.com",
+            ),
+            (
+                logs,
+                "us-east-1",
+                true,
+                false,
+                "logs-fips.us-east-1.amazonaws.com",
+            ),
+            (logs, "us-east-1", true, true, "logs-fips.us-east-1.api.aws"),
+            (
+                logs,
+                "us-gov-east-1",
+                false,
+                false,
+                "logs.us-gov-east-1.amazonaws.com",
+            ),
+            (
+                logs,
+                "us-gov-east-1",
+                true,
+                false,
+                "logs.us-gov-east-1.amazonaws.com",
+            ),
+            (
+                logs,
+                "us-gov-east-1",
+                true,
+                true,
+                "logs-fips.us-gov-east-1.api.aws",
+            ),
+            (
+                logs,
+                "us-iso-east-1",
+                true,
+                false,
+                "logs-fips.us-iso-east-1.c2s.ic.gov",
+            ),
+            (
+                gateway,
+                "eu-west-1",
+                false,
+                false,
+                "apigateway.eu-west-1.amazonaws.com",
+            ),
+            (
+                gateway,
+                "us-east-1",
+                true,
+                false,
+                "apigateway-fips.us-east-1.amazonaws.com",
+            ),
+            (
+                gateway,
+                "cn-north-1",
+                false,
+                false,
+                "apigateway.cn-north-1.amazonaws.com.cn",
+            ),
+        ] {
             let config = SdkConfig::builder()
                 .region(Region::new(region))
                 .use_fips(fips)
                 .use_dual_stack(ipv6);
-            endpoint(ECR, &config.build())
-        };
-        // The addresses of the endpoint rules of the SDK for Rust, aws-sdk-ecr 1.138.
-        for (region, fips, ipv6, address) in [
-            (
-                "eu-west-1",
-                false,
-                false,
-                "https://api.ecr.eu-west-1.amazonaws.com",
-            ),
-            (
-                "us-east-1",
-                true,
-                false,
-                "https://ecr-fips.us-east-1.amazonaws.com",
-            ),
-            ("us-east-1", false, true, "https://ecr.us-east-1.api.aws"),
-            (
-                "us-east-1",
-                true,
-                true,
-                "https://ecr-fips.us-east-1.api.aws",
-            ),
-            (
-                "cn-north-1",
-                false,
-                false,
-                "https://api.ecr.cn-north-1.amazonaws.com.cn",
-            ),
-            (
-                "cn-north-1",
-                false,
-                true,
-                "https://ecr.cn-north-1.api.amazonwebservices.com.cn",
-            ),
-        ] {
-            assert_eq!(of(region, fips, ipv6), address);
+            let found = endpoint(service, &config.build());
+            assert_eq!(found, format!("https://{host}"));
         }
+    }
+
+    #[test]
+    fn an_address_that_is_set_goes_first() {
         let config = SdkConfig::builder().endpoint_url("http://127.0.0.1:4566/");
-        assert_eq!(endpoint(ECR, &config.build()), "http://127.0.0.1:4566");
+        assert_eq!(
+            endpoint(images::SERVICE, &config.build()),
+            "http://127.0.0.1:4566"
+        );
     }
 
     #[test]
