@@ -259,7 +259,7 @@ impl<'a> Draft<'a> {
         files.dedup();
         warnings.extend(files.into_iter().map(|file| {
             format!(
-                "{file} has mistakes, so its service is left out; `squad config check` shows them"
+                "{file} has mistakes, so squad goes on without its service where it can; `squad config check` shows them"
             )
         }));
         let chosen_environment = chosen_environment(self.sources, &self.person)?;

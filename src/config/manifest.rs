@@ -290,6 +290,11 @@ fn reference(text: &str) -> Converted<Variable> {
     if name.trim().is_empty() {
         return Err(format!("has a secret with nothing after `{scheme}:`"));
     }
+    if scheme == "file" && !name.starts_with('/') && !name.starts_with("~/") {
+        return Err(
+            "has a secret in a file whose path is neither absolute nor below `~/`".to_owned(),
+        );
+    }
     Ok(Variable::Secret(text.to_owned()))
 }
 

@@ -450,7 +450,7 @@ fn a_mistake_in_one_members_file_holds_up_no_other() {
         let output = home.squad_in(&own, command).success();
         assert!(
             output.stderr.contains(
-                "warning: ../b/squad.toml has mistakes, so its service is left out; `squad config check` shows them\n"
+                "warning: ../b/squad.toml has mistakes, so squad goes on without its service where it can; `squad config check` shows them\n"
             ),
             "{}",
             output.transcript()

@@ -137,9 +137,7 @@ impl Plan {
 pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<Plan> {
     let name = &options.service.name;
     let asked = format!("cannot deploy `{name}`");
-    if options.environment.platform == PlatformKind::Lambda {
-        package::check_secrets(options)?;
-    }
+    package::check_secrets(options)?;
     let gathered = {
         let options = options.clone();
         tokio::task::spawn_blocking(move || sources::gather(&options))

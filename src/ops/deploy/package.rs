@@ -16,8 +16,10 @@ use crate::clients::package::{self, Wanted};
 use crate::clients::process;
 use crate::clients::zip::{Listed, Package};
 use crate::clock::Clock;
+use crate::domain::environment::PlatformKind;
 use crate::error::{Error, Kind, Result};
 use crate::ops::{Cancel, Event, Reporter};
+use crate::platform::local;
 
 /// A package that is being made on a thread of its own, while what needs no package goes on. The same artifact, lock
 /// file, runtime and architecture give the same bytes; a second time they come from the cache.
@@ -106,9 +108,21 @@ impl Packing {
     }
 }
 
-/// Refuses references to secrets in `[run.env]`: what is in the configuration of a function can be read by everyone
-/// who may see the function, so squad never puts a secret there.
+/// Refuses references to secrets in `[run.env]` that the platform cannot read, before anything is planned.
 pub(crate) fn check_secrets(options: &Options) -> Result<()> {
+    match options.environment.platform {
+        PlatformKind::Local => local::check_secrets(&options.service).map_err(|error| {
+            let asked = format!("cannot deploy `{}`", options.service.name);
+            Error::from(error).context(&asked)
+        }),
+        PlatformKind::Lambda => without_secrets(options),
+        PlatformKind::Eks => Ok(()),
+    }
+}
+
+/// What is in the configuration of a function can be read by everyone who may see the function, so squad never puts a
+/// secret there.
+fn without_secrets(options: &Options) -> Result<()> {
     let names = options.service.run.secret_names();
     let Some(first) = names.first() else {
         return Ok(());

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::domain::release::{Release, RevisionNumber};
-use crate::domain::service::Variable;
+use crate::domain::service::{Service, Variable};
 use crate::fs;
 use crate::platform::{Error, Result};
 
@@ -48,9 +48,12 @@ pub(super) fn passed_on(variables: &BTreeMap<String, String>) -> BTreeMap<String
         .collect()
 }
 
-/// Refuses a release with secrets that only another platform can read.
-pub(super) fn check_secrets(release: &Release) -> Result<()> {
-    for (name, variable) in &release.service.run.env {
+/// Refuses a service with secrets that only another platform can read; looks at no secret.
+///
+/// # Errors
+/// [`Error::Unsupported`] for the first of them.
+pub(crate) fn check_secrets(service: &Service) -> Result<()> {
+    for (name, variable) in &service.run.env {
         let Variable::Secret(reference) = variable else {
             continue;
         };
@@ -253,7 +256,7 @@ mod tests {
                 .run
                 .env
                 .insert("PASSWORD".into(), Variable::Secret(reference.into()));
-            match (check_secrets(&release), wanted) {
+            match (check_secrets(&release.service), wanted) {
                 (Ok(()), None) => {}
                 (Err(error), Some(wanted)) => {
                     let text = error.to_string();

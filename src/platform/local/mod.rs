@@ -69,6 +69,7 @@ use protocol::{Frame, Request};
 use store::Store;
 
 pub(crate) use client::{Reset, is_starting};
+pub(crate) use environment::check_secrets;
 pub(crate) use process::own_executable;
 pub(crate) use protocol::{Prunable, Pruned, SupervisorStatus};
 pub(crate) use supervise::supervise;

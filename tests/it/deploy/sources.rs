@@ -288,3 +288,37 @@ fn sources_that_change_while_a_person_reads_the_plan_are_not_deployed() {
         assert!(!text.contains("recorded"), "{text}");
     }
 }
+
+#[test]
+fn a_secret_that_this_machine_cannot_read_is_refused_before_anything_is_planned() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    service.toml(
+        &home,
+        "\n[run.env]\nTOKEN = { secret = \"ssm:/payments/token\" }\n",
+    );
+    for more in [&["--dry-run", "--exit-code"][..], &[]] {
+        let deploy = [&["deploy"], more].concat();
+        home.squad_in(&service.directory, deploy)
+            .failure(7)
+            .assert(str![[r#"
+› error: cannot deploy `payments`: the variable TOKEN is a secret in `ssm:/payments/token`, which works on AWS; on this machine only `file:` does
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/unsupported.md
+[exit 7]
+
+"#]]);
+    }
+    assert_eq!(results(&home), [""; 0]);
+    service.toml(&home, "\n[run.env]\nTOKEN = { secret = \"file:nosuch\" }\n");
+    home.squad_in(&service.directory, ["config", "check"])
+        .failure(5)
+        .assert(str![[r#"
+› error: `squad.toml` has a mistake
+›   squad.toml:13:1: `run.env.TOKEN` has a secret in a file whose path is neither absolute nor below `~/`
+›      13 | TOKEN = { secret = …
+›         | ^^^^^
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/config-invalid.md
+[exit 5]
+
+"#]]);
+}

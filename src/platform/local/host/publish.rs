@@ -20,7 +20,7 @@ impl Host {
         release: Release,
         tell: &Tell,
     ) -> Result<Published> {
-        environment::check_secrets(&release)?;
+        environment::check_secrets(&release.service)?;
         command_of(&release)?;
         let gate = {
             let mut publishing = self
