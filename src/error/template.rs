@@ -80,13 +80,19 @@ fn unknown(name: &str, known: &[String], nearest: Option<&str>, is_directory: bo
     }
 }
 
-/// Every problem with the answers. `command` is the command line that was given, put right, if that is possible.
-pub(crate) fn answers(asked: &str, command: Option<&String>, problems: &[Problem]) -> Error {
+/// Every problem with the answers, after what was given and answers nothing, each with why. `command` is the command line
+/// that was given, put right, if that is possible.
+pub(crate) fn answers(
+    asked: &str,
+    command: Option<&String>,
+    strays: &[(&str, &str)],
+    problems: &[Problem],
+) -> Error {
     let missing = problems
         .iter()
         .filter(|problem| matches!(problem, Problem::Missing { .. }))
         .count();
-    let wrong = problems.len() - missing;
+    let wrong = strays.len() + problems.len() - missing;
     let number = |count: usize, one: &str, many: &str| match count {
         0 => None,
         1 => Some(format!("1 answer is {one}")),
@@ -105,13 +111,14 @@ pub(crate) fn answers(asked: &str, command: Option<&String>, problems: &[Problem
     } else {
         Error::new(Kind::Usage, "answers-wrong", message)
     };
-    let width = problems
+    let strays = strays.iter().map(|(text, why)| (*text, (*why).to_owned()));
+    let problems = problems
         .iter()
-        .map(|problem| head(problem).chars().count())
-        .max()
-        .unwrap_or(0);
-    for problem in problems {
-        let (head, body) = (head(problem), body(problem));
+        .map(|problem| (head(problem), body(problem)));
+    let lines: Vec<(&str, String)> = strays.chain(problems).collect();
+    let width = lines.iter().map(|(head, _)| head.chars().count());
+    let width = width.max().unwrap_or(0);
+    for (head, body) in lines {
         error = error.detail(format!("{head:width$}  {body}"));
     }
     if let Some(command) = command {
@@ -125,9 +132,7 @@ fn head(problem: &Problem) -> &str {
         Problem::Missing { id, .. }
         | Problem::Wrong { id, .. }
         | Problem::Unknown { id, .. }
-        | Problem::Twice { id, .. }
-        | Problem::NoValue(id)
-        | Problem::NoQuestion(id) => id,
+        | Problem::Twice { id, .. } => id,
     }
 }
 
@@ -145,7 +150,5 @@ fn body(problem: &Problem) -> String {
         Problem::Twice { given, .. } => {
             format!("given twice: {:?} and {:?}", given.0, given.1)
         }
-        Problem::NoValue(_) => "has no value; write `--set <question>=<answer>`".to_owned(),
-        Problem::NoQuestion(_) => "names no question; write `--set <question>=<answer>`".to_owned(),
     }
 }

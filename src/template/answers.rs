@@ -227,10 +227,6 @@ pub(crate) enum Problem {
         /// The two.
         given: (String, String),
     },
-    /// `--set` without a `=`.
-    NoValue(String),
-    /// `--set` with nothing before its `=`: all of what was given.
-    NoQuestion(String),
 }
 
 /// Puts together what was given on the command line and in a file (the command line wins), checks all of it and

@@ -209,7 +209,6 @@ fn in_words(problem: &Problem) -> String {
         Problem::Missing { id, .. } => format!("`{id}` is missing"),
         Problem::Wrong { id, given, rule } => format!("`{id}` is `{given}`; it is {rule}"),
         Problem::Unknown { id, .. } => format!("there is no question `{id}`"),
-        Problem::Twice { id, .. } | Problem::NoValue(id) => format!("`{id}` is there twice"),
-        Problem::NoQuestion(given) => format!("`{given}` names no question"),
+        Problem::Twice { id, .. } => format!("`{id}` is there twice"),
     }
 }

@@ -443,3 +443,65 @@ fn a_person_is_asked() {
     );
     assert_eq!(made(&home), ["payments"]);
 }
+
+#[test]
+fn answers_come_from_a_file_too() {
+    let home = Home::new();
+    plain(&home);
+    home.write(
+        "plain/answers.toml",
+        "squad = \"ledger\"\nsize = \"large\"\nqueue = true\n",
+    );
+    let output = home
+        .squad([
+            "new",
+            "./plain",
+            "payments",
+            "--answers",
+            "plain/answers.toml",
+            "--set",
+            "size=small",
+            "-o",
+            "json",
+        ])
+        .success();
+    let answers = &output.json()["answers"];
+    assert_eq!(answers["size"], "small");
+    assert_eq!(answers["queue"], true);
+
+    // A question is its name without the spaces around it, so both say what the service is called.
+    let answers = "name = \"of-the-file\"\nsquad = \"ledger\"\nsize = \"large\"\n";
+    home.write("plain/answers.toml", answers);
+    for (set, name) in [
+        (&[][..], "of-the-file"),
+        (&["--set", "name=of-the-flag"], "of-the-flag"),
+        (&["--set", " name =of-the-flag"], "of-the-flag"),
+    ] {
+        let arguments = ["new", "./plain", "dir", "--answers", "plain/answers.toml"];
+        let arguments = [&arguments[..], set, &["-o", "json"]].concat();
+        let made = home.squad(arguments).success();
+        assert_eq!(made.json()["answers"]["name"], name, "{set:?}");
+        std::fs::remove_dir_all(home.work().join("dir")).unwrap();
+    }
+
+    home.write(
+        "plain/answers.toml",
+        "squad = = 1\nsize = [1]\nqueue = true\n",
+    );
+    home.squad(["new", "./plain", "other", "--answers", "plain/answers.toml"])
+        .assert(str![[r#"
+› error: cannot read answers: `plain/answers.toml` has 2 mistakes
+›   plain/answers.toml:1: this is not TOML: [..]
+›   plain/answers.toml:2: `size` has to be a text, a whole number, true or false
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/answers-file.md
+[exit 2]
+
+"#]]);
+    home.squad(["new", "./plain", "other", "--answers", "nowhere.toml"])
+        .assert(str![[r#"
+› error: cannot read `nowhere.toml`: no such file or directory
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/file.md
+[exit 1]
+
+"#]]);
+}

@@ -94,53 +94,6 @@ fn every_wrong_answer_is_listed() {
 }
 
 #[test]
-fn answers_come_from_a_file_too() {
-    let home = Home::new();
-    plain(&home);
-    home.write(
-        "plain/answers.toml",
-        "squad = \"ledger\"\nsize = \"large\"\nqueue = true\n",
-    );
-    let output = home
-        .squad([
-            "new",
-            "./plain",
-            "payments",
-            "--answers",
-            "plain/answers.toml",
-            "--set",
-            "size=small",
-            "-o",
-            "json",
-        ])
-        .success();
-    let answers = &output.json()["answers"];
-    assert_eq!(answers["size"], "small");
-    assert_eq!(answers["queue"], true);
-
-    home.write(
-        "plain/answers.toml",
-        "squad = = 1\nsize = [1]\nqueue = true\n",
-    );
-    home.squad(["new", "./plain", "other", "--answers", "plain/answers.toml"])
-        .assert(str![[r#"
-› error: cannot read answers: `plain/answers.toml` has 2 mistakes
-›   plain/answers.toml:1: this is not TOML: [..]
-›   plain/answers.toml:2: `size` has to be a text, a whole number, true or false
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/answers-file.md
-[exit 2]
-
-"#]]);
-    home.squad(["new", "./plain", "other", "--answers", "nowhere.toml"])
-        .assert(str![[r#"
-› error: cannot read `nowhere.toml`: no such file or directory
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/file.md
-[exit 1]
-
-"#]]);
-}
-
-#[test]
 fn an_unknown_template_is_named_with_the_nearest() {
     let home = Home::new();
     plain(&home);
@@ -544,6 +497,24 @@ fn a_command_that_is_wrong_comes_back_put_right() {
 › error: cannot create `pay`: 1 answer is wrong
 ›   squad  "a b" is not right: lower-case letters, digits and dashes, 2 to 40 characters, starting with a letter
 › hint: `squad new python-http pay --set squad=a-b`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/answers-wrong.md
+[exit 2]
+
+"#]]);
+    // Spaces around a question do not make its answer a wrong one.
+    let spaced = [
+        "new",
+        "python-http",
+        "Pay",
+        "--set",
+        " name=pay",
+        "--set",
+        " squad=a b",
+    ];
+    home.squad(spaced).failure(2).assert(str![[r#"
+› error: cannot create `Pay`: 1 answer is wrong
+›   squad  "a b" is not right: lower-case letters, digits and dashes, 2 to 40 characters, starting with a letter
+› hint: `squad new python-http Pay --set ' name=pay' --set squad=a-b`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/answers-wrong.md
 [exit 2]
 

@@ -2,10 +2,12 @@
 
 mod ask;
 mod refused;
+mod set;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use self::set::Given;
 use super::context::Context;
 use super::view::new as view;
 use crate::error::{Error, Kind, Result};
@@ -55,7 +57,6 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     let org = org(context)?;
     let template = template(context, args)?;
     let questions = template.questions(&org.squads);
-    let command_line = command_line(args, target.as_ref(), &questions);
     let file = args
         .answers
         .as_deref()
@@ -65,7 +66,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     let given = given(
         args,
         &questions,
-        command_line,
+        target.as_ref(),
         &file,
         context.output.can_ask(),
     )?;
@@ -130,50 +131,32 @@ fn template(context: &Context, args: &Args) -> Result<Template> {
     Ok(templates.swap_remove(chosen))
 }
 
-/// The answers of `--set`, the directory's name as the service's where nothing else says it, and what is no
-/// answer at all.
-fn command_line(
-    args: &Args,
-    target: Option<&Target>,
-    questions: &[Question],
-) -> (Vec<(String, String)>, Vec<Problem>) {
-    let mut problems = Vec::new();
-    let mut pairs = Vec::new();
-    for text in &args.set {
-        match text.split_once('=') {
-            Some((id, _)) if id.trim().is_empty() => {
-                problems.push(Problem::NoQuestion(text.clone()));
-            }
-            Some((id, answer)) => pairs.push((id.trim().to_owned(), answer.to_owned())),
-            None => problems.push(Problem::NoValue(text.clone())),
-        }
-    }
-    let named = pairs.iter().any(|(id, _)| id == "name");
-    let asks = questions.iter().any(|question| question.id == "name");
-    if let Some(target) = target.filter(|_| asks && !named) {
-        pairs.push(("name".to_owned(), target.name.clone()));
-    }
-    (pairs, problems)
-}
-
 /// What was given, checked; the error lists every problem. What is missing is none where a person can be asked.
 fn given(
     args: &Args,
     questions: &[Question],
-    (mut pairs, mut problems): (Vec<(String, String)>, Vec<Problem>),
+    target: Option<&Target>,
     file: &BTreeMap<String, String>,
     can_ask: bool,
 ) -> Result<Answers> {
-    // The name in a file is stronger than that of the directory.
-    if file.contains_key("name") && !args.set.iter().any(|set| set.starts_with("name=")) {
-        pairs.retain(|(id, _)| id != "name");
+    let set = Given::read(&args.set);
+    let mut pairs = set.pairs.clone();
+    // The directory's name is the service's where nothing else says it.
+    let asks = questions.iter().any(|question| question.id == "name");
+    if asks
+        && !set.has("name")
+        && !file.contains_key("name")
+        && let Some(target) = target
+    {
+        pairs.push(("name".to_owned(), target.name.clone()));
     }
+    let mut problems = Vec::new();
     if let Err(others) = settle(questions, &pairs, file) {
         let serious = |problem: &Problem| !can_ask || !matches!(problem, Problem::Missing { .. });
         problems.extend(others.into_iter().filter(serious));
     }
-    if !problems.is_empty() {
-        return Err(refused::refused(args, questions, &pairs, problems));
+    if !problems.is_empty() || !set.strays.is_empty() {
+        return Err(refused::refused(args, questions, &set, &pairs, problems));
     }
     let mut answers = Answers::new();
     for question in questions {

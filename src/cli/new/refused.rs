@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Args;
+use super::set::{Given, pair};
 use crate::error::{Error, shell};
 use crate::template::{Problem, Question};
 
@@ -10,36 +11,61 @@ use crate::template::{Problem, Question};
 pub(super) fn refused(
     args: &Args,
     questions: &[Question],
-    given: &[(String, String)],
+    set: &Given,
+    pairs: &[(String, String)],
     mut problems: Vec<Problem>,
 ) -> Error {
-    let name = given.iter().find(|(id, _)| id == "name");
+    let name = pairs.iter().find(|(id, _)| id == "name");
     let asked = match (&args.directory, name) {
         (Some(directory), _) => format!("cannot create `{}`", directory.display()),
         (None, Some((_, name))) => format!("cannot create `{}`", crate::output::sanitize(name)),
         (None, None) => "cannot create a service".to_owned(),
     };
     // What was begun as an answer is not missing as well.
-    let begun: Vec<String> = problems
+    let begun: Vec<&Question> = set
+        .strays
         .iter()
-        .filter_map(|problem| match problem {
-            Problem::NoValue(id) => Some(id.clone()),
-            _ => None,
-        })
+        .filter_map(|stray| stray.begun(questions))
+        .filter(|question| !set.has(&question.id))
         .collect();
-    problems
-        .retain(|problem| !matches!(problem, Problem::Missing { id, .. } if begun.contains(id)));
-    let directory = args.directory.as_deref();
-    let renamed = directory.and_then(|directory| renamed(args, questions, directory, &problems));
-    let is_right = |set: &&String| {
-        set.split_once('=').is_some_and(|(id, text)| {
+    let is_begun = |id: &String| begun.iter().any(|question| question.id == *id);
+    problems.retain(|problem| !matches!(problem, Problem::Missing { id, .. } if is_begun(id)));
+    let wanted = begun
+        .iter()
+        .map(|question| (question.id.clone(), question.example()))
+        .chain(wanted(questions, &problems))
+        .collect();
+    let renamed = args
+        .directory
+        .as_deref()
+        .filter(|_| !set.has("name"))
+        .and_then(|directory| renamed(questions, directory, &problems));
+    let command = put_right(args, questions, renamed.as_deref(), wanted);
+    let is_put_right = problems.iter().all(|problem| is_put_right(set, problem));
+    let strays: Vec<_> = set
+        .strays
+        .iter()
+        .map(|stray| (stray.text(), stray.why()))
+        .collect();
+    crate::error::answers(&asked, is_put_right.then_some(&command), &strays, &problems)
+}
+
+/// The command that was given, without the flags that were wrong and with what is wanted.
+fn put_right(
+    args: &Args,
+    questions: &[Question],
+    renamed: Option<&Path>,
+    wanted: Vec<(String, String)>,
+) -> String {
+    let is_right = |text: &&String| {
+        pair(text).is_some_and(|(id, text)| {
             let question = questions.iter().find(|question| question.id == id);
             question.is_some_and(|question| question.check(text).is_ok())
         })
     };
     let mut command = vec!["squad".to_owned(), "new".to_owned()];
     command.extend(args.template.clone());
-    command.extend(renamed.as_deref().or(directory).map(shown));
+    command.extend(renamed.or(args.directory.as_deref()).map(shown));
     if let Some(file) = &args.answers {
         command.extend(["--answers".to_owned(), file.display().to_string()]);
     }
@@ -51,14 +77,13 @@ pub(super) fn refused(
         .map(|word| shell::quoted(word).into_owned())
         .collect::<Vec<_>>()
         .join(" ");
-    for (id, answer) in wanted(questions, &problems) {
+    for (id, answer) in wanted {
         // The name of the directory is that of the service.
         if id != "name" || renamed.is_none() {
             command.push_str(&format!(" --set {id}={answer}"));
         }
     }
-    let is_put_right = problems.iter().all(|problem| is_put_right(args, problem));
-    crate::error::answers(&asked, is_put_right.then_some(&command), &problems)
+    command
 }
 
 /// The questions that still want an answer, each with a right one or the place for it.
@@ -71,38 +96,25 @@ fn wanted(questions: &[Question], problems: &[Problem]) -> Vec<(String, String)>
             let answer = suggested(question, given).unwrap_or_else(|| question.example());
             Some((id.clone(), answer))
         }
-        Problem::NoValue(id) => Some((id.clone(), find(id)?.example())),
-        Problem::Unknown { .. } | Problem::Twice { .. } | Problem::NoQuestion(_) => None,
+        Problem::Unknown { .. } | Problem::Twice { .. } => None,
     };
     problems.iter().filter_map(of).collect()
 }
 
 /// Whether a command without the flags that were wrong, and with what is wanted, has this problem no more.
-fn is_put_right(args: &Args, problem: &Problem) -> bool {
+fn is_put_right(set: &Given, problem: &Problem) -> bool {
     match problem {
-        Problem::Missing { .. }
-        | Problem::Wrong { .. }
-        | Problem::NoValue(_)
-        | Problem::NoQuestion(_) => true,
-        Problem::Unknown { id, .. } => {
-            let is_it = |set: &String| set.split_once('=').is_some_and(|(of, _)| of.trim() == id);
-            args.set.iter().any(is_it)
-        }
+        Problem::Missing { .. } | Problem::Wrong { .. } => true,
+        Problem::Unknown { id, .. } => set.has(id),
         Problem::Twice { .. } => false,
     }
 }
 
 /// The directory under the name that the service can have, where the name was taken from it and is none.
-fn renamed(
-    args: &Args,
-    questions: &[Question],
-    directory: &Path,
-    problems: &[Problem],
-) -> Option<PathBuf> {
+fn renamed(questions: &[Question], directory: &Path, problems: &[Problem]) -> Option<PathBuf> {
     let of_directory = directory.file_name()?.to_str()?;
-    let is_set = args.set.iter().any(|set| set.starts_with("name="));
     let is_wrong = |problem: &Problem| matches!(problem, Problem::Wrong { id, given, .. } if id == "name" && given == of_directory);
-    if is_set || !problems.iter().any(is_wrong) {
+    if !problems.iter().any(is_wrong) {
         return None;
     }
     let question = questions.iter().find(|question| question.id == "name")?;
