@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use snapbox::str;
+use snapbox::{assert_data_eq, str};
 
 use crate::support::{Home, Terminal};
 
@@ -166,20 +166,49 @@ fn a_person_is_asked_on_a_narrow_terminal() {
     // Down and up again: the menu is drawn three times.
     terminal.send("\u{1b}[B").send("\u{1b}[A\r");
     terminal.expect("Name: the name of the function\nName");
-    terminal.send("\u{3}");
+    terminal.interrupt();
     let (code, text) = terminal.finish();
     assert_eq!(code, 130, "{text}");
-    let menu: Vec<&str> = text
-        .lines()
-        .map(|line| line.trim_matches('\r'))
-        // The line that says what was chosen is no menu.
-        .filter(|line| line.contains("python-") && !line.starts_with("Template "))
-        .collect();
-    assert!(menu.len() >= 4, "{text}");
-    for line in menu {
-        assert!(line.chars().count() <= 40, "{line:?}");
-        assert!(line.trim_end().ends_with('…'), "{line:?}");
-    }
+    assert_data_eq!(
+        text,
+        str![[r#"
+Template:
+  python-function   Lambda function in
+                    Python, called
+                    directly or over
+                    HTTP; runs on this
+                    machine too
+  python-http       HTTP service in
+                    Python (FastAPI),
+                    for EKS or this
+                    machine
+Template:
+> python-function
+  python-http
+
+
+  python-function
+> python-http
+
+
+> python-function
+  python-http
+
+
+
+Template         python-function
+                 Lambda function in
+                 Python, called directly
+                 or over HTTP; runs on
+                 this machine too
+Name: the name of the function
+Name: 
+error: stopped at the question; nothing
+  was changed
+docs: https://github.com/squad-cli/squad/blob/main/docs/errors/interrupted.md
+
+"#]]
+    );
 }
 
 #[test]

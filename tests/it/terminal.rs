@@ -279,7 +279,7 @@ fn a_plain_line_says_yes_or_no() {
     let mut terminal = dumb(&home, &service.directory, &arguments);
     terminal.expect("Deploy? [y/N]");
     terminal.send("maybe\r").expect("`y` or `n`, then Enter");
-    terminal.send("n\r").expect("nothing was changed");
+    terminal.send("n\r").expect("nothing was\n  changed");
     assert!(!terminal.raw().contains('\u{1b}'), "{:?}", terminal.raw());
     assert_eq!(terminal.finish().0, 130);
     let mut terminal = dumb(&home, &service.directory, &arguments);
@@ -296,4 +296,18 @@ fn a_plain_line_says_yes_or_no() {
     terminal.send("yes\r");
     let (code, text) = terminal.finish();
     assert_eq!(code, 0, "{text}");
+}
+
+/// What the terminal would wrap would be drawn anew below itself with each key.
+#[test]
+fn a_question_that_does_not_fit_stands_above_its_answer() {
+    let mut home = Home::new();
+    let service = TestService::new(&home, "payments");
+    crate::support::journey::protected_org(&mut home);
+    let arguments = ["deploy", "--all", "--env", "prod"];
+    let mut terminal = Terminal::start_in(&home, &service.directory, 24, arguments);
+    terminal.expect("Deploy 1 service?\n[y/N] ");
+    terminal.send("maybe\r").expect("`y` or `n`, then Enter\n");
+    terminal.send("n\r").expect("nothing was\n  changed");
+    assert_eq!(terminal.finish().0, 130);
 }

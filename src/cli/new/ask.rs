@@ -21,11 +21,14 @@ pub(super) fn template(context: &Context, templates: &[Template]) -> Result<usiz
         .map(|template| template.manifest.name.len())
         .max()
         .unwrap_or(0);
-    let items: Vec<String> = templates
+    let items: Vec<Item> = templates
         .iter()
         .map(|template| {
             let manifest = &template.manifest;
-            format!("{:width$}   {}", manifest.name, manifest.summary)
+            Item {
+                whole: format!("{:width$}   {}", manifest.name, manifest.summary),
+                short: manifest.name.clone(),
+            }
         })
         .collect();
     choose(context, "Template", &items, 0)
@@ -49,7 +52,8 @@ pub(super) fn question(context: &Context, question: &Question) -> Result<Answer>
         },
     };
     let start = default.and_then(|default| items.iter().position(|item| *item == default));
-    let chosen = choose(context, &prompt, &items, start.unwrap_or(0))?;
+    let lines: Vec<Item> = items.iter().map(|item| Item::of(item)).collect();
+    let chosen = choose(context, &prompt, &lines, start.unwrap_or(0))?;
     check(question, items.get(chosen).map_or("", String::as_str))
 }
 
@@ -76,19 +80,43 @@ fn above<'a>(context: &Context, prompt: &'a str, room: usize) -> &'a str {
     }
 }
 
-fn choose(context: &Context, prompt: &str, items: &[String], start: usize) -> Result<usize> {
-    let above = above(context, prompt, POINTER);
-    if !context.output.can_move() {
-        return prompt::choice(context, above, items, start, false);
+/// One line of a menu.
+struct Item {
+    /// All of it.
+    whole: String,
+    /// What is enough to know it by.
+    short: String,
+}
+
+impl Item {
+    fn of(text: &str) -> Self {
+        Self {
+            whole: text.to_owned(),
+            short: text.to_owned(),
+        }
     }
-    // A line that the terminal wraps would be left behind when the menu is drawn anew.
-    let width = context.output.width();
+}
+
+fn choose(context: &Context, prompt: &str, items: &[Item], start: usize) -> Result<usize> {
+    let whole: Vec<String> = items.iter().map(|item| item.whole.clone()).collect();
+    // A line that the terminal wraps would be left behind when the menu is drawn anew: what does not fit is said above.
+    let room = context.output.width().saturating_sub(POINTER);
+    let fits = whole.iter().all(|item| measure_text_width(item) <= room);
+    if fits || !context.output.can_move() {
+        let title = above(context, prompt, POINTER);
+        return prompt::choice(context, title, &whole, start, false);
+    }
+    context.output.error_line(&format!("{prompt}:"));
+    for item in &whole {
+        context.output.error_line(&format!("  {item}"));
+    }
+    let title = prompt.split_once(": ").map_or(prompt, |(title, _)| title);
     let mark = if context.output.unicode() {
         "…"
     } else {
         "..."
     };
-    let fitted = |text| truncate_str(text, width.saturating_sub(POINTER), mark);
-    let items: Vec<String> = items.iter().map(|item| fitted(item).into_owned()).collect();
-    prompt::choice(context, above, &items, start, false)
+    let fitted = |item: &Item| truncate_str(&item.short, room, mark).into_owned();
+    let short: Vec<String> = items.iter().map(fitted).collect();
+    prompt::choice(context, title, &short, start, false)
 }

@@ -2,11 +2,14 @@
 
 mod lines;
 
-use dialoguer::console::Term;
+use dialoguer::console::{Term, measure_text_width};
 
 use crate::cli::context::Context;
 use crate::cli::interrupt::Question;
 use crate::error::{Error, Kind, Result};
+
+/// Columns for what is typed behind a question that wants a yes: a space, a word and the cursor.
+const ANSWER: usize = 5;
 
 /// What a plan needs before it is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +33,15 @@ pub(crate) fn confirm(context: &Context, consent: Consent, question: &str) -> Re
         )
         .hint("pass `--yes` to go on without asking, or `--dry-run` to see the plan"));
     }
-    let question = format!("{question} [y/N]");
+    // What the terminal would wrap is drawn anew with each key; so a long question stands above its answer.
+    let whole = format!("{question} [y/N]");
+    let fits = measure_text_width(&whole) + ANSWER <= context.output.width();
+    let question = if fits {
+        whole
+    } else {
+        context.output.error_line(question);
+        "[y/N]".to_owned()
+    };
     loop {
         let typed = if context.output.can_move() {
             answered(|term| {
@@ -46,7 +57,7 @@ pub(crate) fn confirm(context: &Context, consent: Consent, question: &str) -> Re
         match typed.trim().to_ascii_lowercase().as_str() {
             "y" | "yes" => return Ok(true),
             "" | "n" | "no" => return Ok(false),
-            _ => drop(Term::stderr().write_line("`y` or `n`, then Enter")),
+            _ => context.output.error_line("`y` or `n`, then Enter"),
         }
     }
 }
