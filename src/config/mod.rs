@@ -20,6 +20,7 @@ mod schema;
 mod secret;
 mod selection;
 mod tree;
+mod unclosed;
 mod workspace;
 
 use std::collections::BTreeMap;

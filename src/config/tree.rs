@@ -10,6 +10,7 @@ use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 
 use super::place::{Mistake, NOT_TOML, Place, SourceFile};
+use super::unclosed;
 
 /// A value and where it is written.
 #[derive(Debug, Clone)]
@@ -219,7 +220,7 @@ pub(crate) fn parse(file: &Arc<SourceFile>) -> (Node, Vec<Mistake>) {
     /// A file with more lines than this that are no key at all is no TOML file.
     const MOST: usize = 20;
     let mut mistakes: Vec<Mistake> = Vec::new();
-    let mut text = Cow::Borrowed(file.text.as_str());
+    let mut text = without_unclosed(file, &mut mistakes);
     for _ in 0..MOST {
         let (_, mut errors) = DeTable::parse_recoverable(&text);
         // Nobody can say which table the keys below a broken header belong to: nothing is said about them.
@@ -247,6 +248,23 @@ pub(crate) fn parse(file: &Arc<SourceFile>) -> (Node, Vec<Mistake>) {
         place: Some(file.start()),
     };
     (root, mistakes)
+}
+
+/// The text without the values that are opened and never closed, each of which is a mistake.
+fn without_unclosed<'a>(file: &'a Arc<SourceFile>, mistakes: &mut Vec<Mistake>) -> Cow<'a, str> {
+    let mut text = Cow::Borrowed(file.text.as_str());
+    if DeTable::parse_recoverable(&text).1.is_empty() {
+        return text;
+    }
+    for unclosed in unclosed::find(&file.text) {
+        mistakes.push(Mistake {
+            place: place(file, unclosed.at..unclosed.at + 1),
+            message: format!("{NOT_TOML}: {}", unclosed.why()),
+            missing: false,
+        });
+        text = Cow::Owned(spaces_in(&text, unclosed.lines));
+    }
+    text
 }
 
 /// Adds what the parser says. One slip often upsets it several times on the same line: the first one says it.
@@ -464,6 +482,26 @@ mod tests {
             assert_eq!(node.at(&["t", "d"]).unwrap().value.shown(), "4");
             assert!(node.at(&["b"]).is_none(), "{header}");
         }
+    }
+
+    #[test]
+    fn an_unclosed_list_is_one_mistake_where_it_opens() {
+        let (node, mistakes) = read("a = [\n  1,\nb = 2\nc = = 3\n[t]\nd = { x = [1, 2 }\ne = 4\n");
+        assert_eq!(
+            mistakes[0],
+            "squad.toml:1:5: this is not TOML: the list that opens here is not closed: `]` is missing"
+        );
+        let lines: Vec<&str> = mistakes
+            .iter()
+            .map(|line| line.get(..13).unwrap())
+            .collect();
+        assert_eq!(
+            lines,
+            ["squad.toml:1:", "squad.toml:6:", "squad.toml:4:"],
+            "{mistakes:?}"
+        );
+        assert_eq!(node.at(&["b"]).unwrap().value.shown(), "2");
+        assert_eq!(node.at(&["t", "e"]).unwrap().value.shown(), "4");
     }
 
     #[test]

@@ -420,6 +420,48 @@ fn beside_what_is_no_toml_nothing_is_said_that_the_parser_made_up() {
     }
 }
 
+/// The lines behind it are read for what they are.
+#[test]
+fn a_list_that_is_not_closed_is_one_mistake_where_it_opens() {
+    let machine = Machine::new();
+    machine.write(
+        "work/squad.toml",
+        "schema = 1\n\n[service]\nname = \"payments\"\nkind = \"http\"\n\n[run]\ncommand = [\"python\", \"-m\",\n  \"app.main\"\nport = 0\n\n[run.env]\nA = \"1\"\n\n[[route]]\nname = \"x\"\nmetod = \"GET\"\npath = \"/x\"\n",
+    );
+    assert_eq!(
+        machine.squad("work", &["config", "check"]).failed(5),
+        r#"error: `squad.toml` has 3 mistakes
+  squad.toml:8:11: this is not TOML: the list that opens here is not closed: `]` is missing
+      8 | command = ["python", "-m",
+        |           ^
+  squad.toml:10:8: `run.port` is 0; the lowest is 1
+     10 | port = 0
+        |        ^
+  squad.toml:17:1: unknown key `route[0].metod`; did you mean `method`?
+     17 | metod = "GET"
+        | ^^^^^
+docs: https://github.com/squad-cli/squad/blob/main/docs/errors/config-invalid.md
+"#
+    );
+    machine.write("work/squad.toml", SERVICE);
+    machine.write(
+        "org/org.toml",
+        "schema = 1\n[org]\nname = \"acme\"\ntrusted = [\n\n[squad.ledger]\n[env.local]\nplatform = \"loca\"\n",
+    );
+    assert_eq!(
+        machine.squad("org", &["config", "check"]).failed(5),
+        r#"error: `org.toml` has 2 mistakes
+  org.toml:4:11: this is not TOML: the list that opens here is not closed: `]` is missing
+      4 | trusted = [
+        |           ^
+  org.toml:8:12: `env.local.platform` is `loca`; did you mean `local`?
+      8 | platform = "loca"
+        |            ^^^^^^
+docs: https://github.com/squad-cli/squad/blob/main/docs/errors/config-invalid.md
+"#
+    );
+}
+
 #[test]
 fn mistakes_of_a_persons_habits_are_said_once_and_in_order() {
     let machine = Machine::new();
