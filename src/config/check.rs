@@ -34,8 +34,10 @@ pub(crate) fn filled(value: &Value) -> Converted<String> {
 /// A name.
 pub(crate) fn name<T: FromStr<Err = InvalidName>>(value: &Value) -> Converted<T> {
     let text = text(value)?;
-    text.parse()
-        .map_err(|error: InvalidName| format!("is `{}`, which is not a name: {}", text, error.rule))
+    text.parse().map_err(|error: InvalidName| {
+        let (rule, meant) = (error.rule, error.meant());
+        format!("is `{text}`, which is not a name: {rule}{meant}")
+    })
 }
 
 /// An integer within a range.

@@ -6,12 +6,24 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 /// Why a text is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a name: {rule}")]
+#[error("`{text}` is not a name: {rule}{}", self.meant())]
 pub(crate) struct InvalidName {
     /// What was given.
     pub(crate) text: String,
     /// The rule in words.
     pub(crate) rule: &'static str,
+}
+
+impl InvalidName {
+    /// `; did you mean …?` where only capital letters make it none.
+    pub(crate) fn meant(&self) -> String {
+        let small = self.text.to_ascii_lowercase();
+        if is_label(&small) {
+            format!("; did you mean `{small}`?")
+        } else {
+            String::new()
+        }
+    }
 }
 
 const RULE: &str =
@@ -133,5 +145,13 @@ mod tests {
         ] {
             assert!(ServiceName::new(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn small_letters_are_proposed_where_they_are_all_that_is_wrong() {
+        let rule = format!("`Pay` is not a name: {RULE}; did you mean `pay`?");
+        assert_eq!(ServiceName::new("Pay").unwrap_err().to_string(), rule);
+        let rule = format!("`1A` is not a name: {RULE}");
+        assert_eq!(ServiceName::new("1A").unwrap_err().to_string(), rule);
     }
 }

@@ -97,6 +97,14 @@ fn every_wrong_answer_is_listed() {
 fn an_unknown_template_is_named_with_the_nearest() {
     let home = Home::new();
     plain(&home);
+    home.squad(["new", "Python-HTTP", "payments"])
+        .assert(str![[r#"
+› error: there is no template `Python-HTTP`; did you mean `python-http`?
+› hint: see what each one makes with `squad template list`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/template-unknown.md
+[exit 2]
+
+"#]]);
     home.squad(["new", "pyhton-http", "payments"])
         .assert(str![[r#"
 › error: there is no template `pyhton-http`; did you mean `python-http`?

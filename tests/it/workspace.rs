@@ -566,7 +566,7 @@ fn mistakes_in_the_file_are_all_named_and_nothing_is_deployed() {
         .failure(5)
         .assert(str![[r#"
 › error: `squad.toml` has 3 mistakes
-›   squad.toml:4:8: `service.name` is `Payments`, which is not a name: use 1 to 63 lower-case letters, digits and dashes, a letter first, no dash at the end
+›   squad.toml:4:8: `service.name` is `Payments`, which is not a name: use 1 to 63 lower-case letters, digits and dashes, a letter first, no dash at the end; did you mean `payments`?
 ›       4 | name = "Payments"
 ›         |        ^^^^^^^^^^
 ›   squad.toml:5:8: `service.kind` is `htp`; did you mean `http`?

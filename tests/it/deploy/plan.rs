@@ -402,7 +402,7 @@ fn an_environment_is_never_guessed() {
     home.squad_in(&service.directory, ["deploy", "--env", "Prod"])
         .failure(2)
         .assert(str![[r#"
-› error: cannot use `--env`: `Prod` is not a name: use 1 to 63 lower-case letters, digits and dashes, a letter first, no dash at the end
+› error: cannot use `--env`: `Prod` is not a name: use 1 to 63 lower-case letters, digits and dashes, a letter first, no dash at the end; did you mean `prod`?
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/name-invalid.md
 [exit 2]
 
