@@ -219,6 +219,9 @@ async fn one(
     let platform = context.platform(environment)?;
     let mut plan = deploy::plan(&*platform, &options).await?;
     if let Some(line) = view::nothing(&options, &plan) {
+        if !args.dry_run {
+            context.follow(config, &options);
+        }
         context.output.status(&line);
         context.settle(&*platform, environment).await;
         print(context, &options, &plan, None);

@@ -98,6 +98,19 @@ fn several_services(names: &[ServiceName]) -> Error {
     .hint("name one, or go to its directory")
 }
 
+/// A service that is not where it was deployed from any more.
+pub(crate) fn gone_service(name: &ServiceName, directory: &Path) -> Error {
+    Error::new(
+        Kind::Config,
+        "service-unknown",
+        format!(
+            "cannot find the service `{name}`: it was last deployed from `{}`, and is not there any more",
+            directory.display()
+        ),
+    )
+    .hint("go to the directory where its squad.toml is now, then run the same command again")
+}
+
 fn unknown_service(
     name: &ServiceName,
     known: &[ServiceName],

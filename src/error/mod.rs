@@ -16,6 +16,7 @@ mod sources;
 mod store;
 mod template;
 
+pub(crate) use config::gone_service;
 pub(crate) use function::own_lines;
 pub(crate) use template::answers;
 

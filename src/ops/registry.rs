@@ -120,6 +120,15 @@ impl Registry {
         )))
     }
 
+    /// [`Self::claim`] of a service that was known, and is not where it was any more; for any other it does nothing.
+    pub(crate) fn follow(&self, name: &ServiceName, directory: &Path) -> Result<()> {
+        let is_gone = |known: &Entry| !may_be(&known.directory.join("squad.toml"), name);
+        if self.read()?.get(name).is_some_and(is_gone) {
+            self.claim(name, directory, None)?;
+        }
+        Ok(())
+    }
+
     /// Says that the sources of `name` are in `directory`, and which function it is in an environment; refuses when
     /// another repository has the name.
     pub(crate) fn claim(

@@ -137,3 +137,53 @@ fn a_service_whose_directory_was_moved_is_the_same_service() {
 
 "#]]);
 }
+
+/// Who names a service is told where it was; what runs does not need its sources.
+#[test]
+fn a_service_whose_directory_was_moved_is_named_with_where_it_was() {
+    let home = Home::new();
+    let service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let moved = home.work().join("moved");
+    std::fs::rename(&service.directory, &moved).expect("it is there");
+    // Without a directory, and with another one in its place.
+    for _ in 0..2 {
+        home.squad(["deploy", "payments"])
+            .failure(5)
+            .assert(str![[r#"
+› error: cannot find the service `payments`: it was last deployed from `[WORK]/payments`, and is not there any more
+› hint: go to the directory where its squad.toml is now, then run the same command again
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-unknown.md
+[exit 5]
+
+"#]]);
+        std::fs::create_dir_all(&service.directory).expect("it can be made");
+    }
+    home.squad_in(&moved, ["deploy"]).success();
+    let again = home.squad(["deploy", "payments"]).success();
+    assert!(
+        again.stderr.contains("Nothing to do"),
+        "{}",
+        again.transcript()
+    );
+}
+
+#[test]
+fn a_current_directory_that_was_removed_is_an_error_with_a_way_out() {
+    let home = Home::new();
+    let mut command = home.program("sh");
+    command
+        .args(["-c", "rmdir ../here && exec \"$0\" status"])
+        .arg(crate::support::SQUAD);
+    let here = home.work().join("here");
+    std::fs::create_dir_all(&here).expect("it can be made");
+    home.run(command.current_dir(here))
+        .failure(1)
+        .assert(str![[r#"
+› error: cannot find the current directory: it was removed
+› hint: go to a directory that is there, then run the same command again
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/file.md
+[exit 1]
+
+"#]]);
+}

@@ -21,7 +21,7 @@ use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::name::ServiceName;
 use crate::domain::release::Actor;
 use crate::env::{self, Directories, Env};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, gone_service};
 use crate::fs;
 use crate::ops::audit::{self, Journal};
 use crate::ops::deploy::{self, Pipeline};
@@ -107,11 +107,16 @@ impl Context {
     /// Where the command was started.
     pub(crate) fn directory(&self) -> Result<PathBuf> {
         std::env::current_dir().map_err(|source| {
+            let why = match source.kind() {
+                std::io::ErrorKind::NotFound => "it was removed".to_owned(),
+                kind => kind.to_string(),
+            };
             Error::new(
                 Kind::Failed,
                 "file",
-                format!("cannot find the current directory: {source}"),
+                format!("cannot find the current directory: {why}"),
             )
+            .hint("go to a directory that is there, then run the same command again")
         })
     }
 
@@ -181,7 +186,14 @@ impl Context {
         let Some(entry) = entry else {
             return Ok(config.service(name, &environment.name)?);
         };
+        let gone = || gone_service(wanted, &entry.directory);
+        if !fs::is_dir(&entry.directory)? {
+            return Err(gone());
+        }
         let config = self.config_at(&entry.directory, self.org.as_deref())?;
+        if !config.services().iter().any(|(known, _)| known == wanted) {
+            return Err(gone());
+        }
         Ok(config.service(name, &environment.name)?)
     }
 
@@ -224,6 +236,15 @@ impl Context {
             &options.directory,
             function.map(|target| (&options.environment.name, target)),
         )
+    }
+
+    /// Notes where a service is now that was moved since it was deployed. It is a help for later: what cannot be noted is
+    /// noted by the next deploy that changes something.
+    pub(crate) fn follow(&self, config: &Config, options: &deploy::Options) {
+        if let Ok(directories) = self.directories() {
+            let registry = Registry::new(&directories.state, config.org());
+            drop(registry.follow(&options.service.name, &options.directory));
+        }
     }
 
     /// Which functions the services of an environment are: as they were deployed from here, and before that as the files
