@@ -407,4 +407,56 @@ mod tests {
         let made = append(3, Some(other)).await.unwrap();
         assert!(matches!(made, Appended::Tried(Ok(Created::Done))));
     }
+
+    /// The directory answers after its caller has gone (a limit, or Ctrl-C): nothing is created that the caller has said is
+    /// not there.
+    #[test]
+    fn nothing_is_created_for_a_caller_who_gave_up_during_the_look() {
+        for gives_up in [true, false] {
+            let home = tempfile::tempdir().unwrap();
+            let store = AuditStore::in_directory(home.path(), "acme/prod");
+            let directory = store.directory().unwrap();
+            std::fs::create_dir_all(&directory).unwrap();
+            // Whoever reads the last commit waits until somebody writes it.
+            let last = directory::file(&directory, 0);
+            rustix::fs::mknodat(
+                rustix::fs::CWD,
+                &last,
+                rustix::fs::FileType::Fifo,
+                rustix::fs::Mode::RWXU,
+                0,
+            )
+            .unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let end = End {
+                    next: 1,
+                    last: Some(sha256(b"one")),
+                };
+                let mut append = Box::pin(store.append(end, b"two".to_vec()));
+                // Opened for writing once it is opened for reading.
+                let open = move || std::fs::OpenOptions::new().write(true).open(last);
+                let mut writer = tokio::select! {
+                    appended = &mut append => panic!("{appended:?}"),
+                    opened = tokio::task::spawn_blocking(open) => opened.unwrap().unwrap(),
+                };
+                let mut append = Some(append);
+                if gives_up {
+                    append = None;
+                }
+                std::io::Write::write_all(&mut writer, b"one").unwrap();
+                drop(writer);
+                if let Some(append) = append {
+                    let appended = append.await.unwrap();
+                    assert!(matches!(appended, Appended::Tried(Ok(Created::Done))));
+                }
+            });
+            // Waits for the threads that have begun.
+            drop(runtime);
+            let created = directory::names(&directory).unwrap().len() == 2;
+            assert_eq!(created, !gives_up);
+        }
+    }
 }

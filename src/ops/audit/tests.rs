@@ -324,6 +324,68 @@ async fn an_event_that_was_appended_before_the_kill_is_not_appended_again() {
     assert_eq!(report(&journal).await.verdict, Verdict::Ok);
 }
 
+/// Whoever waits for the log is gone while the store still reads, and what reads goes on: the operation is closed by the next
+/// command, and each event is in the log once.
+#[test]
+fn of_an_append_whose_caller_gave_up_nothing_is_lost_doubled_or_left_open() {
+    let home = tempfile::tempdir().unwrap();
+    let clock = SystemClock::new();
+    let journal = machine(home.path(), "a");
+    let runtime = || tokio::runtime::Runtime::new().unwrap();
+    runtime().block_on(deploy(&journal, "first")).unwrap();
+    // Whoever reads the last commit waits until somebody writes it.
+    let commits = home.path().join("store/audit/acme/prod/commit");
+    let (last, aside) = (commits.join(format!("{:020}", 1)), home.path().join("last"));
+    std::fs::rename(&last, &aside).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &last,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RWXU,
+        0,
+    )
+    .unwrap();
+    let abandoned = runtime();
+    let mut writer = abandoned.block_on(async {
+        let to = last.clone();
+        // Opened for writing once it is opened for reading.
+        let open = move || std::fs::OpenOptions::new().write(true).open(to);
+        tokio::select! {
+            begun = journal.begin(&clock, intent("payments")) => panic!("{begun:?}"),
+            opened = tokio::task::spawn_blocking(open) => opened.unwrap().unwrap(),
+        }
+    });
+    let bytes = std::fs::read(&aside).unwrap();
+    std::fs::rename(&aside, &last).unwrap();
+    std::io::Write::write_all(&mut writer, &bytes).unwrap();
+    drop(writer);
+    // Waits for the threads that have begun.
+    drop(abandoned);
+    assert_eq!(std::fs::read_dir(&commits).unwrap().count(), 2);
+    runtime().block_on(async {
+        let next = machine(home.path(), "a");
+        for operation in next.abandoned().await.unwrap() {
+            let seen = json!({"revision": 1});
+            next.close_unknown(&clock, operation, seen).await.unwrap();
+        }
+        deploy(&next, "second").await.unwrap();
+        assert_eq!(
+            told(&next).await,
+            [
+                "deploy.planned first ",
+                "deploy.finished first succeeded",
+                "deploy.planned payments ",
+                "deploy.finished payments unknown",
+                "deploy.planned second ",
+                "deploy.finished second succeeded",
+            ]
+        );
+        let found = report(&next).await;
+        assert_eq!((found.verdict, found.open), (Verdict::Ok, Vec::new()));
+        assert_eq!(next.pending().unwrap(), 0);
+    });
+}
+
 #[tokio::test]
 async fn a_log_that_was_changed_takes_nothing_more() {
     let home = tempfile::tempdir().unwrap();
