@@ -6,6 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::context::Context;
+use crate::cli::view;
 use crate::ops::{Event, Reporter};
 use crate::output::{Output, Style, sanitize};
 
@@ -122,6 +123,7 @@ impl Reporter for Progress<'_> {
                 let cross = self.output.paint(Style::Error, self.output.cross());
                 self.line(&format!("{cross} {what:<16} {}", sanitize(&detail)));
             }
+            Event::Wrote(files) => self.line(&format!("  {}", view::deploy::wrote(&files))),
             Event::Output(line) => {
                 if self.output.verbosity() < 0 || self.output.is_json() {
                     return;

@@ -53,6 +53,8 @@ pub(crate) enum Event {
     },
     /// One line that a child process (a build) wrote.
     Output(String),
+    /// A build wrote files that git does not ignore among its sources.
+    Wrote(Vec<String>),
 }
 
 /// Takes the events of a use case: a terminal with moving progress, or plain lines.

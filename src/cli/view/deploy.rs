@@ -331,21 +331,33 @@ const MOST_WRITTEN: usize = 3;
 
 /// Why a deploy of what nobody changed is another revision: the build changed its own sources.
 fn build_wrote(files: &[String]) -> Option<String> {
+    (!files.is_empty()).then(|| {
+        format!(
+            "the last build wrote {}, which git does not ignore, and so the sources changed; a line in .gitignore ends that",
+            written(files)
+        )
+    })
+}
+
+/// The same right after a build whose plan could not know it.
+pub(crate) fn wrote(files: &[String]) -> String {
+    format!(
+        "the build wrote {}, which git does not ignore, so the next deploy is of other sources; a line in .gitignore ends that",
+        written(files)
+    )
+}
+
+fn written(files: &[String]) -> String {
     let named: Vec<_> = files
         .iter()
         .take(MOST_WRITTEN)
         .map(|file| format!("`{}`", sanitize(file)))
         .collect();
-    let more = match files.len().saturating_sub(MOST_WRITTEN) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    (!named.is_empty()).then(|| {
-        format!(
-            "the last build wrote {}{more}, which git does not ignore, and so the sources changed; a line in .gitignore ends that",
-            named.join(", ")
-        )
-    })
+    let named = named.join(", ");
+    match files.len().saturating_sub(MOST_WRITTEN) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
 }
 
 /// Callers that a plan names before it says how many more there are.

@@ -109,12 +109,15 @@ async fn make(
         cancel,
     )
     .await?;
-    leavings::note(options, plan).await;
+    let wrote = leavings::note(options, plan).await;
     reporter.report(Event::Done {
         what: "built",
         detail: String::new(),
         milliseconds: millis(clock, started),
     });
+    if !wrote.is_empty() {
+        reporter.report(Event::Wrote(wrote));
+    }
     let staging = is_laid_out(options, &artifact)
         .then(|| lay_out(options, &artifact))
         .transpose()?;

@@ -8,8 +8,10 @@ use super::{Options, Plan, sources};
 use crate::clients::source::{self, Files};
 use crate::fs;
 
-/// Looks after a build which of the sources it wrote, and keeps that for the next plan.
-pub(super) async fn note(options: &Options, plan: &Plan) {
+/// Looks after a build which of the sources it wrote, keeps that for the next plan, and hands back what this plan did not
+/// name, as the service's directory names it.
+pub(super) async fn note(options: &Options, plan: &Plan) -> Vec<String> {
+    let named = plan.build_wrote.clone();
     let (options, plan) = (options.clone(), plan.clone());
     let looked = tokio::task::spawn_blocking(move || {
         let path = kept(&options);
@@ -19,8 +21,13 @@ pub(super) async fn note(options: &Options, plan: &Plan) {
         } else if let Ok(text) = serde_json::to_vec(&written) {
             drop(fs::write_durably(&path, &text, 0o600));
         }
+        shown(&options, &written)
     });
-    drop(looked.await);
+    let written = looked.await.unwrap_or_default();
+    written
+        .into_iter()
+        .filter(|file| !named.contains(file))
+        .collect()
 }
 
 /// What the last build wrote and is among the sources now, as the service's directory names it.
@@ -29,9 +36,16 @@ pub(super) fn noted(options: &Options, files: &Files) -> Vec<String> {
     let written: Vec<PathBuf> = text
         .and_then(|text| serde_json::from_str(&text).ok())
         .unwrap_or_default();
-    written
+    let there = written
+        .into_iter()
+        .filter(|path| files.paths.binary_search(path).is_ok());
+    shown(options, &there.collect::<Vec<_>>())
+}
+
+/// Files as the service's directory names them.
+fn shown(options: &Options, files: &[PathBuf]) -> Vec<String> {
+    files
         .iter()
-        .filter(|path| files.paths.binary_search(path).is_ok())
         .map(|path| source::relative(&options.directory, path))
         .map(|path| path.display().to_string())
         .collect()

@@ -512,7 +512,27 @@ fn a_file_that_the_build_wrote_among_the_sources_is_named() {
     let mut service = TestService::new(&home, "payments");
     let script = "set -e\nmkdir -p dist\ncp serve.py dist/\ndate +%s.%N > built.txt\n";
     with_build(&home, &mut service, script);
-    home.squad_in(&service.directory, ["deploy"]).success();
+    home.squad_in(&service.directory, ["deploy"])
+        .success()
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› ◌ build            sh build.sh
+› ✔ built
+›   the build wrote `built.txt`, which git does not ignore, so the next deploy is of other sources; a line in .gitignore ends that
+› ✔ recorded         operation [ID], local
+› ◌ revision         storing the artifact
+› ◌ revision         0 of 1 processes ready
+› ✔ published        revision 1, ready
+› ✔ live             all traffic on revision 1
+›   http://127.0.0.1:[PORT] in [DURATION]
+› on this machine only
+1
+[exit 0]
+
+"#]]);
     home.squad_in(&service.directory, ["deploy"])
         .success()
         .assert(str![[r#"
