@@ -1,5 +1,6 @@
 //! Shows the events of a use case: moving progress on a terminal, plain lines elsewhere, nothing with JSON.
 
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -124,6 +125,13 @@ impl Reporter for Progress<'_> {
                 self.line(&format!("{cross} {what:<16} {}", sanitize(&detail)));
             }
             Event::Wrote(files) => self.line(&format!("  {}", view::deploy::wrote(&files))),
+            Event::Exposed { service, address } => {
+                let text = exposed(&service, address);
+                match &self.spinner {
+                    Some(bar) => bar.suspend(|| self.output.warn(&text)),
+                    None => self.output.warn(&text),
+                }
+            }
             Event::Output(line) => {
                 if self.output.verbosity() < 0 || self.output.is_json() {
                     return;
@@ -154,6 +162,15 @@ impl Drop for Progress<'_> {
             bar.finish_and_clear();
         }
     }
+}
+
+/// What is wrong with a service that listens there, and what ends it.
+fn exposed(service: &str, address: IpAddr) -> String {
+    let service = sanitize(service);
+    format!(
+        "`{service}` listens on {address}: everybody on the network reaches it there, past the proxy; \
+         let it listen on 127.0.0.1 where `SQUAD_ENV` is `local`"
+    )
 }
 
 /// `0.4 s`, `21 s`, `3 min 5 s`.

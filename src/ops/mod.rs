@@ -18,6 +18,8 @@ pub(crate) mod settle;
 pub(crate) mod status;
 pub(crate) mod whoami;
 
+use std::net::IpAddr;
+
 /// Something that a use case did or waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
@@ -55,6 +57,13 @@ pub(crate) enum Event {
     Output(String),
     /// A build wrote files that git does not ignore among its sources.
     Wrote(Vec<String>),
+    /// A service listens on more than this machine's own addresses, where the proxy is not asked.
+    Exposed {
+        /// Its name.
+        service: String,
+        /// On which.
+        address: IpAddr,
+    },
 }
 
 /// Takes the events of a use case: a terminal with moving progress, or plain lines.

@@ -9,6 +9,7 @@ mod invocation;
 pub(crate) mod lambda;
 pub(crate) mod local;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -209,6 +210,11 @@ pub(crate) enum Progress {
         times: u32,
         /// How, in a few words.
         how: String,
+    },
+    /// A process that is ready listens on more than this machine's own addresses.
+    Exposed {
+        /// On which.
+        address: IpAddr,
     },
 }
 

@@ -379,12 +379,18 @@ async fn publish(
 ) -> Result<Published> {
     let name = &options.service.name;
     let started = tools.clock.monotonic();
+    let exposed = OnceLock::new();
     let progress = |progress: Progress| {
         let detail = match progress {
             Progress::Storing => "storing the artifact".to_owned(),
             Progress::Starting { ready, of } => format!("{ready} of {of} processes ready"),
             Progress::Waiting { what } => what,
             Progress::Restarting { times, how } => format!("{how}; try {}", times + 1),
+            Progress::Exposed { address } => {
+                // What is asked for again is answered again.
+                _ = exposed.set(address);
+                return;
+            }
         };
         tools.reporter.report(Event::Going {
             what: "revision",
@@ -436,6 +442,12 @@ async fn publish(
                 detail: format!("revision {}, {how}", published.revision),
                 milliseconds: millis(tools.clock, started),
             });
+            if let Some(address) = exposed.into_inner() {
+                tools.reporter.report(Event::Exposed {
+                    service: name.to_string(),
+                    address,
+                });
+            }
             Ok(published)
         }
         Err(error) => {

@@ -1,8 +1,9 @@
 //! The processes of one revision: started, watched until they are ready, started again when they end.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -88,6 +89,8 @@ pub(super) struct Runner {
     crashing: Mutex<Vec<Option<Box<Diagnosis>>>>,
     /// What was seen of the processes that are not ready yet.
     pub(super) going_up: GoingUp,
+    /// Where a process that is ready listens beyond this machine's own addresses.
+    exposed: Mutex<Option<IpAddr>>,
     /// The process groups that run, by slot, for a restart on request.
     restarts: Arc<Restarts>,
 }
@@ -142,6 +145,7 @@ impl Runner {
             phases: watch::Sender::new(vec![Phase::Starting; slots]),
             crashing: Mutex::new(vec![None; slots]),
             going_up: GoingUp::new(slots),
+            exposed: Mutex::new(None),
             restarts,
         });
         let mut tasks = JoinSet::new();
@@ -197,6 +201,11 @@ impl Runner {
         Some((why, all))
     }
 
+    /// Where a process listens beyond this machine's own addresses.
+    pub(super) fn exposed(&self) -> MutexGuard<'_, Option<IpAddr>> {
+        self.exposed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What was seen of one process, in words.
     pub(super) fn diagnosed(&self, slot: usize, seen: &Seen) -> Diagnosis {
         let plan = &self.plan;
@@ -245,7 +254,12 @@ impl Runner {
         loop {
             let now = phases.borrow_and_update().clone();
             match summarize(&now) {
-                Phase::Ready => return Ok(()),
+                Phase::Ready => {
+                    if let Some(address) = *self.exposed() {
+                        progress(Progress::Exposed { address });
+                    }
+                    return Ok(());
+                }
                 Phase::Failed(diagnosis) => {
                     return Err(Error::DoesNotStart {
                         revision: self.plan.revision,

@@ -169,6 +169,8 @@ async fn attempt(
         return ended_by_itself(runner, slot, &sink, started, ended, init);
     }
     if let (Some(backend), Some(port)) = (&runner.backend, port) {
+        let exposed = spawn_blocking(move || sockets::exposed_on(port, pid)).await;
+        *runner.exposed() = exposed.unwrap_or_default();
         backend.set_target(super::proxy::Target::Http(([127, 0, 0, 1], port).into()));
     }
     backoff.ready();

@@ -1,7 +1,7 @@
 //! Who listens on which loopback port, read from `/proc` (proc(5)); on systems without it nobody is known.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -107,6 +107,34 @@ pub(super) fn stranger_on(port: u16, leader: u32) -> Option<String> {
     strangers.iter().find_map(|process| name_of(process))
 }
 
+/// The address beyond this machine's own on which `leader`, its group or a descendant listens on a port. None when there is
+/// none, and when the system does not say.
+pub(super) fn exposed_on(port: u16, leader: u32) -> Option<IpAddr> {
+    let open: Vec<Listener> = listeners()
+        .into_iter()
+        .filter(|listener| listener.address.port() == port)
+        .filter(|listener| !listener.address.ip().is_loopback())
+        .collect();
+    // Nearly always there is none, which is known without looking at the processes.
+    if open.is_empty() {
+        return None;
+    }
+    let own = stat_of(&directory_of(leader))?;
+    let is_own = |process: &PathBuf| {
+        stat_of(process).is_some_and(|stat| stat.group == leader)
+            || matches!(relation(process, leader, &own), Relation::Descendant)
+    };
+    let sockets: BTreeSet<u64> = processes()
+        .into_iter()
+        .filter(is_own)
+        .flat_map(|process| sockets_of(&process))
+        .collect();
+    let listener = open
+        .into_iter()
+        .find(|listener| sockets.contains(&listener.inode))?;
+    Some(listener.address.ip())
+}
+
 /// What a process outside a group is to the group's leader.
 enum Relation {
     Descendant,
@@ -152,8 +180,8 @@ pub(super) fn ports_of_group(group: u32) -> Vec<u16> {
         .collect();
     let mut ports: Vec<u16> = listeners()
         .into_iter()
-        .filter(|(_, inode)| sockets.contains(inode))
-        .map(|(port, _)| port)
+        .filter(|listener| sockets.contains(&listener.inode))
+        .map(|listener| listener.address.port())
         .collect();
     ports.sort_unstable();
     ports.dedup();
@@ -188,13 +216,20 @@ pub(super) fn resident_bytes() -> Option<u64> {
 fn inodes_on(port: u16) -> BTreeSet<u64> {
     listeners()
         .into_iter()
-        .filter(|(listening, _)| *listening == port)
-        .map(|(_, inode)| inode)
+        .filter(|listener| listener.address.port() == port)
+        .map(|listener| listener.inode)
         .collect()
 }
 
-/// All listening TCP sockets: port and inode.
-fn listeners() -> Vec<(u16, u64)> {
+/// A TCP socket that listens.
+#[derive(Debug, PartialEq, Eq)]
+struct Listener {
+    address: SocketAddr,
+    inode: u64,
+}
+
+/// All listening TCP sockets.
+fn listeners() -> Vec<Listener> {
     ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
         .filter_map(|path| fs::read_to_string(Path::new(path)).ok())
@@ -208,15 +243,37 @@ fn listeners() -> Vec<(u16, u64)> {
         .collect()
 }
 
-/// Port and inode of a line of `/proc/net/tcp`, if it is a listening socket.
-fn listener_of(line: &str) -> Option<(u16, u64)> {
+/// What a line of `/proc/net/tcp` or `/proc/net/tcp6` says, if it is of a listening socket.
+fn listener_of(line: &str) -> Option<Listener> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     if *fields.get(3)? != LISTENING {
         return None;
     }
-    let (_, port) = fields.get(1)?.rsplit_once(':')?;
-    let inode = fields.get(9)?.parse().ok()?;
-    Some((u16::from_str_radix(port, 16).ok()?, inode))
+    let (address, port) = fields.get(1)?.rsplit_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    Some(Listener {
+        address: SocketAddr::new(address_of(address)?, port),
+        inode: fields.get(9)?.parse().ok()?,
+    })
+}
+
+/// An address as the kernel writes it: words of eight digits, each in this machine's own order of bytes.
+fn address_of(digits: &str) -> Option<IpAddr> {
+    let word = |at: usize| {
+        let word = u32::from_str_radix(digits.get(at..at + 8)?, 16).ok()?;
+        Some(word.to_ne_bytes())
+    };
+    match digits.len() {
+        8 => Some(IpAddr::from(word(0)?)),
+        32 => {
+            let mut bytes = [0; 16];
+            for (number, part) in bytes.chunks_exact_mut(4).enumerate() {
+                part.copy_from_slice(&word(number * 8)?);
+            }
+            Some(IpAddr::from(bytes).to_canonical())
+        }
+        _ => None,
+    }
 }
 
 /// The directories of all processes.
@@ -280,7 +337,22 @@ mod tests {
     #[test]
     fn only_listening_sockets_count() {
         let line = "   0: 0100007F:4E21 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 48213 1 0000000000000000 100 0 0 10 0";
-        assert_eq!(listener_of(line), Some((20_001, 48_213)));
+        let of = |address: &str| {
+            Some(Listener {
+                address: address.parse().unwrap(),
+                inode: 48_213,
+            })
+        };
+        assert_eq!(listener_of(line), of("127.0.0.1:20001"));
+        for (digits, address) in [
+            ("00000000:4E21", "0.0.0.0:20001"),
+            ("00000000000000000000000000000000:4E21", "[::]:20001"),
+            ("00000000000000000000000001000000:4E21", "[::1]:20001"),
+            ("0000000000000000FFFF00000100007F:4E21", "127.0.0.1:20001"),
+        ] {
+            let line = line.replace("0100007F:4E21", digits);
+            assert_eq!(listener_of(&line), of(address));
+        }
         assert_eq!(listener_of(&line.replace(" 0A ", " 01 ")), None);
         assert_eq!(listener_of("garbage"), None);
     }

@@ -58,6 +58,62 @@ fn a_port_that_is_taken_is_named_with_its_owner() {
     assert_eq!(get(port, "/").body, "version 2\n", "the port is kept");
 }
 
+/// The warning is one line of each deploy, also of a revision that was there before.
+#[test]
+fn a_service_that_the_network_reaches_past_the_proxy_is_warned_of() {
+    let home = Home::new();
+    let mut service = TestService::new(&home, "payments");
+    service.behave(&home, "everywhere");
+    home.squad_in(&service.directory, ["deploy"])
+        .success()
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   the first deploy here: nothing is live yet
+›
+› ✔ recorded         operation [ID], local
+› ◌ revision         storing the artifact
+› ◌ revision         0 of 1 processes ready
+› ✔ published        revision 1, ready
+› warning: `payments` listens on 0.0.0.0: everybody on the network reaches it there, past the proxy; let it listen on 127.0.0.1 where `SQUAD_ENV` is `local`
+› ✔ live             all traffic on revision 1
+›   http://127.0.0.1:[PORT] in [DURATION]
+› on this machine only
+1
+[exit 0]
+
+"#]]);
+    service.behave(&home, "");
+    let deployed = home.squad_in(&service.directory, ["deploy"]).success();
+    assert!(
+        !deployed.stderr.contains("warning:"),
+        "{}",
+        deployed.transcript()
+    );
+    service.behave(&home, "everywhere");
+    home.squad_in(&service.directory, ["deploy"])
+        .success()
+        .assert(str![[r#"
+› payments → local (this machine)
+›
+›   1 change since what is live (revision 2, ana@example.com, [AGO]):
+›     Serve version 1 everywhere  Ana Example
+›   nothing to build: revision 1 is exactly this
+›   undo at any time: `squad rollback payments`
+›
+› ✔ recorded         operation [ID], local
+› ◌ revision         0 of 1 processes ready
+› ✔ started          revision 1, kept from before, ready
+› warning: `payments` listens on 0.0.0.0: everybody on the network reaches it there, past the proxy; let it listen on 127.0.0.1 where `SQUAD_ENV` is `local`
+› ✔ live             all traffic on revision 1
+›   http://127.0.0.1:[PORT] in [DURATION]
+› on this machine only
+1
+[exit 0]
+
+"#]]);
+}
+
 #[test]
 fn a_state_directory_that_cannot_be_made_is_named() {
     let mut home = Home::new();

@@ -7,7 +7,7 @@ use super::home::Home;
 /// The program. `BEHAVE` in its environment:
 /// `exit:<code>` writes a traceback and ends · `never-ready` · `no-port` never listens · `other-port` ·
 /// `slow-start:<seconds>` · `ignore-term` · `crash-after:<requests>` · `fail` answers 500 everywhere ·
-/// `slow:<seconds>` takes so long for each answer · `fail-post` answers 500 to POST alone · `fail-once-there:<path>` answers 500 from when that file is there.
+/// `everywhere` listens on all addresses · `slow:<seconds>` takes so long for each answer · `fail-post` answers 500 to POST alone · `fail-once-there:<path>` answers 500 from when that file is there.
 const SERVE: &str = r#"import json, os, signal, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -88,7 +88,7 @@ class Server(ThreadingHTTPServer):
 
 
 port = 0 if behave == "other-port" else int(os.environ["PORT"])  # 0: a free one, and nobody else's
-server = Server(("127.0.0.1", port), Handler)
+server = Server(("0.0.0.0" if behave == "everywhere" else "127.0.0.1", port), Handler)
 
 
 def stop(*_):
