@@ -344,9 +344,15 @@ fn below_broken_header(text: &str, errors: &[toml::de::Error]) -> Option<Range<u
 /// The parser's words as one line that starts with a small letter and names TOML where it would be unclear.
 fn words(message: &str) -> String {
     let message = message.trim().replace('\n', ", ");
-    match message.strip_prefix("duplicate key") {
-        Some(rest) => format!("this key or table is there twice{rest}"),
-        None => format!("{NOT_TOML}: {message}"),
+    if let Some(rest) = message.strip_prefix("duplicate key") {
+        return format!("this key or table is there twice{rest}");
+    }
+    match message.as_str() {
+        "invalid basic string, expected `\"`" | "invalid literal string, expected `'`" => {
+            let quote = if message.contains('"') { '"' } else { '\'' };
+            format!("{NOT_TOML}: the text before this is not closed: `{quote}` is missing")
+        }
+        _ => format!("{NOT_TOML}: {message}"),
     }
 }
 

@@ -405,6 +405,14 @@ fn beside_what_is_no_toml_nothing_is_said_that_the_parser_made_up() {
             "squad.toml:9:9: this is not TOML: extra `=`, expected nothing\n      9 | grace = = \"5s\"\n        |         ^\n",
         ),
         (
+            "ready = \"/readyz",
+            "squad.toml:9:17: this is not TOML: the text before this is not closed: `\"` is missing\n      9 | ready = \"/readyz\n        |                 ^\n",
+        ),
+        (
+            "ready = '/readyz",
+            "squad.toml:9:17: this is not TOML: the text before this is not closed: `'` is missing\n      9 | ready = '/readyz\n        |                 ^\n",
+        ),
+        (
             "port = 0x",
             "squad.toml:9:8: this is not TOML: this number has no digits\n      9 | port = 0x\n        |        ^^\n",
         ),
