@@ -3,13 +3,13 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use snapbox::str;
 
-use crate::support::journey::{port, protected_org, signal};
-use crate::support::{Home, SQUAD, TestService, get, skip, wait_for};
+use crate::support::journey::{newer_binary, port, protected_org, signal};
+use crate::support::{Home, TestService, get, skip, wait_for};
 
 /// The state directory of the built-in environment.
 fn state(home: &Home) -> std::path::PathBuf {
@@ -117,16 +117,7 @@ fn a_newer_binary_replaces_the_supervisor_and_everything_goes_on() {
         .json();
     let first = pid(&home);
 
-    let newer = home.root().join("squad");
-    std::fs::copy(SQUAD, &newer).expect("a copy");
-    let written = std::fs::File::options()
-        .write(true)
-        .open(&newer)
-        .expect("the copy");
-    written
-        .set_modified(SystemTime::now() + Duration::from_mins(1))
-        .expect("a newer one");
-    drop(written);
+    let newer = newer_binary(&home, 1);
     let with_newer = |arguments: &[&str]| {
         let output = home.run(home.program(&newer).args(arguments));
         output.success()
@@ -140,8 +131,20 @@ fn a_newer_binary_replaces_the_supervisor_and_everything_goes_on() {
         after["services"][0]["traffic"],
         before["services"][0]["traffic"]
     );
+    let same = with_newer(&["local", "status", "-o", "json"]).json()["pid"].as_u64();
+    assert_eq!(same, Some(first), "who only looks replaces nothing");
+    with_newer(&["local", "start"]);
     let second = with_newer(&["local", "status", "-o", "json"]).json()["pid"].as_u64();
     assert_ne!(second, Some(first), "it was replaced");
+    let replaced = with_newer(&["status", "payments", "-o", "json"]).json();
+    assert_eq!(
+        replaced["services"][0]["address"],
+        before["services"][0]["address"]
+    );
+    assert_eq!(
+        replaced["services"][0]["traffic"],
+        before["services"][0]["traffic"]
+    );
     assert_eq!(get(port(&home, "payments"), "/").status, 200);
     assert_eq!(
         Some(pid(&home)),

@@ -22,7 +22,7 @@ use super::Settings;
 use super::journal::{self, Journal};
 use super::ledger::{self, Ledger};
 use super::places::{self, Listens, Place};
-use super::protocol::{self, Build, Frame, Hello, Request, SupervisorStatus};
+use super::protocol::{self, Build, Frame, Hello, PROTOCOL, Request, SupervisorStatus};
 use super::store::Store;
 use super::wire::Failure;
 
@@ -84,12 +84,16 @@ pub(crate) struct Reset {
 #[derive(Debug)]
 pub(super) struct Answers {
     stream: UnixStream,
+    /// Of a supervisor of an older binary.
+    are_outdated: bool,
 }
 
 /// A supervisor that answered.
 struct Greeted {
     stream: UnixStream,
     hello: Hello,
+    /// Whether it is of an older binary than this one.
+    is_outdated: bool,
 }
 
 /// What became of a supervisor that held the lock and did not listen.
@@ -102,12 +106,29 @@ enum Holder {
     Silent,
 }
 
+impl Holder {
+    fn listens(self) -> Option<Greeted> {
+        match self {
+            Self::Listens(greeted) => Some(*greeted),
+            Self::Gone | Self::Silent => None,
+        }
+    }
+}
+
 /// Why there is no answer.
 enum Lost {
     /// The supervisor ended: the request can be sent to the next one.
     Ended,
+    /// It is of an older binary, and answers what this one does not understand.
+    Outdated,
     /// It answered that it cannot.
     Failed(Error),
+}
+
+impl Greeted {
+    fn can_answer(&self, request: &Request) -> bool {
+        !self.is_outdated || (self.hello.protocol == PROTOCOL && request.changes_nothing())
+    }
 }
 
 impl Answers {
@@ -168,6 +189,7 @@ impl Client {
                 Ok(answer) => return Ok(answer),
                 Err(Lost::Failed(error)) => return Err(error),
                 Err(Lost::Ended) => {}
+                Err(Lost::Outdated) => self.renew().await?,
             }
         }
         Err(Error::Unreachable(format!(
@@ -182,12 +204,20 @@ impl Client {
         progress: &mut (impl FnMut(Progress) + Send),
     ) -> Result<T, Lost> {
         let mut answers = self.open(request.clone()).await.map_err(Lost::Failed)?;
-        while let Some(frame) = answers.next().await.map_err(Lost::Failed)? {
+        let are_outdated = answers.are_outdated;
+        let unreadable = |error| {
+            if are_outdated {
+                Lost::Outdated
+            } else {
+                Lost::Failed(error)
+            }
+        };
+        while let Some(frame) = answers.next().await.map_err(unreadable)? {
             match frame {
                 Frame::Progress(sign) => progress(sign),
                 Frame::Done(value) => {
                     return serde_json::from_value(value).map_err(|error| {
-                        Lost::Failed(Error::Unreachable(format!(
+                        unreadable(Error::Unreachable(format!(
                             "its answer cannot be read: {error}"
                         )))
                     });
@@ -200,16 +230,28 @@ impl Client {
         Err(Lost::Ended)
     }
 
-    /// Sends a request to the supervisor, which is started where there is none.
+    /// Replaces a supervisor of an older binary, and starts one where there is none.
+    pub(super) async fn renew(&self) -> Result<()> {
+        let current = self.greet().await?.filter(|greeted| !greeted.is_outdated);
+        match current {
+            Some(_) => Ok(()),
+            None => self.start().await.map(drop),
+        }
+    }
+
+    /// Sends a request to the supervisor, which is started where there is none, and replaced where it is of an older binary
+    /// and the request changes something.
     pub(super) async fn open(&self, request: Request) -> Result<Answers> {
         for _ in 0..TRIES {
-            let mut greeted = match self.greet().await? {
+            let answers = |greeted: &Greeted| greeted.can_answer(&request);
+            let mut greeted = match self.greet().await?.filter(answers) {
                 Some(greeted) => greeted,
                 None => self.start().await?,
             };
             if protocol::send(&mut greeted.stream, &request).await.is_ok() {
                 return Ok(Answers {
                     stream: greeted.stream,
+                    are_outdated: greeted.is_outdated,
                 });
             }
         }
@@ -272,6 +314,7 @@ impl Client {
         {
             let mut answers = Answers {
                 stream: greeted.stream,
+                are_outdated: greeted.is_outdated,
             };
             while answers.next().await?.is_some() {}
         }
@@ -293,24 +336,19 @@ impl Client {
         }
     }
 
-    /// Connects to a supervisor that this binary can talk to. One of an older binary is ended first, and one of
-    /// a newer protocol is an error.
+    /// Connects to a supervisor; one of a newer protocol is an error.
     async fn greet(&self) -> Result<Option<Greeted>> {
-        let Some(greeted) = self.connect().await? else {
-            return Ok(None);
-        };
-        let own = Hello::of(Build::of(&self.settings.executable));
-        if own.replaces(&greeted.hello) {
-            self.end(greeted).await?;
-            return Ok(None);
+        let greeted = self.connect().await?;
+        match &greeted {
+            Some(Greeted { hello, .. }) if hello.protocol > PROTOCOL => {
+                Err(Error::Unreachable(format!(
+                    "squad {} runs it, which is newer than this squad {}",
+                    hello.version,
+                    env!("CARGO_PKG_VERSION")
+                )))
+            }
+            _ => Ok(greeted),
         }
-        if greeted.hello.protocol > own.protocol {
-            return Err(Error::Unreachable(format!(
-                "squad {} runs it, which is newer than this squad {}",
-                greeted.hello.version, own.version
-            )));
-        }
-        Ok(Some(greeted))
     }
 
     /// The way to whoever listens: in the runtime directory of this session, or where the supervisor says that it does.
@@ -346,7 +384,11 @@ impl Client {
             )));
         };
         match greeted {
-            Ok(Some(hello)) => Ok(Some(Greeted { stream, hello })),
+            Ok(Some(hello)) => Ok(Some(Greeted {
+                is_outdated: own.replaces(&hello),
+                stream,
+                hello,
+            })),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 Err(Error::Unreachable(error.to_string()))
             }
@@ -368,6 +410,8 @@ impl Client {
     }
 
     /// Of many that do this at once, one starts it.
+    ///
+    /// One that drains, or brings up slow services, takes its time; and a second one could only wait for its lock.
     async fn start_one(&self) -> Result<Greeted> {
         places::make(&self.settings.state)?;
         places::make(&self.settings.runtime)?;
@@ -379,12 +423,15 @@ impl Client {
             Ok(starting)
         })
         .await?;
-        if let Some(greeted) = self.greet().await? {
-            return Ok(greeted);
-        }
-        // One that drains, or brings up slow services, takes its time; and a second one could only wait for its lock.
-        if let Holder::Listens(greeted) = self.holder(PATIENCE).await? {
-            return Ok(*greeted);
+        let there = match self.greet().await? {
+            None => self.holder(PATIENCE).await?.listens(),
+            there => there,
+        };
+        if let Some(greeted) = there {
+            if !greeted.is_outdated {
+                return Ok(greeted);
+            }
+            self.end(greeted).await?;
         }
         let (settings, log) = (self.settings.clone(), self.place.log.clone());
         blocking(move || spawn(&settings, &log)).await?;

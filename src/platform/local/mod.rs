@@ -112,8 +112,9 @@ impl Local {
         self.client.status().await
     }
 
-    /// Starts a supervisor where none runs, and returns how it is.
+    /// Starts a supervisor where none runs or one of an older binary does, and returns how it is.
     pub(crate) async fn start(&self) -> Result<SupervisorStatus> {
+        self.client.renew().await?;
         self.client.ask(Request::Status, |_| {}).await
     }
 

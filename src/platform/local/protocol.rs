@@ -2,6 +2,9 @@
 //!
 //! Each message is a frame: four bytes of length, big endian, then JSON. A connection begins with a
 //! [`Hello`] from each side and carries one request. Nothing here decides anything.
+//!
+//! It only grows: a field that is added has a default, and what may not be understood is asked for only where the other
+//! side's [`Hello`] says that it is.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,7 +19,8 @@ use crate::platform::{Commit, LogLine, LogQuery, Progress};
 
 use super::wire::Failure;
 
-/// The version of this protocol. A supervisor with a lower one is replaced, with a higher one it is refused.
+/// The version of this protocol. A supervisor with a lower one is replaced, with a higher one it is refused. One with the
+/// same is asked by a newer binary as it is, by requests that change nothing ([`Request::changes_nothing`]).
 pub(super) const PROTOCOL: u32 = 2;
 
 /// The longest frame in bytes: an invocation's payload (6 MiB at AWS Lambda) with all its quotes escaped.
@@ -178,6 +182,22 @@ pub(super) enum Request {
     },
     /// Drain and end.
     Stop,
+}
+
+impl Request {
+    /// Whether it only looks, and is as old as [`PROTOCOL`]: a supervisor of an older binary can answer it as well.
+    pub(super) fn changes_nothing(&self) -> bool {
+        matches!(
+            self,
+            Self::Observe { .. }
+                | Self::Services
+                | Self::Diagnose { .. }
+                | Self::Follow { .. }
+                | Self::Counts { .. }
+                | Self::History { .. }
+                | Self::Status
+        )
+    }
 }
 
 /// What the supervisor answers: any number of signs of life, then one `Done` or `Failed`.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
@@ -77,6 +77,19 @@ pub(crate) fn begin<const N: usize>(home: &Home, directory: &Path, arguments: [&
 pub(crate) fn end(home: &Home, child: Child) -> Output {
     let output = child.wait_with_output().expect("it ends");
     Output::of(&output, home.root())
+}
+
+/// A copy of the binary under test that was written later, by so many minutes: another, newer build of it.
+pub(crate) fn newer_binary(home: &Home, minutes: u64) -> PathBuf {
+    let newer = home.root().join(format!("squad-{minutes}"));
+    std::fs::copy(super::SQUAD, &newer).expect("a copy");
+    let written = SystemTime::now() + Duration::from_mins(minutes);
+    std::fs::File::options()
+        .write(true)
+        .open(&newer)
+        .and_then(|copy| copy.set_modified(written))
+        .expect("a newer one");
+    newer
 }
 
 /// Sends a signal to one process, and to no other.
