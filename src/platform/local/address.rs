@@ -76,7 +76,34 @@ struct Listening {
     port: u16,
     /// Ends this listener alone.
     leave: watch::Sender<bool>,
-    served: JoinHandle<()>,
+    served: Served,
+}
+
+/// A listener that is being served, until whoever serves it lets go of it.
+pub(super) struct Served {
+    task: JoinHandle<()>,
+}
+
+impl Served {
+    /// Serves a listener that takes connections.
+    pub(super) fn new<F>(
+        listener: TcpListener,
+        serve: impl FnOnce(Arc<tokio::net::TcpListener>) -> F,
+    ) -> std::io::Result<Self>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        listener.set_nonblocking(true)?;
+        let listener = Arc::new(tokio::net::TcpListener::from_std(listener)?);
+        Ok(Self {
+            task: tokio::spawn(serve(listener)),
+        })
+    }
+
+    /// Returns when the requests that were under way at the stop have ended.
+    pub(super) async fn ended(self) {
+        drop(self.task.await);
+    }
 }
 
 impl Address {
@@ -108,8 +135,7 @@ impl Address {
             return Ok(());
         }
         let listener = bind(port)?;
-        self.moved(&mut listening, port, listener);
-        Ok(())
+        self.moved(&mut listening, port, listener)
     }
 
     /// Listens on `port` instead, once `keep` has written that down. Where the port cannot be had, or that fails,
@@ -124,28 +150,30 @@ impl Address {
         }
         let listener = bind(port)?;
         keep.await?;
-        self.moved(&mut listening, port, listener);
-        Ok(())
+        self.moved(&mut listening, port, listener)
     }
 
-    fn moved(&self, listening: &mut Option<Listening>, port: u16, listener: TcpListener) {
+    fn moved(
+        &self,
+        listening: &mut Option<Listening>,
+        port: u16,
+        listener: TcpListener,
+    ) -> Result<()> {
         let (leave, left) = watch::channel(false);
         let (proxy, mut stop) = (Arc::clone(&self.proxy), self.stop.clone());
-        let (name, leaving) = (self.name.clone(), leave.clone());
-        let served = tokio::spawn(async move {
+        let leaving = leave.clone();
+        let served = Served::new(listener, move |listener| async move {
             let stopping = async {
                 drop(stop.wait_for(|stop| *stop).await);
                 leaving.send_replace(true);
                 std::future::pending::<()>().await;
             };
-            let served = tokio::select! {
-                served = proxy.serve(listener, left) => served,
-                () = stopping => Ok(()),
-            };
-            if let Err(error) = served {
-                tracing::error!("{name} cannot be served on port {port}: {error}");
+            tokio::select! {
+                () = proxy.serve(listener, left) => {}
+                () = stopping => {}
             }
-        });
+        })
+        .map_err(|error| Error::Unreachable(format!("cannot listen on port {port}: {error}")))?;
         tracing::info!("{} listens on 127.0.0.1:{port}", self.name);
         let new = Listening {
             port,
@@ -156,12 +184,13 @@ impl Address {
             // Its task ends by itself with its last request.
             old.leave.send_replace(true);
         }
+        Ok(())
     }
 
     /// Returns when the requests that were under way at the stop have ended.
     pub(super) async fn ended(&self) {
         if let Some(listening) = self.listening.lock().await.take() {
-            drop(listening.served.await);
+            listening.served.ended().await;
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::fs::FlockOperation;
@@ -20,7 +20,7 @@ use crate::domain::name::ServiceName;
 use crate::fs;
 use crate::platform::{Error, Result};
 
-use super::address;
+use super::address::{self, Served};
 use super::control::Control;
 use super::environment;
 use super::host::{Host, Shared};
@@ -68,6 +68,8 @@ pub(super) struct Supervisor {
     shared: Arc<Shared>,
     metrics: Arc<Metrics>,
     environment: Arc<EnvironmentProxy>,
+    /// The environment's own address.
+    listening: Mutex<Option<Served>>,
     services: Mutex<BTreeMap<ServiceName, Arc<Host>>>,
     /// True from the moment at which it is to end.
     stopping: watch::Sender<bool>,
@@ -138,6 +140,7 @@ impl Supervisor {
             }),
             environment: EnvironmentProxy::new(Arc::clone(&metrics)),
             metrics,
+            listening: Mutex::default(),
             services: Mutex::default(),
             stopping: watch::Sender::new(false),
             waiting: Mutex::default(),
@@ -152,19 +155,20 @@ impl Supervisor {
 
     /// Brings up every service that is known, all at once.
     async fn restore(self: &Arc<Self>) {
-        if let Err(error) = self.listen().await {
-            tracing::warn!("the address of the environment: {error}");
-        }
         let names: Vec<ServiceName> = self
             .shared
             .ledger
             .read(|state| state.services.keys().cloned().collect())
             .await;
-        let restoring = names.into_iter().map(|name| {
-            let host = self.host(&name);
-            async move { host.restore().await }
-        });
-        futures_util::future::join_all(restoring).await;
+        let hosts: Vec<Arc<Host>> = names.iter().map(|name| self.host(name)).collect();
+        for host in &hosts {
+            host.begin_restoring();
+        }
+        // Whoever waits there already asks for one of them.
+        if let Err(error) = self.listen().await {
+            tracing::warn!("the address of the environment: {error}");
+        }
+        futures_util::future::join_all(hosts.iter().map(Host::restore)).await;
     }
 
     /// Chooses the environment's port, once, and listens there.
@@ -190,12 +194,18 @@ impl Supervisor {
         };
         let listener = address::bind(port)?;
         let (proxy, stop) = (Arc::clone(&self.environment), self.stopping.subscribe());
-        tokio::spawn(async move {
-            if let Err(error) = proxy.serve(listener, stop).await {
-                tracing::error!("the environment cannot be served on port {port}: {error}");
-            }
-        });
+        let served =
+            Served::new(listener, |listener| proxy.serve(listener, stop)).map_err(|error| {
+                Error::Unreachable(format!("cannot listen on port {port}: {error}"))
+            })?;
+        *self.listening() = Some(served);
         Ok(())
+    }
+
+    fn listening(&self) -> MutexGuard<'_, Option<Served>> {
+        self.listening
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The host of a service, made when there is none.
@@ -282,6 +292,11 @@ impl Supervisor {
     async fn end(&self) {
         tracing::info!("stopping");
         self.stopping.send_replace(true);
+        // A request for any service may be under way on the environment's own address.
+        let listening = self.listening().take();
+        if let Some(listening) = listening {
+            listening.ended().await;
+        }
         let hosts = self.hosts();
         futures_util::future::join_all(hosts.iter().map(|(_, host)| host.stop())).await;
         let waiting = {

@@ -141,6 +141,11 @@ impl Host {
         &self.log
     }
 
+    /// From now until it is restored, requests wait for what had traffic.
+    pub(super) fn begin_restoring(&self) {
+        self.proxy.set_restored(false);
+    }
+
     /// Makes what is true after a restart: its address, and the revisions with traffic, and those that a live rollout
     /// keeps, ready or failed.
     pub(super) async fn restore(self: &Arc<Self>) {
@@ -162,6 +167,7 @@ impl Host {
             }
         }
         self.route().await;
+        self.proxy.set_restored(true);
     }
 
     /// Looks at what is true of this service.

@@ -99,13 +99,17 @@ impl Backend {
         *self.available.borrow()
     }
 
+    /// Returns when it is available.
+    pub(super) async fn becomes_available(&self) {
+        // It sends itself, so there is always somebody who could change it.
+        drop(self.available.subscribe().wait_for(|yes| *yes).await);
+    }
+
     /// Returns when it is available; false when it was not before `deadline`.
     pub(super) async fn wait(&self, deadline: Instant) -> bool {
-        let mut available = self.available.subscribe();
-        matches!(
-            tokio::time::timeout_at(deadline, available.wait_for(|yes| *yes)).await,
-            Ok(Ok(_))
-        )
+        tokio::time::timeout_at(deadline, self.becomes_available())
+            .await
+            .is_ok()
     }
 
     pub(super) fn target(&self) -> Target {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, Response, StatusCode};
 use tokio::time::Instant;
 
-use super::backend::InFlight;
+use super::backend::{Backend, InFlight};
 use super::headers;
 use super::problem::problem;
 use super::table::{Nowhere, Pick, Ready};
@@ -40,6 +40,11 @@ impl Waiting {
     /// Since the head of the request came.
     pub(super) fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// The time until now was the platform's, not the revision's.
+    fn begins_now(&mut self) {
+        self.started = Instant::now();
     }
 
     /// There is an answer.
@@ -95,24 +100,57 @@ impl ServiceProxy {
         headers: &HeaderMap,
         waiting: &mut Waiting,
     ) -> Result<(Entered, bool), Nowhere> {
-        let deadline = waiting.started + self.limits.patience;
+        let is_restoring = !*self.restored.borrow();
+        if is_restoring {
+            self.first_table().await;
+        }
         loop {
             // It is not to be counted where it waited only.
             waiting.handed_on();
             let entered = self.enter(method, path, headers)?;
             waiting.series = Some(Arc::clone(&entered.pick.series));
-            if entered.pick.backend.is_available() {
+            if !is_restoring && entered.pick.backend.is_available() {
                 return Ok((entered, true));
             }
             let mut changes = self.changes.subscribe();
             if !self.is_present(&entered.table) {
                 continue;
             }
-            tokio::select! {
-                available = entered.pick.backend.wait(deadline) => return Ok((entered, available)),
-                _ = changes.changed() => {}
+            let available = tokio::select! {
+                biased;
+                available = self.available(&entered.pick.backend, waiting.started) => available,
+                _ = changes.changed() => continue,
+            };
+            if is_restoring && available {
+                waiting.begins_now();
+            }
+            return Ok((entered, available));
+        }
+    }
+
+    /// Waits while a supervisor that was just started has not said yet where requests go.
+    async fn first_table(&self) {
+        let mut changes = self.changes.subscribe();
+        while !*self.restored.borrow() && self.table.load().is_none() {
+            // An error means that nobody is left who could change it.
+            if changes.changed().await.is_err() {
+                return;
             }
         }
+    }
+
+    /// Waits for a backend: for as long as a supervisor that was just started brings up what had traffic, and otherwise
+    /// for as long as a request has patience.
+    async fn available(&self, backend: &Backend, started: Instant) -> bool {
+        if backend.is_available() {
+            return true;
+        }
+        let mut restored = self.restored.subscribe();
+        tokio::select! {
+            () = backend.becomes_available() => return true,
+            _ = restored.wait_for(|restored| *restored) => {}
+        }
+        backend.wait(started + self.limits.patience).await
     }
 
     fn is_present(&self, table: &Arc<Ready>) -> bool {

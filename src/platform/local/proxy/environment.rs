@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::problem::problem;
@@ -42,9 +43,9 @@ impl EnvironmentProxy {
     /// Serves a listener until `stop` becomes true.
     pub(crate) async fn serve(
         self: Arc<Self>,
-        listener: std::net::TcpListener,
+        listener: Arc<TcpListener>,
         stop: watch::Receiver<bool>,
-    ) -> std::io::Result<()> {
+    ) {
         serve(
             listener,
             stop,
@@ -54,7 +55,7 @@ impl EnvironmentProxy {
                 async move { proxy.handle(request, remote).await }
             },
         )
-        .await
+        .await;
     }
 
     async fn handle(&self, request: Request<Incoming>, remote: SocketAddr) -> Response<Body> {

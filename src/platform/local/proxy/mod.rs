@@ -85,6 +85,8 @@ pub(crate) struct ServiceProxy {
     table: ArcSwapOption<table::Ready>,
     /// Tells those who wait that the table was replaced.
     changes: watch::Sender<()>,
+    /// False while the supervisor brings up, after its start, what had traffic.
+    restored: watch::Sender<bool>,
     /// Held while the table is replaced.
     replacing: Mutex<()>,
 }
@@ -98,6 +100,7 @@ impl ServiceProxy {
             limits,
             table: ArcSwapOption::empty(),
             changes: watch::Sender::new(()),
+            restored: watch::Sender::new(true),
             replacing: Mutex::default(),
         })
     }
@@ -112,6 +115,12 @@ impl ServiceProxy {
         let ready = table::Ready::new(table, &self.service, &self.metrics, before.as_deref());
         self.table.store(Some(Arc::new(ready)));
         self.changes.send_replace(());
+    }
+
+    /// Says whether everything that had traffic before this supervisor was started is ready, or has failed. Until then
+    /// requests wait for it as long as it takes: that nobody serves is not the revision's doing.
+    pub(crate) fn set_restored(&self, restored: bool) {
+        self.restored.send_replace(restored);
     }
 
     /// The service.

@@ -170,10 +170,12 @@ async fn the_proxy_hands_requests_over() {
         rollout: None,
         slow: None,
     });
-    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
-    let serving = tokio::spawn(proxy.serve(listener, stopped));
+    let serving = tokio::spawn(proxy.serve(Arc::new(listener), stopped));
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let request = b"POST /receipts/12 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi";
     stream.write_all(request).await.unwrap();
@@ -192,5 +194,5 @@ async fn the_proxy_hands_requests_over() {
         )
     );
     stop.send_replace(true);
-    serving.await.unwrap().unwrap();
+    serving.await.unwrap();
 }

@@ -56,7 +56,7 @@ async fn exchange(to: SocketAddr, request: &str) -> String {
     answer
 }
 
-fn all(revision: u64) -> Split {
+pub(super) fn all(revision: u64) -> Split {
     Split::all(&[], RevisionNumber(revision))
 }
 
@@ -303,9 +303,9 @@ async fn the_metrics_are_for_this_machine_alone() {
     ground.proxy.set_table(table(all(1), &backends));
     let environment = EnvironmentProxy::new(Arc::new(Metrics::default()));
     environment.add(Arc::clone(&ground.proxy));
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(environment.serve(listener, ground.stop.subscribe()));
+    tokio::spawn(environment.serve(Arc::new(listener), ground.stop.subscribe()));
     for (host, path, status) in [
         ("localhost", "/metrics", 200),
         ("LOCALHOST:20000", "/metrics", 200),
