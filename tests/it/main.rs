@@ -33,6 +33,7 @@ mod full_disk;
 mod generated;
 mod golden_paths;
 mod gone;
+mod handover;
 mod harness;
 mod history;
 mod install;

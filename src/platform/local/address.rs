@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use aws_lc_rs::digest;
 use tokio::sync::watch;
@@ -13,6 +14,7 @@ use tokio::task::JoinHandle;
 use crate::domain::name::ServiceName;
 use crate::platform::{Error, Result};
 
+use super::handover::Handed;
 use super::proxy::ServiceProxy;
 use super::sockets;
 use super::state::State;
@@ -22,6 +24,10 @@ use super::state::State;
 const FIRST: u16 = 20_000;
 /// How many ports there are to choose from.
 const COUNT: u16 = 12_000;
+
+/// How many connections may wait to be taken: while one supervisor follows another, all that come do. The system may allow
+/// less.
+const BACKLOG: i32 = 4096;
 
 /// Chooses a port that is free now: the same one for the same `seed` where that is possible.
 pub(super) fn choose(seed: &Path, taken: &BTreeSet<u16>) -> Result<u16> {
@@ -68,6 +74,8 @@ pub(super) struct Address {
     name: ServiceName,
     proxy: Arc<ServiceProxy>,
     stop: watch::Receiver<bool>,
+    /// What a supervisor before this one listened on.
+    handed: Arc<Handed>,
     /// The port on which the proxy listens, if it does.
     listening: tokio::sync::Mutex<Option<Listening>>,
 }
@@ -81,6 +89,7 @@ struct Listening {
 
 /// A listener that is being served, until whoever serves it lets go of it.
 pub(super) struct Served {
+    listener: Weak<tokio::net::TcpListener>,
     task: JoinHandle<()>,
 }
 
@@ -96,8 +105,15 @@ impl Served {
         listener.set_nonblocking(true)?;
         let listener = Arc::new(tokio::net::TcpListener::from_std(listener)?);
         Ok(Self {
+            listener: Arc::downgrade(&listener),
             task: tokio::spawn(serve(listener)),
         })
+    }
+
+    /// Another number for the same socket, for as long as it is served.
+    pub(super) fn socket(&self) -> Option<OwnedFd> {
+        let listener = self.listener.upgrade()?;
+        listener.as_fd().try_clone_to_owned().ok()
     }
 
     /// Returns when the requests that were under way at the stop have ended.
@@ -112,11 +128,13 @@ impl Address {
         name: ServiceName,
         proxy: Arc<ServiceProxy>,
         stop: watch::Receiver<bool>,
+        handed: Arc<Handed>,
     ) -> Self {
         Self {
             name,
             proxy,
             stop,
+            handed,
             listening: tokio::sync::Mutex::new(None),
         }
     }
@@ -134,7 +152,7 @@ impl Address {
         if current == Some(port) {
             return Ok(());
         }
-        let listener = bind(port)?;
+        let listener = self.handed.take_or_bind(port)?;
         self.moved(&mut listening, port, listener)
     }
 
@@ -151,6 +169,11 @@ impl Address {
         let listener = bind(port)?;
         keep.await?;
         self.moved(&mut listening, port, listener)
+    }
+
+    /// Another number for the socket on which it listens, if it does.
+    pub(super) async fn socket(&self) -> Option<OwnedFd> {
+        self.listening.lock().await.as_ref()?.served.socket()
     }
 
     fn moved(
@@ -198,7 +221,7 @@ impl Address {
 /// Binds a kept port on loopback.
 pub(super) fn bind(port: u16) -> Result<TcpListener> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    TcpListener::bind(address).map_err(|error| match error.kind() {
+    let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => Error::PortTaken {
             port,
             owner: sockets::owner_of(port),
@@ -207,7 +230,12 @@ pub(super) fn bind(port: u16) -> Result<TcpListener> {
             "this user cannot listen on port {port}: ports below 1024 are for root"
         )),
         _ => Error::Unreachable(format!("cannot listen on port {port}: {error}")),
-    })
+    })?;
+    // Without it, the queue is as long as the standard library says.
+    if let Err(error) = rustix::net::listen(&listener, BACKLOG) {
+        tracing::debug!("the queue of port {port}: {error}");
+    }
+    Ok(listener)
 }
 
 #[cfg(test)]

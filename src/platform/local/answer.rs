@@ -113,6 +113,8 @@ pub(super) async fn answer(
             supervisor.stop(frames.clone());
             Ok(())
         }
+        // Sockets go beside bytes, not within frames: see `Supervisor::hand_over`.
+        Request::HandOver => Err(Failure::Unsupported("sockets in a frame".to_owned())),
     }
 }
 

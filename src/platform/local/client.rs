@@ -1,11 +1,9 @@
-//! The way to the supervisor: finds it, starts it where there is none, and replaces one of an older binary.
+//! The way to the supervisor: finds it, starts it where there is none, and has one of an older binary replaced.
 //!
 //! Every request can be sent again, so a supervisor that ends in the middle costs a new start and nothing else.
 
-use std::io::{self, BufRead, BufReader};
-use std::os::unix::process::CommandExt;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -14,7 +12,6 @@ use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use crate::clients::process;
 use crate::fs::{self, at};
 use crate::platform::{Error, Progress, Result};
 
@@ -23,6 +20,7 @@ use super::journal::{self, Journal};
 use super::ledger::{self, Ledger};
 use super::places::{self, Listens, Place};
 use super::protocol::{self, Build, Frame, Hello, PROTOCOL, Request, SupervisorStatus};
+use super::spawn::spawn;
 use super::store::Store;
 use super::wire::Failure;
 
@@ -37,8 +35,6 @@ const PATIENCE: Duration = Duration::from_mins(2);
 const LISTENS_AGAIN: Duration = Duration::from_secs(5);
 /// A supervisor that is well answers a hello at once, also under load; one that does not answer so long is stopped, or stuck.
 const GREETING_LIMIT: Duration = Duration::from_secs(15);
-/// The log of the supervisor is rotated when it is longer, in bytes.
-const LONGEST_LOG: u64 = 1 << 20;
 
 /// How many supervisors this process is starting, or waits for while they bring up their services.
 static STARTING: AtomicUsize = AtomicUsize::new(0);
@@ -89,11 +85,11 @@ pub(super) struct Answers {
 }
 
 /// A supervisor that answered.
-struct Greeted {
-    stream: UnixStream,
-    hello: Hello,
+pub(super) struct Greeted {
+    pub(super) stream: UnixStream,
+    pub(super) hello: Hello,
     /// Whether it is of an older binary than this one.
-    is_outdated: bool,
+    pub(super) is_outdated: bool,
 }
 
 /// What became of a supervisor that held the lock and did not listen.
@@ -224,7 +220,7 @@ impl Client {
                 }
                 Frame::Failed(Failure::Stopping) => return Err(Lost::Ended),
                 Frame::Failed(failure) => return Err(Lost::Failed(failure.into())),
-                Frame::Line(_) | Frame::Files(_) => {}
+                Frame::Line(_) | Frame::Files(_) | Frame::Sockets(_) => {}
             }
         }
         Err(Lost::Ended)
@@ -365,7 +361,7 @@ impl Client {
     }
 
     /// Connects and exchanges hellos; none when nobody listens.
-    async fn connect(&self) -> Result<Option<Greeted>> {
+    pub(super) async fn connect(&self) -> Result<Option<Greeted>> {
         let Some(mut stream) = self.reach().await? else {
             return Ok(None);
         };
@@ -427,11 +423,9 @@ impl Client {
             None => self.holder(PATIENCE).await?.listens(),
             there => there,
         };
-        if let Some(greeted) = there {
-            if !greeted.is_outdated {
-                return Ok(greeted);
-            }
-            self.end(greeted).await?;
+        // One of an older binary is ended by the next one, once that has got what it listens on.
+        if let Some(greeted) = there.filter(|greeted| !greeted.is_outdated) {
+            return Ok(greeted);
         }
         let (settings, log) = (self.settings.clone(), self.place.log.clone());
         blocking(move || spawn(&settings, &log)).await?;
@@ -514,66 +508,6 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or_else(|error| Err(Error::Unreachable(error.to_string())))
-}
-
-/// Starts a supervisor and waits for the one line with which it says that it serves, or why it cannot.
-fn spawn(settings: &Settings, log: &Path) -> Result<()> {
-    let stderr = open_log(log)?;
-    let mut child = process::command(&settings.executable)
-        .arg0("squad")
-        .args(["local", "supervise", "--name"])
-        .arg(&settings.name)
-        .arg("--directory")
-        .arg(&settings.state)
-        .arg("--runtime")
-        .arg(&settings.runtime)
-        .current_dir("/")
-        .stdout(Stdio::piped())
-        .stderr(stderr)
-        .spawn()
-        .map_err(|error| {
-            Error::Unreachable(format!("`{}`: {error}", settings.executable.display()))
-        })?;
-    let mut line = String::new();
-    if let Some(stdout) = child.stdout.take() {
-        // What cannot be read is as good as nothing said.
-        drop(BufReader::new(stdout).read_line(&mut line));
-    }
-    match serde_json::from_str::<Option<Failure>>(&line) {
-        Ok(None) => Ok(()),
-        Ok(Some(failure)) => {
-            drop(child.wait());
-            Err(failure.into())
-        }
-        Err(_) => {
-            drop(child.wait());
-            Err(Error::Unreachable(format!(
-                "it ended before it was ready; its log is `{}`",
-                log.display()
-            )))
-        }
-    }
-}
-
-/// Opens the supervisor's own log for appending; a long one is put aside first.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a log that is rotated needs not survive a loss of power"
-)]
-fn open_log(path: &Path) -> Result<std::fs::File, fs::Error> {
-    use std::os::unix::fs::OpenOptionsExt;
-    if path
-        .metadata()
-        .is_ok_and(|metadata| metadata.len() > LONGEST_LOG)
-    {
-        std::fs::rename(path, path.with_extension("log.1")).map_err(at("rename", path))?;
-    }
-    std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(at("open", path))
 }
 
 #[cfg(test)]

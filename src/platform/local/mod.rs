@@ -4,8 +4,9 @@
 //! [`Local`] is its client and implements the contract; everything it must remember is in the supervisor's
 //! journal.
 //!
-//! - *Front*: `client` (finds, starts and replaces supervisors), `protocol`, `wire`, `places`.
-//! - *Supervisor*: `supervisor` (all services), `answer` (requests), `host` (one service), `address`, `proxy`.
+//! - *Front*: `client` (finds supervisors, has them started and replaced), `spawn`, `protocol`, `wire`, `places`.
+//! - *Supervisor*: `supervisor` (all services), `successor` (how one follows another), `handover` (with its sockets),
+//!   `answer` (requests), `host` (one service), `address`, `proxy`.
 //! - *What it remembers*: `journal` (bytes), `state` (meaning), `ledger` (both), `store` (artifacts), `log`,
 //!   `objects` (what rollouts keep).
 //! - *Processes*: `runner` (a revision), `slot` (one process over its life), `process` and `watcher` (one run of
@@ -22,6 +23,7 @@ mod diagnosis;
 mod environment;
 pub(crate) mod function;
 mod going_up;
+mod handover;
 mod host;
 mod journal;
 mod ledger;
@@ -37,8 +39,10 @@ mod ready;
 mod runner;
 mod slot;
 mod sockets;
+mod spawn;
 mod state;
 mod store;
+mod successor;
 mod supervise;
 mod supervisor;
 #[cfg(test)]
@@ -345,7 +349,7 @@ impl Platform for Local {
                 Frame::Line(line) => on_line(line),
                 Frame::Failed(failure) => return Err(failure.into()),
                 Frame::Done(_) => false,
-                Frame::Progress(_) => true,
+                Frame::Progress(_) | Frame::Sockets(_) => true,
             };
             if !go_on {
                 break;

@@ -22,6 +22,8 @@ pub(super) struct Place {
     pub(super) lock: PathBuf,
     /// Held by whoever starts a supervisor.
     pub(super) starting: PathBuf,
+    /// Held by the supervisor that is about to serve, until it does.
+    pub(super) next: PathBuf,
     /// What the supervisor says about itself.
     pub(super) log: PathBuf,
     /// One file for each running process group.
@@ -48,6 +50,7 @@ impl Place {
             journal: state.join("journal"),
             lock: state.join("lock"),
             starting: state.join("starting"),
+            next: state.join("next"),
             log: state.join("supervisor.log"),
             notes: state.join("processes"),
             listens: state.join("listens"),

@@ -37,6 +37,9 @@ pub(super) struct Hello {
     pub(super) build: Build,
     /// The process.
     pub(super) pid: u32,
+    /// Whether it knows [`Request::HandOver`].
+    #[serde(default)]
+    pub(super) hands_over: bool,
 }
 
 /// Which executable it is, cheaply: its size and when it was written.
@@ -76,6 +79,7 @@ impl Hello {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             build,
             pid: std::process::id(),
+            hands_over: true,
         }
     }
 
@@ -180,6 +184,9 @@ pub(super) enum Request {
         /// Which one.
         service: ServiceName,
     },
+    /// Hand over the listening sockets, and go on: [`Frame::Sockets`], then each of them. Whoever asks is about to send
+    /// [`Request::Stop`].
+    HandOver,
     /// Drain and end.
     Stop,
 }
@@ -210,6 +217,8 @@ pub(super) enum Frame {
     Files(Vec<(PathBuf, u64)>),
     /// A log line.
     Line(LogLine),
+    /// The answer to [`Request::HandOver`]: so many bytes follow, each with a socket beside it, and no frame any more.
+    Sockets(u32),
     /// It is done; the answer.
     Done(serde_json::Value),
     /// It failed.
@@ -318,6 +327,7 @@ mod tests {
             version: "1".into(),
             build: Build { modified, size },
             pid: 1,
+            hands_over: true,
         }
     }
 
@@ -329,6 +339,13 @@ mod tests {
         assert!(!hello(1, 99, 10).replaces(&running), "an older one");
         assert!(hello(2, 99, 10).replaces(&running), "a newer protocol");
         assert!(!hello(0, 101, 10).replaces(&running), "an older protocol");
+    }
+
+    #[test]
+    fn the_hello_of_a_release_that_hands_nothing_over_says_so() {
+        let text = r#"{"protocol":2,"version":"0.1.0","build":{"modified":1,"size":2},"pid":3}"#;
+        let hello: Hello = serde_json::from_str(text).unwrap();
+        assert!(!hello.hands_over);
     }
 
     #[tokio::test]

@@ -1,23 +1,17 @@
 //! The life of the supervisor's process: detached from whoever started it, ended by `stop` or a signal.
 
 use std::io::Write;
-use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::platform::{Error, Result};
 
+use super::successor;
 use super::supervisor::{Settings, Supervisor};
 use super::wire::Failure;
 
 /// The threads of the proxy and everything else.
 const THREADS: usize = 2;
-
-/// How long the next supervisor waits for one that drains: its requests have 20 s, its processes their grace.
-const PATIENCE: Duration = Duration::from_mins(2);
-
-/// How long one in the foreground waits for the lock: it is refused where another supervisor runs.
-const GLANCED_AT: Duration = Duration::from_secs(1);
 
 /// Runs a supervisor to its end. Once it serves, or when it cannot, it says so in one line on standard output:
 /// `null`, or the failure as JSON. In the foreground it stays in the terminal's session, so that Ctrl-C ends it.
@@ -34,9 +28,18 @@ pub(crate) fn supervise(settings: Settings, foreground: bool) -> Result<()> {
         .map_err(|error| Error::Unreachable(error.to_string()))?;
     let served: Result<()> = runtime.block_on(async {
         let ended = ended()?;
-        // A client that looks whether somebody holds the lock holds it for a moment itself.
-        let patience = if foreground { GLANCED_AT } else { PATIENCE };
-        let (supervisor, listener) = Supervisor::start(settings, patience).await?;
+        let inherited = if foreground {
+            successor::take_free(&settings).await?
+        } else {
+            match successor::succeed(&settings).await? {
+                Some(inherited) => inherited,
+                None => {
+                    say(None);
+                    return Ok(());
+                }
+            }
+        };
+        let (supervisor, listener) = Supervisor::start(settings, inherited).await?;
         if !foreground {
             say(None);
         }

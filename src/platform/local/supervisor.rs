@@ -6,23 +6,23 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::fs::FlockOperation;
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::{Clock, SystemClock};
 use crate::domain::live::Live;
 use crate::domain::name::ServiceName;
-use crate::fs;
 use crate::platform::{Error, Result};
 
 use super::address::{self, Served};
 use super::control::Control;
 use super::environment;
+use super::handover;
 use super::host::{Host, Shared};
 use super::ledger::Ledger;
 use super::metrics::{MINUTE, Metrics};
@@ -36,6 +36,7 @@ use super::proxy::{EnvironmentProxy, Limits, ServiceProxy};
 use super::sockets::{self, Leases};
 use super::state::Record;
 use super::store::Store;
+use super::successor::Inheritance;
 use super::wire::Failure;
 
 /// How long a client may take to say what it wants.
@@ -80,16 +81,16 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Takes the state directory over, from a supervisor that is about to end for as long as `patience` says, and
-    /// makes everything that it says true.
+    /// Makes everything true that the state directory says, which is this supervisor's alone by now.
     pub(super) async fn start(
         settings: Settings,
-        patience: Duration,
+        Inheritance {
+            lock,
+            sockets,
+            next,
+        }: Inheritance,
     ) -> Result<(Arc<Self>, Control)> {
         let place = Place::new(&settings.state, &settings.runtime);
-        places::make(&settings.state)?;
-        places::make(&settings.runtime)?;
-        let lock = lock(&place.lock, patience).await?;
         let store = Store::new(&settings.state);
         let (ledger, repaired) = Ledger::open(&place.journal, &store)?;
         if let Some(repaired) = repaired {
@@ -136,6 +137,7 @@ impl Supervisor {
                 store,
                 launcher,
                 leases: Leases::default(),
+                handed: Arc::new(sockets),
                 clock,
             }),
             environment: EnvironmentProxy::new(Arc::clone(&metrics)),
@@ -150,6 +152,8 @@ impl Supervisor {
         supervisor.restore().await;
         let settings = &supervisor.settings;
         let control = Control::open(&settings.state, &settings.runtime)?;
+        // Whoever waits to be the next one finds this one now.
+        drop(next);
         Ok((supervisor, control))
     }
 
@@ -169,6 +173,7 @@ impl Supervisor {
             tracing::warn!("the address of the environment: {error}");
         }
         futures_util::future::join_all(hosts.iter().map(Host::restore)).await;
+        self.shared.handed.close_rest();
     }
 
     /// Chooses the environment's port, once, and listens there.
@@ -192,7 +197,7 @@ impl Supervisor {
         else {
             return Ok(());
         };
-        let listener = address::bind(port)?;
+        let listener = self.shared.handed.take_or_bind(port)?;
         let (proxy, stop) = (Arc::clone(&self.environment), self.stopping.subscribe());
         let served =
             Served::new(listener, |listener| proxy.serve(listener, stop)).map_err(|error| {
@@ -206,6 +211,28 @@ impl Supervisor {
         self.listening
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another number for each socket on which the proxy listens.
+    async fn sockets(&self) -> Vec<OwnedFd> {
+        let own = self.listening().as_ref().and_then(Served::socket);
+        let hosts = self.hosts();
+        let of_services =
+            futures_util::future::join_all(hosts.iter().map(|(_, host)| host.socket())).await;
+        own.into_iter()
+            .chain(of_services.into_iter().flatten())
+            .collect()
+    }
+
+    /// Hands the listening sockets to the supervisor that is about to replace this one, and goes on.
+    async fn hand_over(&self, stream: &mut UnixStream) -> std::io::Result<()> {
+        let sockets = self.sockets().await;
+        let count = u32::try_from(sockets.len()).unwrap_or(u32::MAX);
+        protocol::send(stream, &Frame::Sockets(count)).await?;
+        for socket in &sockets {
+            handover::give(stream, socket).await?;
+        }
+        Ok(())
     }
 
     /// The host of a service, made when there is none.
@@ -333,6 +360,12 @@ impl Supervisor {
                 return;
             }
         };
+        if matches!(request, Request::HandOver) {
+            if let Err(error) = self.hand_over(&mut stream).await {
+                tracing::warn!("the sockets were not handed over: {error}");
+            }
+            return;
+        }
         let (frames, mut outgoing) = mpsc::channel(FRAMES);
         tokio::spawn(async move {
             if let Err(failure) = super::answer::answer(&self, request, &frames).await {
@@ -482,27 +515,6 @@ async fn count_minutes(metrics: Arc<Metrics>) {
     loop {
         minutes.tick().await;
         metrics.next_minute();
-    }
-}
-
-/// Takes the lock that only one supervisor of a state directory can hold. With `patience` it waits for one that
-/// is about to end.
-async fn lock(path: &Path, patience: Duration) -> Result<File> {
-    let file = places::open_lock(path)?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => return Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => {}
-        Err(error) => return Err(fs::at("lock", path)(error.into()).into()),
-    }
-    let waiting = tokio::task::spawn_blocking(move || {
-        rustix::fs::flock(&file, FlockOperation::LockExclusive).map(|()| file)
-    });
-    match tokio::time::timeout(patience, waiting).await {
-        Ok(Ok(Ok(file))) => Ok(file),
-        _ => Err(Error::Unreachable(format!(
-            "another supervisor holds `{}`, and does not listen where it said that it does",
-            path.display()
-        ))),
     }
 }
 

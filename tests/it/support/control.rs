@@ -71,9 +71,10 @@ fn ask(home: &Home, request: &Value) -> Result<Value, Value> {
     send(
         &mut stream,
         &json!({"protocol": 2, "version": "0.0.0", "build": {"modified": 0, "size": 0}, "pid": std::process::id()}),
-    );
+    )
+    .expect("it reads");
     let _hello = receive(&mut stream);
-    send(&mut stream, request);
+    send(&mut stream, request).expect("it reads");
     loop {
         let frame = receive(&mut stream);
         if let Some(done) = frame.get("done") {
@@ -85,17 +86,23 @@ fn ask(home: &Home, request: &Value) -> Result<Value, Value> {
     }
 }
 
-fn send(stream: &mut UnixStream, message: &Value) {
+/// Writes one frame.
+pub(crate) fn send(stream: &mut UnixStream, message: &Value) -> std::io::Result<()> {
     let body = message.to_string();
     let length = u32::try_from(body.len()).expect("a short message");
-    stream.write_all(&length.to_be_bytes()).expect("it reads");
-    stream.write_all(body.as_bytes()).expect("it reads");
+    stream.write_all(&length.to_be_bytes())?;
+    stream.write_all(body.as_bytes())
 }
 
 fn receive(stream: &mut UnixStream) -> Value {
+    receive_if_any(stream).expect("a frame")
+}
+
+/// Reads one frame; none where the other side has closed.
+pub(crate) fn receive_if_any(stream: &mut UnixStream) -> Option<Value> {
     let mut length = [0; 4];
-    stream.read_exact(&mut length).expect("a length");
+    stream.read_exact(&mut length).ok()?;
     let mut body = vec![0; u32::from_be_bytes(length) as usize];
     stream.read_exact(&mut body).expect("a frame");
-    serde_json::from_slice(&body).expect("JSON")
+    Some(serde_json::from_slice(&body).expect("JSON"))
 }

@@ -50,12 +50,29 @@ impl Load {
         threads: usize,
         pause: Duration,
     ) -> Self {
+        Self::run(port, (method, path), threads, pause, true)
+    }
+
+    /// The same with a connection of its own for each request, so that a connection that is not taken is a failure.
+    pub(crate) fn start_anew(port: u16, path: &str, threads: usize, pause: Duration) -> Self {
+        Self::run(port, ("GET", path), threads, pause, false)
+    }
+
+    fn run(
+        port: u16,
+        (method, path): (&'static str, &str),
+        threads: usize,
+        pause: Duration,
+        keeps: bool,
+    ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let counts = Arc::new(Mutex::new(Counts::default()));
         let threads = (0..threads)
             .map(|_| {
                 let (stop, counts, path) = (stop.clone(), counts.clone(), path.to_owned());
-                std::thread::spawn(move || client(port, method, &path, pause, &stop, &counts))
+                std::thread::spawn(move || {
+                    client(port, (method, &path), (pause, keeps), &stop, &counts);
+                })
             })
             .collect();
         Self {
@@ -126,9 +143,8 @@ impl Load {
 
 fn client(
     port: u16,
-    method: &str,
-    path: &str,
-    pause: Duration,
+    (method, path): (&str, &str),
+    (pause, keeps): (Duration, bool),
     stop: &AtomicBool,
     counts: &Mutex<Counts>,
 ) {
@@ -152,10 +168,10 @@ fn client(
                         *failed.or_default() += 1;
                     }
                 }
-                if reply
+                let closes = reply
                     .header("connection")
-                    .is_some_and(|value| value.eq_ignore_ascii_case("close"))
-                {
+                    .is_some_and(|value| value.eq_ignore_ascii_case("close"));
+                if closes || !keeps {
                     connection = None;
                 }
             }

@@ -10,6 +10,7 @@ mod room;
 mod traffic;
 
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -25,6 +26,7 @@ use crate::platform::{Diagnosis, Error, Progress, Result};
 use super::address::{self, Address};
 use super::diagnosis;
 use super::function;
+use super::handover::Handed;
 use super::ledger::Ledger;
 use super::log::ServiceLog;
 use super::metrics::Metrics;
@@ -55,6 +57,8 @@ pub(super) struct Shared {
     pub(super) launcher: Launcher,
     /// Ports of processes.
     pub(super) leases: Leases,
+    /// What the supervisor before this one listened on.
+    pub(super) handed: Arc<Handed>,
     /// The machine's clock.
     pub(super) clock: SystemClock,
 }
@@ -121,7 +125,12 @@ impl Host {
     ) -> Self {
         let log = ServiceLog::new(&shared.store.service(&name), shared.clock);
         Self {
-            address: Address::new(name.clone(), Arc::clone(&proxy), stop),
+            address: Address::new(
+                name.clone(),
+                Arc::clone(&proxy),
+                stop,
+                Arc::clone(&shared.handed),
+            ),
             name,
             shared,
             log: Arc::new(log),
@@ -168,6 +177,11 @@ impl Host {
         }
         self.route().await;
         self.proxy.set_restored(true);
+    }
+
+    /// Another number for the socket on which it listens, if it does.
+    pub(super) async fn socket(&self) -> Option<OwnedFd> {
+        self.address.socket().await
     }
 
     /// Looks at what is true of this service.
