@@ -103,7 +103,7 @@ fn check_target(asked: &str, options: &Options, live: &Live) -> Result<()> {
 fn not_live(asked: &str, options: &Options) -> Error {
     let (name, flag) = (&options.service, &options.flag);
     Error::new(
-        Kind::Failed,
+        Kind::Refused,
         "nothing-live",
         format!("{asked}: it is not deployed here"),
     )

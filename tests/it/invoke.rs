@@ -165,7 +165,7 @@ fn what_cannot_be_called_says_what_to_do_instead() {
 › error: cannot invoke `receipts`: it is not deployed here
 › hint: deploy it with `squad deploy receipts`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/nothing-live.md
-[exit 1]
+[exit 7]
 
 "#]]);
     deploy(&home, &directory);

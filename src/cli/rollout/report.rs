@@ -40,15 +40,13 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             .to_ascii_uppercase();
         let row = rows.iter().find(|row| row.plan.id.starts_with(&wanted));
         let Some(row) = row else {
-            let mut error = Error::new(
-                Kind::Usage,
-                "no-rollout",
-                if wanted.is_empty() {
-                    format!("`{name}` had no rollout yet")
-                } else {
-                    format!("`{name}` had no rollout `{wanted}`")
-                },
-            );
+            let mut error = if wanted.is_empty() {
+                let message = format!("`{name}` had no rollout yet");
+                Error::new(Kind::Refused, "no-rollout", message)
+            } else {
+                let message = format!("`{name}` had no rollout `{wanted}`");
+                Error::new(Kind::Usage, "no-rollout", message)
+            };
             for row in rows.iter().take(5) {
                 error = error.detail(row.plan.id.clone());
             }
