@@ -62,7 +62,13 @@ pub(super) async fn run(context: &Context, wish: &Wish<'_>) -> Result<u8> {
     let callers = match adopt::callers(&*platform, wish.environment, &wish.service).await {
         Ok(callers) => callers,
         Err(error) => {
-            return Err(gone::told(context, wish.environment, &wish.service, error).await);
+            return Err(gone::told(
+                context,
+                std::slice::from_ref(wish.environment),
+                &wish.service,
+                error,
+            )
+            .await);
         }
     };
     for unread in &callers.unread {

@@ -51,7 +51,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "directory")]
     artifact: Option<PathBuf>,
     /// Port of this machine that the service keeps from now on
-    #[arg(long, value_name = "port", value_parser = clap::value_parser!(u16).range(1..), conflicts_with_all = ["all", "changed_since"])]
+    #[arg(long, value_name = "port", value_parser = parse_port, conflicts_with_all = ["all", "changed_since"])]
     port: Option<u16>,
     /// Build although nothing changed
     #[arg(long)]
@@ -185,6 +185,14 @@ fn refuse_home(context: &Context, directory: &Path) -> Result<()> {
     .hint("move squad.toml and what belongs to the service into a directory of their own"))
 }
 
+/// A port that can be chosen.
+fn parse_port(text: &str) -> std::result::Result<u16, String> {
+    match text.parse() {
+        Ok(port) if port > 0 => Ok(port),
+        _ => Err("a port is a whole number from 1 to 65535".to_owned()),
+    }
+}
+
 /// Runs `squad deploy`.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     context.block_on(async {
@@ -213,7 +221,12 @@ async fn one(
     config: &Config,
     environment: &Environment,
 ) -> Result<u8> {
-    let located = context.service(config, args.service.as_ref(), environment)?;
+    let located = context
+        .service(config, args.service.as_ref(), environment)
+        .map_err(|error| match error.id {
+            "service-ambiguous" => error.hint("or deploy all of them: `squad deploy --all`"),
+            _ => error,
+        })?;
     context.check_name(config, &located)?;
     let options = args.options(context, config, environment, located)?;
     let platform = context.platform(environment)?;

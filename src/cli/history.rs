@@ -6,12 +6,13 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::cli::context::Context;
+use crate::cli::gone;
 use crate::cli::time::{parse_limit, parse_span};
 use crate::cli::view::history as view;
-use crate::config::{Config, nearest};
+use crate::config::Config;
 use crate::domain::environment::Environment;
 use crate::domain::name::ServiceName;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::ops::audit::Query;
 use crate::ops::history::{self, Entry};
 
@@ -87,7 +88,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             .as_ref()
             .filter(|_| entries.is_empty() && code == 0)
         {
-            known(context, &config, &environments, service).await?;
+            known(context, &environments, service).await?;
         }
         entries.truncate(args.limit);
         if context.output.is_json() {
@@ -169,18 +170,19 @@ fn spoken(environments: &[Environment]) -> String {
     places.join(", ")
 }
 
-/// An error for a service of which neither the records nor this machine know anything: it names the nearest one.
+/// An error for a service of which neither the records nor the files know anything: it names the nearest one.
 async fn known(
     context: &Context,
-    config: &Config,
     environments: &[Environment],
     service: &ServiceName,
 ) -> Result<()> {
-    let mut names: BTreeSet<_> = config
-        .services()
-        .into_iter()
-        .map(|(name, _)| name)
-        .collect();
+    let Some(unknown) = environments
+        .first()
+        .and_then(|first| context.without_sources(service, first))
+    else {
+        return Ok(());
+    };
+    let mut names = BTreeSet::new();
     for environment in environments {
         // Before the time that was asked for as well.
         let events = context
@@ -192,24 +194,15 @@ async fn known(
             .filter_map(|recorded| recorded.event.change());
         names.extend(changes.map(|change| change.service));
     }
-    if names.contains(service) || context.is_registered(config, service)? {
+    if names.contains(service) {
         return Ok(());
     }
     let flag = match environments {
         [one] => one.flag(),
         _ => String::new(),
     };
-    let meant = nearest(service.as_str(), names.iter().map(ServiceName::as_str));
-    Err(Error::new(
-        Kind::Failed,
-        "never-deployed",
-        format!(
-            "cannot show the history of `{service}`: nothing of it was ever recorded in {}",
-            spoken(environments)
-        ),
-    )
-    .hint(match meant {
-        Some(meant) => format!("did you mean `{meant}`? `squad history {meant}{flag}`"),
-        None => format!("what was recorded of all services: `squad history --all{flag}`"),
-    }))
+    let names: Vec<_> = names.into_iter().collect();
+    Err(gone::nowhere(unknown, environments, &names).hint(format!(
+        "what was recorded of all services: `squad history --all{flag}`"
+    )))
 }

@@ -63,7 +63,13 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         let invocation = match unless_asked(Some(&mut signals), work).await {
             Some(Ok(invocation)) => invocation,
             Some(Err(error)) => {
-                return Err(gone::told(context, &environment, &options.service, error).await);
+                return Err(gone::told(
+                    context,
+                    std::slice::from_ref(&environment),
+                    &options.service,
+                    error,
+                )
+                .await);
             }
             None => {
                 return Err(Error::new(

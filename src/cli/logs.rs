@@ -125,7 +125,7 @@ async fn explain(
             format!("cannot read the log of `{service}`: it is not deployed to {name}"),
         )
         .hint(format!("to deploy it: `squad deploy {service}{flag}`"));
-        return Err(gone::told(context, environment, service, error).await);
+        return Err(gone::told(context, std::slice::from_ref(environment), service, error).await);
     }
     if let Some(revision) = query.revision
         && live.revision(revision).is_none()

@@ -102,7 +102,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         let plan = match rollback::plan(&*platform, &options, seen).await {
             Ok(plan) => plan,
             Err(error) => {
-                return Err(gone::told(context, &environment, &options.service, error).await);
+                return Err(gone::told(context, std::slice::from_ref(&environment), &options.service, error).await);
             }
         };
         let wire = |outcome: Option<&Outcome>| {

@@ -6,7 +6,9 @@ use crate::cli::context::Context;
 use crate::cli::rollback;
 use crate::cli::rollout::{brake, find};
 use crate::cli::time::parse_span;
+use crate::domain::live::Live;
 use crate::domain::name::ServiceName;
+use crate::domain::plan::{self, Refusal};
 use crate::domain::rollout::{Phase, State};
 use crate::error::{Error, Result};
 
@@ -52,6 +54,11 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
                 brake::nothing(context, &environment, &name, &live);
                 Some(0)
             }
+            // Pressed again after a rollback: the only way from here would be the revision that was left.
+            _ if is_rolled_back(&live) => {
+                brake::nothing(context, &environment, &name, &live);
+                Some(0)
+            }
             _ => None,
         };
         Ok((name, handled))
@@ -60,4 +67,11 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         Some(code) => Ok(code),
         None => rollback::stop(context, name, args.timeout, args.reason.clone()),
     }
+}
+
+/// Whether a rollback got here, and no revision is left that another one could go to.
+fn is_rolled_back(live: &Live) -> bool {
+    live.sole().is_some()
+        && live.revisions.iter().any(|revision| revision.left)
+        && matches!(plan::rollback(live, None), Err(Refusal::NoTarget { .. }))
 }

@@ -53,10 +53,11 @@ pub(crate) fn parse_span(text: &str) -> Result<Duration, String> {
             .and_then(|seconds| total.checked_add(seconds))
             .ok_or_else(|| wrong(text))?;
     }
-    if digits.is_empty() && total > 0 {
-        Ok(Duration::from_secs(total))
-    } else {
-        Err(wrong(text))
+    match (digits.is_empty(), total) {
+        (true, 0) if !text.is_empty() => Err("it must be more than 0, such as `90s`".to_owned()),
+        (true, 1..) => Ok(Duration::from_secs(total)),
+        (false, 0) if digits == text => Err(format!("{}; did you mean `{text}s`?", wrong(text))),
+        _ => Err(wrong(text)),
     }
 }
 

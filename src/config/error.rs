@@ -2,9 +2,39 @@
 
 use std::path::PathBuf;
 
-use super::place::Mistake;
+use super::place::{Mistake, nearest};
 use crate::domain::name::{EnvironmentName, OrgName, ServiceName};
 use crate::fs;
+
+/// A service that the files do not have.
+#[derive(Debug)]
+pub(crate) struct UnknownService {
+    /// What was asked for.
+    pub(crate) name: ServiceName,
+    /// What the files have.
+    pub(crate) known: Vec<ServiceName>,
+    /// The name that was probably meant.
+    pub(crate) nearest: Option<String>,
+    /// Where the org says that its repository is.
+    pub(crate) repository: Option<String>,
+    /// The environments that were asked as well, in words; none where only the files were.
+    pub(crate) place: Option<String>,
+}
+
+impl UnknownService {
+    /// With the name that was probably meant among these too, where the files have none that is near.
+    pub(crate) fn or_nearest<'a>(
+        mut self,
+        names: impl IntoIterator<Item = &'a ServiceName>,
+    ) -> Self {
+        if self.nearest.is_none() {
+            let others = names.into_iter().filter(|name| **name != self.name);
+            let near = nearest(self.name.as_str(), others.map(ServiceName::as_str));
+            self.nearest = near.map(str::to_owned);
+        }
+        self
+    }
+}
 
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -19,17 +49,8 @@ pub(crate) enum Error {
     #[error("several services")]
     SeveralServices(Vec<ServiceName>),
     /// These files have no service of this name.
-    #[error("no service {name}")]
-    UnknownService {
-        /// What was asked for.
-        name: ServiceName,
-        /// What there is.
-        known: Vec<ServiceName>,
-        /// The name that was probably meant.
-        nearest: Option<String>,
-        /// Where the org says that its repository is.
-        repository: Option<String>,
-    },
+    #[error("no service {}", .0.name)]
+    UnknownService(Box<UnknownService>),
     /// There is no environment of this name.
     #[error("no environment {name}")]
     UnknownEnvironment {

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use draft::{Checked, Draft, Need};
 pub(crate) use duration::roughly;
-pub(crate) use error::Error;
+pub(crate) use error::{Error, UnknownService};
 pub(crate) use origin::{Origin, Setting};
 pub(crate) use place::{Mistake, nearest};
 pub(crate) use selection::{ORG_FILE, SNAPSHOT_FILE, cache_of, source};
@@ -275,13 +275,14 @@ impl Config {
             return Err(Error::Mistakes(self.left_out.clone()));
         }
         let known: Vec<ServiceName> = self.services().into_iter().map(|(name, _)| name).collect();
-        Err(Error::UnknownService {
+        Err(Error::UnknownService(Box::new(UnknownService {
             nearest: nearest(name.as_str(), known.iter().map(ServiceName::as_str))
                 .map(str::to_owned),
             known,
             repository: self.repository_of(name),
             name: name.clone(),
-        })
+            place: None,
+        })))
     }
 
     fn member_here(&self) -> Result<&Member, Error> {

@@ -13,12 +13,7 @@ impl From<config::Error> for Error {
             config::Error::Mistakes(mistakes) => of_mistakes(&mistakes),
             config::Error::NoService(directory) => no_service(&directory),
             config::Error::SeveralServices(names) => several_services(&names),
-            config::Error::UnknownService {
-                name,
-                known,
-                nearest,
-                repository,
-            } => unknown_service(&name, &known, nearest, repository),
+            config::Error::UnknownService(unknown) => unknown_service(*unknown),
             config::Error::UnknownEnvironment {
                 name,
                 known,
@@ -111,21 +106,28 @@ pub(crate) fn gone_service(name: &ServiceName, directory: &Path) -> Error {
     .hint("go to the directory where its squad.toml is now, then run the same command again")
 }
 
-fn unknown_service(
-    name: &ServiceName,
-    known: &[ServiceName],
-    nearest: Option<String>,
-    repository: Option<String>,
-) -> Error {
-    let why = if known.is_empty() {
-        ": there is no squad.toml here or above".to_owned()
-    } else {
-        format!(" in these files{}", meant(nearest))
+fn unknown_service(unknown: config::UnknownService) -> Error {
+    let config::UnknownService {
+        name,
+        known,
+        nearest,
+        repository,
+        place,
+    } = unknown;
+    let why = match (known.is_empty(), place) {
+        (true, None) => ": there is no squad.toml here or above".to_owned(),
+        (true, Some(place)) => {
+            format!(": it was never deployed to {place}, and there is no squad.toml here or above")
+        }
+        (false, None) => " in these files".to_owned(),
+        (false, Some(place)) => {
+            format!(": it is not in these files, and was never deployed to {place}")
+        }
     };
-    let message = format!("cannot find the service `{name}`{why}");
+    let message = format!("cannot find the service `{name}`{why}{}", meant(nearest));
     let mut error = Error::new(Kind::Config, "service-unknown", message);
     if !known.is_empty() {
-        error = error.cause(format!("there is {}", shortened(&quoted(known))));
+        error = error.cause(format!("there is {}", shortened(&quoted(&known))));
     }
     if let Some(repository) = repository {
         error = error.hint(format!(
@@ -358,12 +360,15 @@ mod tests {
 
     #[test]
     fn a_service_elsewhere_comes_with_its_repository() {
-        let error = Error::from(config::Error::UnknownService {
-            name: ServiceName::new("payments").unwrap(),
-            known: Vec::new(),
-            nearest: None,
-            repository: Some("acme/payments".to_owned()),
-        });
+        let error = Error::from(config::Error::UnknownService(Box::new(
+            config::UnknownService {
+                name: ServiceName::new("payments").unwrap(),
+                known: Vec::new(),
+                nearest: None,
+                repository: Some("acme/payments".to_owned()),
+                place: None,
+            },
+        )));
         assert_eq!(
             error.hints,
             [

@@ -23,18 +23,18 @@ fn what_is_proposed_means_the_org_that_was_named() {
     home.squad(["org", "use", "acme"]).success();
     let place = ["--org", "beta", "--env", "staging"];
     let status = [&["status", "payments"][..], &place].concat();
-    home.squad(&status).failure(1).assert(str![[r#"
-› error: `payments` is not deployed to staging
-› hint: `squad status --all --env staging --org beta` shows what is there, `squad deploy payments --env staging --org beta` deploys it
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
-[exit 1]
+    home.squad(&status).failure(5).assert(str![[r#"
+› error: cannot find the service `payments`: it was never deployed to beta/staging, and there is no squad.toml here or above
+› hint: see what was deployed: `squad status --all --env staging --org beta`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-unknown.md
+[exit 5]
 
 "#]]);
     let json = [&status[..], &["-o", "json"]].concat();
-    let error = home.squad(json).failure(1).error_json();
+    let error = home.squad(json).failure(5).error_json();
     assert_eq!(
         error["hints"][0],
-        "`squad status --all --env staging --org beta` shows what is there, `squad deploy payments --env staging --org beta` deploys it"
+        "see what was deployed: `squad status --all --env staging --org beta`"
     );
     let mut service = TestService::new(&home, "payments");
     let deploy = [&["deploy"][..], &place].concat();

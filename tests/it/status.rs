@@ -28,12 +28,12 @@ fn where_nothing_was_deployed_it_says_so() {
 
 "#]]);
     home.squad(["status", "payments"])
-        .failure(1)
+        .failure(5)
         .assert(str![[r#"
-› error: `payments` is not deployed to local
-› hint: `squad status --all` shows what is there, `squad deploy payments` deploys it
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
-[exit 1]
+› error: cannot find the service `payments`: it was never deployed to local, and there is no squad.toml here or above
+› hint: see what was deployed: `squad status --all`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-unknown.md
+[exit 5]
 
 "#]]);
     home.squad(["history"]).success().assert(str![[r#"
@@ -48,11 +48,11 @@ fn where_nothing_was_deployed_it_says_so() {
 [exit 0]
 
 "#]]);
-    home.squad(["logs", "payments"]).failure(1).assert(str![[r#"
-› error: cannot read the log of `payments`: it is not deployed to local
-› hint: to deploy it: `squad deploy payments`
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
-[exit 1]
+    home.squad(["logs", "payments"]).failure(5).assert(str![[r#"
+› error: cannot find the service `payments`: it was never deployed to local, and there is no squad.toml here or above
+› hint: see what was deployed: `squad status --all`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-unknown.md
+[exit 5]
 
 "#]]);
 }
@@ -410,19 +410,19 @@ WHEN      WHO              WHAT                                            RESUL
     let limited = home.squad(["history", "--all", "--limit", "1"]);
     assert_eq!(limited.success().stdout.lines().count(), 2);
     let none = home.squad(["history", "no-such-service"]);
-    none.failure(1).assert(str![[r#"
-› error: cannot show the history of `no-such-service`: nothing of it was ever recorded in local
+    none.failure(5).assert(str![[r#"
+› error: cannot find the service `no-such-service`: it was never deployed to local, and there is no squad.toml here or above
 › hint: what was recorded of all services: `squad history --all`
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
-[exit 1]
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-unknown.md
+[exit 5]
 
 "#]]);
     let near = home.squad(["history", "paymants"]);
-    near.failure(1).assert(str![[r#"
-› error: cannot show the history of `paymants`: nothing of it was ever recorded in local
-› hint: did you mean `payments`? `squad history payments`
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
-[exit 1]
+    near.failure(5).assert(str![[r#"
+› error: cannot find the service `paymants`: it was never deployed to local, and there is no squad.toml here or above; did you mean `payments`?
+› hint: what was recorded of all services: `squad history --all`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-unknown.md
+[exit 5]
 
 "#]]);
 }

@@ -139,6 +139,7 @@ stock 1
     home.squad_in(&shop, ["deploy"]).failure(2).assert(str![[r#"
 › error: cannot tell which service is meant: this workspace has `cart`, `orders`, `stock`
 › hint: name one, or go to its directory
+› hint: or deploy all of them: `squad deploy --all`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-ambiguous.md
 [exit 2]
 

@@ -16,7 +16,7 @@ use crate::clients::aws::{Session, Settings};
 use crate::clients::guard::Guard;
 use crate::clients::{git, process};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Located};
+use crate::config::{self, Config, Located, UnknownService};
 use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::name::ServiceName;
 use crate::domain::release::Actor;
@@ -182,9 +182,16 @@ impl Context {
             return Ok(config.service(name, &environment.name)?);
         };
         let directories = self.directories()?;
-        let entry = Registry::new(&directories.state, config.org()).find(wanted)?;
-        let Some(entry) = entry else {
-            return Ok(config.service(name, &environment.name)?);
+        let registry = Registry::new(&directories.state, config.org());
+        let Some(entry) = registry.find(wanted)? else {
+            let found = config.service(name, &environment.name);
+            return found.map_err(|error| match error {
+                config::Error::UnknownService(unknown) => {
+                    let unknown = with_nearest(*unknown, &registry);
+                    config::Error::UnknownService(Box::new(unknown)).into()
+                }
+                error => error.into(),
+            });
         };
         let gone = || gone_service(wanted, &entry.directory);
         if !fs::is_dir(&entry.directory)? {
@@ -197,10 +204,32 @@ impl Context {
         Ok(config.service(name, &environment.name)?)
     }
 
-    /// Whether a service was ever deployed from this machine.
-    pub(crate) fn is_registered(&self, config: &Config, name: &ServiceName) -> Result<bool> {
-        let state = self.directories()?.state;
-        Ok(Registry::new(&state, config.org()).find(name)?.is_some())
+    /// Why no sources of a service are found, neither from here nor where it was last deployed from; none where they are
+    /// found, or a mistake in a file hides whether they are.
+    pub(crate) fn without_sources(
+        &self,
+        name: &ServiceName,
+        environment: &Environment,
+    ) -> Option<UnknownService> {
+        let config = self
+            .config_at(&self.directory().ok()?, self.org.as_deref())
+            .ok()?;
+        let Err(config::Error::UnknownService(unknown)) =
+            config.service(Some(name), &environment.name)
+        else {
+            return None;
+        };
+        let registry = Registry::new(&self.directories().ok()?.state, config.org());
+        if let Some(entry) = registry.find(name).ok()? {
+            let there = self
+                .config_at(&entry.directory, self.org.as_deref())
+                .ok()?
+                .service(Some(name), &environment.name);
+            if !matches!(there, Err(config::Error::UnknownService(_))) {
+                return None;
+            }
+        }
+        Some(with_nearest(*unknown, &registry))
     }
 
     /// The name that was given, or that of the one service of the current directory.
@@ -514,6 +543,12 @@ impl Context {
         drop(command.spawn().map_err(Error::internal)?);
         Ok(path)
     }
+}
+
+/// The service that was meant may be one that was deployed from elsewhere on this machine.
+fn with_nearest(unknown: UnknownService, registry: &Registry) -> UnknownService {
+    let deployed = registry.names().unwrap_or_default();
+    unknown.or_nearest(&deployed)
 }
 
 /// Refuses a directory of another user.

@@ -1,8 +1,8 @@
 //! `squad rollout list`.
 
 use crate::cli::context::Context;
+use crate::cli::gone;
 use crate::cli::view::rollout as view;
-use crate::config::nearest;
 use crate::domain::environment::Environment;
 use crate::domain::name::ServiceName;
 use crate::error::{Error, Kind, Result};
@@ -47,7 +47,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         if rows.is_empty()
             && let Some(name) = &args.service
         {
-            check_known(&*platform, &environment, name).await?;
+            check_known(context, &*platform, &environment, name).await?;
         }
         if context.output.is_json() {
             context
@@ -70,6 +70,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
 
 /// A service without a rollout is one thing, a name that nobody knows another.
 async fn check_known(
+    context: &Context,
     platform: &dyn Platform,
     environment: &Environment,
     name: &ServiceName,
@@ -77,10 +78,7 @@ async fn check_known(
     if !platform.observe(name).await?.revisions.is_empty() {
         return Ok(());
     }
-    let flag = environment.flag();
-    let services = platform.services().await?;
-    let meant = nearest(name.as_str(), services.iter().map(ServiceName::as_str));
-    Err(Error::new(
+    let error = Error::new(
         Kind::Failed,
         "never-deployed",
         format!(
@@ -88,8 +86,9 @@ async fn check_known(
             environment.spoken()
         ),
     )
-    .hint(match meant {
-        Some(meant) => format!("did you mean `{meant}`? `squad rollout list {meant}{flag}`"),
-        None => format!("the rollouts of every service: `squad rollout list --all{flag}`"),
-    }))
+    .hint(format!(
+        "the rollouts of every service: `squad rollout list --all{}`",
+        environment.flag()
+    ));
+    Err(gone::told(context, std::slice::from_ref(environment), name, error).await)
 }

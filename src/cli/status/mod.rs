@@ -205,7 +205,7 @@ async fn nothing(
             [one] => one.flag(),
             _ => String::new(),
         };
-        let mut error = Error::new(
+        let error = Error::new(
             Kind::Failed,
             "never-deployed",
             format!("`{service}` is not deployed to {place}"),
@@ -213,10 +213,7 @@ async fn nothing(
         .hint(format!(
             "`squad status --all{flag}` shows what is there, `squad deploy {service}{flag}` deploys it"
         ));
-        for environment in environments {
-            error = gone::told(context, environment, service, error).await;
-        }
-        return Err(error);
+        return Err(gone::told(context, environments, service, error).await);
     }
     // Looking in the wrong account or region is how everything is missing at once.
     let places: Vec<_> = environments.iter().filter_map(at_aws).collect();

@@ -287,7 +287,7 @@ pub(crate) fn plan_lines(
             "nothing to build: revision {existing} is exactly this"
         ));
     }
-    machine.extend(change.configuration.iter().map(difference));
+    machine.extend(differences(&change.configuration));
     if plan.wanted.provenance.dirty {
         machine.push("the work tree has changes that are not committed".to_owned());
     }
@@ -470,6 +470,24 @@ fn subjects(listed: &Listed, width: usize) -> Vec<String> {
                 .trim_end()
                 .to_owned()
         })
+        .collect()
+}
+
+/// A line for each key that differs, and one for a route that is gone as a whole.
+fn differences(all: &[Difference]) -> Vec<String> {
+    let gone = |route: &str, key: &str| {
+        let key = format!("route.{route}.{key}");
+        let found = all.iter().find(|one| one.key == key && one.after.is_none());
+        found.and_then(|one| one.before.as_deref())
+    };
+    let of_gone = |one: &Difference| {
+        let (route, key) = one.key.strip_prefix("route.")?.rsplit_once('.')?;
+        let (method, path) = (gone(route, "method")?, gone(route, "path")?);
+        let line = format!("route {route} ({method} {}) is gone", short(path));
+        Some((key == "method").then_some(line))
+    };
+    all.iter()
+        .filter_map(|one| of_gone(one).unwrap_or_else(|| Some(difference(one))))
         .collect()
 }
 

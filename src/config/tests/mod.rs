@@ -309,10 +309,10 @@ fn a_workspace_is_found_from_a_member_and_shares_its_defaults() {
     let error = config
         .service(Some(&wrong), &environment("local"))
         .unwrap_err();
-    let Error::UnknownService { nearest, .. } = error else {
+    let Error::UnknownService(unknown) = error else {
         panic!("{error:?}");
     };
-    assert_eq!(nearest.as_deref(), Some("beta"));
+    assert_eq!(unknown.nearest.as_deref(), Some("beta"));
 }
 
 #[test]

@@ -410,13 +410,13 @@ function-0002  cloud  2     made [AGO]  ok
     }
     cloud
         .squad(&["status", "nope", "--cached"])
-        .failure(1)
+        .failure(5)
         .assert(str![[r#"
 › as of [AGO], kept on this machine
-› error: `nope` is not deployed to cloud
-› hint: `squad status --all --env cloud` shows what is there, `squad deploy nope --env cloud` deploys it
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
-[exit 1]
+› error: cannot find the service `nope`: it was never deployed to acme/cloud, and there is no squad.toml here or above
+› hint: see what was deployed: `squad status --all --env cloud`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-unknown.md
+[exit 5]
 
 "#]]);
     assert_eq!(cloud.calls(), [""; 0]);

@@ -159,11 +159,11 @@ fn what_lambda_would_refuse_is_refused_before_the_call() {
 [exit 2]
 
 "#]]);
-    cloud.squad(&["invoke", "nope"]).failure(1).assert(str![[r#"
-› error: cannot invoke `nope`: it is not deployed here
-› hint: deploy it with `squad deploy nope --env cloud`
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/nothing-live.md
-[exit 1]
+    cloud.squad(&["invoke", "nope"]).failure(5).assert(str![[r#"
+› error: cannot find the service `nope`: it was never deployed to acme/cloud, and there is no squad.toml here or above
+› hint: see what was deployed: `squad status --all --env cloud`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-unknown.md
+[exit 5]
 
 "#]]);
     cloud

@@ -221,12 +221,12 @@ fn a_function_that_is_not_there_is_not_followed() {
     let cloud = Cloud::with_function(2);
     cloud
         .squad(&["logs", "nope", "--follow"])
-        .failure(1)
+        .failure(5)
         .assert(str![[r#"
-› error: cannot read the log of `nope`: it is not deployed to cloud
-› hint: to deploy it: `squad deploy nope --env cloud`
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
-[exit 1]
+› error: cannot find the service `nope`: it was never deployed to acme/cloud, and there is no squad.toml here or above
+› hint: see what was deployed: `squad status --all --env cloud`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-unknown.md
+[exit 5]
 
 "#]]);
 }

@@ -90,21 +90,21 @@ fn the_list_says_whether_a_service_had_none_or_is_not_known() {
 
 "#]]);
     home.squad(["rollout", "list", "paymens"])
-        .failure(1)
+        .failure(5)
         .assert(str![[r#"
-› error: cannot list the rollouts of `paymens`: it is not deployed to local
-› hint: did you mean `payments`? `squad rollout list payments`
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
-[exit 1]
+› error: cannot find the service `paymens`: it was never deployed to local, and there is no squad.toml here or above; did you mean `payments`?
+› hint: see what was deployed: `squad status --all`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-unknown.md
+[exit 5]
 
 "#]]);
     home.squad(["rollout", "list", "nosuch"])
-        .failure(1)
+        .failure(5)
         .assert(str![[r#"
-› error: cannot list the rollouts of `nosuch`: it is not deployed to local
-› hint: the rollouts of every service: `squad rollout list --all`
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
-[exit 1]
+› error: cannot find the service `nosuch`: it was never deployed to local, and there is no squad.toml here or above
+› hint: see what was deployed: `squad status --all`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-unknown.md
+[exit 5]
 
 "#]]);
     home.squad(["rollout", "list", "--limit", "0"])
