@@ -455,24 +455,25 @@ complete -c squad -n "__fish_squad_using_subcommand new" -s q -l quiet -d 'Error
 complete -c squad -n "__fish_squad_using_subcommand new" -s v -l verbose -d 'Say more (can be repeated)'
 complete -c squad -n "__fish_squad_using_subcommand new" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c squad -n "__fish_squad_using_subcommand new" -s V -l version -d 'Print version'
-complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh show use" -l org -d 'Org: a name, a directory or a git URL' -r
-complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh show use" -l env -d 'Environment' -r
-complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh show use" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh remove show use" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh remove show use" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh remove show use" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
 json\t'For programs'"
-complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh show use" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh remove show use" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
 always\t'Always'
 never\t'Never'"
-complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh show use" -s y -l yes -d 'Go on without asking'
-complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh show use" -l no-input -d 'Never ask, even on a terminal'
-complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh show use" -s q -l quiet -d 'Errors and data only'
-complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh show use" -s v -l verbose -d 'Say more (can be repeated)'
-complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh show use" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh show use" -s V -l version -d 'Print version'
-complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh show use" -f -a "add" -d 'Add an org from a directory or a git repository that holds its `org.toml`'
-complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh show use" -f -a "list" -d 'List the orgs'
-complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh show use" -f -a "refresh" -d 'Fetch an org\'s repository now'
-complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh show use" -f -a "show" -d 'Show an org: its source, environments and squads'
-complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh show use" -f -a "use" -d 'Use an org wherever nothing else names one'
+complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh remove show use" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh remove show use" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh remove show use" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh remove show use" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh remove show use" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh remove show use" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh remove show use" -f -a "add" -d 'Add an org from a directory or a git repository that holds its `org.toml`'
+complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh remove show use" -f -a "list" -d 'List the orgs'
+complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh remove show use" -f -a "refresh" -d 'Fetch an org\'s repository now'
+complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh remove show use" -f -a "remove" -d 'Take an org from this machine\'s list; nothing else is changed or deleted'
+complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh remove show use" -f -a "show" -d 'Show an org: its source, environments and squads'
+complete -c squad -n "__fish_squad_using_subcommand org; and not __fish_seen_subcommand_from add list refresh remove show use" -f -a "use" -d 'Use an org wherever nothing else names one'
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from add" -l name -d 'Name to add it under, when it is not the one in its file' -r
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from add" -l timeout -d 'The longest that fetching a repository may take' -r
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from add" -l org -d 'Org: a name, a directory or a git URL' -r
@@ -515,6 +516,19 @@ complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcomm
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from refresh" -s v -l verbose -d 'Say more (can be repeated)'
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from refresh" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from refresh" -s V -l version -d 'Print version'
+complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from remove" -l org -d 'Org: a name, a directory or a git URL' -r
+complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from remove" -l env -d 'Environment' -r
+complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from remove" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from remove" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from remove" -s y -l yes -d 'Go on without asking'
+complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from remove" -l no-input -d 'Never ask, even on a terminal'
+complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Errors and data only'
+complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Say more (can be repeated)'
+complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from remove" -s V -l version -d 'Print version'
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from show" -l org -d 'Org: a name, a directory or a git URL' -r
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from show" -l env -d 'Environment' -r
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from show" -s o -l output -d 'Form of the answer [default: text]' -r -f -a "text\t'For people'
@@ -535,6 +549,7 @@ json\t'For programs'"
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from use" -l color -d 'When to colour [default: auto]' -r -f -a "auto\t'On a terminal'
 always\t'Always'
 never\t'Never'"
+complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from use" -l none -d 'No org: what was deployed without one is reached again'
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from use" -s y -l yes -d 'Go on without asking'
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from use" -l no-input -d 'Never ask, even on a terminal'
 complete -c squad -n "__fish_squad_using_subcommand org; and __fish_seen_subcommand_from use" -s q -l quiet -d 'Errors and data only'

@@ -14,8 +14,10 @@ use crate::config::{self, Sources, person};
 use crate::domain::name::OrgName;
 use crate::domain::org::{Registered, Registry, Source};
 use crate::domain::repository::without_secrets;
+use crate::error::shell;
 use crate::error::{Error, Kind, Result};
 use crate::ops;
+use crate::ops::registry::Registry as Services;
 use crate::output::Style;
 
 /// Manage the orgs that this machine knows
@@ -33,6 +35,7 @@ enum Verb {
     Add(Add),
     List(List),
     Refresh(Refresh),
+    Remove(Remove),
     Show(Show),
     Use(Use),
 }
@@ -70,6 +73,15 @@ struct Refresh {
     timeout: Duration,
 }
 
+/// Take an org from this machine's list; nothing else is changed or deleted
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  $ squad org remove acme")]
+struct Remove {
+    /// Org
+    #[arg(value_name = "org")]
+    name: OrgName,
+}
+
 /// Show an org: its source, environments and squads
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  $ squad org show\n  $ squad org show acme -o json")]
@@ -81,11 +93,14 @@ struct Show {
 
 /// Use an org wherever nothing else names one
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  $ squad org use acme")]
+#[command(after_help = "Examples:\n  $ squad org use acme\n  $ squad org use --none")]
 struct Use {
     /// Org
-    #[arg(value_name = "org")]
-    name: OrgName,
+    #[arg(value_name = "org", required_unless_present = "none")]
+    name: Option<OrgName>,
+    /// No org: what was deployed without one is reached again
+    #[arg(long, conflicts_with = "name")]
+    none: bool,
 }
 
 /// Runs `squad org …`.
@@ -94,8 +109,12 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<u8> {
         Verb::Add(args) => add(context, &args),
         Verb::List(_) => list(context),
         Verb::Refresh(args) => refresh(context, args.name, args.timeout),
+        Verb::Remove(args) => remove(context, &args.name),
         Verb::Show(args) => show(context, args.name),
-        Verb::Use(args) => choose(context, &args.name),
+        Verb::Use(args) => match &args.name {
+            Some(name) => choose(context, name),
+            None => choose_none(context),
+        },
     }
 }
 
@@ -173,11 +192,31 @@ fn add(context: &Context, args: &Add) -> Result<u8> {
         counted(file.squads.len() as u64, "squad"),
         if added.in_use { ", in use" } else { "" }
     ));
+    if added.in_use && !added.known {
+        without_org(context)?;
+    }
     if !added.in_use {
         output.hint(&format!("use it with `squad org use {alias}`"));
     }
     view::name(output, "squad.org_added/v1", &alias);
     Ok(0)
+}
+
+/// The services that were deployed from this machine in an org, or without one, as a list.
+fn deployed(context: &Context, org: Option<&OrgName>) -> Result<Option<String>> {
+    let names = Services::new(&context.directories()?.state, org).names()?;
+    let shown: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    Ok((!shown.is_empty()).then(|| shown.join(", ")))
+}
+
+/// Says what the first org hides: it goes on serving.
+fn without_org(context: &Context) -> Result<()> {
+    if let Some(names) = deployed(context, None)? {
+        context.output.hint(&format!(
+            "deployed here without an org, and as it was: {names}; to look at it or stop it, `squad org use --none`"
+        ));
+    }
+    Ok(())
 }
 
 /// Fetches an org's repository, however lately it was fetched, as what is known of the address `kept`. Ctrl-C ends it.
@@ -252,6 +291,36 @@ fn choose(context: &Context, name: &OrgName) -> Result<u8> {
         ));
     }
     view::name(output, "squad.org_used/v1", name);
+    Ok(0)
+}
+
+fn choose_none(context: &Context) -> Result<u8> {
+    registry(context)?;
+    ops::org::choose_none(&registry_path(context)?)?;
+    let output = &context.output;
+    output.status(&format!(
+        "{} using no org",
+        output.paint(Style::Done, output.tick())
+    ));
+    view::none(output);
+    Ok(0)
+}
+
+fn remove(context: &Context, name: &OrgName) -> Result<u8> {
+    registry(context)?;
+    let (alias, org) = ops::org::remove(&registry_path(context)?, name)?;
+    let output = &context.output;
+    output.status(&format!(
+        "{} removed from the list: {alias}",
+        output.paint(Style::Done, output.tick())
+    ));
+    if let Some(names) = deployed(context, Some(&org.name))? {
+        output.hint(&format!(
+            "deployed from here in it, and as it was: {names}; to reach it again, `squad org add {} --name {alias}`",
+            shell::quoted(&org.source.shown())
+        ));
+    }
+    view::name(output, "squad.org_removed/v1", &alias);
     Ok(0)
 }
 

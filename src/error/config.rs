@@ -151,6 +151,9 @@ fn no_org_file(path: &Path, alias: Option<&OrgName>) -> Error {
     match alias {
         Some(alias) => error.hint(format!(
             "say where it is now: `squad org add <directory or git url> --name {alias}`"
+        ))
+        .hint(format!(
+            "or take it from the list, `squad org remove {alias}`; `squad local stop --all` ends what runs on this machine"
         )),
         None => error,
     }

@@ -200,6 +200,30 @@ pub(crate) fn choose(registry: &Path, name: &OrgName) -> Result<()> {
     })
 }
 
+/// Chooses none: commands are without an org where nothing names one.
+pub(crate) fn choose_none(registry: &Path) -> Result<()> {
+    change(registry, |registry| {
+        registry.current = None;
+        Ok(())
+    })
+}
+
+/// Takes an org from the list, and nothing else: what runs in it and its files stay. What was removed.
+pub(crate) fn remove(registry: &Path, name: &OrgName) -> Result<(OrgName, Registered)> {
+    change(registry, |registry| {
+        let Some((alias, _)) = registry.find(name) else {
+            return Err(unknown(name, registry));
+        };
+        let alias = alias.clone();
+        if registry.current.as_ref() == Some(&alias) {
+            registry.current = None;
+        }
+        let org = registry.org.remove(&alias);
+        org.map(|org| (alias, org))
+            .ok_or_else(|| Error::internal("an org was found that is not there"))
+    })
+}
+
 /// The error for an org that was never added.
 pub(crate) fn unknown(name: &OrgName, registry: &Registry) -> Error {
     let known: Vec<String> = registry

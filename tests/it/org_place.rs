@@ -118,3 +118,71 @@ fn a_fetch_that_is_killed_takes_git_along() {
         });
     }
 }
+
+/// The first org hides what was deployed without one, which goes on serving: both are reached again, and an org whose
+/// directory is gone is taken from the list.
+#[test]
+fn from_the_first_org_there_is_a_way_back() {
+    let home = Home::new();
+    let service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    home.write(
+        "acme/org.toml",
+        "schema = 1\n[org]\nname = \"acme\"\n[squad.ledger]\n[env.staging]\nplatform = \"local\"\n",
+    );
+    home.squad(["org", "add", "acme"]).success().assert(str![[r#"
+› ✔ added: acme, 2 environments, 1 squad, in use
+› hint: deployed here without an org, and as it was: `payments`; to look at it or stop it, `squad org use --none`
+acme
+[exit 0]
+
+"#]]);
+    home.squad(["org", "use", "--none"])
+        .success()
+        .assert(str![[r#"
+› ✔ using no org
+[exit 0]
+
+"#]]);
+    home.squad(["status", "payments"]).success();
+    home.squad(["org", "use", "acme"]).success();
+    let deploy = ["deploy", "--env", "staging"];
+    home.squad_in(&service.directory, deploy).success();
+    std::fs::remove_dir_all(home.work().join("acme")).expect("it is there");
+    home.squad(["stop", "payments", "--env", "staging"])
+        .failure(5)
+        .assert(str![[r#"
+› error: cannot read the file of the org `acme`: there is no `[WORK]/acme/org.toml`
+› hint: say where it is now: `squad org add <directory or git url> --name acme`
+› hint: or take it from the list, `squad org remove acme`; `squad local stop --all --env staging` ends what runs on this machine
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/org-file-missing.md
+[exit 5]
+
+"#]]);
+    home.squad(["org", "remove", "acme"])
+        .success()
+        .assert(str![[r#"
+› ✔ removed from the list: acme
+› hint: deployed from here in it, and as it was: `payments`; to reach it again, `squad org add [WORK]/acme --name acme`
+acme
+[exit 0]
+
+"#]]);
+    home.squad(["org", "remove", "acme", "-o", "json"])
+        .failure(5);
+    home.squad(["org", "list"]).success().assert(str![[r#"
+› no org is known to this machine
+› hint: add one with `squad org add <directory or git url>`
+[exit 0]
+
+"#]]);
+    home.squad(["rollback", "payments"]).failure(7);
+    home.squad(["org", "use"]).failure(2);
+    home.squad(["org", "use", "--none", "-o", "json"])
+        .success()
+        .assert(str![[r#"
+{"schema":"squad.org_used/v1"}
+[exit 0]
+
+"#]]);
+}

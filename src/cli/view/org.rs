@@ -25,6 +25,13 @@ pub(crate) fn name(output: &Output, schema: &'static str, name: &OrgName) {
     }
 }
 
+/// That no org is used: JSON only, for there is no name to print.
+pub(crate) fn none(output: &Output) {
+    if output.is_json() {
+        output.json(&serde_json::json!({ "schema": "squad.org_used/v1" }));
+    }
+}
+
 /// `squad.org_list/v1`.
 #[derive(Debug, Serialize)]
 struct List {
