@@ -30,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) role_not_ready: u64,
     /// What the next update, publication or creation settles as.
     pub(crate) fail_next: Option<Failing>,
+    /// A function that is Failed can be updated (AWS's pages do not say).
+    pub(crate) failed_can_be_updated: bool,
     /// The next provisioned concurrency request fails with this reason.
     pub(crate) fail_provisioning: Option<String>,
     /// A description alone makes `PublishVersion` publish (AWS's page does not say).
@@ -68,6 +70,7 @@ impl Default for Settings {
             denied: Vec::new(),
             role_not_ready: 0,
             fail_next: None,
+            failed_can_be_updated: true,
             fail_provisioning: None,
             description_publishes: false,
             executed_version_always: false,

@@ -132,8 +132,9 @@ pub(crate) fn update(context: &mut Context) -> Answer {
     must_fit(context)?;
     let (now, settle) = (context.now, context.settings.settle_ms);
     let given = context.text("RevisionId");
+    let may_have_failed = context.settings.failed_can_be_updated;
     let function = context.function()?;
-    function.must_be_idle()?;
+    function.must_be_sound(may_have_failed)?;
     if given.is_some_and(|given| given != function.latest.revision) {
         return Err(stale());
     }

@@ -207,7 +207,8 @@ pub(crate) fn update(context: &mut Context) -> Answer {
     );
     let revision = context.random.uuid();
     let given = context.text("RevisionId");
-    context.function()?.must_be_idle()?;
+    let may_have_failed = context.settings.failed_can_be_updated;
+    context.function()?.must_be_sound(may_have_failed)?;
     if given.is_some_and(|given| {
         context
             .function()

@@ -175,6 +175,10 @@ impl Version {
             });
             if badly.is_none() {
                 self.served = None;
+                if self.state == "Failed" {
+                    self.state = "Active";
+                    self.state_reason = None;
+                }
             }
             self.update_reason = badly;
         }
@@ -243,6 +247,16 @@ impl Function {
             return Err(in_progress(&self.arn));
         }
         Ok(())
+    }
+
+    /// The same, and not Failed, unless that may be.
+    pub(crate) fn must_be_sound(&self, may_have_failed: bool) -> Result<(), Failure> {
+        if self.latest.state == "Failed" && !may_have_failed {
+            return Err(conflict(
+                "The operation cannot be performed at this time. The function is currently in the following state: Failed",
+            ));
+        }
+        self.must_be_idle()
     }
 
     /// A version by its name, to be changed.

@@ -20,7 +20,7 @@ pub(crate) fn publish(context: &mut Context) -> Answer {
         ));
     }
     let function = context.function()?;
-    function.must_be_idle()?;
+    function.must_be_sound(false)?;
     if given.is_some_and(|given| given != function.latest.revision) {
         return Err(stale());
     }

@@ -54,6 +54,79 @@ fn begin(cloud: &Cloud, home: &Home, directory: &Path) -> Child {
         .unwrap()
 }
 
+/// `DeleteFunction` cannot be fenced, so nobody deletes: what brings the function to life is a change of the very state that
+/// was looked at.
+#[test]
+fn of_two_who_repair_a_function_that_could_not_be_created_one_wins_and_nothing_is_deleted() {
+    for held in ["ana", "bob", "both"] {
+        let cloud = Cloud::new();
+        let directory = sources(&cloud, "broken");
+        cloud.aws.settings(
+            json!({ "fail_next": { "code": "InvalidSubnet", "reason": "no such subnet" } }),
+        );
+        cloud.squad_in(&directory, &["deploy"]).failure(1);
+        let _directory = sources(&cloud, "ana");
+        let bob = bob(&cloud);
+        bob.write(
+            "receipts/src/handler.py",
+            "def handler(event, context):\n    return \"bob\"\n",
+        );
+        let begin = |who: &str| match who {
+            "ana" => begin(&cloud, &cloud.home, &directory),
+            _ => begin(&cloud, &bob, &bob.work().join("receipts")),
+        };
+        let count = if held == "both" { 2 } else { 1 };
+        cloud.aws.rule(json!({ "operation": "UpdateFunctionConfiguration", "times": count, "do": "hold-before" }));
+        let (first, second) = if held == "bob" {
+            ("bob", "ana")
+        } else {
+            ("ana", "bob")
+        };
+        let first_run = begin(first);
+        wait_for("the first", Duration::from_mins(1), || {
+            (cloud.aws.held().len() == 1).then_some(())
+        });
+        let second_run = begin(second);
+        let ends = if held == "both" {
+            wait_for("the second", Duration::from_mins(1), || {
+                (cloud.aws.held().len() == 2).then_some(())
+            });
+            cloud.aws.release(Release::Continue);
+            [
+                (first, first_run.wait_with_output().unwrap()),
+                (second, second_run.wait_with_output().unwrap()),
+            ]
+        } else {
+            let second_end = second_run.wait_with_output().unwrap();
+            assert_eq!(second_end.status.code(), Some(0), "{held}");
+            cloud.aws.release(Release::Continue);
+            [
+                (first, first_run.wait_with_output().unwrap()),
+                (second, second_end),
+            ]
+        };
+        let said = |index: usize| String::from_utf8_lossy(&ends[index].1.stderr).into_owned();
+        let winner = match [ends[0].1.status.code(), ends[1].1.status.code()] {
+            [Some(0), Some(6)] if held == "both" => 0,
+            [Some(6), Some(0)] => 1,
+            other => panic!("{held}: {other:?}\n{}\n{}", said(0), said(1)),
+        };
+        let name = ends[winner].0;
+        let loser = said(1 - winner);
+        assert!(
+            loser.contains(&format!("{name}@example.com")),
+            "{held}: {loser}"
+        );
+        assert_eq!(answer(&cloud), format!("\"{name}\""), "{held}");
+        let calls = cloud.calls();
+        assert!(
+            !calls.contains(&"lambda.DeleteFunction".to_owned()),
+            "{held}: {calls:?}"
+        );
+        cloud.squad(&["audit", "verify"]).success();
+    }
+}
+
 #[test]
 fn of_two_machines_that_deploy_at_once_one_wins_and_the_other_names_it() {
     let cloud = Cloud::new();

@@ -2,7 +2,7 @@
 //! a state that was looked at, and each verified by its content before the next.
 //!
 //! What a failed or lost call did is never guessed: the function is read again and compared. Once a part was as
-//! wanted, anything else in it is somebody else's work, and this deploy gives way.
+//! wanted, anything else in it is somebody else's work, and this deploy gives way. Nothing is ever deleted here.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,7 +10,6 @@ use std::time::Duration;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{Architecture, Environment, FunctionCode, PackageType, Runtime};
 
-use super::super::SERVICE_TAG;
 use super::observed::{Condition, Observed, Package};
 use super::pin;
 use super::race;
@@ -153,11 +152,6 @@ pub(super) async fn bring(
         Some(found) => settle::from(work, found).await?,
         None => created(work, run).await?,
     };
-    if let Condition::Failed(why) = &found.condition {
-        may_replace(work, &found, published, why)?;
-        delete(work).await?;
-        found = created(work, run).await?;
-    }
     if found.package != work.code.package() {
         return Err(Error::Unsupported(format!(
             "the function `{}` has {}, and this release is {}; Lambda never changes one into the other: make a new \
@@ -167,7 +161,12 @@ pub(super) async fn bring(
             work.code.package().as_str()
         )));
     }
-    run.repair = run.base.is_none() && matches!(found.condition, Condition::UpdateFailed(_));
+    // Also what could not be created is brought to life by a change: that is fenced by the `RevisionId`.
+    run.repair = run.base.is_none()
+        && matches!(
+            found.condition,
+            Condition::UpdateFailed(_) | Condition::Failed(_)
+        );
     loop {
         let next = run.next(work, &found)?;
         if matches!(next, Next::Settings(_) | Next::Code)
@@ -178,7 +177,7 @@ pub(super) async fn bring(
             continue;
         }
         let answer = match next {
-            Next::Nothing => return Ok(found),
+            Next::Nothing => return runs(work, found),
             Next::GiveWay => return Err(race::lost(work, run.newest, &found).await),
             Next::Settings(update) => {
                 work.tell("changing the settings");
@@ -198,7 +197,15 @@ pub(super) async fn bring(
         if busy {
             pause.wait().await?;
         }
+        let before = found.revision_id.take();
         found = settle::latest(work).await?;
+        // Nothing is under way, and nobody has changed it: that is why it was refused.
+        if busy
+            && let Condition::Failed(why) = &found.condition
+            && found.revision_id == before
+        {
+            return Err(stuck(work, published, why));
+        }
         if let Condition::UpdateFailed(why) = &found.condition
             && !run.repair
         {
@@ -207,6 +214,17 @@ pub(super) async fn bring(
                 work.function
             )));
         }
+    }
+}
+
+/// `$LATEST` as it is wanted, unless AWS could not make it run.
+fn runs(work: &Work<'_>, found: Observed) -> Result<Observed> {
+    match &found.condition {
+        Condition::Failed(why) => Err(Error::Invalid(format!(
+            "AWS could not create the function `{}`: {why}",
+            work.function
+        ))),
+        _ => Ok(found),
     }
 }
 
@@ -287,14 +305,7 @@ async fn created(work: &Work<'_>, run: &mut Run) -> Result<Observed> {
             continue;
         };
         (run.settings, run.code) = (true, true);
-        let found = settle::from(work, found).await?;
-        return match &found.condition {
-            Condition::Failed(why) => Err(Error::Invalid(format!(
-                "AWS could not create the function `{}`: {why}",
-                work.function
-            ))),
-            _ => Ok(found),
-        };
+        return runs(work, settle::from(work, found).await?);
     }
 }
 
@@ -347,40 +358,20 @@ async fn create(work: &Work<'_>, run: &mut Run) -> Result<Result<(), aws::Error>
     Ok(answer.map(|created| run.resolved = created.code_sha256().map(str::to_owned)))
 }
 
-/// A function that could not be created never runs; it may be replaced when it is this service's and nobody can
-/// refer to a version of it.
-fn may_replace(work: &Work<'_>, found: &Observed, published: bool, why: &str) -> Result<()> {
-    let ours = work.tags.get(SERVICE_TAG).is_some_and(|service| {
-        let tags = found.tags.as_ref();
-        tags.and_then(|tags| tags.get(SERVICE_TAG)) == Some(service)
-    });
-    if ours && !published {
-        return Ok(());
-    }
-    Err(Error::Unsupported(format!(
-        "the function `{}` could not be created and never runs ({why}); squad does not replace it, because {}",
-        work.function,
-        if published {
-            "it has versions"
-        } else {
-            "squad did not make it"
-        }
-    )))
-}
-
-/// `DeleteFunction` of one that could not be created.
-async fn delete(work: &Work<'_>) -> Result<()> {
-    work.tell("removing the function that could not be created");
-    let answer = work
-        .client
-        .delete_function()
-        .function_name(work.function)
-        .send()
-        .await
-        .called("lambda:DeleteFunction", work.function);
-    match answer {
-        Ok(_) => Ok(()),
-        Err(error) if *error.why == Why::NotFound => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+/// The error for a function that never runs and that AWS does not let be changed. squad deletes none: `DeleteFunction` has no
+/// `RevisionId`, so nothing would keep it from a function that somebody else brought to life since it was looked at, and
+/// its alias, its callers and its address would be gone with it.
+fn stuck(work: &Work<'_>, published: bool, why: &str) -> Error {
+    let function = work.function;
+    let next = if published {
+        "it has versions: a person has to look at it".to_owned()
+    } else {
+        format!(
+            "squad deletes no function: when nobody needs this one, \
+             `aws lambda delete-function --function-name {function}`, then deploy again"
+        )
+    };
+    Error::Unsupported(format!(
+        "the function `{function}` failed and never runs ({why}), and AWS does not let it be changed; {next}"
+    ))
 }

@@ -135,7 +135,7 @@ pub(super) enum Condition {
     Updating(String),
     /// The last change was not applied; the state before serves.
     UpdateFailed(String),
-    /// It could not be created: it never runs.
+    /// It could not be created, or its image is gone (Lambda guide, "Function lifecycle" of container images): it does not run.
     Failed(String),
 }
 
@@ -232,7 +232,12 @@ fn condition(found: &FunctionConfiguration) -> Condition {
     };
     match found.state() {
         Some(State::Pending) => return Condition::Pending(why()),
-        Some(State::Failed) => return Condition::Failed(why()),
+        // While it is being repaired it is not known yet what it comes to.
+        Some(State::Failed)
+            if found.last_update_status() != Some(&LastUpdateStatus::InProgress) =>
+        {
+            return Condition::Failed(why());
+        }
         _ => {}
     }
     let update = || {

@@ -208,7 +208,7 @@ async fn a_role_that_was_just_made_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_function_that_could_not_be_created_is_replaced_by_the_next_deploy() {
+async fn a_function_that_could_not_be_created_is_repaired_by_the_next_deploy() {
     let aws = StandIn::start();
     aws.set(json!({ "fail_next": { "code": "InvalidSubnet", "reason": "no such subnet" } }));
     let failed = Deploy::of("a").run(&aws.address).await.unwrap_err();
@@ -222,10 +222,51 @@ async fn a_function_that_could_not_be_created_is_replaced_by_the_next_deploy() {
         (1, false)
     );
     let writes = writes(aws.calls());
+    assert_eq!(writes, ["UpdateFunctionConfiguration", "PublishVersion"]);
+}
+
+/// It fails again, for the same reason: said as such, and the next deploy tries again.
+#[tokio::test]
+async fn a_function_that_cannot_be_repaired_stays_as_it_is() {
+    let aws = StandIn::start();
+    let failing = json!({ "fail_next": { "code": "InvalidSubnet", "reason": "no such subnet" } });
+    aws.set(failing.clone());
+    Deploy::of("a").run(&aws.address).await.unwrap_err();
+    aws.calls();
+    aws.set(failing);
+    let failed = Deploy::of("b").run(&aws.address).await;
+    // The settings did not help; the code does.
+    assert_eq!(revision(failed), (1, false));
     assert_eq!(
-        writes,
-        ["DeleteFunction", "CreateFunction", "PublishVersion"]
+        writes(aws.calls()),
+        [
+            "UpdateFunctionConfiguration",
+            "UpdateFunctionCode",
+            "PublishVersion"
+        ]
     );
+}
+
+/// AWS's pages do not say whether a function that failed can be changed. Where not, nothing is deleted: whoever looks at it
+/// knows whether it is still the one that failed.
+#[tokio::test]
+async fn a_function_that_aws_does_not_let_be_repaired_is_left_to_a_person() {
+    let aws = StandIn::start();
+    aws.set(
+        json!({ "fail_next": { "code": "InvalidSubnet", "reason": "no such subnet" },
+        "failed_can_be_updated": false }),
+    );
+    Deploy::of("a").run(&aws.address).await.unwrap_err();
+    aws.calls();
+    let refused = Deploy::of("b").run(&aws.address).await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the function `receipts` failed and never runs (a subnet of the function does not exist or is in another VPC (no such \
+         subnet)), and AWS does not let it be changed; squad deletes no function: when nobody needs this one, \
+         `aws lambda delete-function --function-name receipts`, then deploy again"
+    );
+    assert_eq!(writes(aws.calls()), ["UpdateFunctionConfiguration !409"]);
+    assert_eq!(aws.function()["latest"]["State"], "Failed");
 }
 
 #[tokio::test]
