@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::read::found;
-use super::seen::{Seen, number};
+use super::seen::{Alias, Seen, number};
 use super::{Lambda, Target};
 use crate::clients::aws::{self, Called, Why};
 use crate::domain::alias::{self, Description};
@@ -18,6 +18,14 @@ use crate::platform::{Error, Result};
 /// Versions of squad that are kept whatever refers to them, the newest.
 const KEPT: usize = 5;
 
+/// What refers to versions now.
+struct References {
+    /// The versions that any alias, any weight, any live rollout or any provisioned concurrency refers to.
+    used: BTreeSet<RevisionNumber>,
+    /// The service's own alias.
+    own: Option<Alias>,
+}
+
 impl Lambda {
     /// Deletes what is old and unused; which versions it was. What was observed last of the service says what is old, and
     /// what is used is asked for now; AWS itself refuses to delete a version that an alias came to refer to since.
@@ -25,7 +33,7 @@ impl Lambda {
         &self,
         service: &ServiceName,
     ) -> Result<Vec<RevisionNumber>> {
-        let seen = match self.last_seen(service) {
+        let mut seen = match self.last_seen(service) {
             Some(seen) => seen,
             None => self.see(service).await?,
         };
@@ -33,10 +41,16 @@ impl Lambda {
         if old.is_empty() {
             return Ok(Vec::new());
         }
-        let (used, known) = tokio::try_join!(self.used(&seen), self.left_objects(service))?;
+        let (now, known) = tokio::try_join!(self.references(&seen), self.left_objects(service))?;
         self.forget(service);
+        // Somebody may have gone back to another one since it was seen.
+        let served = now.own.as_ref().map(|own| own.note().served);
+        let served = served.unwrap_or_default();
+        seen.alias = now.own;
+        let is_used =
+            |number: &RevisionNumber| now.used.contains(number) || served.contains(number);
         let mut pruned = Vec::new();
-        for number in old.into_iter().filter(|number| !used.contains(number)) {
+        for number in old.into_iter().filter(|number| !is_used(number)) {
             if self.is_called(&seen.target.function, number).await? {
                 continue;
             }
@@ -49,7 +63,32 @@ impl Lambda {
                 Err(error) => return Err(error.into()),
             }
         }
+        self.note_left_meanwhile(service, seen, &pruned).await?;
         Ok(pruned)
+    }
+
+    /// What was left between the look and the deletion, which AWS lets nobody fence: the alias says so, and the next who read
+    /// it would find no version of it.
+    async fn note_left_meanwhile(
+        &self,
+        service: &ServiceName,
+        mut seen: Seen,
+        pruned: &[RevisionNumber],
+    ) -> Result<()> {
+        if pruned.is_empty() {
+            return Ok(());
+        }
+        let before = seen.alias.take().map(|alias| alias.note().left);
+        let before = before.unwrap_or_default();
+        seen.alias = self.read_alias(&seen.target).await?;
+        let left = seen.alias.as_ref().map(|alias| alias.note().left);
+        let left = left.unwrap_or_default();
+        for number in pruned {
+            if left.contains(number) && !before.contains(number) {
+                self.note_gone(service, &seen, *number, &[]).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Deletes one version that nothing refers to.
@@ -70,11 +109,15 @@ impl Lambda {
             )));
         }
         let function = &seen.target.function;
-        if self.used(&seen).await?.contains(&revision) || self.is_called(function, revision).await?
-        {
+        let now = self.references(&seen).await?;
+        if now.used.contains(&revision) || self.is_called(function, revision).await? {
             return Err(Error::HasTraffic(revision));
         }
         let known = self.left_objects(service).await?;
+        let seen = Seen {
+            alias: now.own,
+            ..seen
+        };
         self.note_gone(service, &seen, revision, &known).await?;
         self.forget(service);
         match self.delete_version(&seen.target.function, revision).await {
@@ -99,21 +142,19 @@ impl Lambda {
             .map(drop)
     }
 
-    /// The versions that any alias, any weight, any live rollout or any provisioned concurrency refers to.
-    async fn used(&self, seen: &Seen) -> Result<BTreeSet<RevisionNumber>> {
-        let (aliases, provisioned) = tokio::try_join!(
+    async fn references(&self, seen: &Seen) -> Result<References> {
+        let (mut references, provisioned) = tokio::try_join!(
             self.aliases(&seen.target),
             self.provisioned_versions(&seen.target)
         )?;
-        let mut used = provisioned;
-        used.extend(aliases);
-        Ok(used)
+        references.used.extend(provisioned);
+        Ok(references)
     }
 
-    async fn aliases(&self, target: &Target) -> aws::Result<BTreeSet<RevisionNumber>> {
+    async fn aliases(&self, target: &Target) -> aws::Result<References> {
         let function = target.function.as_str();
         let client = self.session().lambda().await;
-        let mut used = BTreeSet::new();
+        let (mut used, mut own) = (BTreeSet::new(), None);
         let mut marker = None;
         loop {
             let page = client
@@ -124,29 +165,40 @@ impl Lambda {
                 .await
                 .called("lambda:ListAliases", function)?;
             for found in page.aliases() {
+                let weights = found
+                    .routing_config()
+                    .and_then(|routing| routing.additional_version_weights());
                 used.extend(found.function_version().and_then(number));
                 used.extend(
-                    found
-                        .routing_config()
-                        .and_then(|routing| routing.additional_version_weights())
+                    weights
                         .into_iter()
                         .flat_map(|weights| weights.keys())
                         .filter_map(|version| number(version)),
                 );
+                let is_own = found.name() == Some(target.alias.as_str());
                 if let Description::Ours(note) =
                     alias::parse(found.description().unwrap_or_default())
                 {
                     used.extend(State::kept(&note.state));
                     // What a rollback of another environment's alias goes back to, and what it must not.
-                    if found.name() != Some(target.alias.as_str()) {
+                    if !is_own {
                         used.extend(note.served);
                         used.extend(note.left);
                     }
                 }
+                if is_own {
+                    own = Some(Alias::made(
+                        found.alias_arn(),
+                        found.revision_id(),
+                        found.description(),
+                        found.function_version(),
+                        weights,
+                    ));
+                }
             }
             marker = page.next_marker.filter(|marker| !marker.is_empty());
             if marker.is_none() {
-                return Ok(used);
+                return Ok(References { used, own });
             }
         }
     }

@@ -126,6 +126,31 @@ async fn what_comes_into_use_meanwhile_is_kept() {
     assert!(there_now(&aws).contains(&8));
 }
 
+/// Whoever rolled back since the look has another note in the alias: what it goes back to stays, and what it left is known.
+#[tokio::test]
+async fn what_the_alias_says_now_counts() {
+    let aws = Aws::start();
+    let platform = There::new(&aws).platform();
+    let service = name(FUNCTION);
+    versions(&aws);
+    let digest = |number: u64| format!("sha256:{number:064x}");
+    let note = |served: &str, left: &str| {
+        json!({ "kind": "alias", "function": FUNCTION, "alias": "live", "version": "15",
+            "description": format!("|o=01K8ZCXQ3V5R8M2T6W9Y0A1B2C h={served} x={left} by=bob on ci") })
+    };
+    write(&platform, &service, &commit(all(15), "", "ana")).await;
+    aws.rule(json!({ "operation": "ListAliases", "do": "change", "change": note("15.8", "9") }));
+    // And once more, when nothing can be fenced any more.
+    aws.rule(json!({ "operation": "DeleteFunction", "nth": 2, "do": "change", "change": note("15.8", "9.4") }));
+    let pruned = platform.prune(&service).await.unwrap();
+    let numbers: Vec<_> = pruned.iter().map(|number| number.0).collect();
+    assert_eq!(numbers, [3, 4, 5, 6, 7, 9, 10]);
+    for (number, left) in [(8, None), (9, Some(9)), (4, Some(4)), (5, None)] {
+        let known = platform.left(&service, &digest(number)).await.unwrap();
+        assert_eq!(known.map(|left| left.revision.0), left, "{number}");
+    }
+}
+
 /// A live rollout's stable revision has no traffic while the canary has all of it.
 #[tokio::test]
 async fn what_a_live_rollout_needs_is_kept_until_it_is_over() {
