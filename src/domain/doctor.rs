@@ -111,6 +111,9 @@ pub(crate) enum Moved {
     Permission {
         /// Its id.
         id: String,
+        /// Names what it lets it do; empty in the log of before.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        grant: String,
     },
     /// The new address got a URL of its own.
     Address {

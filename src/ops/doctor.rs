@@ -374,7 +374,10 @@ mod tests {
             who: "the events of arn:aws:sqs:eu-west-1:123456789012:paid".into(),
             is_settings: false,
             is_past: true,
-            undo: can_be_moved.then(|| Moved::Permission { id: "topic".into() }),
+            undo: can_be_moved.then(|| Moved::Permission {
+                id: "topic".into(),
+                grant: String::new(),
+            }),
             left_to_do: left.map(str::to_owned),
         }
     }

@@ -173,7 +173,7 @@ impl Lambda {
         };
         let moved = match moved.clone() {
             Moved::Source { id, before } => triggers::Moved::Mapping { uuid: id, before },
-            Moved::Permission { id } => triggers::Moved::Permission { sid: id },
+            Moved::Permission { id, grant } => triggers::Moved::Permission { sid: id, grant },
             Moved::Address { url } => triggers::Moved::Address { url },
             Moved::Settings(settings) => triggers::Moved::Settings(settings),
             Moved::Integration { id, before, after } => {
@@ -245,7 +245,7 @@ impl Lambda {
 fn told(moved: triggers::Moved) -> Moved {
     match moved {
         triggers::Moved::Mapping { uuid, before } => Moved::Source { id: uuid, before },
-        triggers::Moved::Permission { sid } => Moved::Permission { id: sid },
+        triggers::Moved::Permission { sid, grant } => Moved::Permission { id: sid, grant },
         triggers::Moved::Address { url } => Moved::Address { url },
         triggers::Moved::Integration { id, before, after } => {
             Moved::Integration { id, before, after }
@@ -305,7 +305,10 @@ fn undo(trigger: &Trigger, function: &str) -> Moved {
             id,
             before: function.to_owned(),
         },
-        Way::Permission { .. } => Moved::Permission { id },
+        Way::Permission { statement, .. } => Moved::Permission {
+            id,
+            grant: statement.fingerprint(),
+        },
         Way::Address { .. } => Moved::Address { url: String::new() },
         Way::Api { before, after, .. } => Moved::Integration {
             id,

@@ -5,7 +5,9 @@
 //! takes anything away from a caller that works: a permission or an address of before stays until a person removes
 //! it.
 
+mod address;
 pub(super) mod apis;
+mod permission;
 mod policy;
 pub(super) mod settings;
 mod stages;
@@ -18,8 +20,9 @@ use aws_sdk_lambda::types::{
 use super::publish::Pause;
 use crate::clients::aws::{Called, Error as AwsError, Why};
 use crate::domain::doctor::Asynchronous;
-use crate::platform::{Error, Result, Search};
+use crate::platform::{Result, Search};
 
+pub(super) use permission::statements;
 use policy::Statement;
 
 /// How long a change of an event source mapping may take.
@@ -112,6 +115,7 @@ impl Trigger {
                     }
                     | Way::Api { hand: Some(_), .. }
             )
+            && !matches!(&self.way, Way::Permission { statement, .. } if statement.odd.is_some())
     }
 
     /// What a person still has to do, once squad has done its part; none when nothing is left.
@@ -119,7 +123,16 @@ impl Trigger {
         match (&self.reached, &self.way) {
             (Reached::Latest, Way::Api { hand, .. }) => hand.clone(),
             (Reached::Alias, _) | (_, Way::Mapping | Way::Api { .. } | Way::Settings(_)) => None,
-            (_, Way::Permission { .. }) => Some(format!("point {} at `{alias_arn}`", self.who)),
+            (_, Way::Permission { statement, granted }) => {
+                let point = format!("point {} at `{alias_arn}`", self.who);
+                Some(match &statement.odd {
+                    Some(odd) if !granted => format!(
+                        "give the alias the permission `{}` of the function, which squad cannot copy ({}), and {point}",
+                        self.id, odd.what
+                    ),
+                    _ => point,
+                })
+            }
             (_, Way::Address { granted, .. }) => Some(format!(
                 "whoever calls {} has to call {}",
                 self.id,
@@ -143,6 +156,8 @@ pub(crate) enum Moved {
     Permission {
         /// Its id.
         sid: String,
+        /// What it granted ([`Statement::fingerprint`]); empty in the log of before.
+        grant: String,
     },
     /// The address that the alias got.
     Address {
@@ -179,8 +194,8 @@ pub(crate) struct Place<'a> {
 pub(crate) async fn list(place: Place<'_>, search: Search) -> (Vec<Trigger>, Vec<String>) {
     let (mappings, permissions, addresses, settings) = tokio::join!(
         Box::pin(mappings(place, search)),
-        Box::pin(permissions(place)),
-        Box::pin(addresses(place)),
+        Box::pin(permission::list(place)),
+        Box::pin(address::list(place)),
         Box::pin(async {
             match search {
                 Search::Everywhere => settings::list(place).await,
@@ -220,16 +235,17 @@ pub(crate) async fn adopt(place: Place<'_>, trigger: &Trigger) -> Result<Option<
             }))
         }
         Way::Permission { statement, .. } => {
-            grant(place, statement).await?;
+            permission::grant(place, statement).await?;
             Ok(Some(Moved::Permission {
                 sid: statement.sid.clone(),
+                grant: statement.fingerprint(),
             }))
         }
         Way::Address {
             auth, cors, mode, ..
         } => {
-            let url = address(place, auth, cors.clone(), mode.clone()).await?;
-            Ok(Some(Moved::Address { url }))
+            let url = address::make(place, auth, cors.clone(), mode.clone()).await?;
+            Ok(url.map(|url| Moved::Address { url }))
         }
         Way::Settings(settings) => {
             settings::copy(place, settings).await?;
@@ -240,33 +256,12 @@ pub(crate) async fn adopt(place: Place<'_>, trigger: &Trigger) -> Result<Option<
     }
 }
 
-/// Takes one move back. What is not there any more is no error.
+/// Takes one move back. What is not there any more is no error; what somebody else has put in its place is, and stays.
 pub(crate) async fn undo(place: Place<'_>, moved: &Moved) -> Result<()> {
     match moved {
         Moved::Mapping { uuid, before } => point(place, uuid, before).await,
-        Moved::Permission { sid } => {
-            let answer = place
-                .client
-                .remove_permission()
-                .function_name(place.function)
-                .qualifier(place.alias)
-                .statement_id(sid)
-                .send()
-                .await
-                .called("lambda:RemovePermission", place.function);
-            gone(answer.map(drop))
-        }
-        Moved::Address { .. } => {
-            let answer = place
-                .client
-                .delete_function_url_config()
-                .function_name(place.function)
-                .qualifier(place.alias)
-                .send()
-                .await
-                .called("lambda:DeleteFunctionUrlConfig", place.function);
-            gone(answer.map(drop))
-        }
+        Moved::Permission { sid, grant } => permission::withdraw(place, sid, grant).await,
+        Moved::Address { url } => address::close(place, url).await,
         Moved::Settings(settings) => settings::remove(place, settings).await,
         Moved::Integration { .. } => Ok(()),
     }
@@ -374,174 +369,6 @@ async fn point(place: Place<'_>, uuid: &str, target: &str) -> Result<()> {
         }
         pause.wait().await?;
     }
-}
-
-/// Who the function's policy lets call it, and who the alias's.
-async fn permissions(place: Place<'_>) -> Result<Vec<Trigger>> {
-    let (whole, alias) = tokio::try_join!(
-        statements(place, None),
-        statements(place, Some(place.alias))
-    )?;
-    let of = |statement: Statement, reached: Reached, granted: bool| Trigger {
-        id: statement.sid.clone(),
-        who: statement.who(),
-        reached,
-        way: Way::Permission {
-            statement: Box::new(statement),
-            granted,
-        },
-    };
-    let granted = |one: &Statement| alias.iter().any(|other| other.same_grant(one));
-    let mut found: Vec<_> = whole
-        .into_iter()
-        .map(|one| {
-            let granted = granted(&one);
-            of(one, Reached::Latest, granted)
-        })
-        .collect();
-    found.extend(
-        alias
-            .iter()
-            .cloned()
-            .map(|one| of(one, Reached::Alias, true)),
-    );
-    Ok(found)
-}
-
-/// Who may call the function, or what a qualifier leads to.
-pub(super) async fn statements(
-    place: Place<'_>,
-    qualifier: Option<&str>,
-) -> Result<Vec<Statement>> {
-    let answer = place
-        .client
-        .get_policy()
-        .function_name(place.function)
-        .set_qualifier(qualifier.map(str::to_owned))
-        .send()
-        .await
-        .called("lambda:GetPolicy", place.function);
-    match answer {
-        Ok(found) => Ok(policy::parse(found.policy().unwrap_or_default())),
-        Err(error) if *error.why == Why::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Gives the alias a permission, under the same id as the function's, so that doing it twice makes one.
-async fn grant(place: Place<'_>, statement: &Statement) -> Result<()> {
-    let answer = place
-        .client
-        .add_permission()
-        .function_name(place.function)
-        .qualifier(place.alias)
-        .statement_id(&statement.sid)
-        .action(&statement.action)
-        .principal(&statement.principal)
-        .set_source_arn(statement.source_arn.clone())
-        .set_source_account(statement.source_account.clone())
-        .set_event_source_token(statement.event_source_token.clone())
-        .set_principal_org_id(statement.organisation.clone())
-        .set_function_url_auth_type(statement.url_auth.as_deref().map(FunctionUrlAuthType::from))
-        .set_invoked_via_function_url(statement.via_url)
-        .send()
-        .await
-        .called("lambda:AddPermission", place.function);
-    match answer {
-        Ok(_) => {}
-        Err(error) if *error.why == Why::Exists || error.why.is_ambiguous() => {}
-        Err(error) => return Err(error.into()),
-    }
-    let now = statements(place, Some(place.alias)).await?;
-    if now.iter().any(|one| one.same_grant(statement)) {
-        Ok(())
-    } else {
-        Err(Error::Overtaken(format!(
-            "the alias `{}` of `{}` has another permission under the id `{}`",
-            place.alias, place.function, statement.sid
-        )))
-    }
-}
-
-/// The function's own address and the alias's.
-async fn addresses(place: Place<'_>) -> Result<Vec<Trigger>> {
-    let mut found = Vec::new();
-    let mut marker = None;
-    loop {
-        let answer = place
-            .client
-            .list_function_url_configs()
-            .function_name(place.function)
-            .set_marker(marker)
-            .send()
-            .await
-            .called("lambda:ListFunctionUrlConfigs", place.function);
-        let page = match answer {
-            Ok(page) => page,
-            Err(error) if *error.why == Why::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error.into()),
-        };
-        found.extend(page.function_url_configs().iter().map(|one| Trigger {
-            id: one.function_url().to_owned(),
-            who: format!("whoever knows the address {}", one.function_url()),
-            reached: Reached::of(one.function_arn(), place.alias),
-            way: Way::Address {
-                auth: one.auth_type().clone(),
-                cors: one.cors().cloned(),
-                mode: one.invoke_mode().cloned(),
-                granted: None,
-            },
-        }));
-        marker = page.next_marker().map(str::to_owned);
-        if marker.is_none() {
-            break;
-        }
-    }
-    let own = found
-        .iter()
-        .find(|one| one.reached == Reached::Alias)
-        .map(|one| one.id.clone());
-    for trigger in &mut found {
-        if let Way::Address { granted, .. } = &mut trigger.way {
-            granted.clone_from(&own);
-        }
-    }
-    Ok(found)
-}
-
-/// Makes the alias's address; the one that is there already counts.
-async fn address(
-    place: Place<'_>,
-    auth: &FunctionUrlAuthType,
-    cors: Option<Cors>,
-    mode: Option<InvokeMode>,
-) -> Result<String> {
-    let answer = place
-        .client
-        .create_function_url_config()
-        .function_name(place.function)
-        .qualifier(place.alias)
-        .auth_type(auth.clone())
-        .set_cors(cors)
-        .set_invoke_mode(mode)
-        .send()
-        .await
-        .called("lambda:CreateFunctionUrlConfig", place.function);
-    match answer {
-        Ok(address) => return Ok(address.function_url().to_owned()),
-        Err(error) if *error.why == Why::Exists || error.why.is_ambiguous() => {}
-        Err(error) => return Err(error.into()),
-    }
-    let now = addresses(place).await?;
-    now.into_iter()
-        .find(|one| one.reached == Reached::Alias)
-        .map(|one| one.id)
-        .ok_or_else(|| {
-            Error::Invalid(format!(
-                "AWS made no address for the alias `{}` of `{}`",
-                place.alias, place.function
-            ))
-        })
 }
 
 #[cfg(test)]
