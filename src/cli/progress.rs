@@ -132,6 +132,13 @@ impl Reporter for Progress<'_> {
                     None => self.output.warn(&text),
                 }
             }
+            Event::Warning(what) => {
+                let what = format!("{}{}", self.prefix, sanitize(&what));
+                match &self.spinner {
+                    Some(bar) => bar.suspend(|| self.output.warn(&what)),
+                    None => self.output.warn(&what),
+                }
+            }
             Event::Output(line) => {
                 if self.output.verbosity() < 0 || self.output.is_json() {
                     return;

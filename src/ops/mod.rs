@@ -53,6 +53,8 @@ pub(crate) enum Event {
         /// Why, in one line.
         detail: String,
     },
+    /// Something went wrong beside the operation, which goes on.
+    Warning(String),
     /// One line that a child process (a build) wrote.
     Output(String),
     /// A build wrote files that git does not ignore among its sources.

@@ -34,6 +34,9 @@ pub(crate) struct Wire {
     duration_seconds: Option<f64>,
     #[serde(skip_serializing_if = "is_zero")]
     pending_events: usize,
+    /// Why old revisions were not removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_pruned: Option<String>,
     /// Commits that are live and are not in what goes out, newest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     going_away: Vec<WireCommit>,
@@ -128,6 +131,7 @@ impl Wire {
                 },
             ),
             pending_events: outcome.map_or(0, |outcome| outcome.pending_events),
+            not_pruned: outcome.and_then(|outcome| outcome.not_pruned.clone()),
             going_away: plan.going_away.commits.iter().map(Into::into).collect(),
             going_away_more: plan.going_away.more,
             unknown_live_commit: plan.unknown_live_commit.clone(),

@@ -12,7 +12,7 @@ use super::build::{self, Built};
 use super::changed::{self, Builder};
 use super::fleet::Builds;
 use super::package::Packing;
-use super::{Options, Outcome, Plan, described, meanwhile, overdue, port};
+use super::{Options, Outcome, Plan, described, meanwhile, overdue, port, prune};
 use crate::clients::zip;
 use crate::clock::Clock;
 use crate::domain::counts::Counts;
@@ -54,6 +54,8 @@ struct Attempt {
     before: Option<Counts>,
     /// The revision that it made or started, as soon as it has one.
     revision: OnceLock<RevisionNumber>,
+    /// Why old revisions were not removed.
+    not_pruned: OnceLock<String>,
 }
 
 /// Begins to make the package while a person still reads the plan. None where something has to be built or fetched first;
@@ -90,6 +92,7 @@ pub(crate) async fn apply(
                 address: plan.live.address.clone(),
                 milliseconds: 0,
                 pending_events: 0,
+                not_pruned: None,
             };
             return match plan.port {
                 Some(change) => port::apply(tools, options, plan, change, outcome)
@@ -155,6 +158,7 @@ pub(crate) async fn apply(
         started,
         before,
         revision: OnceLock::new(),
+        not_pruned: OnceLock::new(),
     };
     tools.reporter.report(Event::Done {
         what: "recorded",
@@ -174,8 +178,10 @@ pub(crate) async fn apply(
         () = tools.cancel.cancelled() => Err(build::interrupted(options, "the deploy was stopped")),
     };
     drop(work);
-    if result.is_ok() {
-        prune(tools, options, change).await;
+    if result.is_ok()
+        && let Some(why) = prune::prune(tools, options, change).await
+    {
+        drop(attempt.not_pruned.set(why));
     }
     finish(tools, options, plan, operation, result, &attempt)
         .await
@@ -347,28 +353,6 @@ async fn guard_traffic(
     }
 }
 
-/// The longest that tidying up may hold up a deploy that is done.
-const PRUNE_WITHIN: Duration = Duration::from_secs(20);
-
-/// Removes what is old and unused; that it fails is no failure of the deploy, and the next one tries again.
-async fn prune(tools: &Tools<'_>, options: &Options, change: &Change) {
-    if change.existing.is_some() {
-        return;
-    }
-    let pruning = tools.platform.prune(&options.service.name);
-    let Ok(Ok(pruned)) = tokio::time::timeout(PRUNE_WITHIN, pruning).await else {
-        return;
-    };
-    if !pruned.is_empty() {
-        let numbers: Vec<_> = pruned.iter().map(ToString::to_string).collect();
-        tools.reporter.report(Event::Done {
-            what: "pruned",
-            detail: format!("old revisions {}", numbers.join(", ")),
-            milliseconds: 0,
-        });
-    }
-}
-
 async fn publish(
     tools: &Tools<'_>,
     options: &Options,
@@ -498,6 +482,7 @@ async fn finish(
                     Recorded::Committed => 0,
                     Recorded::Pending { events } => events,
                 },
+                not_pruned: attempt.not_pruned.get().cloned(),
             })
         }
         Err(error) => {

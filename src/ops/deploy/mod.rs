@@ -13,6 +13,7 @@ mod overdue;
 pub(crate) mod package;
 pub(crate) mod port;
 mod printed;
+mod prune;
 mod sources;
 
 use std::path::PathBuf;
@@ -392,6 +393,8 @@ pub(crate) struct Outcome {
     pub(crate) milliseconds: u64,
     /// Events of this operation that are on this machine only.
     pub(crate) pending_events: usize,
+    /// Why old revisions were not removed; none where they were, or there were none.
+    pub(crate) not_pruned: Option<String>,
 }
 
 #[cfg(test)]

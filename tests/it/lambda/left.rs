@@ -57,6 +57,43 @@ fn a_release_that_was_left_is_refused_after_its_version_was_pruned() {
     cloud.squad(&["audit", "verify"]).success();
 }
 
+/// A permission that is missing would be missing for ever, and nobody would know before the account's storage is full.
+#[test]
+fn a_deploy_that_may_not_tidy_says_so() {
+    let cloud = Cloud::new();
+    let directory = sources(&cloud, "one");
+    for word in ["one", "two", "three", "four", "five", "six"] {
+        let _directory = sources(&cloud, word);
+        cloud.squad_in(&directory, &["deploy"]).success();
+    }
+    cloud
+        .aws
+        .settings(json!({ "denied": ["lambda:ListAliases"] }));
+    let _directory = sources(&cloud, "seven");
+    let output = cloud
+        .squad_in(&directory, &["deploy", "-o", "json"])
+        .success();
+    let said = output.stderr.lines().find(|line| line.contains("warning"));
+    let why = "cannot list the aliases of `receipts`: arn:aws:iam::123456789012:user/stand-in may not do lambda:ListAliases";
+    let wanted = format!(
+        "warning: old revisions are not removed: {why}; until they can be, they pile up, and count towards the account's \
+         storage for code"
+    );
+    assert_eq!(said, Some(wanted.as_str()), "{}", output.transcript());
+    assert_eq!(output.json()["not_pruned"], why);
+    cloud.aws.settings(json!({ "denied": [] }));
+    let _directory = sources(&cloud, "eight");
+    let output = cloud
+        .squad_in(&directory, &["deploy", "-o", "json"])
+        .success();
+    assert!(
+        !output.stderr.contains("warning"),
+        "{}",
+        output.transcript()
+    );
+    assert!(output.json().get("not_pruned").is_none());
+}
+
 /// What somebody deleted cannot be gone back to, and who goes back further is told.
 #[test]
 fn a_rollback_names_the_revision_that_it_passes_over() {
