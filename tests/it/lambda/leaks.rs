@@ -52,19 +52,20 @@ fn the_values_of_variables_go_to_the_function_and_nowhere_else() {
         std::fs::write(&file, text.replace("memory_mb = 128", &memory)).unwrap();
         drop(cloud.squad_in(&directory, &["deploy", "-vv"]).success());
     }
-    for arguments in [
-        &["status", "receipts", "-o", "json"][..],
-        &["status", "--all"],
-        &["history", "--all", "-o", "json"],
-        &["invoke", "receipts"],
-        &["logs", "receipts"],
-        &["rollback", "receipts"],
-        &["whoami"],
-        &["doctor"],
-        &["audit", "verify"],
+    for (arguments, code) in [
+        (&["status", "receipts", "-o", "json"][..], 0),
+        (&["status", "--all"], 0),
+        (&["history", "--all", "-o", "json"], 0),
+        (&["invoke", "receipts"], 0),
+        (&["logs", "receipts"], 0),
+        (&["rollback", "receipts"], 0),
+        (&["whoami"], 0),
+        (&["doctor"], 0),
+        (&["audit", "verify"], 0),
     ] {
         // Each of them looks at its own output (`Cloud::squad`).
-        drop(cloud.squad(arguments));
+        let output = cloud.squad(arguments);
+        assert_eq!(output.code, code, "{}", output.transcript());
     }
     // Not even the change of the memory sends them again.
     assert_eq!(carriers(&cloud, QUIET), ["lambda.CreateFunction"]);
