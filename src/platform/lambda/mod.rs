@@ -5,8 +5,9 @@
 //!
 //! - *Reading*: `target` (which function and alias a service is), `located` (the same from the store), `read` (the calls), `seen` (what AWS answers),
 //!   `observe` (what that means), `words`, `configuration` (what a version was published with).
-//! - *Writing*: `commit` (traffic), `provisioned` (what an alias keeps ready) and `settle` (until it is), `prune` (old versions), `left` (what is known of
-//!   them then), `publish` (a release), `wake` (a version that slept).
+//! - *Writing*: `commit` (traffic), `sharing` (what an alias can express), `provisioned` (what an alias keeps ready) and
+//!   `settle` (until it is), `prune` (old versions), `left` (what is known of what was left), `publish` (a release), `wake` (a
+//!   version that slept).
 //! - *Watching*: `metrics`, `logs`, `invoke`, `fleet` (all functions at once), `callers` (who calls them).
 
 mod callers;
@@ -25,6 +26,7 @@ mod publish;
 mod read;
 mod seen;
 mod settle;
+mod sharing;
 mod target;
 pub(crate) mod triggers;
 mod wake;
@@ -499,7 +501,7 @@ impl Platform for Lambda {
         canary: RevisionNumber,
     ) -> Result<()> {
         let seen = self.see(service).await?;
-        commit::check_sharing(&seen, stable, canary)
+        sharing::check_sharing(&seen, stable, canary)
     }
 
     async fn diagnose(
