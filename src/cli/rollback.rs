@@ -127,6 +127,11 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             to,
             environment.name.as_str(),
         ));
+        if let Some(foreign) = &plan.live.foreign {
+            context
+                .output
+                .status(&format!("  {}", sanitize(&foreign.told())));
+        }
         for gone in plan.passed_over() {
             context.output.status(&format!(
                 "  revision {gone} served later than {to}, and was deleted: it cannot be gone back to"

@@ -91,6 +91,35 @@ pub(crate) struct LeftRelease {
     pub(crate) revision: RevisionNumber,
 }
 
+/// What somebody else wrote where squad keeps what belongs to the traffic: who served before, what was left, a rollout's state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Foreign {
+    /// Their words; "" where they only took squad's away.
+    pub(crate) text: String,
+    /// squad had written there before.
+    pub(crate) was_ours: bool,
+}
+
+impl Foreign {
+    /// In one line.
+    pub(crate) fn told(&self) -> String {
+        let text: String = self
+            .text
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
+        match (self.was_ours, text.as_str()) {
+            (true, "") => "somebody took away what squad had written in the alias".to_owned(),
+            (true, text) => {
+                format!("somebody replaced what squad had written in the alias: `{text}`")
+            }
+            (false, text) => format!(
+                "the alias has a description of its own, which the next change replaces and keeps: `{text}`"
+            ),
+        }
+    }
+}
+
 /// All that a platform knows about one service in one environment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Live {
@@ -115,6 +144,9 @@ pub(crate) struct Live {
     /// others pointed a Lambda alias at it. There is no split then.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) unpublished: Option<String>,
+    /// What somebody else wrote in the place of what is kept with the traffic; nothing of that is known then.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) foreign: Option<Foreign>,
     /// The rollout's state as stored with the traffic: at most 200 bytes of ASCII, "" for none.
     pub(crate) state: String,
     /// Who set the present traffic.
@@ -136,6 +168,7 @@ impl Live {
             served: Vec::new(),
             split: None,
             unpublished: None,
+            foreign: None,
             state: String::new(),
             last_commit: None,
             address: None,

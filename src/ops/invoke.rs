@@ -154,6 +154,7 @@ mod tests {
             }],
             split: committed.then(|| Split::all(&[], number)),
             unpublished: None,
+            foreign: None,
             state: String::new(),
             last_commit: None,
             address: Some("http://127.0.0.1:34011".into()),

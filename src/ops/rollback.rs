@@ -126,6 +126,7 @@ fn refuse(asked: &str, refusal: &Refusal, options: &Options, live: &Live) -> Err
             format!("{asked}: nothing of it is live here"),
         )
         .hint(format!("deploy it with `squad deploy {name}{flag}`")),
+        Refusal::NoTarget { .. } if live.foreign.is_some() => unknown_target(asked, options, live),
         Refusal::NoTarget { candidates } => {
             let error = Error::new(
                 Kind::Refused,
@@ -161,6 +162,51 @@ fn refuse(asked: &str, refusal: &Refusal, options: &Options, live: &Live) -> Err
         _ => Error::internal("a rollback was refused as a deploy"),
     };
     error.live(live_state(name, Some(live)))
+}
+
+/// Somebody took away what tells who served before: any revision may be named.
+fn unknown_target(asked: &str, options: &Options, live: &Live) -> Error {
+    let serving = live.sole().map(|one| one.number);
+    let others = || {
+        let newest_first = live.revisions.iter().rev();
+        newest_first.filter(|one| Some(one.number) != serving)
+    };
+    let mut error = Error::new(
+        Kind::Refused,
+        "no-rollback-target",
+        format!("{asked}: it is not known which revision served before"),
+    );
+    if let Some(foreign) = &live.foreign {
+        error = error.detail(foreign.told());
+    }
+    for revision in others() {
+        let mut words = revision.number.to_string();
+        let left = revision.left.then_some("left by a rollback");
+        for note in revision
+            .provenance
+            .subject
+            .as_deref()
+            .into_iter()
+            .chain(left)
+        {
+            words.push_str(if words.contains("  ") { ", " } else { "  " });
+            words.push_str(note);
+        }
+        error = error.detail(words);
+    }
+    let is_before = |one: &&Revision| serving.is_none_or(|serving| one.number < serving);
+    let chosen = others()
+        .filter(|one| !one.left)
+        .find(is_before)
+        .or_else(|| others().find(|one| !one.left))
+        .or_else(|| others().next());
+    match chosen {
+        Some(one) => error.hint(format!(
+            "choose one: `squad rollback {}{} --to {}`",
+            options.service, options.flag, one.number
+        )),
+        None => error.hint("deploy an older state of the sources instead"),
+    }
 }
 
 /// `41  served until 14:05, left by a rollback`.

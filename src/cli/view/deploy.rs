@@ -282,7 +282,12 @@ pub(crate) fn plan_lines(
         }
         None => lines.extend(first(plan, change)),
     }
-    let mut machine = Vec::new();
+    let mut machine = Vec::from_iter(
+        plan.live
+            .foreign
+            .as_ref()
+            .map(|foreign| sanitize(&foreign.told())),
+    );
     if let Some(existing) = change
         .existing
         .filter(|_| change.existing != change.previous)

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::cli::status::Age;
 use crate::cli::time::relative;
+use crate::domain::environment::PlatformKind;
 use crate::domain::live::Health;
 use crate::domain::rollout::State;
 use crate::ops::rollout::snapshot::Driver;
@@ -256,6 +257,9 @@ fn rollout(row: &Row) -> String {
     let plural = if routes == 1 { "route" } else { "routes" };
     let at = if weight == 0 {
         String::new()
+    } else if row.environment.platform == PlatformKind::Lambda {
+        // An alias has no routes.
+        format!(" at {weight} %")
     } else {
         format!(" at {weight} % on {routes} {plural}")
     };
@@ -272,6 +276,16 @@ fn rollout(row: &Row) -> String {
         state.canary,
         words::phase(state.phase)
     )
+}
+
+/// How what works well is while something of its traffic is not squad's: what takes all of it by squad's own words, or not,
+/// works as it did; a split of which nothing tells is nobody's.
+fn outside(row: &Row) -> &'static str {
+    if row.live.foreign.is_some() && row.live.sole().is_some() {
+        "ok"
+    } else {
+        "drifted"
+    }
 }
 
 /// The address, where it is one that a person can open. That of a function is its ARN, which says nothing that the name
@@ -311,7 +325,7 @@ fn cells(row: &Row, now: Timestamp) -> Vec<String> {
         }
         _ if row.live.unpublished.is_some() => UNPUBLISHED.to_owned(),
         _ if row.live.revisions.is_empty() => "-".to_owned(),
-        (Health::Ok, _) => "ok".to_owned(),
+        (Health::Ok, Some(problem)) => format!("{}  {}", outside(row), sanitize(problem)),
         (health, Some(problem)) => format!("{}  {}", health.as_str(), sanitize(problem)),
         (health, None) => health.as_str().to_owned(),
     };

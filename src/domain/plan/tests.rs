@@ -76,6 +76,7 @@ fn live(rows: &[Row], serving: Option<u64>) -> Live {
         served: Vec::new(),
         split: serving.map(|number| Split::all(&[], RevisionNumber(number))),
         unpublished: None,
+        foreign: None,
         state: String::new(),
         last_commit: serving.map(|_| LastCommit {
             actor: actor(),

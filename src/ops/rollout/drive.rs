@@ -6,10 +6,10 @@
 use std::time::Duration;
 
 use super::change::{self, Carried};
-use super::{Rollout, Tools, brake, read_on, read_some};
+use super::{Rollout, Tools, brake, lost, read_on, read_some};
 use crate::domain::audit::event::RolloutStep;
 use crate::domain::counts;
-use crate::domain::live::Health;
+use crate::domain::live::{Health, Live};
 use crate::domain::name::ServiceName;
 use crate::domain::rollout::log::{self, Look};
 use crate::domain::rollout::{
@@ -102,7 +102,9 @@ pub(crate) async fn drive(
     match ended {
         // A write that found nothing there says no more than that somebody was first.
         Err(error) if error.kind == Kind::Conflict => match driver.observe().await {
-            Ok(live) if live.revisions.is_empty() => Err(driver.lost(&live)),
+            Ok(live) if live.revisions.is_empty() || live.foreign.is_some() => {
+                Err(driver.lost(&live))
+            }
             _ => Err(error),
         },
         ended => ended,
@@ -341,7 +343,7 @@ impl Driver<'_> {
     }
 
     /// The traffic now; a platform that does not answer is no reason to hang.
-    async fn observe(&self) -> Result<crate::domain::live::Live> {
+    async fn observe(&self) -> Result<Live> {
         let observed = self.tools.platform.observe(&self.options.service);
         match tokio::time::timeout(COUNTS_LIMIT, observed).await {
             Ok(live) => Ok(live?),
@@ -353,28 +355,12 @@ impl Driver<'_> {
         }
     }
 
-    /// The rollout is not what the traffic tells of any more.
-    fn lost(&self, live: &crate::domain::live::Live) -> Error {
-        let service = &self.options.service;
-        let error = if live.revisions.is_empty() {
-            Error::new(
-                Kind::Conflict,
-                "conflict",
-                "it was deleted, and nothing of it is there any more",
-            )
-            .hint("look at what is there with `squad status`")
-        } else {
-            platform::Error::Conflict {
-                winner: live.last_commit.clone(),
-            }
-            .into()
-        };
-        error
-            .context(&format!("cannot drive the rollout of `{service}`"))
-            .live(live_state(service, Some(live)))
+    fn lost(&self, live: &Live) -> Error {
+        let Options { service, flag, .. } = self.options;
+        lost::lost(service, flag, self.rollout.state.canary, live)
     }
 
-    fn taken_over(&self, live: &crate::domain::live::Live) -> Error {
+    fn taken_over(&self, live: &Live) -> Error {
         let who = live.last_commit.as_ref().map_or_else(
             || "somebody else".to_owned(),
             |commit| commit.actor.to_string(),

@@ -10,6 +10,7 @@ pub(crate) mod command;
 pub(crate) mod drive;
 pub(crate) mod lint;
 pub(crate) mod list;
+mod lost;
 pub(crate) mod objects;
 pub(crate) mod snapshot;
 pub(crate) mod start;
@@ -136,7 +137,11 @@ pub(crate) async fn read_some_on(
         Some(rollout) => Ok(rollout),
         None => {
             let live = platform.observe(service).await.ok();
-            Err(none(service, flag).live(live_state(service, live.as_ref())))
+            let error = none(service, flag).live(live_state(service, live.as_ref()));
+            Err(match live {
+                Some(live) => lost::with_foreign(error, service, flag, &live),
+                None => error,
+            })
         }
     }
 }

@@ -64,6 +64,9 @@ impl Lambda {
         self.check_located(service, &seen).await?;
         self.keep_guess(service).await;
         check_versions(&seen, traffic)?;
+        if commit.leaves.is_none() {
+            self.check_recalled(service, &seen, traffic).await?;
+        }
         let before = present.map(Alias::note_of_now).unwrap_or_default();
         self.keep_foreign(service, present, commit).await?;
         let note = before.after(&written);
@@ -82,6 +85,8 @@ impl Lambda {
                 ..seen.clone()
             },
         );
+        self.note_left(service, &seen, [&before, &note], commit.leaves)
+            .await;
         if is_live(&before)
             || present.is_some_and(|alias| matches!(alias.description, Description::Foreign(_)))
         {

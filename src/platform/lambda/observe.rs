@@ -9,11 +9,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 
-use super::seen::{LATEST, Seen};
+use super::seen::{Alias, LATEST, Seen};
 use super::target::Target;
 use super::words;
 use crate::domain::alias::{self, Description, Note, Traffic};
-use crate::domain::live::{Health, LastCommit, Live, Revision, Token};
+use crate::domain::live::{Foreign, Health, LastCommit, Live, Revision, Token};
 use crate::domain::name::ServiceName;
 use crate::domain::release::{Actor, Provenance, RevisionNumber};
 use crate::domain::rollout;
@@ -29,7 +29,7 @@ fn served(note: &Note) -> Vec<RevisionNumber> {
 
 /// Everything about one service.
 pub(super) fn live(service: &ServiceName, seen: &Seen) -> Live {
-    let note = seen.alias.as_ref().map(super::seen::Alias::note);
+    let note = seen.alias.as_ref().map(Alias::note);
     let split = seen.traffic().and_then(split);
     let unpublished = seen
         .alias
@@ -69,6 +69,7 @@ pub(super) fn live(service: &ServiceName, seen: &Seen) -> Live {
         revisions,
         split,
         unpublished,
+        foreign: foreign(seen),
         state: note.map(|note| note.state).unwrap_or_default(),
         last_commit,
         address: seen
@@ -150,12 +151,12 @@ fn revision(
         Health::Ok if served.is_some() && !is_needed => Health::Stopped,
         health => health,
     };
-    let foreign = facts
+    let changed = facts
         .seen
         .alias
         .as_ref()
         .filter(|_| has_traffic)
-        .and_then(foreign);
+        .and_then(|alias| changed_outside(facts.seen, alias));
     Revision {
         number,
         digest: published.as_ref().map_or_else(
@@ -183,7 +184,7 @@ fn revision(
         served_healthily: (has_traffic || served.is_some()) && health != Health::Failed,
         left: facts.note.is_some_and(|note| note.left.contains(&number)),
         health,
-        problem: problem.or(foreign),
+        problem: problem.or(changed),
     }
 }
 
@@ -203,17 +204,28 @@ fn outside() -> Actor {
     }
 }
 
-/// What others did to the alias, in a few words.
-fn foreign(alias: &super::seen::Alias) -> Option<String> {
-    match &alias.description {
-        Description::Foreign(text) => Some(format!(
-            "the alias has a description of its own, which the next change replaces and keeps: {text}"
-        )),
-        Description::Ours(_) if !alias.is_as_noted() => {
-            Some("the alias was changed outside squad".to_owned())
-        }
-        Description::Ours(_) | Description::Empty => None,
+/// What somebody else wrote in the alias, or that squad's words are gone from it.
+fn foreign(seen: &Seen) -> Option<Foreign> {
+    let was_ours = seen.had_note();
+    match &seen.alias.as_ref()?.description {
+        Description::Foreign(text) => Some(Foreign {
+            text: text.clone(),
+            was_ours,
+        }),
+        Description::Empty if was_ours => Some(Foreign {
+            text: String::new(),
+            was_ours,
+        }),
+        Description::Empty | Description::Ours(_) => None,
     }
+}
+
+/// What others did to the alias, in a few words.
+fn changed_outside(seen: &Seen, alias: &Alias) -> Option<String> {
+    let is_moved = alias.is_ours() && !alias.is_as_noted();
+    foreign(seen)
+        .map(|foreign| foreign.told())
+        .or_else(|| is_moved.then(|| "the alias was changed outside squad".to_owned()))
 }
 
 /// `sha256:<hex>` of the code alone, for versions that tell no release; it never equals the digest of a release.

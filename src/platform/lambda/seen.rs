@@ -14,6 +14,7 @@ use crate::clients::aws;
 use crate::domain::alias::{self, Description, Note, Traffic};
 use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
+use crate::domain::version::VersionNote;
 use crate::platform::Result;
 
 /// An alias, as it was read.
@@ -31,17 +32,23 @@ pub(super) struct Alias {
     pub(super) primary: Option<RevisionNumber>,
     /// It points at `$LATEST`: each change of the function is live at once.
     pub(super) is_on_latest: bool,
+    /// Versions that were left, by the environment's store, where the description is not squad's; none where nobody asked, or
+    /// no answer came.
+    pub(super) left: Option<Vec<RevisionNumber>>,
 }
 
 /// What an alias of others may point at (Lambda guide, "Lambda function aliases": a version, or the unpublished one).
 pub(super) const LATEST: &str = "$LATEST";
 
 impl Alias {
-    /// Our note; an empty one where the description is none or somebody else's.
+    /// Our note; where the description is none or somebody else's, only with what the store knows of it.
     pub(super) fn note(&self) -> Note {
         match &self.description {
             Description::Ours(note) => note.clone(),
-            Description::Empty | Description::Foreign(_) => Note::default(),
+            Description::Empty | Description::Foreign(_) => Note {
+                left: self.left.clone().unwrap_or_default(),
+                ..Note::default()
+            },
         }
     }
 
@@ -116,6 +123,7 @@ impl Alias {
             traffic: traffic(version, weights, written),
             primary: version.and_then(number),
             is_on_latest: version == Some(LATEST),
+            left: None,
         }
     }
 
@@ -210,6 +218,36 @@ impl Seen {
     pub(super) fn traffic(&self) -> Option<Traffic> {
         self.alias.as_ref()?.traffic
     }
+
+    /// What a version was published with, where squad published it.
+    pub(super) fn published(&self, number: RevisionNumber) -> Option<VersionNote> {
+        let description = self.versions.get(&number)?.description()?;
+        VersionNote::parse(description)
+    }
+
+    /// Whether squad made any of the versions, and the description of the alias, which was read, is not squad's: what squad
+    /// knew is not there.
+    pub(super) fn is_without_note(&self) -> bool {
+        let is_ours = |alias: &Alias| alias.is_ours() || alias.revision_id.is_empty();
+        self.alias.as_ref().is_some_and(|alias| !is_ours(alias))
+            && self
+                .versions
+                .keys()
+                .any(|number| self.published(*number).is_some())
+    }
+
+    /// Whether squad's note was there most likely: squad made what serves, or knows of versions that were left.
+    pub(super) fn had_note(&self) -> bool {
+        let serving = match self.traffic() {
+            Some(Traffic::All(sole)) => vec![sole],
+            Some(Traffic::Shared { primary, other, .. }) => vec![primary, other],
+            None => Vec::new(),
+        };
+        let left = self.alias.as_ref().and_then(|alias| alias.left.as_ref());
+        self.is_without_note()
+            && (serving.iter().any(|one| self.published(*one).is_some())
+                || left.is_some_and(|left| !left.is_empty()))
+    }
 }
 
 /// What becomes of the list of versions in a look.
@@ -225,14 +263,14 @@ impl Lambda {
     /// Reads a service's function. Where none has its name, its tag is asked for once.
     pub(super) async fn see(&self, service: &ServiceName) -> Result<Seen> {
         self.locate(service).await;
-        let seen = Box::pin(self.see_target(self.target(service), List::Read)).await?;
+        let seen = Box::pin(self.see_target(service, List::Read)).await?;
         if !seen.versions.is_empty() || self.targets.is_known(service) {
             return Ok(seen);
         }
         match self.tagged(service).await? {
             Some(function) if function != seen.target.function => {
                 self.targets.learn_function(service, &function);
-                Box::pin(self.see_target(self.target(service), List::Read)).await
+                Box::pin(self.see_target(service, List::Read)).await
             }
             _ => Ok(seen),
         }
@@ -241,7 +279,7 @@ impl Lambda {
     /// The same for who may not list versions: of these, those that the alias and its note name. Enough to be shown, and
     /// never to decide by.
     pub(super) async fn see_without_list(&self, service: &ServiceName) -> Result<Seen> {
-        Box::pin(self.see_target(self.target(service), List::NotAllowed)).await
+        Box::pin(self.see_target(service, List::NotAllowed)).await
     }
 
     /// What all traffic leads to after a write of the alias: AWS's answer to the write said how the alias is then, so it is
@@ -267,7 +305,8 @@ impl Lambda {
         Ok(Some(seen))
     }
 
-    async fn see_target(&self, target: Target, list: List) -> Result<Seen> {
+    async fn see_target(&self, service: &ServiceName, list: List) -> Result<Seen> {
+        let target = self.target(service);
         let guard = async { self.session().guard().await.map(drop) };
         let versions = async {
             match list {
@@ -300,6 +339,7 @@ impl Lambda {
             seen.alias = self.steady(&seen.target, alias).await?;
         }
         self.see_others(&mut seen, list).await?;
+        self.recall(service, &mut seen).await;
         Ok(seen)
     }
 

@@ -221,6 +221,7 @@ impl Platform for Local {
                 served: Vec::new(),
                 split: None,
                 unpublished: None,
+                foreign: None,
                 state: String::new(),
                 last_commit: None,
                 address: None,

@@ -421,6 +421,7 @@ impl Supervisor {
                 served: Vec::new(),
                 split: None,
                 unpublished: None,
+                foreign: None,
                 state: String::new(),
                 last_commit: None,
                 address: None,

@@ -88,6 +88,7 @@ fn an_alias_that_was_moved_away_ends_the_driver_and_stays() {
     }));
     cloud.drive().failure(7).assert(str![[r#"
 › error: `receipts` has no rollout
+›   the alias has a description of its own, which the next change replaces and keeps: `moved by terraform`
 › live: revision 1 serves all traffic
 › hint: start one: `squad rollout start receipts --env cloud`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-rollout.md
@@ -100,14 +101,17 @@ fn an_alias_that_was_moved_away_ends_the_driver_and_stays() {
         .success()
         .assert(str![[r#"
 SERVICE   ENV    LIVE  SINCE          HEALTH
-receipts  cloud  1     made [AGO]  ok
+receipts  cloud  1     made [AGO]  ok  the alias has a description of its own, which the next change replaces and keeps: `moved by terraform`
 [exit 0]
 
 "#]]);
     cloud.squad(&["stop", "receipts"]).assert(str![[r#"
-› error: cannot roll back `receipts`: no other revision served healthily without being left
+› error: cannot roll back `receipts`: it is not known which revision served before
+›   the alias has a description of its own, which the next change replaces and keeps: `moved by terraform`
+›   3
+›   2
 › live: revision 1 serves all traffic
-› hint: deploy an older state of the sources instead
+› hint: choose one: `squad rollback receipts --env cloud --to 3`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-rollback-target.md
 [exit 7]
 
@@ -217,7 +221,7 @@ fn a_function_that_was_deleted_is_said() {
 }
 
 /// A driver that is at work when somebody else changes something; what it said.
-fn at_work(cloud: &Cloud, change: Value) -> Output {
+pub(super) fn at_work(cloud: &Cloud, change: Value) -> Output {
     let mut command = cloud.aws.squad(
         &cloud.home,
         &[

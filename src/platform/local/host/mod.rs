@@ -273,6 +273,7 @@ impl Host {
             served: Vec::new(),
             split,
             unpublished: None,
+            foreign: None,
             state,
             last_commit,
             address,

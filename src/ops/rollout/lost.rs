@@ -1,0 +1,92 @@
+//! The error of a driver whose rollout is not what the traffic tells of any more.
+
+use crate::domain::live::{Foreign, Live};
+use crate::domain::name::ServiceName;
+use crate::domain::release::RevisionNumber;
+use crate::error::{Error, Kind};
+use crate::ops::live_state;
+use crate::platform;
+
+/// What became of the rollout to `canary`, as far as what is live tells.
+pub(super) fn lost(
+    service: &ServiceName,
+    flag: &str,
+    canary: RevisionNumber,
+    live: &Live,
+) -> Error {
+    let error = if live.revisions.is_empty() {
+        Error::new(
+            Kind::Conflict,
+            "conflict",
+            "it was deleted, and nothing of it is there any more",
+        )
+        .hint("look at what is there with `squad status`")
+    } else if let Some(foreign) = &live.foreign {
+        overwritten(service, flag, canary, live, foreign)
+    } else {
+        platform::Error::Conflict {
+            winner: live.last_commit.clone(),
+        }
+        .into()
+    };
+    error
+        .context(&format!("cannot drive the rollout of `{service}`"))
+        .live(live_state(service, Some(live)))
+}
+
+/// Somebody wrote over the rollout's state: the traffic stays as it is, and nobody can say what it is for.
+fn overwritten(
+    service: &ServiceName,
+    flag: &str,
+    canary: RevisionNumber,
+    live: &Live,
+    foreign: &Foreign,
+) -> Error {
+    // There was a rollout.
+    let foreign = Foreign {
+        was_ours: true,
+        ..foreign.clone()
+    };
+    let error = Error::new(Kind::Conflict, "conflict", foreign.told());
+    let split = live.split.as_ref().filter(|split| split.sole().is_none());
+    let weight = split.and_then(|split| {
+        let mut rows = split.rest.iter();
+        rows.find(|(number, _)| *number == canary)
+            .map(|(_, weight)| weight)
+    });
+    match weight {
+        Some(weight) => error
+            .detail(format!(
+                "revision {canary} keeps {weight} % of the requests, and nobody watches it any more"
+            ))
+            .hint(stop(service, flag)),
+        None => error.hint(format!(
+            "look at what is live now: `squad status {service}{flag}`"
+        )),
+    }
+}
+
+/// The same of who asks for a rollout that nothing tells of: whose words are there, and what to do with traffic that is still
+/// shared.
+pub(super) fn with_foreign(
+    mut error: Error,
+    service: &ServiceName,
+    flag: &str,
+    live: &Live,
+) -> Error {
+    let Some(foreign) = &live.foreign else {
+        return error;
+    };
+    let is_shared = live
+        .split
+        .as_ref()
+        .is_some_and(|split| split.sole().is_none());
+    if is_shared {
+        error.hints = vec![stop(service, flag)];
+    }
+    error.detail(foreign.told())
+}
+
+fn stop(service: &ServiceName, flag: &str) -> String {
+    format!("put all traffic back: `squad stop {service}{flag}`")
+}
