@@ -160,6 +160,7 @@ fn a_rollback_needs_no_store_for_what_others_wrote_on_the_alias() {
         .success()
         .assert(str![[r#"
 › receipts → cloud: revision 3 → 2 (somebody outside squad, [AGO])
+›   the alias has a description of its own, which the next change replaces and keeps: `released by the pipeline of before`
 › ✔ live             all traffic on revision 2
 ›   done in [DURATION]
 › warning: 2 events are recorded on this machine and pending: cannot list `s3://acme-audit/squad/audit/acme/cloud/commit`: arn:aws:iam::[HASH]:user/stand-in may not do s3:ListObjectsV2

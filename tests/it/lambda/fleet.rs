@@ -209,7 +209,7 @@ fn a_fleet_says_who_drives_its_rollouts_and_that_nobody_does() {
     let row = table.lines().find(|row| row.starts_with("receipts"));
     let row = row.unwrap();
     assert!(
-        row.contains("3 at 10 % on 1 route, holding, unattended since "),
+        row.contains("3 at 10 %, holding, unattended since "),
         "{table}"
     );
 }
@@ -331,7 +331,7 @@ fn without_the_right_to_list_versions_the_status_says_what_is_not_known() {
         .assert(str![[r#"
 › warning: receipts: revisions without traffic are not shown: arn:aws:iam::[HASH]:user/stand-in may not do lambda:ListVersionsByFunction
 SERVICE   ENV    LIVE            SINCE     HEALTH  ROLLOUT
-receipts  cloud  2 90 %, 3 10 %  [AGO]  ok      3 at 10 % on 1 route, holding, unattended since [TIME] UTC
+receipts  cloud  2 90 %, 3 10 %  [AGO]  ok      3 at 10 %, holding, unattended since [TIME] UTC
 [exit 0]
 
 "#]]);
