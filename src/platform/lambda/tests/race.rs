@@ -143,7 +143,7 @@ async fn what_others_did_to_the_alias_is_seen_and_kept() {
     assert_eq!(live.split, Some(all(3)));
     assert_eq!(live.last_commit, None);
     let problem = live.revision(RevisionNumber(3)).unwrap().problem.clone();
-    assert!(problem.unwrap().ends_with("made by hand"));
+    assert!(problem.unwrap().ends_with("made by hand`"));
     let wanted = commit(all(2), "", "ana");
     platform
         .commit(&service, &live.token, &wanted)
