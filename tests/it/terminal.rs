@@ -279,7 +279,7 @@ fn a_plain_line_says_yes_or_no() {
     let mut terminal = dumb(&home, &service.directory, &arguments);
     terminal.expect("Deploy? [y/N]");
     terminal.send("maybe\r").expect("`y` or `n`, then Enter");
-    terminal.send("n\r").expect("nothing was\n  changed");
+    terminal.send("n\r").expect("nothing was changed");
     assert!(!terminal.raw().contains('\u{1b}'), "{:?}", terminal.raw());
     assert_eq!(terminal.finish().0, 130);
     let mut terminal = dumb(&home, &service.directory, &arguments);

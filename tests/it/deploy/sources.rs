@@ -234,6 +234,7 @@ fn sources_that_change_while_they_are_built_are_not_deployed() {
 ›
 › ◌ build            sh build.sh
 › ✔ built
+›   the build wrote `serve.py`, which git does not ignore, so the next deploy is of other sources; a line in .gitignore ends that
 › error: cannot deploy `payments`: `serve.py` changed after the plan was made, so that what would run is not what was planned
 › live: `payments` is not live here, and takes no traffic
 › hint: to deploy the sources as they are now: `squad deploy payments`

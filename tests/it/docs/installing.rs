@@ -70,7 +70,7 @@ fn install_sh_installs_the_binary_its_completions_and_its_pages() {
 › installed completions: [HOME]/.local/share/bash-completion/completions/squad
 ›                        [HOME]/.local/share/zsh/site-functions/_squad
 ›                        [HOME]/.local/share/fish/vendor_completions.d/squad.fish
-› installed 54 manual pages: [HOME]/.local/share/man/man1
+› installed 55 manual pages: [HOME]/.local/share/man/man1
 › add it to PATH: export PATH="[HOME]/.local/bin:$PATH"
 › try it: squad demo
 [exit 0]

@@ -208,7 +208,7 @@ fn a_function_that_was_deleted_is_said() {
 › error: cannot roll back `receipts`: nothing of it is live here
 ›   revision 2 was live, as the audit log has it (rollout by ana@example.com, [AGO]): it was removed since, and not by squad
 › live: `receipts` is not live here, and takes no traffic
-› hint: deploy it with `squad deploy receipts --env cloud`
+› hint: `squad status --all --env cloud` shows what is there; to deploy it, go to the directory of its sources
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/nothing-live.md
 [exit 7]
 
