@@ -63,32 +63,7 @@ impl Lambda {
                 Err(error) => return Err(error.into()),
             }
         }
-        self.note_left_meanwhile(service, seen, &pruned).await?;
         Ok(pruned)
-    }
-
-    /// What was left between the look and the deletion, which AWS lets nobody fence: the alias says so, and the next who read
-    /// it would find no version of it.
-    async fn note_left_meanwhile(
-        &self,
-        service: &ServiceName,
-        mut seen: Seen,
-        pruned: &[RevisionNumber],
-    ) -> Result<()> {
-        if pruned.is_empty() {
-            return Ok(());
-        }
-        let before = seen.alias.take().map(|alias| alias.note().left);
-        let before = before.unwrap_or_default();
-        seen.alias = self.read_alias(&seen.target).await?;
-        let left = seen.alias.as_ref().map(|alias| alias.note().left);
-        let left = left.unwrap_or_default();
-        for number in pruned {
-            if left.contains(number) && !before.contains(number) {
-                self.note_gone(service, &seen, *number, &[]).await?;
-            }
-        }
-        Ok(())
     }
 
     /// Deletes one version that nothing refers to.
