@@ -66,6 +66,7 @@ receipts  cloud  $LATEST  -      no revision: each upload is live at once
 ›
 ›   `$LATEST` is live, which is no revision: each upload to it is live at once
 ›   first it is published as it is, and goes on serving as that revision until the new one is ready
+›   the alias has a description of its own, which the next change replaces and keeps: `production`
 ›   function.role arn:aws:iam::[HASH]:role/stand-in → arn:aws:iam::[HASH]:role/receipts
 ›   function.runtime python3.12 → python3.13
 ›   function.timeout_seconds 3 → 5
@@ -83,6 +84,7 @@ receipts  cloud  $LATEST  -      no revision: each upload is live at once
 ›
 ›   `$LATEST` is live, which is no revision: each upload to it is live at once
 ›   first it is published as it is, and goes on serving as that revision until the new one is ready
+›   the alias has a description of its own, which the next change replaces and keeps: `production`
 ›   function.role arn:aws:iam::[HASH]:role/stand-in → arn:aws:iam::[HASH]:role/receipts
 ›   function.runtime python3.12 → python3.13
 ›   function.timeout_seconds 3 → 5
@@ -102,10 +104,10 @@ receipts  cloud  $LATEST  -      no revision: each upload is live at once
 › error: cannot deploy `receipts`: revision 3 does not start
 ›   [ERROR] ValueError: no
 ›   Traceback (most recent call last):
-›     File "[..]/bootstrap.py", line 64, in main
+›     File "/tmp/.tmpYl0Gan/bootstrap.py", line 64, in main
 ›       answer = json.dumps(handler(json.loads(event or b"null"), Context(headers)))
 ›                           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-›     File "[..]/handler.py", line 2, in handler
+›     File "/tmp/.tmpYl0Gan/task/handler.py", line 2, in handler
 ›       raise ValueError('no')
 ›   caused by: ValueError: no
 › live: revision 2 serves all traffic
@@ -134,6 +136,7 @@ receipts  cloud  $LATEST  -      no revision: each upload is live at once
 › receipts → cloud (lambda, account [HASH])
 ›
 ›   replaces what is live (revision 2, somebody outside squad, [AGO])
+›   the alias has a description of its own, which the next change replaces and keeps: `production`
 ›   function.role arn:aws:iam::[HASH]:role/stand-in → arn:aws:iam::[HASH]:role/receipts
 ›   function.runtime python3.12 → python3.13
 ›   function.timeout_seconds 3 → 5
@@ -179,6 +182,7 @@ fn a_deploy_over_an_alias_on_latest_makes_these_calls() {
 ›
 ›   `$LATEST` is live, which is no revision: each upload to it is live at once
 ›   first it is published as it is, and goes on serving as that revision until the new one is ready
+›   the alias has a description of its own, which the next change replaces and keeps: `production`
 ›   function.role arn:aws:iam::[HASH]:role/stand-in → arn:aws:iam::[HASH]:role/receipts
 ›   function.runtime python3.12 → python3.13
 ›   function.timeout_seconds 3 → 5
