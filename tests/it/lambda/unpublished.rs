@@ -104,10 +104,10 @@ receipts  cloud  $LATEST  -      no revision: each upload is live at once
 › error: cannot deploy `receipts`: revision 3 does not start
 ›   [ERROR] ValueError: no
 ›   Traceback (most recent call last):
-›     File "/tmp/.tmpYl0Gan/bootstrap.py", line 64, in main
+›     File "/tmp/.tmp[..]/bootstrap.py", line 64, in main
 ›       answer = json.dumps(handler(json.loads(event or b"null"), Context(headers)))
 ›                           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-›     File "/tmp/.tmpYl0Gan/task/handler.py", line 2, in handler
+›     File "/tmp/.tmp[..]/task/handler.py", line 2, in handler
 ›       raise ValueError('no')
 ›   caused by: ValueError: no
 › live: revision 2 serves all traffic
