@@ -181,6 +181,28 @@ impl Live {
         self.revision(number)
     }
 
+    /// Who takes the traffic, in a clause.
+    pub(crate) fn told(&self) -> String {
+        let takes =
+            |(number, weight): (RevisionNumber, u8)| format!("revision {number} takes {weight} %");
+        match (&self.split, &self.unpublished) {
+            (Some(split), _) => match split.sole() {
+                Some(sole) => format!("revision {sole} takes all traffic"),
+                None if split.routes.is_empty() => {
+                    let rows: Vec<_> = split.rest.iter().map(takes).collect();
+                    rows.join(" and ")
+                }
+                None => {
+                    let numbers: Vec<_> =
+                        split.revisions().iter().map(ToString::to_string).collect();
+                    format!("revisions {} share the traffic", numbers.join(" and "))
+                }
+            },
+            (None, Some(unpublished)) => format!("`{unpublished}` takes all traffic"),
+            (None, None) => "nothing takes traffic".to_owned(),
+        }
+    }
+
     /// One revision by its number.
     pub(crate) fn revision(&self, number: RevisionNumber) -> Option<&Revision> {
         self.revisions

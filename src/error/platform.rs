@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Error, Kind};
-use crate::domain::live::LastCommit;
+use crate::domain::live::{LastCommit, Live};
 use crate::fs;
 use crate::platform::{self, Diagnosis};
 
@@ -97,6 +97,25 @@ fn does_not_start(message: &str, diagnosis: &Diagnosis) -> Error {
 }
 
 impl Error {
+    /// Somebody else changed the traffic first: who won or, where nothing tells that, what is there by now.
+    pub(crate) fn overtaken(winner: Option<&LastCommit>, live: &Live) -> Self {
+        let mut error = conflict(winner);
+        if winner.is_some() {
+            return error;
+        }
+        error.message = format!("{}: by now {}", error.message, live.told());
+        if let Some(foreign) = &live.foreign {
+            error = error.detail(foreign.told());
+        }
+        if !live.token.0.is_empty() {
+            error = error.detail(format!(
+                "the state that is there is called `{}`",
+                live.token.0
+            ));
+        }
+        error
+    }
+
     /// Adds why a revision does not serve: the cause, the evidence as details, and what to do.
     pub(crate) fn diagnosed(self, diagnosis: &Diagnosis) -> Self {
         let mut error = self.cause(diagnosis.cause.as_ref().unwrap_or(&diagnosis.summary));

@@ -366,10 +366,7 @@ async fn shift(
     commit_as_planned(tools, name, plan, &commit).await?;
     let live = tools.platform.observe_committed(name).await?;
     if live.sole().map(|revision| revision.number) != Some(to) {
-        return Err(platform::Error::Conflict {
-            winner: live.last_commit,
-        }
-        .into());
+        return Err(Error::overtaken(live.last_commit.as_ref(), &live));
     }
     tools.reporter.report(Event::Done {
         what: "live",
@@ -388,14 +385,14 @@ async fn commit_as_planned(
 ) -> Result<()> {
     let mut token = plan.live.token.clone();
     loop {
-        let error = match tools.platform.commit(service, &token, commit).await {
+        let winner = match tools.platform.commit(service, &token, commit).await {
             Ok(_) => return Ok(()),
-            Err(error @ platform::Error::Conflict { .. }) => error,
+            Err(platform::Error::Conflict { winner }) => winner,
             Err(error) => return Err(error.into()),
         };
         let live = tools.platform.observe(service).await?;
         if live.last_commit != plan.live.last_commit || live.token == token {
-            return Err(error.into());
+            return Err(Error::overtaken(winner.as_ref(), &live));
         }
         token = live.token;
     }

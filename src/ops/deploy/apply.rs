@@ -291,7 +291,7 @@ async fn publish_and_commit(
             let live = tools.platform.observe(name).await?;
             // Somebody deployed the very same: what was asked for is true.
             if !serves_wanted(&live, plan) {
-                return Err(platform::Error::Conflict { winner }.into());
+                return Err(Error::overtaken(winner.as_ref(), &live));
             }
         }
         // It was there a moment ago: this deploy published it.
@@ -316,10 +316,7 @@ async fn publish_and_commit(
                 live,
             })
         }
-        _ => Err(platform::Error::Conflict {
-            winner: live.last_commit.clone(),
-        }
-        .into()),
+        _ => Err(Error::overtaken(live.last_commit.as_ref(), &live)),
     }
 }
 
@@ -346,10 +343,7 @@ async fn guard_traffic(
     if same || serves_wanted(&live, plan) {
         Ok(live.token)
     } else {
-        Err(platform::Error::Conflict {
-            winner: live.last_commit,
-        }
-        .into())
+        Err(Error::overtaken(live.last_commit.as_ref(), &live))
     }
 }
 

@@ -79,10 +79,7 @@ pub(crate) async fn abort(
     if let Some((_, generation)) = why
         && state.generation > generation
     {
-        return Err(Error::from(platform::Error::Conflict {
-            winner: live.last_commit.clone(),
-        })
-        .context(&asked));
+        return Err(Error::overtaken(live.last_commit.as_ref(), &live).context(&asked));
     }
     let why = why.map(|(why, _)| why);
     let wanted = target(&state, &live, command, why.as_ref());
@@ -283,10 +280,7 @@ async fn leave(
             None => tools.platform.observe(service).await?,
         };
         let Some(state) = State::live(&live.state) else {
-            return Err(platform::Error::Conflict {
-                winner: live.last_commit,
-            }
-            .into());
+            return Err(Error::overtaken(live.last_commit.as_ref(), &live));
         };
         let wanted = target(&state, &live, command, why);
         let revision = safe(&wanted);
@@ -480,10 +474,7 @@ async fn verified(tools: &Tools<'_>, service: &ServiceName, wanted: &Move) -> Re
     let live = tools.platform.observe(service).await?;
     let same = State::parse(&live.state).is_some_and(|state| state.id == wanted.state.id);
     if !same {
-        return Err(platform::Error::Conflict {
-            winner: live.last_commit,
-        }
-        .into());
+        return Err(Error::overtaken(live.last_commit.as_ref(), &live));
     }
     let split = live.split.as_ref();
     if split.and_then(Split::sole) == Some(safe(wanted)) {
@@ -515,10 +506,7 @@ async fn close(
         let live = tools.platform.observe(service).await?;
         let Some(state) = State::parse(&live.state).filter(|state| state.id == wanted.state.id)
         else {
-            return Err(platform::Error::Conflict {
-                winner: live.last_commit,
-            }
-            .into());
+            return Err(Error::overtaken(live.last_commit.as_ref(), &live));
         };
         if !state.is_live() {
             return Ok(live);

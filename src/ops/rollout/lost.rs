@@ -5,7 +5,6 @@ use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
 use crate::error::{Error, Kind};
 use crate::ops::live_state;
-use crate::platform;
 
 /// What became of the rollout to `canary`, as far as what is live tells.
 pub(super) fn lost(
@@ -24,10 +23,7 @@ pub(super) fn lost(
     } else if let Some(foreign) = &live.foreign {
         overwritten(service, flag, canary, live, foreign)
     } else {
-        platform::Error::Conflict {
-            winner: live.last_commit.clone(),
-        }
-        .into()
+        Error::overtaken(live.last_commit.as_ref(), live)
     };
     error
         .context(&format!("cannot drive the rollout of `{service}`"))

@@ -457,12 +457,7 @@ pub(crate) async fn apply(
         let live = tools.platform.observe(name).await?;
         // Aborted to nothing on the canary, by us: then the plan still fits.
         if live.sole().map(|one| one.number) != Some(state.stable) {
-            return Err(fail(
-                platform::Error::Conflict {
-                    winner: live.last_commit,
-                }
-                .into(),
-            ));
+            return Err(fail(Error::overtaken(live.last_commit.as_ref(), &live)));
         }
         token = live.token;
     }
@@ -535,20 +530,20 @@ async fn commit_start(
 ) -> Result<()> {
     let name = &planned.plan.service;
     loop {
-        let error = match tools.platform.commit(name, &token, commit).await {
+        let winner = match tools.platform.commit(name, &token, commit).await {
             Ok(_) => return Ok(()),
             Err(platform::Error::Conflict { winner })
                 if change::is_ours(commit, winner.as_ref()) =>
             {
                 return Ok(());
             }
-            Err(error @ platform::Error::Conflict { .. }) => error,
+            Err(platform::Error::Conflict { winner }) => winner,
             Err(error) => return Err(error.into()),
         };
         let live = tools.platform.observe(name).await?;
         let same = planned.supersedes.is_none() && live.last_commit == planned.live.last_commit;
         if !same || live.token == token {
-            return Err(error.into());
+            return Err(Error::overtaken(winner.as_ref(), &live));
         }
         token = live.token;
     }
