@@ -193,7 +193,7 @@ pub(crate) async fn health(
 ) -> Vec<Check> {
     let look = Look {
         only: Some(services),
-        rate: None,
+        ..Look::default()
     };
     match status::look(platform, &look, &|_, _| {}).await {
         Ok(looked) => status::rows(looked.seen, environment, Some(services), &[])

@@ -9,7 +9,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::fleet::Seen;
+use crate::domain::fleet::{Found, Seen};
+use crate::domain::live::Live;
 use crate::domain::name::ServiceName;
 use crate::fs;
 
@@ -32,6 +33,14 @@ impl Remembered {
         now.duration_since(self.taken_at)
             .try_into()
             .unwrap_or_default()
+    }
+
+    /// The services that it could read, each as it was.
+    pub(crate) fn live(&self) -> impl Iterator<Item = (&ServiceName, &Live)> {
+        self.seen.iter().filter_map(|one| match &one.found {
+            Found::Live(live) => Some((&one.service, &**live)),
+            Found::Unreadable(_) => None,
+        })
     }
 
     /// What it found of these services; none = of all.
@@ -78,7 +87,7 @@ fn path(cache: &Path, name: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::fleet::{Found, Unreadable};
+    use crate::domain::fleet::Unreadable;
 
     fn seen(name: &str) -> Seen {
         Seen {

@@ -270,6 +270,9 @@ pub(crate) struct Look<'a> {
     pub(crate) only: Option<&'a [ServiceName]>,
     /// Reads each second at most, where the platform has a limit to share with others; none = its own habit.
     pub(crate) rate: Option<u32>,
+    /// Services of which somebody knows that a rollout is live, or was at the last look: how they share their traffic is
+    /// read also where nothing at the platform says that there is one.
+    pub(crate) rolling: &'a [ServiceName],
 }
 
 /// How far callers of a service are looked for.
@@ -416,6 +419,12 @@ pub(crate) trait Platform: Send + Sync {
     /// that are under way finish where they are. The revisions that the state of a live rollout names stay up, with
     /// traffic and without ([`crate::domain::rollout::State::kept`]), so that going back is one commit and nothing else.
     async fn commit(&self, service: &ServiceName, token: &Token, commit: &Commit) -> Result<Token>;
+
+    /// What the last commit could not do beside the traffic, and what that means for people; told once. None where nothing
+    /// was left undone.
+    fn take_warning(&self) -> Option<String> {
+        None
+    }
 
     /// Whether a publish leaves the token of the traffic as it was: then a plan's own token guards the commit that follows the
     /// publish, and nothing has to be looked at in between. Where it did move the traffic's token after all, fenced by the

@@ -26,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) faults: Chance,
     /// `service:Operation` that nobody may call (IAM); `lambda:*` for a whole service.
     pub(crate) denied: Vec<String>,
+    /// Without the right to `lambda:ListTags`, `GetFunction` leaves the tags out and says nothing of it.
+    pub(crate) tags_left_out: bool,
     /// The next so many creates of functions find a role that Lambda cannot assume yet.
     pub(crate) role_not_ready: u64,
     /// What the next update, publication or creation settles as.
@@ -68,6 +70,7 @@ impl Default for Settings {
             quota_retry_after: None,
             faults: Chance::default(),
             denied: Vec::new(),
+            tags_left_out: false,
             role_not_ready: 0,
             fail_next: None,
             failed_can_be_updated: true,

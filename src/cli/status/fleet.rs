@@ -12,10 +12,13 @@ use crate::cli::time::relative;
 use crate::cli::view::status as view;
 use crate::domain::environment::Environment;
 use crate::domain::fleet::Seen;
+use crate::domain::live::Live;
 use crate::domain::name::ServiceName;
+use crate::domain::rollout::State;
 use crate::error::{Error, Kind, Result};
 use crate::ops::fleet::{self, Remembered};
 use crate::ops::going_on::{self, GoingOn};
+use crate::ops::rollout::snapshot::DRIVING;
 use crate::ops::status::{self, Looked, Row};
 use crate::output::canvas::Canvas;
 use crate::platform::{Look, Platform};
@@ -82,6 +85,29 @@ impl Fleet<'_> {
             self.nothing(args).await?;
         }
         Ok(exit_code(&answer.rows))
+    }
+
+    /// Services of which a rollout is driven from this machine, or whose traffic was shared when it looked last.
+    fn rolling<'l>(
+        &self,
+        before: impl Iterator<Item = (&'l ServiceName, &'l Live)>,
+    ) -> Vec<ServiceName> {
+        let is_shared = |live: &Live| {
+            let split = live.split.as_ref();
+            !State::kept(&live.state).is_empty() || split.is_some_and(|one| one.sole().is_none())
+        };
+        let driven = self
+            .going_on()
+            .into_iter()
+            .filter(|one| one.kind == DRIVING);
+        driven
+            .flat_map(|one| one.services)
+            .chain(
+                before
+                    .filter(|(_, live)| is_shared(live))
+                    .map(|(service, _)| service.clone()),
+            )
+            .collect()
     }
 
     fn is_painted(&self) -> bool {
@@ -238,9 +264,11 @@ impl Fleet<'_> {
         before: Option<&Remembered>,
     ) -> Result<Answer> {
         let at = self.context.now();
+        let rolling = self.rolling(before.into_iter().flat_map(Remembered::live));
         let look = Look {
             only: self.only,
             rate: args.rate,
+            rolling: &rolling,
         };
         let seen = if self.is_painted() {
             self.painted(canvas, &look, before).await
@@ -327,10 +355,6 @@ impl Fleet<'_> {
     async fn watch(&self, mut canvas: Canvas, args: &Args, first: Answer) -> Result<u8> {
         let clock = self.context.clock();
         let deadline = args.timeout.map(|timeout| clock.monotonic() + timeout);
-        let look = Look {
-            only: self.only,
-            rate: Some(args.rate.unwrap_or(WATCH_RATE)),
-        };
         let mut last = first;
         // Before anything is shown: whoever has seen it may ask for the end.
         let mut signals = Signals::listen_and_watch(&self.context.output)?;
@@ -340,6 +364,12 @@ impl Fleet<'_> {
             let next = async {
                 tokio::time::sleep(WATCH_INTERVAL).await;
                 let at = self.context.now();
+                let rolling = self.rolling(last.rows.iter().map(|row| (&row.service, &row.live)));
+                let look = Look {
+                    only: self.only,
+                    rate: Some(args.rate.unwrap_or(WATCH_RATE)),
+                    rolling: &rolling,
+                };
                 let looked = status::look(self.platform, &look, &|_, _| {}).await?;
                 Ok::<_, Error>((at, looked))
             };

@@ -162,7 +162,10 @@ async fn rows(
     for environment in environments {
         let platform = context.platform(environment)?;
         let going_on = going_on::list(&context.directories()?.state, environment);
-        let look = Look { only, rate: None };
+        let look = Look {
+            only,
+            ..Look::default()
+        };
         let Looked { seen, .. } = status::look(&*platform, &look, &|_, _| {}).await?;
         let mut seen = status::rows(seen, environment, only, &going_on);
         add_drivers(context, &*platform, &mut seen, &going_on).await;

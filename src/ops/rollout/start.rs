@@ -16,7 +16,7 @@ use crate::domain::service::{Kind as ServiceKind, Service};
 use crate::domain::traffic::Split;
 use crate::error::{Error, Kind, Result};
 use crate::ops::audit::{self, Intent, ResultWord};
-use crate::ops::live_state;
+use crate::ops::{Event, live_state};
 use crate::platform::{self, Commit, Platform};
 
 /// What is asked for.
@@ -498,7 +498,11 @@ pub(crate) async fn apply(
     };
     let result = async {
         objects::create_plan(tools.platform, plan, &bytes).await?;
-        commit_start(tools, planned, token, &commit).await
+        commit_start(tools, planned, token, &commit).await?;
+        if let Some(warning) = tools.platform.take_warning() {
+            tools.reporter.report(Event::Warning(warning));
+        }
+        Ok::<_, Error>(())
     }
     .await;
     let outcome = audit::Outcome {

@@ -7,16 +7,16 @@ use std::collections::HashMap;
 
 use aws_sdk_lambda::types::AliasRoutingConfiguration;
 
+use super::mark::is_live;
 use super::seen::{Alias, Seen};
 use super::settle::Failure;
 use super::sharing::{check_versions, expressible, numbers};
-use super::{Lambda, ROLLOUT_TAG, Target, observe};
+use super::{Lambda, Target, observe};
 use crate::clients::aws::{self, Called, Why};
 use crate::domain::alias::{Description, Note, Traffic, Written};
 use crate::domain::live::Token;
 use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
-use crate::domain::rollout::State;
 use crate::platform::{Commit, Error, Result};
 
 /// How often a write is sent with the `RevisionId` that AWS gave the same state meanwhile.
@@ -70,7 +70,7 @@ impl Lambda {
         let before = present.map(Alias::note_of_now).unwrap_or_default();
         self.keep_foreign(service, present, commit).await?;
         let note = before.after(&written);
-        self.mark_rollout(&seen, &before, &note).await;
+        self.mark_rollout(service, &seen, &before, &note).await;
         let after = match present {
             None => self.create_alias(&seen.target, &note, &written).await,
             Some(alias) => {
@@ -90,7 +90,7 @@ impl Lambda {
         if is_live(&before)
             || present.is_some_and(|alias| matches!(alias.description, Description::Foreign(_)))
         {
-            self.unmark_rollout(&seen, &note).await;
+            self.unmark_rollout(service, &seen, &note).await;
         }
         if commit.leaves.is_some() {
             return Ok(Token(after.revision_id));
@@ -290,45 +290,6 @@ impl Lambda {
             Err(_) => Err(Error::Timeout(KEPT_WITHIN)),
         }
     }
-
-    /// Says in a tag that a rollout is live, before it is: a hint for those who look at many functions at once, never
-    /// what anything is decided by.
-    async fn mark_rollout(&self, seen: &Seen, before: &Note, after: &Note) {
-        if is_live(before) || !is_live(after) {
-            return;
-        }
-        let client = self.session().lambda().await;
-        drop(
-            client
-                .tag_resource()
-                .resource(self.function_arn(&seen.target.function))
-                .tags(ROLLOUT_TAG, "live")
-                .send()
-                .await,
-        );
-    }
-
-    /// Takes the hint away once no rollout is live any more. Whether one was cannot be told where somebody else wrote over
-    /// what the alias said.
-    async fn unmark_rollout(&self, seen: &Seen, after: &Note) {
-        if is_live(after) {
-            return;
-        }
-        let client = self.session().lambda().await;
-        drop(
-            client
-                .untag_resource()
-                .resource(self.function_arn(&seen.target.function))
-                .tag_keys(ROLLOUT_TAG)
-                .send()
-                .await,
-        );
-    }
-}
-
-/// Whether a rollout is live.
-fn is_live(note: &Note) -> bool {
-    !State::kept(&note.state).is_empty()
 }
 
 /// Who wrote an alias, when that is known.

@@ -2,10 +2,10 @@
 //!
 //! `GetFunction` with the alias says which version serves and how it is, and it has a quota of its own, 100 each second;
 //! everything else shares 15 ("Lambda quotas", API requests). So it is the one call for each function, and the alias is
-//! read only where the function's tag says that a rollout is live. Who finds nothing by tags, because that is not
+//! read only where the function's tag says that a rollout is live, or the environment's store or whoever looks knows of one. Who finds nothing by tags, because that is not
 //! allowed, lists all functions, and their tags come with `GetFunction`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
@@ -36,6 +36,8 @@ struct Member {
     target: Target,
     /// Why it is not to be read: it is not clear which function it is.
     unclear: Option<String>,
+    /// It was found by a tag, so that it has one.
+    has_tag: bool,
     /// Only a tag speaks for it, and the environment's store knows of no deploy: where squad published it, that was from
     /// another environment.
     is_only_tagged: bool,
@@ -65,10 +67,13 @@ impl Lambda {
             self.session().guard().await?;
             Ok(())
         };
-        let (members, ()) = tokio::try_join!(self.members(look.only, &client), guard)?;
+        let unmarked = async { Ok(self.unmarked().await) };
+        let (members, (), mut rolling) =
+            tokio::try_join!(self.members(look.only, &client), guard, unmarked)?;
+        rolling.extend(look.rolling.iter().cloned());
         on_sight(Sight::Total(members.len()));
         let mut reads = futures_util::stream::iter(members)
-            .map(|member| self.read_member(&client, member))
+            .map(|member| self.read_member(&client, member, &rolling))
             .buffer_unordered(AT_ONCE);
         let (mut is_any_read, mut failed) = (false, Vec::new());
         while let Some(read) = reads.next().await {
@@ -141,6 +146,7 @@ impl Lambda {
                 service: Some(service.clone()),
                 target: self.target(service),
                 unclear: None,
+                has_tag: false,
                 is_only_tagged: false,
             };
             return Ok(only.iter().map(member).collect());
@@ -203,6 +209,7 @@ impl Lambda {
                 target: self.target(&service),
                 service: Some(service),
                 unclear,
+                has_tag: true,
                 is_only_tagged,
             }
         };
@@ -218,6 +225,7 @@ impl Lambda {
                 service: of.map(|(service, _)| service.clone()),
                 target: of.map_or_else(|| Target::named(name), |(_, target)| target.clone()),
                 unclear: None,
+                has_tag: false,
                 is_only_tagged: false,
             }
         };
@@ -252,6 +260,7 @@ impl Lambda {
         &self,
         client: &Client,
         member: Member,
+        rolling: &BTreeSet<ServiceName>,
     ) -> Result<Read, (ServiceName, aws::Error)> {
         if let (Some(service), Some(why)) = (&member.service, member.unclear) {
             return Ok(Read::Service(unreadable(service.clone(), why)));
@@ -275,7 +284,7 @@ impl Lambda {
                 Err(error) => failed(error).map_or(Ok(Read::Nothing), Err),
             };
         };
-        let without_tags = tags_error(&serving, &target.function);
+        let without_tags = tags_error(&serving, &target.function, member.has_tag);
         let Some(service) = member.service.or_else(|| service_of(serving.tags())) else {
             return match without_tags {
                 Some(error) => failed(error).map_or(Ok(Read::Nothing), Err),
@@ -285,7 +294,8 @@ impl Lambda {
         if member.is_only_tagged && is_published(&serving) {
             return Ok(Read::Elsewhere);
         }
-        match observed(client, target, serving).await {
+        let is_read = without_tags.is_some() || rolling.contains(&service);
+        match observed(client, target, serving, is_read).await {
             Ok(seen) => Ok(Read::Service(fleet::Seen {
                 found: Found::Live(Box::new(observe::live(&service, &seen))),
                 service,
@@ -314,11 +324,16 @@ fn service_of(tags: Option<&HashMap<String, String>>) -> Option<ServiceName> {
 }
 
 /// Why the tags did not come along (AWS Lambda API reference, `GetFunction`: "Lambda returns tag data only if you have
-/// explicit allow permissions for lambda:ListTags").
-fn tags_error(answer: &GetFunctionOutput, function: &str) -> Option<aws::Error> {
+/// explicit allow permissions for lambda:ListTags"), with an error beside it or without. `has_tag`: there is one for sure.
+fn tags_error(answer: &GetFunctionOutput, function: &str, has_tag: bool) -> Option<aws::Error> {
     const ACTION: &str = "lambda:ListTags";
-    let found = answer.tags_error()?;
-    let why = if found.error_code().contains("AccessDenied") {
+    let found = answer.tags_error();
+    let is_without = answer.tags().is_none_or(HashMap::is_empty);
+    if found.is_none() && !(has_tag && is_without) {
+        return None;
+    }
+    let is_denied = found.is_none_or(|error| error.error_code().contains("AccessDenied"));
+    let why = if is_denied {
         Why::Denied {
             principal: None,
             action: ACTION.to_owned(),
@@ -329,7 +344,7 @@ fn tags_error(answer: &GetFunctionOutput, function: &str) -> Option<aws::Error> 
         Why::Other
     };
     let mut error = aws::Error::new(ACTION, function, why);
-    error.code = Some(found.error_code().to_owned());
+    error.code = found.map(|error| error.error_code().to_owned());
     Some(error)
 }
 
@@ -352,7 +367,7 @@ async fn read_without_alias(
     let Some(service) = service.or_else(|| service_of(tags)) else {
         let without_tags = function.as_ref();
         return without_tags
-            .and_then(|function| tags_error(function, &target.function))
+            .and_then(|function| tags_error(function, &target.function, false))
             .map_or(Ok(None), Err);
     };
     let why = match function {
@@ -365,14 +380,14 @@ async fn read_without_alias(
     Ok(Some(unreadable(service, why)))
 }
 
-/// What was read of a function, with its alias where a rollout is live.
+/// What was read of a function, with its alias where a rollout is live, or may be.
 async fn observed(
     client: &Client,
     target: Target,
     serving: GetFunctionOutput,
+    is_read: bool,
 ) -> aws::Result<Seen> {
-    // No tags, and nobody says that there are none: a rollout may be live.
-    let is_rolling = serving.tags_error().is_some()
+    let is_rolling = is_read
         || serving
             .tags()
             .is_some_and(|tags| tags.contains_key(ROLLOUT_TAG));

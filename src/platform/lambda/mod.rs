@@ -6,7 +6,8 @@
 //! - *Reading*: `target` (which function and alias a service is), `located` (the same from the store), `read` (the calls), `seen` (what AWS answers),
 //!   `observe` (what that means), `words`, `configuration` (what a version was published with).
 //! - *Writing*: `commit` (traffic), `sharing` (what an alias can express), `provisioned` (what an alias keeps ready) and
-//!   `settle` (until it is), `prune` (old versions), `left` (what is known of what was left), `publish` (a release), `wake` (a
+//!   `settle` (until it is), `prune` (old versions), `left` (what is known of what was left), `mark` (that
+//!   a rollout is live), `publish` (a release), `wake` (a
 //!   version that slept).
 //! - *Watching*: `metrics`, `logs`, `invoke`, `fleet` (all functions at once), `callers` (who calls them).
 
@@ -18,6 +19,7 @@ mod invoke;
 mod left;
 mod located;
 mod logs;
+mod mark;
 mod metrics;
 mod observe;
 mod provisioned;
@@ -97,6 +99,8 @@ pub(crate) struct Lambda {
     provisioned_wanted: Mutex<BTreeMap<ServiceName, u32>>,
     /// Versions with provisioned concurrency of their own, by function, as the last commit found them.
     provisioned_versions: Mutex<BTreeMap<String, BTreeSet<RevisionNumber>>>,
+    /// What the last commit could not do beside the traffic.
+    warning: Mutex<Option<String>>,
     /// API Gateway.
     gateway: OnceCell<Gateway>,
     /// Every API of the account, once somebody had to know.
@@ -114,6 +118,7 @@ impl Lambda {
             configurations: Mutex::default(),
             provisioned_wanted: Mutex::default(),
             provisioned_versions: Mutex::default(),
+            warning: Mutex::default(),
             gateway: OnceCell::new(),
             apis: OnceCell::new(),
         }
@@ -338,6 +343,11 @@ impl Platform for Lambda {
     fn publish_keeps_token(&self) -> bool {
         // The alias's `RevisionId`, and a publish writes to `$LATEST` and makes a version.
         true
+    }
+
+    fn take_warning(&self) -> Option<String> {
+        let mut warning = self.warning.lock().unwrap_or_else(PoisonError::into_inner);
+        warning.take()
     }
 
     fn deploys_at_once(&self) -> usize {

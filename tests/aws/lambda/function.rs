@@ -142,6 +142,7 @@ pub(crate) fn get(context: &mut Context) -> Answer {
     let (account, region) = (context.region.account.clone(), context.region.name.clone());
     let is_denied = |rule: &String| rule == "lambda:ListTags" || rule == "lambda:*";
     let without_tags = context.settings.denied.iter().any(is_denied);
+    let is_told = !context.settings.tags_left_out;
     let function = context.function()?;
     let version = function.resolve(qualifier.as_deref())?;
     let shown = function.show(&version, qualifier.as_deref())?;
@@ -159,12 +160,12 @@ pub(crate) fn get(context: &mut Context) -> Answer {
     let mut body = json!({ "Configuration": shown, "Code": code });
     // "Lambda returns tag data only if you have explicit allow permissions for lambda:ListTags"; what else it says is in
     // TagsError (API reference, GetFunction).
-    if without_tags {
+    if without_tags && is_told {
         body["TagsError"] = json!({
             "ErrorCode": "AccessDeniedException",
             "Message": "not authorized to perform: lambda:ListTags because no identity-based policy allows the lambda:ListTags action",
         });
-    } else if !function.tags.is_empty() {
+    } else if !without_tags && !function.tags.is_empty() {
         body["Tags"] = json!(function.tags);
     }
     if let Some(reserved) = function.reserved {
