@@ -20,6 +20,7 @@ use crate::domain::rollout::State;
 use crate::error::{Error, Kind, Result};
 use crate::ops::Cancel;
 use crate::ops::rollback::{self, Options, Outcome, Plan, Tools};
+use crate::ops::served::{self, Told};
 use crate::output::sanitize;
 use crate::platform::Platform;
 
@@ -88,18 +89,23 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             reason: args.reason.clone(),
             timeout: args.timeout,
         };
-        let mut seen = None;
-        if options.to.is_none() && !args.dry_run {
+        let (mut seen, mut told) = (None, None);
+        if options.to.is_none() {
             let live = platform.observe(&options.service).await.map_err(|error| {
                 Error::from(error).context(&format!("cannot roll back `{}`", options.service))
             })?;
-            if let Some(state) = State::live(&live.state) {
+            if let Some(state) = State::live(&live.state)
+                && !args.dry_run
+            {
                 return abort_instead(context, &*platform, &environment, &options, &state, live)
                     .await;
             }
+            if rollback::is_forgotten(&live, &options) {
+                told = told_by_record(context, &environment, &options, &live).await;
+            }
             seen = Some(live);
         }
-        let plan = match rollback::plan(&*platform, &options, seen).await {
+        let plan = match rollback::plan(&*platform, &options, seen, told).await {
             Ok(plan) => plan,
             Err(error) => {
                 return Err(gone::told(context, std::slice::from_ref(&environment), &options.service, error).await);
@@ -131,6 +137,13 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             context
                 .output
                 .status(&format!("  {}", sanitize(&foreign.told())));
+        }
+        if let Some(before) = &plan.by_record {
+            context.output.status(&format!(
+                "  who served before is told by the record: revision {to}, by operation {} ({})",
+                before.operation,
+                relative(before.at, context.now())
+            ));
         }
         for gone in plan.passed_over() {
             context.output.status(&format!(
@@ -185,6 +198,19 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         );
         print(context, &wire(Some(&outcome)));
         Ok(0)
+    })
+}
+
+/// Who served before, by the record.
+async fn told_by_record(
+    context: &Context,
+    environment: &Environment,
+    options: &Options,
+    live: &Live,
+) -> Option<Told> {
+    Some(match context.record(environment) {
+        Ok(journal) => served::before(&journal, &options.service, live).await,
+        Err(error) => Told::Nothing(format!("the record cannot be read: {}", error.message)),
     })
 }
 

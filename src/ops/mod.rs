@@ -14,6 +14,7 @@ pub(crate) mod registry;
 pub(crate) mod rollback;
 pub(crate) mod rollout;
 pub(crate) mod scaffold;
+pub(crate) mod served;
 pub(crate) mod settle;
 pub(crate) mod status;
 pub(crate) mod whoami;

@@ -17,6 +17,7 @@ use crate::ops::audit::{self, Intent, Journal, Recorded, ResultWord};
 use crate::ops::deploy::apply::millis;
 use crate::ops::deploy::build::stopped;
 use crate::ops::deploy::described;
+use crate::ops::served::{Before, Told};
 use crate::ops::{Cancel, Event, Reporter, live_state};
 use crate::platform::{self, Commit, Platform, Progress};
 
@@ -42,6 +43,8 @@ pub(crate) struct Plan {
     pub(crate) live: Live,
     /// What will be done.
     pub(crate) decision: Rollback,
+    /// What in the record says where to go; none where the platform itself tells it.
+    pub(crate) by_record: Option<Before>,
 }
 
 impl Plan {
@@ -79,11 +82,20 @@ pub(crate) struct Outcome {
     pub(crate) pending_events: usize,
 }
 
-/// Decides on what was just `seen`; where it was not, observes first.
+/// Whether what is live does not tell who served before, because somebody else took that away: then the record may.
+pub(crate) fn is_forgotten(live: &Live, options: &Options) -> bool {
+    options.to.is_none()
+        && live.foreign.is_some()
+        && matches!(plan::rollback(live, None), Err(Refusal::NoTarget { .. }))
+}
+
+/// Decides on what was just `seen`; where it was not, observes first. `told` is what the record says where
+/// [`is_forgotten`].
 pub(crate) async fn plan(
     platform: &dyn Platform,
     options: &Options,
     seen: Option<Live>,
+    told: Option<Told>,
 ) -> Result<Plan> {
     let asked = format!("cannot roll back `{}`", options.service);
     let live = match seen {
@@ -94,9 +106,28 @@ pub(crate) async fn plan(
             .map_err(|error| Error::from(error).context(&asked))?,
     };
     crate::ops::rollout::refuse_live(&asked, &options.service, &live, &options.flag)?;
-    match plan::rollback(&live, options.to) {
-        Ok(decision) => Ok(Plan { live, decision }),
-        Err(refusal) => Err(refuse(&asked, &refusal, options, &live)),
+    match (plan::rollback(&live, options.to), told) {
+        (Ok(decision), _) => Ok(Plan {
+            live,
+            decision,
+            by_record: None,
+        }),
+        (Err(Refusal::NoTarget { .. }), Some(Told::Before(before))) => Ok(Plan {
+            decision: Rollback::Change {
+                from: live.split.as_ref().and_then(Split::sole),
+                to: before.revision,
+            },
+            live,
+            by_record: Some(before),
+        }),
+        (Err(refusal), told) => {
+            let mut error = refuse(&asked, &refusal, options, &live);
+            if let Some(Told::Nothing(why)) = told {
+                // Behind whose words are there, before the revisions that may be chosen.
+                error.details.insert(error.details.len().min(1), why);
+            }
+            Err(error)
+        }
     }
 }
 

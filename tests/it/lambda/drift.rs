@@ -108,6 +108,7 @@ receipts  cloud  1     made [AGO]  ok  the alias has a description of its own, w
     cloud.squad(&["stop", "receipts"]).assert(str![[r#"
 › error: cannot roll back `receipts`: it is not known which revision served before
 ›   the alias has a description of its own, which the next change replaces and keeps: `moved by terraform`
+›   what serves is not what the record says, where operation [ID] is the last one
 ›   3
 ›   2
 › live: revision 1 serves all traffic

@@ -101,31 +101,27 @@ fn what_a_rollback_could_not_note_is_noted_by_the_next_deploy() {
 }
 
 #[test]
-fn a_rollback_names_what_there_is_where_nothing_tells_what_served() {
+fn a_rollback_finds_in_the_record_what_served_where_the_alias_does_not_tell() {
     let cloud = Cloud::new();
     for word in ["one", "two", "three", "four"] {
         deploy(&cloud, word, &[]).success();
     }
     cloud.squad(&["rollback", "receipts"]).success();
     describe(&cloud, "Managed by Terraform");
-    cloud.squad(&["rollback", "receipts"]).assert(str![[r#"
-› error: cannot roll back `receipts`: it is not known which revision served before
-›   somebody replaced what squad had written in the alias: `Managed by Terraform`
-›   4  left by a rollback
-›   2
-›   1
-› live: revision 3 serves all traffic
-› hint: choose one: `squad rollback receipts --env cloud --to 2`
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-rollback-target.md
-[exit 7]
-
-"#]]);
-    assert_eq!(cloud.sole(), "3");
     cloud
-        .squad(&["rollback", "receipts", "--to", "2"])
+        .squad(&["rollback", "receipts", "--dry-run"])
         .assert(str![[r#"
 › receipts → cloud: revision 3 → 2 (ana@example.com, [AGO])
 ›   somebody replaced what squad had written in the alias: `Managed by Terraform`
+›   who served before is told by the record: revision 2, by operation [ID] ([AGO])
+[exit 0]
+
+"#]]);
+    // Four was left, three serves: two is what served before.
+    cloud.squad(&["rollback", "receipts"]).assert(str![[r#"
+› receipts → cloud: revision 3 → 2 (ana@example.com, [AGO])
+›   somebody replaced what squad had written in the alias: `Managed by Terraform`
+›   who served before is told by the record: revision 2, by operation [ID] ([AGO])
 › ✔ live             all traffic on revision 2
 ›   done in [DURATION]
 2
@@ -133,8 +129,138 @@ fn a_rollback_names_what_there_is_where_nothing_tells_what_served() {
 
 "#]]);
     assert_eq!(cloud.sole(), "2");
-    // What was left before is left still.
     assert_eq!(cloud.left(), ["3", "4"]);
+    // The same from what others wrote once more.
+    describe(&cloud, "Managed by Terraform");
+    cloud.squad(&["rollback", "receipts"]).success();
+    assert_eq!(cloud.sole(), "1");
+    // And then there is none.
+    describe(&cloud, "Managed by Terraform");
+    cloud.squad(&["rollback", "receipts"]).assert(str![[r#"
+› error: cannot roll back `receipts`: it is not known which revision served before
+›   somebody replaced what squad had written in the alias: `Managed by Terraform`
+›   the record knows of no other revision that served and was not left
+›   4  left by a rollback
+›   3  left by a rollback
+›   2  left by a rollback
+› live: revision 1 serves all traffic
+› hint: choose one: `squad rollback receipts --env cloud --to 4`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-rollback-target.md
+[exit 7]
+
+"#]]);
+    cloud.squad(&["audit", "verify"]).success();
+}
+
+#[test]
+fn who_loses_to_somebody_without_a_name_is_told_what_is_there() {
+    let cloud = Cloud::new();
+    deploy(&cloud, "one", &[]).success();
+    deploy(&cloud, "two", &[]).success();
+    cloud.aws.rule(json!({
+        "operation": "UpdateAlias", "do": "change", "change": {
+            "kind": "alias", "function": "receipts", "alias": "live", "version": "1",
+            "description": "Managed by Terraform",
+        },
+    }));
+    deploy(&cloud, "three", &[]).assert(str![[r#"
+› receipts → cloud (lambda, account [HASH])
+›
+›   replaces what is live (revision 2, ana@example.com, [AGO])
+›   undo at any time: `squad rollback receipts --env cloud`
+›
+› ✔ recorded         operation [ID], acme/cloud
+› ◌ revision         storing the artifact
+› ◌ revision         sending the code
+› ◌ revision         Lambda is still making the function (The function is being created.)
+› ✔ published        revision 3, ready
+› error: cannot deploy `receipts`: something else changed what is live first: by now revision 1 takes all traffic
+›   somebody replaced what squad had written in the alias: `Managed by Terraform`
+›   the state that is there is called `[ID]`
+› live: revision 1 serves all traffic
+› hint: look at what is live now with `squad status`, then run the same command again
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/conflict.md
+[exit 6]
+
+"#]]);
+    assert_eq!(cloud.sole(), "1");
+}
+
+#[test]
+fn a_rollback_names_what_there_is_where_nothing_tells_what_served() {
+    let cloud = Cloud::new();
+    for word in ["one", "two", "three", "four"] {
+        deploy(&cloud, word, &[]).success();
+    }
+    cloud.squad(&["rollback", "receipts"]).success();
+    describe(&cloud, "Managed by Terraform");
+    // The record does not tell either: others moved the alias since.
+    cloud.aws.change(json!({
+        "kind": "alias", "function": "receipts", "alias": "live", "version": "2",
+    }));
+    cloud.squad(&["rollback", "receipts"]).assert(str![[r#"
+› error: cannot roll back `receipts`: it is not known which revision served before
+›   somebody replaced what squad had written in the alias: `Managed by Terraform`
+›   what serves is not what the record says, where operation [ID] is the last one
+›   4  left by a rollback
+›   3
+›   1
+› live: revision 2 serves all traffic
+› hint: choose one: `squad rollback receipts --env cloud --to 1`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-rollback-target.md
+[exit 7]
+
+"#]]);
+    assert_eq!(cloud.sole(), "2");
+    cloud
+        .squad(&["rollback", "receipts", "--to", "1"])
+        .assert(str![[r#"
+› receipts → cloud: revision 2 → 1 (ana@example.com, [AGO])
+›   somebody replaced what squad had written in the alias: `Managed by Terraform`
+› ✔ live             all traffic on revision 1
+›   done in [DURATION]
+1
+[exit 0]
+
+"#]]);
+    assert_eq!(cloud.sole(), "1");
+    // What was left before is left still.
+    assert_eq!(cloud.left(), ["2", "4"]);
+}
+
+#[test]
+fn the_plan_of_a_rollout_says_whose_description_it_replaces() {
+    let cloud = Cloud::with_history();
+    describe(&cloud, "Managed by Terraform");
+    cloud
+        .squad(&[
+            "rollout",
+            "start",
+            "receipts",
+            "--revision",
+            "3",
+            "--steps",
+            "10,50",
+            "--hold",
+            "1m",
+            "--dry-run",
+        ])
+        .assert(str![[r#"
+› receipts → acme/cloud: revision 2 → 3, gradually
+›
+›   revision 3: no commit subject (somebody outside squad, [AGO])
+›   the alias has a description of its own, which the next change replaces and keeps: `Managed by Terraform`
+›   everything else  [..] requests/s, 0.17 % bad on revision 2
+›      10 %  hold [DURATION], about [..] to rule out a harm of 2.0 points; at worst [..] harmed first
+›      50 %  hold [DURATION], about [..] to rule out a harm of 1.0 points; at worst [..] harmed first
+›   all steps, one after the other: [..]
+›   a request is bad when it fails; going on may turn at most 1 % of all requests bad
+›   no verdict after 24.0 h: it pauses; after the promotion it watches for 30 min
+›   undo at any time: `squad stop receipts --env cloud` (about [DURATION])
+›
+[exit 0]
+
+"#]]);
 }
 
 #[test]

@@ -47,6 +47,9 @@ pub(crate) fn plan_lines(
             state.stable, state.canary
         ));
     }
+    if let Some(foreign) = &planned.live.foreign {
+        lines.push(format!("  {}", sanitize(&foreign.told())));
+    }
     for (unit, forecast) in plan
         .units
         .iter()
