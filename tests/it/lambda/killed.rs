@@ -102,6 +102,61 @@ fn a_deploy_that_is_killed_at_any_call_is_done_by_the_next_one() {
     deploys_converge("two", 2);
 }
 
+/// A deploy after which a version is old, and is deleted.
+fn tidying() -> (Cloud, std::path::PathBuf) {
+    let (cloud, directory) = prepared("one");
+    for word in ["two", "three", "four", "five", "six"] {
+        cloud.squad_in(&directory, &["deploy"]).success();
+        let _directory = sources(&cloud, word);
+    }
+    cloud.aws.forget_calls();
+    (cloud, directory)
+}
+
+/// The published versions that are there.
+fn versions(cloud: &Cloud) -> Vec<String> {
+    let function = cloud.aws.function("receipts");
+    let versions = function["versions"].as_array().unwrap();
+    let names = versions.iter().map(|one| one["Version"].as_str().unwrap());
+    names.map(str::to_owned).collect()
+}
+
+/// What serves is never harmed, and what was not deleted is by the next deploy that has something to do.
+#[test]
+fn a_deploy_that_is_killed_while_it_deletes_old_versions_is_done_by_the_next_one() {
+    let (cloud, directory) = tidying();
+    cloud.squad_in(&directory, &["deploy"]).success();
+    assert_eq!(versions(&cloud), ["2", "3", "4", "5", "6"]);
+    let calls = cloud.calls();
+    let switched = calls.iter().rposition(|call| call.contains("UpdateAlias"));
+    let switched = switched.unwrap() + 1;
+    let mut points = points(&calls);
+    points.retain(|(_, nth)| *nth > switched);
+    eprintln!(
+        "tidying: {} points of {:?}",
+        points.len(),
+        &calls[switched..]
+    );
+    assert!(
+        calls[switched..]
+            .iter()
+            .any(|call| call == "lambda.DeleteFunction")
+    );
+    at_each(&some(points), |point, nth| {
+        let (cloud, directory) = tidying();
+        kill(&cloud, &directory, &["deploy"], point, nth);
+        let at = format!("{point} {nth}");
+        cloud.squad_in(&directory, &["deploy"]).success();
+        assert_eq!(answer(&cloud), "\"six\"", "{at}");
+        assert_eq!(cloud.sole(), "6", "{at}");
+        is_each_once(&cloud, &at);
+        let _directory = sources(&cloud, "seven");
+        cloud.squad_in(&directory, &["deploy"]).success();
+        assert_eq!(versions(&cloud), ["3", "4", "5", "6", "7"], "{at}");
+        cloud.squad(&["audit", "verify"]).success();
+    });
+}
+
 /// Up to the first step: what comes after it is the driver's, which is killed in `stop.rs`.
 #[test]
 fn a_start_of_a_rollout_that_is_killed_at_any_call_comes_to_its_first_step() {

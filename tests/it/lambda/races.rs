@@ -127,6 +127,40 @@ fn of_two_who_repair_a_function_that_could_not_be_created_one_wins_and_nothing_i
     }
 }
 
+/// Bob publishes and takes the traffic while Ana waits before the very same write.
+#[test]
+fn who_is_overtaken_right_before_the_traffic_loses_there_and_names_the_winner() {
+    let cloud = Cloud::new();
+    let directory = sources(&cloud, "first");
+    cloud.squad_in(&directory, &["deploy"]).success();
+    let bob = bob(&cloud);
+    let _directory = sources(&cloud, "ana");
+    bob.write(
+        "receipts/src/handler.py",
+        "def handler(event, context):\n    return \"bob\"\n",
+    );
+    cloud
+        .aws
+        .rule(json!({ "operation": "UpdateAlias", "times": 1, "do": "hold-before" }));
+    let ana = begin(&cloud, &cloud.home, &directory);
+    wait_for("ana before the traffic", Duration::from_mins(1), || {
+        (cloud.aws.held().len() == 1).then_some(())
+    });
+    let bobs = begin(&cloud, &bob, &bob.work().join("receipts"));
+    assert_eq!(bobs.wait_with_output().unwrap().status.code(), Some(0));
+    cloud.aws.release(Release::Continue);
+    let ana = ana.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ana.stderr);
+    assert_eq!(ana.status.code(), Some(6), "{said}");
+    assert!(
+        said.contains("bob@example.com on ") && said.contains("changed the traffic first"),
+        "{said}"
+    );
+    assert_eq!(answer(&cloud), "\"bob\"");
+    is_each_once(&cloud, "overtaken");
+    cloud.squad(&["audit", "verify"]).success();
+}
+
 #[test]
 fn of_two_machines_that_deploy_at_once_one_wins_and_the_other_names_it() {
     let cloud = Cloud::new();
