@@ -3,7 +3,7 @@
 use serde_json::json;
 use snapbox::str;
 
-use super::callers::{MOVABLE, queue, topic, with_callers};
+use super::callers::{MOVABLE, address, by_others, queue, topic, with_callers};
 use super::{Cloud, some};
 use crate::support::aws::KEY;
 
@@ -55,6 +55,60 @@ fn doctor_says_what_is_wrong_and_what_to_do() {
 [exit 3]
 
 "#]]);
+}
+
+/// What squad made for the alias, somebody took away, and put there what is theirs.
+#[test]
+fn what_somebody_replaced_since_is_not_taken_back() {
+    let cloud = Cloud::with_function(2);
+    queue(&cloud, "receipts");
+    topic(&cloud, "");
+    address(&cloud, "");
+    cloud
+        .squad(&["deploy", "receipts", "--adopt-alias"])
+        .success();
+    let address_of_alias = "/2021-10-31/functions/receipts/url?Qualifier=live";
+    by_others(&cloud, "DELETE", address_of_alias, &json!({}));
+    address(&cloud, "?Qualifier=live");
+    let permission = "/2015-03-31/functions/receipts/policy";
+    by_others(
+        &cloud,
+        "DELETE",
+        &format!("{permission}/topic?Qualifier=live"),
+        &json!({}),
+    );
+    by_others(
+        &cloud,
+        "POST",
+        &format!("{permission}?Qualifier=live"),
+        &json!({ "StatementId": "topic", "Action": "lambda:InvokeFunction", "Principal": "sns.amazonaws.com",
+            "SourceArn": "arn:aws:sns:eu-west-1:123456789012:other" }),
+    );
+    let before = cloud.aws.function("receipts");
+    cloud
+        .squad(&["deploy", "receipts", "--adopt-alias", "--undo"])
+        .assert(str![[r#"
+›   take back sns.amazonaws.com (arn:aws:sns:eu-west-1:[HASH]:paid)
+›   take back whoever knows the address https://[HASH].lambda-url.eu-west-1.on.aws/
+›   take back the events of arn:aws:sqs:eu-west-1:[HASH]:paid
+› error: somebody has given the alias `live` of `receipts` another permission under the id `topic` since
+› hint: look at what is live now with `squad status`, then run the same command again
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/conflict.md
+› error: the alias has the address https://[HASH].lambda-url.eu-west-1.on.aws/ now, which squad did not make
+› hint: look at what is live now with `squad status`, then run the same command again
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/conflict.md
+failed  sns.amazonaws.com (arn:aws:sns:eu-west-1:[HASH]:paid)
+failed  whoever knows the address https://[HASH].lambda-url.eu-west-1.on.aws/
+taken-back  the events of arn:aws:sqs:eu-west-1:[HASH]:paid
+[exit 6]
+
+"#]]);
+    let after = cloud.aws.function("receipts");
+    for kept in ["urls", "policies"] {
+        assert!(!before[kept].is_null(), "{before}");
+        assert_eq!(after[kept], before[kept]);
+    }
+    cloud.squad(&["audit", "verify"]).success();
 }
 
 #[test]
