@@ -73,6 +73,9 @@ struct Wire {
     revision: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     previous: Option<String>,
+    /// The operation of the record that says who served before, where the platform does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    told_by: Option<String>,
 }
 
 /// Runs `squad rollback`.
@@ -298,6 +301,7 @@ fn wire(environment: &str, options: &Options, plan: &Plan, outcome: Option<&Outc
         outcome: word,
         revision: revision.to_string(),
         previous: previous.map(|previous| previous.to_string()),
+        told_by: plan.by_record.as_ref().map(|one| one.operation.clone()),
     }
 }
 

@@ -117,6 +117,10 @@ fn a_rollback_finds_in_the_record_what_served_where_the_alias_does_not_tell() {
 [exit 0]
 
 "#]]);
+    let wire = cloud.squad(&["rollback", "receipts", "--dry-run", "-o", "json"]);
+    let wire = wire.success().json();
+    assert_eq!(wire["revision"], "2");
+    assert_eq!(wire["told_by"].as_str().unwrap().len(), 26, "{wire}");
     // Four was left, three serves: two is what served before.
     cloud.squad(&["rollback", "receipts"]).assert(str![[r#"
 › receipts → cloud: revision 3 → 2 (ana@example.com, [AGO])
