@@ -6,13 +6,14 @@ use crate::domain::doctor::Check;
 use crate::domain::name::ServiceName;
 use crate::env::Directories;
 use crate::error::{Error, Result};
-use crate::ops::doctor;
+use crate::ops::doctor::{self, Access};
 
 /// Find what is wrong with this machine and an environment
 ///
 /// Looks at the programs that squad needs, at credentials and quotas, at the record, and at the services: how they are and
 /// who calls them, those of the current directory, one by its name, or with --all every one. Changes and starts nothing.
-/// What it could not look at it says. Exits with 3 when something is wrong.
+/// What it could not look at it says. Exits with 3 when something is wrong, and with 7 when the credentials are of another
+/// account than the environment's.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   $ squad doctor
@@ -50,7 +51,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         };
         let environment = context.environment(&config)?;
         let platform = context.platform(&environment)?;
-        let access = doctor::environment(&*platform, &environment).await;
+        let Access {
+            checks: access,
+            refused,
+        } = doctor::environment(&*platform, &environment).await;
         let is_reached = doctor::exit_code(&access) == 0;
         checks.extend(access);
         let pending = context.pending_events(&environment).await;
@@ -91,6 +95,6 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             checks.extend(found);
         }
         view::print(&context.output, Some(&environment), &checks);
-        Ok(doctor::exit_code(&checks))
+        Ok(refused.unwrap_or_else(|| doctor::exit_code(&checks)))
     })
 }

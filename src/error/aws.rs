@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Error, Kind};
 use crate::clients::aws::{self, Source, Trouble, Why, Wrong, words};
+use crate::config::nearest;
 
 impl From<aws::Error> for Error {
     fn from(error: aws::Error) -> Self {
@@ -232,10 +233,45 @@ fn hints(trouble: &Trouble) -> Vec<String> {
             "check the role that this machine or container was given"
         }
         (Some(Source::Profile(profile)), _) => {
+            if let Some(others) = &trouble.others {
+                return of_others(profile, others);
+            }
             return vec![format!(
                 "renew what the profile gives, and try it: `aws sts get-caller-identity --profile {profile}`"
             )];
         }
     };
     vec![one.to_owned()]
+}
+
+/// What to do about a profile that there is not: the one that may be meant, and those that there are.
+fn of_others(profile: &str, others: &[String]) -> Vec<String> {
+    /// More are not helpful on one line.
+    const MOST: usize = 12;
+    if others.is_empty() {
+        return vec![
+            "there is no profile yet; make one: `aws configure sso`".to_owned(),
+            "or leave AWS_PROFILE out: `unset AWS_PROFILE`".to_owned(),
+        ];
+    }
+    let mut hints = Vec::new();
+    if let Some(near) = nearest(profile, others.iter().map(String::as_str)) {
+        hints.push(format!(
+            "`{near}` may be meant: `AWS_PROFILE={near} squad whoami`"
+        ));
+    }
+    let shown: Vec<_> = others
+        .iter()
+        .take(MOST)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    let more = match others.len().saturating_sub(MOST) {
+        0 => String::new(),
+        more => format!(" and {more} more, `aws configure list-profiles`"),
+    };
+    hints.push(format!(
+        "the profiles that there are: {}{more}",
+        shown.join(", ")
+    ));
+    hints
 }

@@ -168,10 +168,22 @@ pub(crate) fn record(pending: Result<(usize, Option<Error>)>, environment: &Envi
     }
 }
 
-/// What concerns no single service. Credentials that cannot be used are the one finding that there is then.
-pub(crate) async fn environment(platform: &dyn Platform, environment: &Environment) -> Vec<Check> {
+/// What concerns no single service.
+#[derive(Debug)]
+pub(crate) struct Access {
+    /// Credentials that cannot be used are the one finding that there is then.
+    pub(crate) checks: Vec<Check>,
+    /// The exit code of every command here: this is another account or region than the environment's.
+    pub(crate) refused: Option<u8>,
+}
+
+/// Looks at it.
+pub(crate) async fn environment(platform: &dyn Platform, environment: &Environment) -> Access {
     match platform.examine().await {
-        Ok(checks) => checks,
+        Ok(checks) => Access {
+            checks,
+            refused: None,
+        },
         Err(error) => {
             let error = Error::from(error);
             let next = error.hints.first().cloned();
@@ -180,7 +192,10 @@ pub(crate) async fn environment(platform: &dyn Platform, environment: &Environme
                 why: format!("squad cannot reach {}", environment.spoken()),
                 next: next.unwrap_or_else(|| format!("see {}", error.docs())),
             };
-            vec![Check::wrong("access", vec![finding])]
+            Access {
+                checks: vec![Check::wrong("access", vec![finding])],
+                refused: (error.kind == Kind::Refused).then(|| error.kind.exit_code()),
+            }
         }
     }
 }

@@ -89,6 +89,8 @@ pub(crate) struct Trouble {
     pub(crate) sso: Option<String>,
     /// Whether the profile logs in with `aws login`: the name of the profile that does.
     pub(crate) login: Option<String>,
+    /// The profiles that there are; none where the one that was asked for is among them.
+    pub(crate) others: Option<Vec<String>>,
     /// Whether a CI system runs this.
     pub(crate) ci: bool,
     /// The files that were looked at.
@@ -104,6 +106,7 @@ impl Trouble {
             source: None,
             sso: None,
             login: None,
+            others: None,
             ci: false,
             files: Vec::new(),
             said: String::new(),
@@ -313,11 +316,8 @@ impl Inner {
         if let Some(name) = &self.surroundings.profile {
             trouble.source = Some(Source::Profile(name.clone()));
             trouble.wrong = Wrong::Broken;
-            trouble.said = if profile::exists(&self.surroundings.files, name) {
-                format!("the profile `{name}` names no credentials")
-            } else {
-                format!("there is no profile `{name}`")
-            };
+            trouble.said = format!("the profile `{name}` names no credentials");
+            self.add_others(&mut trouble, name);
         }
         trouble.ci = self.surroundings.ci;
         trouble.files.clone_from(&self.surroundings.files);
@@ -388,6 +388,15 @@ impl Inner {
         trouble
     }
 
+    /// Says which profiles there are where there is none of this name.
+    fn add_others(&self, trouble: &mut Trouble, name: &str) {
+        let files = &self.surroundings.files;
+        if !profile::exists(files, name) {
+            trouble.said = format!("there is no profile `{name}`");
+            trouble.others = Some(profile::names(files));
+        }
+    }
+
     fn trouble(&self, source: &Source, error: &CredentialsError) -> Trouble {
         let mut texts = Vec::new();
         let mut next: Option<&(dyn StdError + 'static)> = Some(error);
@@ -425,6 +434,9 @@ impl Inner {
                 "the profile `{login}` logs in with `aws login`, which only the AWS CLI can use by itself"
             );
             trouble.login = Some(login);
+        }
+        if let Source::Profile(name) = source {
+            self.add_others(&mut trouble, name);
         }
         trouble
     }

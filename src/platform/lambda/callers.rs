@@ -272,6 +272,12 @@ fn caller(trigger: &Trigger, all: &[Trigger], function: &str, alias_arn: &str) -
             left.push_str(&format!(", then {command}"));
         }
     }
+    // The same of an address: whether anybody still calls it is not told.
+    if let (Some(left), Way::Address { .. }) = (&mut left_to_do, &trigger.way) {
+        left.push_str(&format!(
+            ", and when nobody calls the old address any more: `aws lambda delete-function-url-config --function-name {function}`"
+        ));
+    }
     Caller {
         id: trigger.id.clone(),
         who: trigger.who.clone(),

@@ -140,11 +140,56 @@ fn a_profile_that_is_not_there_is_named() {
 ›   tried: profile `nope`
 ›   looked at: `[HOME]/.aws/config` (not there), `[HOME]/.aws/credentials` (not there)
 ›   caused by: there is no profile `nope`
-› hint: renew what the profile gives, and try it: `aws sts get-caller-identity --profile nope`
+› hint: there is no profile yet; make one: `aws configure sso`
+› hint: or leave AWS_PROFILE out: `unset AWS_PROFILE`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/credentials-broken.md
 [exit 4]
 
 "#]]);
+}
+
+#[test]
+fn a_profile_that_was_mistyped_names_those_that_there_are() {
+    let mut home = home();
+    home.write(
+        "../.aws/config",
+        "[default]\nregion = eu-west-1\n[profile acme-prod]\nsso_session = acme\n[profile acme-dev]\nsso_session = acme\n\
+         [sso-session acme]\nsso_start_url = https://acme.awsapps.com/start\n",
+    );
+    home.write(
+        "../.aws/credentials",
+        "[keys]\naws_access_key_id = AKIASTANDIN000000001\naws_secret_access_key = s\n",
+    );
+    home.set("AWS_PROFILE", "acme-prdo");
+    whoami(&home).failure(4).assert(str![[r#"
+› error: cannot find out who this is at AWS: the AWS credentials cannot be loaded
+›   tried: profile `acme-prdo`
+›   looked at: `[HOME]/.aws/config`, `[HOME]/.aws/credentials`
+›   caused by: there is no profile `acme-prdo`
+› hint: `acme-prod` may be meant: `AWS_PROFILE=acme-prod squad whoami`
+› hint: the profiles that there are: `acme-dev`, `acme-prod`, `default`, `keys`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/credentials-broken.md
+[exit 4]
+
+"#]]);
+    home.set("AWS_PROFILE", "nosuch");
+    whoami(&home).failure(4).assert(str![[r#"
+› error: cannot find out who this is at AWS: the AWS credentials cannot be loaded
+›   tried: profile `nosuch`
+›   looked at: `[HOME]/.aws/config`, `[HOME]/.aws/credentials`
+›   caused by: there is no profile `nosuch`
+› hint: the profiles that there are: `acme-dev`, `acme-prod`, `default`, `keys`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/credentials-broken.md
+[exit 4]
+
+"#]]);
+    home.set("AWS_PROFILE", "keys");
+    let output = whoami(&home);
+    assert!(
+        !output.stderr.contains("profiles that there are"),
+        "{}",
+        output.stderr
+    );
 }
 
 /// AWS SDKs and Tools Reference Guide, "Login credentials provider": what only new tools can use is shared by a process.

@@ -42,7 +42,7 @@ fn doctor_says_what_is_wrong_and_what_to_do() {
         .keys(json!({ (KEY): { "account": "999999999999" } }));
     cloud
         .squad(&["doctor", "receipts"])
-        .failure(3)
+        .failure(7)
         .assert(str![[r#"
 › 1 thing is wrong
 ✔ git: git version [..]
@@ -52,9 +52,49 @@ fn doctor_says_what_is_wrong_and_what_to_do() {
     squad cannot reach acme/cloud
     next: AWS_ACCESS_KEY_ID is set and is used before any profile: `unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN`
 ✔ audit log: every event is in the store
+[exit 7]
+
+"#]]);
+}
+
+/// The old address goes on being called by whoever knows it, and nobody can see when that ends: so it is said how it ends.
+#[test]
+fn an_address_is_copied_and_the_old_one_is_ended_by_hand() {
+    let cloud = Cloud::with_function(2);
+    address(&cloud, "");
+    cloud
+        .squad(&["deploy", "receipts", "--adopt-alias", "--yes"])
+        .success()
+        .assert(str![[r#"
+›   move whoever knows the address https://[HASH].lambda-url.eu-west-1.on.aws/ to arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live
+› ✔ moved whoever knows the address https://[HASH].lambda-url.eu-west-1.on.aws/
+› still to do by hand: whoever calls https://[HASH].lambda-url.eu-west-1.on.aws/ has to call the alias's own address, and when nobody calls the old address any more: `aws lambda delete-function-url-config --function-name receipts`
+› hint: take it back with `squad deploy receipts --env cloud --adopt-alias --undo`
+moved  whoever knows the address https://[HASH].lambda-url.eu-west-1.on.aws/
+[exit 0]
+
+"#]]);
+    cloud
+        .squad(&["doctor", "receipts"])
+        .failure(3)
+        .assert(str![[r#"
+› 1 thing is wrong
+✔ git: git version [..]
+✔ python3: Python [..]
+✔ state directory: [HOME]/.local/state/squad
+✔ account: [HASH] as arn:aws:iam::[HASH]:user/stand-in
+✔ code storage: 0.0 GB of 75.0 GB used, 0 %
+✔ audit log: every event is in the store
+✔ receipts: revision 2 is live and ok
+✖ callers of receipts: whoever knows the address https://[HASH].lambda-url.eu-west-1.on.aws/ call `$LATEST`
+    no rollout, no rollback and no check before a deploy has any effect for them
+    next: whoever calls https://[HASH].lambda-url.eu-west-1.on.aws/ has to call https://[HASH].lambda-url.eu-west-1.on.aws/, and when nobody calls the old address any more: `aws lambda delete-function-url-config --function-name receipts`
 [exit 3]
 
 "#]]);
+    let path = "/2021-10-31/functions/receipts/url";
+    by_others(&cloud, "DELETE", path, &json!({}));
+    cloud.squad(&["doctor", "receipts"]).success();
 }
 
 /// What squad made for the alias, somebody took away, and put there what is theirs.

@@ -49,6 +49,11 @@ pub(super) fn exists(files: &[PathBuf], name: &str) -> bool {
     read(files).contains_key(name)
 }
 
+/// The profiles that the files have, in order of their names.
+pub(super) fn names(files: &[PathBuf]) -> Vec<String> {
+    read(files).into_keys().collect()
+}
+
 /// The profiles of the files, without anything that could be a secret (AWS SDKs and Tools Reference Guide, "Format of
 /// the shared config and credentials files").
 fn read(files: &[PathBuf]) -> BTreeMap<String, Section> {
@@ -110,5 +115,6 @@ mod tests {
             assert_eq!(sso(&files, name).as_deref(), login, "{name}");
         }
         assert!(exists(&files, "prod") && !exists(&files, "acme"));
+        assert_eq!(names(&files), ["default", "dev", "loop", "prod"]);
     }
 }
