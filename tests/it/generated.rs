@@ -277,7 +277,7 @@ fn the_reference_is_up_to_date() {
 
 /// Puts a table between the two markers of a page.
 #[track_caller]
-fn table_in(page: &str, table: &str) {
+pub(crate) fn table_in(page: &str, table: &str) {
     const BEGIN: &str = "<!-- generated: begin -->\n";
     const END: &str = "<!-- generated: end -->\n";
     let path = repository().join(page);

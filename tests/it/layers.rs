@@ -56,7 +56,7 @@ const IMPURE: [&str; 6] = [
     "rustix",
 ];
 
-fn source() -> std::path::PathBuf {
+pub(crate) fn source() -> std::path::PathBuf {
     repository().join("src")
 }
 
@@ -71,7 +71,7 @@ fn module_of(file: &Path) -> String {
 }
 
 /// The code without comments and without its tests, which may look at anything.
-fn code_of(file: &Path) -> String {
+pub(crate) fn code_of(file: &Path) -> String {
     let is_test = |part: &std::ffi::OsStr| part == "tests.rs" || part == "tests";
     let below = file.strip_prefix(source()).expect("below src");
     if below.iter().any(is_test) {

@@ -49,6 +49,7 @@ mod new_refusals;
 mod org;
 mod org_place;
 mod outbox;
+mod permissions;
 mod refusals;
 mod renders;
 mod rollback;

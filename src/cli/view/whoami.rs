@@ -63,6 +63,8 @@ struct Credentials<'a> {
 struct May<'a> {
     action: &'static str,
     purpose: &'static str,
+    /// The commands that need it.
+    commands: &'static [&'static str],
     /// Absent when it could not be found out.
     #[serde(skip_serializing_if = "Option::is_none")]
     allowed: Option<bool>,
@@ -103,14 +105,15 @@ impl<'a> Wire<'a> {
         self.region = found.region.as_deref();
         self.pinned_account = found.pinned.as_deref();
         self.is_pinned_account = found.pinned.is_some().then(|| found.is_pinned());
-        let function = found.function.as_ref();
-        self.function = function.map(|target| target.function.as_str());
+        let subject = found.subject.as_ref();
+        self.function = subject.map(|subject| subject.function.function.as_str());
         self.permissions = found
             .may
             .iter()
             .map(|one| May {
                 action: one.action,
                 purpose: one.why,
+                commands: one.commands,
                 allowed: one.allowed,
                 message: one.said.as_deref(),
             })
@@ -147,6 +150,14 @@ pub(crate) fn on_this_machine(output: &Output, environment: &Environment, actor:
     );
 }
 
+/// Says what takes a moment.
+pub(crate) fn asks(output: &Output) {
+    output.status(&format!(
+        "{} asking AWS what is allowed, a few calls each second",
+        output.going()
+    ));
+}
+
 /// Prints what was found out.
 pub(crate) fn print(output: &Output, environment: &Environment, actor: &Actor, found: &Outcome) {
     if output.is_json() {
@@ -178,37 +189,63 @@ pub(crate) fn print(output: &Output, environment: &Environment, actor: &Actor, f
     line(output, "env", &environment.spoken());
     line(output, "recorded as", &actor.to_string());
     if !found.may.is_empty() {
-        let function = found.function.as_ref();
-        let function = function.map_or("any", |target| target.function.as_str());
+        let subject = found.subject.as_ref();
+        let function = subject.map_or("any", |subject| subject.function.function.as_str());
         line(output, "function", function);
-        output.out("");
-        table(output, &found.may);
+        permissions(output, &found.may);
     }
 }
 
-fn table(output: &Output, permissions: &[Permission]) {
-    let rows: Vec<Vec<String>> = permissions
-        .iter()
-        .map(|one| {
-            let answer = match one.allowed {
-                Some(true) => "yes".to_owned(),
-                Some(false) => "no".to_owned(),
-                None => {
-                    let said = one.said.as_deref().unwrap_or_default();
-                    format!("unknown: {}", sanitize(said))
-                }
-            };
-            vec![one.why.to_owned(), answer, one.action.to_owned()]
-        })
-        .collect();
+/// What is not allowed, or all of it where that was asked for.
+fn permissions(output: &Output, may: &[Permission]) {
+    let (unasked, asked): (Vec<_>, Vec<_>) = may.iter().partition(|one| one.is_unasked());
+    let allowed = asked.iter().filter(|one| one.allowed == Some(true));
+    let (allowed, all) = (allowed.count(), asked.len());
+    let sum = match (allowed, all) {
+        (allowed, all) if allowed == all => format!("all {all} actions that were asked for"),
+        (allowed, all) => format!("{allowed} of {all} actions that were asked for"),
+    };
+    line(output, "may", &sum);
+    let unasked: Vec<_> = unasked.iter().map(|one| one.action).collect();
+    line(
+        output,
+        "not asked",
+        &format!("{}: to ask is to do it", unasked.join(", ")),
+    );
+    let is_told = |one: &&Permission| {
+        output.verbosity() > 0 || (one.allowed != Some(true) && !one.is_unasked())
+    };
+    let rows: Vec<Vec<String>> = may.iter().filter(is_told).map(row).collect();
+    if rows.is_empty() {
+        return;
+    }
     let header = [
         ("MAY", Align::Left),
         ("ALLOWED", Align::Left),
         ("ACTION", Align::Left),
+        ("NEEDED BY", Align::Left),
     ];
+    output.out("");
     output.out(&render(
         &header,
         &rows,
         output.is_terminal().then(|| output.width()),
     ));
+}
+
+fn row(one: &Permission) -> Vec<String> {
+    let answer = match one.allowed {
+        Some(true) => "yes".to_owned(),
+        Some(false) => "no".to_owned(),
+        None => {
+            let said = one.said.as_deref().unwrap_or_default();
+            format!("unknown: {}", sanitize(said))
+        }
+    };
+    vec![
+        one.why.to_owned(),
+        answer,
+        one.action.to_owned(),
+        one.commands.join(", "),
+    ]
 }

@@ -133,6 +133,14 @@ impl Gateway {
         self.items("/v2/apis").await
     }
 
+    /// One of them at most: a look whether that is allowed.
+    pub(crate) async fn glance(&self) -> Result<()> {
+        let page: Result<Items<Api>> = self
+            .call(GET, "GET", "/v2/apis", "maxResults=1", None)
+            .await;
+        page.map(drop)
+    }
+
     /// What one of them calls (`GetIntegrations`).
     pub(crate) async fn integrations(&self, api: &str) -> Result<Vec<Integration>> {
         self.items(&format!("/v2/apis/{}/integrations", part(api)))
@@ -160,6 +168,13 @@ impl Gateway {
     /// The REST APIs (API Gateway API Reference, `GetRestApis`).
     pub(crate) async fn rest_apis(&self) -> Result<Vec<Api>> {
         self.rest_items("/restapis", "").await
+    }
+
+    /// One of them at most: a look whether that is allowed.
+    pub(crate) async fn rest_glance(&self) -> Result<()> {
+        let page: Result<RestItems<Api>> =
+            self.call(GET, "GET", "/restapis", "limit=1", None).await;
+        page.map(drop)
     }
 
     /// The methods of one that call an address (`GetResources` with `embed=methods`).

@@ -44,6 +44,10 @@ impl<'a> Repository<'a> {
     }
 }
 
+/// The action of everything here.
+const ACTION: &str = "ecr:DescribeImages";
+const TARGET: &str = "AmazonEC2ContainerRegistry_V20150921.DescribeImages";
+
 /// What is known of the images that were asked for (Amazon ECR API Reference, `DescribeImages`).
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -95,12 +99,7 @@ impl Session {
         let found = self
             .images()
             .await
-            .json::<Images>(
-                "ecr:DescribeImages",
-                repository.name,
-                "AmazonEC2ContainerRegistry_V20150921.DescribeImages",
-                &input,
-            )
+            .json::<Images>(ACTION, repository.name, TARGET, &input)
             .await;
         let found = match found {
             Ok(found) => found,
@@ -121,6 +120,30 @@ impl Session {
                 repository.name
             ))),
         }
+    }
+
+    /// Asks for an image that there is not, to find out whether that is allowed: `nowhere` is a tag in the repository of
+    /// an image, or without one, or where that is in no private registry, a repository of this account.
+    pub(crate) async fn look_at_images(
+        &self,
+        image: Option<&ImageReference>,
+        nowhere: &str,
+    ) -> Result<()> {
+        let nowhere = nowhere.to_ascii_lowercase();
+        let repository = image.and_then(Repository::of);
+        let name = repository
+            .as_ref()
+            .map_or(nowhere.as_str(), |found| found.name);
+        let mut input = json!({
+            "repositoryName": name,
+            "imageIds": [{ "imageTag": nowhere }],
+        });
+        if let (Some(repository), Some(input)) = (&repository, input.as_object_mut()) {
+            input.insert("registryId".to_owned(), json!(repository.account));
+        }
+        let images = self.images().await;
+        let found = images.json::<Images>(ACTION, name, TARGET, &input).await;
+        found.map(drop)
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Cloud;
-use super::callers::{others, queue, topic};
+use super::callers::{FUNCTION, address, api, asynchronous, long, others, queue, topic};
 use super::deploy::sources;
 use crate::support::aws::Call;
 
@@ -141,4 +141,57 @@ fn what_others_set_up_stays_when_code_and_memory_change() {
     let back = cloud.aws.function("receipts");
     assert_eq!(back["latest"], after["latest"]);
     assert_eq!(back["urls"], before["urls"]);
+}
+
+/// Everything is allowed here, and nothing of it comes true: `whoami` asks for each write there is.
+#[test]
+fn to_ask_what_is_allowed_changes_nothing() {
+    let cloud = Cloud::new();
+    let directory = sources(&cloud, "one");
+    cloud.squad_in(&directory, &["deploy"]).success();
+    for qualifier in ["", "?Qualifier=live"] {
+        topic(&cloud, qualifier);
+        address(&cloud, qualifier);
+        asynchronous(&cloud, qualifier, 1);
+    }
+    queue(&cloud, "receipts");
+    queue(&cloud, "receipts:live");
+    for kind in ["http", "rest"] {
+        let integrations = [long(FUNCTION)];
+        api(
+            &cloud,
+            json!({ "id": kind, "name": kind, "kind": kind, "integrations": integrations }),
+        );
+    }
+    // What others tell of it: the mappings have no state of their own to look at.
+    let all = || {
+        let callers = cloud
+            .squad(&["doctor", "receipts", "-o", "json"])
+            .failure(3);
+        let apis = cloud.aws.control("GET", "apis", &Value::Null);
+        (cloud.aws.function("receipts"), callers.json(), apis)
+    };
+    let before = all();
+    cloud.aws.forget_calls();
+    let found = cloud.squad_in(&directory, &["whoami", "-o", "json"]);
+    let found = found.success().json();
+    let permissions = found["permissions"].as_array().unwrap();
+    assert!(permissions.iter().all(|one| one["allowed"] != false));
+    // Each write was refused by the service itself, or has nothing to write.
+    let written: Vec<_> = cloud
+        .aws
+        .calls()
+        .iter()
+        .filter(|call| call.status.is_some_and(|status| status < 300))
+        .map(|call| call.operation.clone())
+        .filter(|name| {
+            !["Get", "List", "Filter"]
+                .iter()
+                .any(|read| name.starts_with(read))
+        })
+        .collect();
+    let mut written: Vec<_> = written.iter().map(String::as_str).collect();
+    written.sort_unstable();
+    assert_eq!(written, ["Invoke", "TagResource", "UntagResource"]);
+    assert_eq!(all(), before);
 }
