@@ -1,5 +1,7 @@
 //! `squad deploy --all | --changed-since`: one plan for many services, a result for each.
 
+use std::path::Path;
+
 use futures_util::StreamExt;
 use serde::Serialize;
 
@@ -8,7 +10,7 @@ use crate::cli::deploy::{Args, applied, consent, declined, goes_on, under_interr
 use crate::cli::print_error;
 use crate::cli::prompt;
 use crate::cli::view::deploy as view;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::plan::Deploy;
 use crate::error::{Error, Kind, Result};
@@ -41,6 +43,47 @@ impl Item {
     }
 }
 
+/// The error where no service is found: what makes a workspace of the services that are there.
+fn nothing_to_deploy(config: &Config, here: &Path) -> Error {
+    let patterns = config::members_below(here);
+    let error = match config.workspace_root() {
+        Some(root) => Error::new(
+            Kind::Config,
+            "no-service",
+            format!(
+                "cannot deploy: `[workspace] members` in `{}` names no directory with a `squad.toml`",
+                root.join("squad.toml").display()
+            ),
+        ),
+        None => Error::new(
+            Kind::Config,
+            "no-service",
+            format!(
+                "cannot deploy: there is no `squad.toml` with `[workspace]` in `{}` or above",
+                here.display()
+            ),
+        ),
+    };
+    match (config.workspace_root(), patterns.is_empty()) {
+        (None, false) => error.hint(format!("make a workspace of the services below: {}", workspace_file(&patterns))),
+        (None, true) => error
+            .hint("go to the repository that has the services, or deploy one by its name: `squad deploy <service>`"),
+        (Some(_), _) => error.hint("write there where the services are, such as `members = [\"functions/*\"]`"),
+    }
+}
+
+/// The command that writes the file of a workspace.
+fn workspace_file(patterns: &[String]) -> String {
+    let members: Vec<_> = patterns
+        .iter()
+        .map(|pattern| format!("\"{pattern}\""))
+        .collect();
+    format!(
+        "`printf 'schema = 1\\n[workspace]\\nmembers = [{}]\\n' > squad.toml`",
+        members.join(", ")
+    )
+}
+
 /// Plans all, asks once, applies a few at a time, and reports each.
 pub(crate) async fn run(
     context: &Context,
@@ -59,12 +102,13 @@ pub(crate) async fn run(
     }
     config.complete()?;
     if members.is_empty() {
-        return Err(Error::new(
-            Kind::Config,
-            "no-service",
-            "cannot deploy: there is no `squad.toml` here or above",
-        )
-        .hint("go to the repository's directory, or name the service"));
+        return Err(nothing_to_deploy(config, &context.directory()?));
+    }
+    if let ([member], None) = (members.as_slice(), config.workspace_root()) {
+        context.output.hint(&format!(
+            "`{}` is the only service, because no `squad.toml` above has `[workspace]`; it is written at the top of the repository, with `members = [\"functions/*\"]`",
+            member.service.name
+        ));
     }
     if let Some(reference) = args.since() {
         let here = context.directory()?;
@@ -78,7 +122,7 @@ pub(crate) async fn run(
     }
     let mut options_of = Vec::with_capacity(members.len());
     for member in members {
-        let located = crate::config::Located {
+        let located = config::Located {
             service: member.service,
             directory: member.directory,
         };

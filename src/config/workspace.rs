@@ -204,6 +204,26 @@ fn members(root: &Manifest, findings: &Findings) -> Vec<PathBuf> {
     paths
 }
 
+/// The entries of `members` that name the services one or two levels below a directory; empty where there are none.
+pub(crate) fn members_below(directory: &Path) -> Vec<String> {
+    let has = |pattern: &str| expand(directory, pattern).is_ok_and(|found| !found.is_empty());
+    let mut patterns: Vec<String> = has("*").then(|| "*".to_owned()).into_iter().collect();
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return patterns;
+    };
+    let mut names: Vec<_> = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| {
+            !name.starts_with('.') && !name.contains(['*', '?', '[', '{', '"', '\'', '\\'])
+        })
+        .collect();
+    names.sort();
+    let below = names.into_iter().map(|name| format!("{name}/*"));
+    patterns.extend(below.filter(|pattern| has(pattern)));
+    patterns
+}
+
 /// The files that one entry names: a directory without a file is a mistake, a pattern may find nothing.
 fn named(directory: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
     let found = expand(directory, pattern)?;

@@ -69,3 +69,4 @@ mod tour;
 mod unreadable;
 mod whoami;
 mod workspace;
+mod workspace_missing;
