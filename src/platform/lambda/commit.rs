@@ -95,14 +95,16 @@ impl Lambda {
         if commit.leaves.is_some() {
             return Ok(Token(after.revision_id));
         }
-        let asks = matches!(traffic, Traffic::All(_)) && self.asks_for_provisioned(service);
-        let failure = if asks {
+        let wanted = self.provisioned_wanted(service, &seen, traffic).await;
+        let failure = if wanted.is_some() {
             Failure::IsMendedNext
         } else {
             Failure::IsTold
         };
         let mut after = self.settled(&seen.target, after, traffic, failure).await?;
-        if asks && self.provide(service, &seen.target).await? {
+        if let Some(wanted) = wanted
+            && self.provide(&seen.target, wanted).await?
+        {
             after = self
                 .settled(&seen.target, after, traffic, Failure::IsTold)
                 .await?;

@@ -96,7 +96,7 @@ pub(crate) struct Lambda {
     /// What versions were published with, by the path of the object.
     configurations: Mutex<BTreeMap<String, Service>>,
     /// What services ask to be kept ready, as far as this process was told.
-    provisioned_wanted: Mutex<BTreeMap<ServiceName, u32>>,
+    provisioned_wanted: Mutex<BTreeMap<ServiceName, Option<u32>>>,
     /// Versions with provisioned concurrency of their own, by function, as the last commit found them.
     provisioned_versions: Mutex<BTreeMap<String, BTreeSet<RevisionNumber>>>,
     /// What the last commit could not do beside the traffic.

@@ -12,9 +12,10 @@ use aws_sdk_lambda::types::ProvisionedConcurrencyStatusEnum as Status;
 
 use super::publish::Pause;
 use super::read::found;
-use super::seen::number;
+use super::seen::{Seen, number};
 use super::{Lambda, Target};
 use crate::clients::aws::{self, Called, Why};
+use crate::domain::alias::Traffic;
 use crate::domain::name::ServiceName;
 use crate::domain::plan::Difference;
 use crate::domain::release::RevisionNumber;
@@ -153,33 +154,40 @@ impl Lambda {
             .provisioned_wanted
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        match wanted {
-            Some(count) => drop(known.insert(service.name.clone(), count)),
-            None => drop(known.remove(&service.name)),
-        }
+        known.insert(service.name.clone(), wanted);
     }
 
-    /// Whether anything was learned for it.
-    pub(super) fn asks_for_provisioned(&self, service: &ServiceName) -> bool {
-        let known = self
-            .provisioned_wanted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        known.contains_key(service)
-    }
-
-    /// Brings the alias to what was learned; true where something had to change.
-    pub(super) async fn provide(&self, service: &ServiceName, target: &Target) -> Result<bool> {
-        let wanted = {
+    /// What the alias is to keep ready with this traffic; none where it stays as it is. Who takes a rollout over has no
+    /// `squad.toml`: then it is what the revision was published with that all traffic moves to. A store that does not answer
+    /// keeps nobody from moving the traffic; the next deploy makes up for it.
+    pub(super) async fn provisioned_wanted(
+        &self,
+        service: &ServiceName,
+        seen: &Seen,
+        traffic: Traffic,
+    ) -> Option<u32> {
+        let Traffic::All(sole) = traffic else {
+            return None;
+        };
+        let learned = {
             let known = self
                 .provisioned_wanted
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
             known.get(service).copied()
         };
-        let Some(wanted) = wanted else {
-            return Ok(false);
-        };
+        match learned {
+            Some(wanted) => wanted,
+            None if seen.traffic() == Some(traffic) => None,
+            None => {
+                let configured = self.configured(service, seen, sole).await;
+                wanted(&configured.ok()??)
+            }
+        }
+    }
+
+    /// Brings the alias to it; true where something had to change.
+    pub(super) async fn provide(&self, target: &Target, wanted: u32) -> Result<bool> {
         let mut pause = Pause::within(FREE_WITHIN);
         loop {
             let there = self.provisioned(target).await?;

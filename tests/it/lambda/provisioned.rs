@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use snapbox::str;
 
 use super::Cloud;
 use super::deploy::sources;
+use super::gradual::counted;
 use crate::support::aws::Release;
 
 fn with_provisioned(cloud: &Cloud, answer: &str, count: u32) -> PathBuf {
@@ -130,6 +131,53 @@ fn what_the_alias_keeps_ready_is_set_after_the_traffic_and_by_a_deploy_of_the_sa
     let directory = sources(&cloud, "three");
     cloud.squad_in(&directory, &["deploy"]).success();
     assert_eq!(puts(&cloud), [""; 0]);
+    cloud.squad(&["audit", "verify"]).success();
+}
+
+/// Who takes a rollout over has no `squad.toml`: what the new revision was published with says what is to be kept ready.
+#[test]
+fn whoever_ends_a_rollout_elsewhere_sets_what_is_kept_ready() {
+    let cloud = quick();
+    let directory = with_provisioned(&cloud, "one", 2);
+    cloud.squad_in(&directory, &["deploy"]).success();
+    assert_eq!(puts(&cloud), ["live 2"]);
+    let history: Vec<_> = (3..60).map(|back| counted(back, None, 600, 1)).collect();
+    cloud.aws.metrics(Value::Array(history));
+    let directory = with_provisioned(&cloud, "two", 3);
+    // The one that began it is killed before it has set anything.
+    cloud.aws.rule(json!({
+        "operation": "PutProvisionedConcurrencyConfig", "nth": 1, "do": "hold-before",
+    }));
+    let canary = [
+        "deploy", "--canary", "--steps", "10,50", "--hold", "1m", "--yes",
+    ];
+    let mut child = cloud
+        .aws
+        .squad(&cloud.home, &canary)
+        .current_dir(&directory)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    assert!(!cloud.aws.wait_held(Duration::from_mins(1)).is_empty());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    cloud.aws.release(Release::Drop);
+    cloud.aws.forget_rules();
+    cloud.aws.forget_calls();
+    std::fs::remove_file(directory.join("squad.toml")).unwrap();
+    let drive = ["rollout", "drive", "receipts", "--once", "--take-over"];
+    for _ in 0..5 {
+        if cloud.weights() != json!({ "2": 0.1 }) {
+            cloud.squad(&drive).success();
+        }
+    }
+    assert_eq!(cloud.weights(), json!({ "2": 0.1 }));
+    cloud
+        .squad(&["rollout", "promote", "receipts", "--full"])
+        .success();
+    assert_eq!(cloud.sole(), "2");
+    assert_eq!(puts(&cloud), ["live 3"]);
     cloud.squad(&["audit", "verify"]).success();
 }
 
