@@ -164,7 +164,8 @@ fn a_person_is_asked_on_a_narrow_terminal() {
     let mut terminal = Terminal::start(&home, 40, ["new"]);
     terminal.expect("python-http");
     // Down and up again: the menu is drawn three times.
-    terminal.send("\u{1b}[B").send("\u{1b}[A\r");
+    terminal.press("\u{1b}[B").expect("> python-http");
+    terminal.press("\u{1b}[A\r");
     terminal.expect("Name: the name of the function\nName");
     terminal.interrupt();
     let (code, text) = terminal.finish();
@@ -457,7 +458,7 @@ fn a_person_is_asked() {
         .send("\u{7f}\u{7f}\u{7f}payments\r")
         .expect("Squad: the squad that owns it");
     // Down by one: cards, identity.
-    terminal.send("\u{1b}[B\r").expect("Size: how large it is");
+    terminal.press("\u{1b}[B\r").expect("Size: how large it is");
     terminal.send("\r").expect("Queue: whether it has a queue");
     terminal.send("\r").expect("next: cd payments");
     let (code, text) = terminal.finish();

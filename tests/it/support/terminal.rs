@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nix::pty::{Winsize, openpty};
+use nix::sys::termios::{LocalFlags, tcgetattr};
 
 use super::home::Home;
 use super::wait::wait_for;
@@ -121,6 +122,17 @@ impl Terminal {
     pub(crate) fn send(&mut self, text: &str) -> &mut Self {
         self.master.write_all(text.as_bytes()).expect("it reads");
         self
+    }
+
+    /// Presses keys once a menu reads them: the terminal itself shows what comes earlier.
+    #[track_caller]
+    pub(crate) fn press(&mut self, keys: &str) -> &mut Self {
+        wait_for("a menu reads keys", super::wait::PATIENCE, || {
+            let settings = tcgetattr(&self.master).expect("a terminal");
+            let is_reading = !settings.local_flags.contains(LocalFlags::ECHO);
+            is_reading.then_some(())
+        });
+        self.send(keys)
     }
 
     /// Presses Ctrl-C.
