@@ -4,6 +4,7 @@
 //! machine first, `ops::org` brings it, and [`Draft::finish`] goes on.
 
 mod check;
+mod chosen_org;
 mod draft;
 mod duration;
 mod error;
@@ -401,7 +402,7 @@ impl Config {
 
 /// Reads and checks the org's file of a directory, or what was fetched of a repository.
 pub(crate) fn read_org(source: &Source, sources: &Sources<'_>) -> Result<OrgFile, Error> {
-    draft::read_org_alone(source, sources)
+    chosen_org::read_org_alone(source, sources)
 }
 
 impl Member {
