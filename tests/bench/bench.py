@@ -24,7 +24,8 @@ import build  # noqa: F401
 import fleet  # noqa: F401
 
 BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
-HEADER = "| figure | value | peer | ratio | goal | |\n|---|---:|---|---:|---|---|\n"
+HEADER = "| figure | value | peer | ratio | goal | | measured |\n|---|---:|---|---:|---|---|---|\n"
+COLUMNS = 7
 
 
 def main():
@@ -82,17 +83,19 @@ def write(rows):
         text = file.read()
     before, rest = text.split(BEGIN)
     table, after = rest.split(END)
+    # A row of before this column was measured by the run that the head of the table names, or by an earlier one.
+    last = re.search(r"Last run (\S+):", table)
     kept = {}
     for line in table.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if line.startswith("| ") and cells[0] != "figure":
-            kept[cells[0]] = cells
+            kept[cells[0]] = cells if len(cells) == COLUMNS else [*cells, f"by {last.group(1)}" if last else "–"]
+    day = datetime.datetime.now(datetime.timezone.utc).date()
     for row in rows:
-        kept[row[0]] = row
+        kept[row[0]] = [*row, str(day)]
     order = {name: place for place, name in enumerate(figures.ROWS)}
     lines = sorted(kept.values(), key=lambda row: order.get(row[0], len(order)))
     body = "".join("| " + " | ".join(row) + " |\n" for row in lines)
-    day = datetime.datetime.now(datetime.timezone.utc).date()
     machine = f"Last run {day}: {os.cpu_count()} cores, {cpu()}, {platform.system()} {platform.machine()}.\n\n"
     with open(path, "w", encoding="utf-8") as file:
         file.write(before + BEGIN + machine + HEADER + body + END + after)
