@@ -171,7 +171,7 @@ pub(crate) const ALL: &[(&str, &str)] = &[
     ),
     (
         "XDG_RUNTIME_DIR",
-        "sockets are in `squad` below it; default `/tmp/squad-<uid>`",
+        "sockets are in `squad` below it; default, and where its path is too long for a socket (81 bytes with `/squad`): `/tmp/squad-<uid>`",
     ),
     (
         AWS_PROFILE,
@@ -238,6 +238,10 @@ pub(crate) struct Directories {
     pub(crate) runtime: PathBuf,
 }
 
+/// The longest path of a directory for sockets, in bytes: with `/<16 hex digits>.sock` behind it and the zero at its end it fits
+/// into the 104 bytes that a socket's path has on macOS (unix(4)); on Linux they are 108 (unix(7)).
+const LONGEST_RUNTIME: usize = 104 - 1 - 22;
+
 impl Env {
     /// Reads the process's environment. Names that are not UTF-8 are passed over.
     pub(crate) fn read() -> Self {
@@ -290,10 +294,13 @@ impl Env {
             config: base("XDG_CONFIG_HOME", ".config")?,
             state: base("XDG_STATE_HOME", ".local/state")?,
             cache: base("XDG_CACHE_HOME", ".cache")?,
-            runtime: self.path("XDG_RUNTIME_DIR").map_or_else(
-                || PathBuf::from(format!("/tmp/squad-{}", rustix::process::getuid().as_raw())),
-                |path| path.join("squad"),
-            ),
+            runtime: self
+                .path("XDG_RUNTIME_DIR")
+                .map(|path| path.join("squad"))
+                .filter(|path| path.as_os_str().len() <= LONGEST_RUNTIME)
+                .unwrap_or_else(|| {
+                    PathBuf::from(format!("/tmp/squad-{}", rustix::process::getuid().as_raw()))
+                }),
         })
     }
 

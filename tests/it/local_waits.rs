@@ -61,3 +61,25 @@ fn who_is_asked_to_end_before_anything_began_says_so() {
     );
     drop(lock);
 }
+
+/// A socket's path has at most 108 bytes (unix(7)), and a runtime directory can be longer than that.
+#[test]
+fn a_runtime_directory_too_deep_for_a_socket_is_done_without() {
+    let mut home = Home::new();
+    let deep = home.root().join("deep".repeat(40));
+    std::fs::create_dir(&deep).expect("a directory");
+    home.set("XDG_RUNTIME_DIR", &deep.display().to_string());
+    let mut service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    service.version(&home, "2");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    assert_eq!(home.squad(["rollback", "payments"]).success().line(), "1");
+    assert_eq!(std::fs::read_dir(&deep).expect("it is there").count(), 0);
+    let short = format!("/tmp/squad-{}", rustix::process::getuid().as_raw());
+    let mode = std::fs::metadata(short).expect("it is made").permissions();
+    assert_eq!(
+        std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777,
+        0o700
+    );
+    home.squad(["local", "stop"]).success();
+}
