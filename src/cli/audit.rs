@@ -11,6 +11,7 @@ use crate::config::nearest;
 use crate::domain::audit::event;
 use crate::domain::audit::note::VerifierKey;
 use crate::domain::audit::verdict::Verdict;
+use crate::domain::environment::Environment;
 use crate::domain::name::ServiceName;
 use crate::error::{DOCS, Error, Kind, Result};
 use crate::ops::audit::{self, Journal, Query, VerifyOptions};
@@ -122,7 +123,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             Command::Key(_) => Ok(0),
             Command::List(args) => list(context, &journal, args).await,
             Command::Show(args) => show(context, &journal, args).await,
-            Command::Verify(args) => verify(context, &journal, args, &trusted).await,
+            Command::Verify(args) => {
+                verify(context, (&environment, &journal), args, &trusted).await
+            }
         }
     })
 }
@@ -201,7 +204,7 @@ async fn show(context: &Context, journal: &Journal, args: &Show) -> Result<u8> {
 
 async fn verify(
     context: &Context,
-    journal: &Journal,
+    (environment, journal): (&Environment, &Journal),
     args: &Verify,
     trusted: &[VerifierKey],
 ) -> Result<u8> {
@@ -234,6 +237,14 @@ async fn verify(
         for line in view::report(&report, &context.output, context.now()) {
             context.output.prose(&format!("{line}\n"));
         }
+    }
+    let left = journal.left_open().unwrap_or_default();
+    let is_left = |id: &Option<String>| id.as_ref().is_some_and(|id| left.contains(id));
+    if report.open.iter().any(|one| is_left(&one.intent.operation)) {
+        context.output.hint(&format!(
+            "what was begun on this machine is closed, with what live state shows of it, by `squad status --all{}`",
+            environment.flag()
+        ));
     }
     if let Err(error) = journal.can_go_forward()
         && error.id.starts_with("audit-key-")

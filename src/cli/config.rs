@@ -107,7 +107,7 @@ fn show(context: &Context, args: &Show) -> Result<u8> {
         );
     } else {
         context.output.status(
-            "no environment is chosen, so the overrides of `[env.…]` are left out; choose one with `--env <env>`",
+            "no environment is chosen, so the overrides of `[env.…]` are left out; choose one with `--env ENV`",
         );
     }
     let environment = chosen.as_ref().map(|(name, _)| name);

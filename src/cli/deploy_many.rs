@@ -67,7 +67,7 @@ fn nothing_to_deploy(config: &Config, here: &Path) -> Error {
     match (config.workspace_root(), patterns.is_empty()) {
         (None, false) => error.hint(format!("make a workspace of the services below: {}", workspace_file(&patterns))),
         (None, true) => error
-            .hint("go to the repository that has the services, or deploy one by its name: `squad deploy <service>`"),
+            .hint("go to the repository that has the services, or deploy one by its name: `squad deploy SERVICE`"),
         (Some(_), _) => error.hint("write there where the services are, such as `members = [\"functions/*\"]`"),
     }
 }
@@ -341,7 +341,7 @@ fn print(
                 services.push(serde_json::to_value(&wire).unwrap_or_default());
                 match (&plan.decision, outcome) {
                     (Deploy::Change(_), Some(outcome)) => {
-                        succeeded += 1;
+                        succeeded += usize::from(outcome.done_by.is_none());
                         if !context.output.is_json() {
                             context.output.out(&format!("{name} {}", outcome.revision));
                         }

@@ -231,7 +231,9 @@ fn start(context: &Context) -> Result<u8> {
         context.output.json(&view::Wire::running(&status));
         return Ok(0);
     }
-    view::summary(context, &status);
+    for line in view::summary(&status) {
+        context.output.status(&line);
+    }
     context
         .output
         .out(status.address.as_deref().unwrap_or("running"));
@@ -329,7 +331,9 @@ fn status(context: &Context) -> Result<u8> {
         }
         None if context.output.is_json() => context.output.json(&view::Wire::stopped()),
         Some(status) => {
-            view::summary(context, status);
+            for line in view::summary(status) {
+                context.output.out(&line);
+            }
             view::table(context, status);
         }
         None => {

@@ -36,11 +36,18 @@ pub(crate) struct Args {
     #[arg(long, value_name = "time", value_parser = parse_span)]
     since: Option<Duration>,
     /// The newest so many lines; 0 = all that are kept
-    #[arg(long, value_name = "lines", default_value_t = 200)]
+    #[arg(long, value_name = "lines", default_value_t = 200, value_parser = parse_lines, allow_negative_numbers = true)]
     tail: u32,
     /// Go on until Ctrl-C
     #[arg(long, short)]
     follow: bool,
+}
+
+/// A number of lines.
+fn parse_lines(text: &str) -> std::result::Result<u32, String> {
+    text.parse().map_err(|_| {
+        format!("`{text}` is not a number of lines, such as 50; 0 = all that are kept")
+    })
 }
 
 /// `squad.log/v1`, one for each line.

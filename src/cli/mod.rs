@@ -354,7 +354,7 @@ pub(crate) fn print_error(output: &Output, error: &Error) {
         for hint in &mut error.hints {
             *hint = output.at_place(hint).into_owned();
         }
-        output.error_line(&error.to_json().to_string());
+        output.error_line(&serde_json::to_string(&error.wire()).unwrap_or_default());
         return;
     }
     output.error_line(&format!(

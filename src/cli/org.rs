@@ -262,7 +262,7 @@ fn list(context: &Context) -> Result<u8> {
         context.output.status("no org is known to this machine");
         context
             .output
-            .hint("add one with `squad org add <directory or git url>`");
+            .hint("add one with `squad org add DIRECTORY_OR_URL`");
     }
     view::list(&context.output, &registry);
     Ok(0)
@@ -358,8 +358,12 @@ fn refresh(context: &Context, name: Option<OrgName>, timeout: Duration) -> Resul
 }
 
 fn none_in_use() -> Error {
-    Error::new(Kind::Config, "no-org", "cannot show the org: none is in use")
-        .hint("add one with `squad org add <directory or git url>`, or choose one with `squad org use <org>`")
+    Error::new(
+        Kind::Config,
+        "no-org",
+        "cannot show the org: none is in use",
+    )
+    .hint("add one with `squad org add DIRECTORY_OR_URL`, or choose one with `squad org use ORG`")
 }
 
 fn show(context: &Context, name: Option<OrgName>) -> Result<u8> {

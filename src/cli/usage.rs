@@ -68,7 +68,8 @@ fn in_our_form(error: &clap::Error, arguments: &[OsString]) -> Error {
                 return mistake(message, None).hint(help);
             }
             let flags = flags(&command);
-            let meant = nearest(&word, flags.iter().map(String::as_str));
+            let meant = nearest(&word, flags.iter().map(String::as_str))
+                .or_else(|| elsewhere(&word, &flags));
             mistake(format!("`{path}` has no flag `{word}`"), meant).hint(help)
         }
         _ => as_clap_says(error).hint(help),
@@ -125,6 +126,33 @@ fn flags(command: &clap::Command) -> Vec<String> {
         .filter_map(|flag| flag.get_long())
         .map(|name| format!("--{name}"))
         .collect()
+}
+
+/// Short flags of other tools, and what the same is here.
+const ELSEWHERE: [(&str, &str); 2] = [("-n", "--tail"), ("-m", "--reason")];
+
+/// What a short flag may mean that this command does not have: what other tools mean by it, or the only flag of this command
+/// that begins with its letter.
+fn elsewhere<'a>(word: &str, flags: &'a [String]) -> Option<&'a str> {
+    let letter = word
+        .strip_prefix('-')
+        .filter(|rest| rest.chars().count() == 1)?;
+    let known = ELSEWHERE.iter().find(|(short, _)| *short == word);
+    if let Some(found) = flags
+        .iter()
+        .map(String::as_str)
+        .find(|flag| known.is_some_and(|(_, long)| flag == long))
+    {
+        return Some(found);
+    }
+    let mut same = flags
+        .iter()
+        .map(String::as_str)
+        .filter(|flag| flag.starts_with(&format!("--{letter}")));
+    match (same.next(), same.next()) {
+        (Some(only), None) => Some(only),
+        _ => None,
+    }
 }
 
 /// What clap says of values and of what is missing, which are words of each flag.
@@ -226,6 +254,21 @@ mod tests {
                 "squad status -z",
                 "`squad status` has no flag `-z`",
                 "squad status",
+            ),
+            (
+                "squad logs -n 2",
+                "`squad logs` has no flag `-n`; did you mean `--tail`?",
+                "squad logs",
+            ),
+            (
+                "squad rollback -t 3",
+                "`squad rollback` has no flag `-t`",
+                "squad rollback",
+            ),
+            (
+                "squad rollback -r x",
+                "`squad rollback` has no flag `-r`; did you mean `--reason`?",
+                "squad rollback",
             ),
             (
                 "squad status a b",

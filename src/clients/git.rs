@@ -169,6 +169,27 @@ impl Repository {
             .collect())
     }
 
+    /// Those of the files (absolute) that are in the index.
+    pub(crate) fn tracked(&self, files: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+        use std::os::unix::ffi::OsStrExt;
+        let mut command = self.git();
+        command.args([
+            "--literal-pathspecs",
+            "ls-files",
+            "-z",
+            "--cached",
+            "--full-name",
+            "--",
+        ]);
+        command.args(files);
+        let text = process::output(&mut command)?;
+        Ok(text
+            .split(|byte| *byte == 0)
+            .filter(|name| !name.is_empty())
+            .map(|name| self.root.join(std::ffi::OsStr::from_bytes(name)))
+            .collect())
+    }
+
     /// Whether `ancestor` is an ancestor of `descendant` or the same; none when either is not known here.
     pub(crate) fn is_ancestor(&self, ancestor: &str, descendant: &str) -> Option<bool> {
         let mut command = self.git();

@@ -27,6 +27,7 @@ pub(super) fn read_org_alone(source: &Source, sources: &Sources<'_>) -> Result<O
     let selected = Selected {
         by: ChosenBy::Flag,
         alias: None,
+        name: None,
         source: source.clone(),
     };
     let org = org_of(selected, None, sources, &mut mistakes)?;
@@ -76,6 +77,7 @@ pub(super) fn org_of(
                 committed: other,
                 fetched_at: None,
                 values,
+                is_remembered: false,
             }))
         }
         Source::Git(url) => {
@@ -93,6 +95,7 @@ pub(super) fn org_of(
                 commit: Some(snapshot.commit),
                 fetched_at: Some(snapshot.fetched_at),
                 values,
+                is_remembered: false,
             }))
         }
     }
@@ -114,6 +117,7 @@ pub(super) fn committed_alone(selected: Selected, committed: Option<Committed>) 
         commit: Some(commit),
         fetched_at: None,
         values,
+        is_remembered: false,
     })
 }
 
@@ -176,6 +180,9 @@ pub(super) fn environments(
         usable.insert(EnvironmentName::local(), Environment::builtin_local());
         return (usable, uncommitted);
     };
+    if org.is_remembered {
+        return (org.file.environments.clone(), uncommitted);
+    }
     let in_git = match &org.selected.source {
         Source::Git(_) => true,
         Source::Directory(directory) => directory

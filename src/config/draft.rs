@@ -1,6 +1,6 @@
 //! Reading in two steps: first what lies on this machine, then, when an org had to be brought here, the rest.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -10,9 +10,9 @@ use super::members;
 use super::origin::Origin;
 use super::person::{self, Person};
 use super::place::{self, Mistake, Role, in_order};
-use super::selection::{ChosenBy, ORG_FILE, Selection, cache_of, select};
+use super::selection::{ChosenBy, ORG_FILE, Selected, Selection, cache_of, select};
 use super::workspace::{self, Found};
-use super::{Config, MANIFEST, Sources};
+use super::{Config, MANIFEST, Org, Sources, remembered};
 use crate::domain::name::{EnvironmentName, OrgName};
 use crate::domain::org::{Committed, Registry, Snapshot, Source};
 use crate::domain::repository::without_secrets;
@@ -63,6 +63,8 @@ pub(crate) struct Draft<'a> {
     warnings: Vec<String>,
     /// See [`lenient`](Self::lenient).
     lenient: bool,
+    /// See [`read_for_brake`](Self::read_for_brake).
+    is_brake: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -71,14 +73,18 @@ impl<'a> Draft<'a> {
         Self::read_with(sources, |error| Err(error.into()))
     }
 
-    /// The same to stop what is live: habits that cannot be read must not be in the way.
+    /// The same to stop what is live: neither habits nor an org's file that cannot be read may be in the way.
     pub(crate) fn read_for_brake(sources: &'a Sources<'a>) -> Result<Self, Error> {
-        Self::read_with(sources, |error| {
+        let draft = Self::read_with(sources, |error| {
             Ok(format!(
                 "cannot read `{}`: {}; what it says is left out, also of an org and an environment",
                 error.path.display(),
                 error.why()
             ))
+        })?;
+        Ok(Self {
+            is_brake: true,
+            ..draft
         })
     }
 
@@ -108,6 +114,7 @@ impl<'a> Draft<'a> {
             mistakes: Vec::new(),
             warnings,
             lenient: false,
+            is_brake: false,
         })
     }
 
@@ -151,6 +158,9 @@ impl<'a> Draft<'a> {
                     }
                     Some(snapshot) if is_lately(snapshot.tried_at, now, PATIENCE) => {
                         return Need::Stale(Box::new(snapshot.clone()));
+                    }
+                    None if self.is_brake && self.remembered(selected).is_some() => {
+                        return Need::Nothing;
                     }
                     _ => {}
                 }
@@ -201,31 +211,16 @@ impl<'a> Draft<'a> {
             Selection::Missing(name, place) => {
                 warnings.push(format!(
                     "this machine does not know the org `{name}` ({}), so only `local` can be used; \
-                     add it with `squad org add <directory or git url>`",
+                     add it with `squad org add DIRECTORY_OR_URL`",
                     place.shown()
                 ));
                 missing_org = Some(name);
                 None
             }
-            Selection::Known(selected) => {
-                let mut own = Vec::new();
-                let mut org = org_of(selected.clone(), committed.clone(), self.sources, &mut own)?;
-                if !own.is_empty()
-                    && self.lenient
-                    && let Some(good) = committed_alone(selected, committed)
-                {
-                    warnings.push(format!(
-                        "changes of {ORG_FILE} that are not committed have mistakes; what its newest commit says counts"
-                    ));
-                    org = Some(good);
-                    own.clear();
-                }
-                self.mistakes.append(&mut own);
-                org
-            }
+            Selection::Known(selected) => self.org(&selected, committed, &mut warnings)?,
         };
         let (environments, uncommitted) = environments(org.as_ref(), &mut warnings);
-        let known = org.as_ref().map(known);
+        let known = (org.as_ref().filter(|org| !org.is_remembered)).map(known);
         let others = self.found.others();
         let (mut members, doubled) = members::read(
             std::mem::take(&mut self.found.services),
@@ -279,6 +274,43 @@ impl<'a> Draft<'a> {
 }
 
 impl Draft<'_> {
+    /// The selected org. Where its file has mistakes, its newest commit does for whoever looks or brakes; where neither can be
+    /// read, a brake goes by what this machine remembers.
+    fn org(
+        &mut self,
+        selected: &Selected,
+        committed: Option<Committed>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<Org>, Error> {
+        let mut own = Vec::new();
+        let read = org_of(selected.clone(), committed.clone(), self.sources, &mut own);
+        if self.lenient
+            && !own.is_empty()
+            && let Some(good) = committed_alone(selected.clone(), committed)
+        {
+            warnings.push(format!(
+                "changes of {ORG_FILE} that are not committed have mistakes; what its newest commit says counts"
+            ));
+            return Ok(Some(good));
+        }
+        if let Some(why) = unread(&read, &own)
+            && let Some(org) = self.remembered(selected)
+        {
+            warnings.push(format!(
+                "{why}; the environments count as they were when something was last deployed to them from here"
+            ));
+            return Ok(Some(org));
+        }
+        self.mistakes.append(&mut own);
+        read
+    }
+
+    /// What a brake goes by where the org's file cannot be read; none for any other command.
+    fn remembered(&self, selected: &Selected) -> Option<Org> {
+        let state = &self.sources.directories.state;
+        (self.is_brake).then(|| remembered::org(selected, state))?
+    }
+
     /// [`finish`](Self::finish), and an `org.toml` in the directory itself: how an org checks its own file.
     pub(crate) fn check(self, committed: Option<Committed>) -> Result<Checked, Error> {
         let directory = self.sources.directory;
@@ -317,6 +349,23 @@ impl Draft<'_> {
         let mut seen = std::collections::BTreeSet::new();
         files.retain(|file| seen.insert(file.clone()));
         Ok(Checked { files, warnings })
+    }
+}
+
+/// Why an org's file says nothing; none where it does.
+fn unread(read: &Result<Option<Org>, Error>, mistakes: &[Mistake]) -> Option<String> {
+    match read {
+        Ok(_) => Some(mistakes.first()?.headline()),
+        Err(Error::NoOrgFile { path, .. }) => Some(format!("there is no `{}`", path.display())),
+        Err(Error::NotFetched { url }) => Some(format!(
+            "the org at `{url}` was never fetched to this machine"
+        )),
+        Err(Error::File(error)) => Some(format!(
+            "cannot read `{}`: {}",
+            error.path.display(),
+            error.why()
+        )),
+        Err(error) => Some(error.to_string()),
     }
 }
 

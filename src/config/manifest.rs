@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::check;
+use super::path::{shape, template};
 use super::place::nearest;
 use super::reader::{Converted, Findings, Reader, must_be};
 use super::secret;
@@ -439,67 +440,6 @@ fn route_name(value: &Value) -> Converted<RouteName> {
 
 fn method(value: &Value) -> Converted<&'static str> {
     check::one_of(&METHODS)(value)
-}
-
-/// The rules of a path template (DESIGN §12): segments are literal, `{x}`, or `{x*}` as the last one.
-fn template(value: &Value) -> Converted<String> {
-    let text = check::text(value)?;
-    let wrong = |why: &str| Err(format!("is `{text}`: {why}"));
-    let Some(rest) = text.strip_prefix('/') else {
-        return wrong("it must begin with `/`");
-    };
-    if text.contains(|c: char| c.is_whitespace() || c.is_control() || !c.is_ascii()) {
-        return wrong(
-            "it must be ASCII without spaces, as it is in the request; write others as %XX",
-        );
-    }
-    if text.contains(['?', '#']) {
-        return wrong("a route is chosen by the path before `?`");
-    }
-    let mut names = Vec::new();
-    let count = rest.split('/').count();
-    for (index, segment) in rest.split('/').enumerate() {
-        let Some(inner) = segment
-            .strip_prefix('{')
-            .and_then(|inner| inner.strip_suffix('}'))
-        else {
-            if segment.contains(['{', '}']) {
-                return wrong("`{…}` must be a whole segment between slashes");
-            }
-            continue;
-        };
-        let (name, is_rest) = inner
-            .strip_suffix('*')
-            .map_or((inner, false), |name| (name, true));
-        if is_rest && index + 1 != count {
-            return wrong("`{…*}` must be the last segment");
-        }
-        let good = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-            && !name.starts_with(|c: char| c.is_ascii_digit())
-            && !name.is_empty();
-        if !good {
-            return wrong("a parameter's name has letters, digits and `_`, and no digit first");
-        }
-        if names.contains(&name) {
-            return wrong("two parameters have the same name");
-        }
-        names.push(name);
-    }
-    Ok(text)
-}
-
-/// A template without the names of its parameters: two routes of the same shape match the same requests.
-fn shape(path: &str) -> String {
-    path.split('/')
-        .map(
-            |segment| match (segment.starts_with('{'), segment.ends_with("*}")) {
-                (true, true) => "{*}",
-                (true, false) => "{}",
-                _ => segment,
-            },
-        )
-        .collect::<Vec<_>>()
-        .join("/")
 }
 
 /// None for a service without a rollout.

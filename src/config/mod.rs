@@ -13,9 +13,11 @@ mod manifest;
 mod members;
 pub(crate) mod org;
 mod origin;
+mod path;
 pub(crate) mod person;
 mod place;
 mod reader;
+mod remembered;
 #[cfg(test)]
 mod schema;
 mod secret;
@@ -32,6 +34,7 @@ pub(crate) use duration::roughly;
 pub(crate) use error::{Error, UnknownService};
 pub(crate) use origin::{Origin, Setting};
 pub(crate) use place::{Mistake, nearest};
+pub(crate) use remembered::remember;
 pub(crate) use selection::{ORG_FILE, SNAPSHOT_FILE, cache_of, source};
 pub(crate) use workspace::members_below;
 
@@ -94,6 +97,8 @@ struct Org {
     fetched_at: Option<jiff::Timestamp>,
     /// Where each value of `file` is written.
     values: Vec<Effective>,
+    /// The file cannot be read: all of this is what this machine remembers.
+    is_remembered: bool,
 }
 
 /// One service's file, with the defaults laid below it.

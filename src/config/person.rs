@@ -87,7 +87,7 @@ pub(crate) fn registry(
             mistakes.push(Mistake {
                 place,
                 message: format!(
-                    "{}; `squad org` writes this file: to begin anew, move it away and add each org again, `squad org add <directory or git url>`",
+                    "{}; `squad org` writes this file: to begin anew, move it away and add each org again, `squad org add DIRECTORY_OR_URL`",
                     error.message().trim().replace('\n', ", ")
                 ),
                 missing: false,

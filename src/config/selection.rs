@@ -51,6 +51,8 @@ pub(crate) struct Selected {
     pub(crate) by: ChosenBy,
     /// The name it was added under; none when it is named by its directory or address.
     pub(crate) alias: Option<OrgName>,
+    /// The name in its file when it was added; none as for the alias.
+    pub(crate) name: Option<OrgName>,
     /// Where it lies, with the credentials that were given.
     pub(crate) source: Source,
 }
@@ -107,6 +109,7 @@ fn registered(name: &OrgName, by: ChosenBy, registry: &Registry) -> Option<Selec
     Some(Selected {
         by,
         alias: Some(alias.clone()),
+        name: Some(org.name.clone()),
         source: org.source.clone(),
     })
 }
@@ -137,6 +140,7 @@ fn named(
         Some(source) => Ok(Selected {
             by,
             alias: None,
+            name: None,
             source,
         }),
         None => Err(unknown(text, &by.shown(), registry)),

@@ -122,7 +122,7 @@ fn wrong_account(texts: [&String; 4], source: Option<&Source>) -> Error {
         error = error.hint(KEYS_WIN);
     }
     error.hint(format!(
-        "choose the profile of that account: `AWS_PROFILE=<profile> squad whoami --env {environment}`"
+        "choose the profile of that account: `AWS_PROFILE=PROFILE squad whoami --env {environment}`"
     ))
 }
 
@@ -216,7 +216,7 @@ fn hints(trouble: &Trouble) -> Vec<String> {
         }
         (None, _) => {
             return vec![
-                "choose a profile: `AWS_PROFILE=<profile> squad whoami`".to_owned(),
+                "choose a profile: `AWS_PROFILE=PROFILE squad whoami`".to_owned(),
                 "or make one: `aws configure sso`".to_owned(),
             ];
         }

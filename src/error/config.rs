@@ -150,7 +150,7 @@ fn no_org_file(path: &Path, alias: Option<&OrgName>) -> Error {
     );
     match alias {
         Some(alias) => error.hint(format!(
-            "say where it is now: `squad org add <directory or git url> --name {alias}`"
+            "say where it is now: `squad org add DIRECTORY_OR_URL --name {alias}`"
         ))
         .hint(format!(
             "or take it from the list, `squad org remove {alias}`; `squad local stop --all` ends what runs on this machine"
@@ -195,7 +195,7 @@ impl From<git_remote::Error> for Error {
                 format!("{cannot}: no answer within {} s", time.as_secs()),
             )
             .retryable()
-            .hint("is the address right, and does this machine need a proxy? `git ls-remote <url>` shows what git sees"),
+            .hint("is the address right, and does this machine need a proxy? `git ls-remote URL` shows what git sees"),
             git_remote::Error::Answer(why) => {
                 Self::new(Kind::Failed, "org-fetch-failed", format!("{cannot}: {why}"))
             }
@@ -203,7 +203,7 @@ impl From<git_remote::Error> for Error {
     }
 }
 
-const TRY_GIT: &str = "try what git does: `git ls-remote <url>`";
+const TRY_GIT: &str = "try what git does: `git ls-remote URL`";
 
 /// The line of git's errors that says why: the last one that is not about what people should check then.
 fn telling(stderr: &str) -> &str {
@@ -274,11 +274,11 @@ fn unknown_environment(
         ),
         (None, Some(org)) => (
             format!("the service belongs to the org `{org}`, which this machine does not know"),
-            format!("add it with `squad org add <directory or git url> --name {org}`"),
+            format!("add it with `squad org add DIRECTORY_OR_URL --name {org}`"),
         ),
         (None, None) => (
             "no org is in use, so there is only `local`".to_owned(),
-            "add your org with `squad org add <directory or git url>`".to_owned(),
+            "add your org with `squad org add DIRECTORY_OR_URL`".to_owned(),
         ),
     };
     Error::new(
@@ -305,7 +305,7 @@ fn unknown_org(name: &str, by: &str, known: &[String], nearest: Option<String>) 
         format!("cannot find the org `{name}` ({by}){}", meant(nearest)),
     )
     .cause(why)
-    .hint("add it with `squad org add <directory or git url>`")
+    .hint("add it with `squad org add DIRECTORY_OR_URL`")
 }
 
 /// `; did you mean …?`

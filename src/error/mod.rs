@@ -237,30 +237,42 @@ impl Error {
     }
 
     /// The wire form (`squad.error/v1`): one line of JSON on stderr.
-    pub(crate) fn to_json(&self) -> serde_json::Value {
-        let mut value = serde_json::json!({
-            "schema": "squad.error/v1",
-            "id": self.id,
-            "exit_code": self.kind.exit_code(),
-            "message": self.message,
-            "causes": self.causes,
-            "retryable": self.retryable,
-            "hints": self.hints,
-            "docs": self.docs(),
-        });
-        if let Some(object) = value.as_object_mut() {
-            if !self.details.is_empty() {
-                object.insert("details".into(), self.details.clone().into());
-            }
-            if let Some(live) = &self.live {
-                object.insert(
-                    "live".into(),
-                    serde_json::to_value(live).unwrap_or_default(),
-                );
-            }
+    pub(crate) fn wire(&self) -> Wire<'_> {
+        Wire {
+            schema: "squad.error/v1",
+            id: self.id,
+            exit_code: self.kind.exit_code(),
+            message: &self.message,
+            details: &self.details,
+            causes: &self.causes,
+            live: self.live.as_ref(),
+            retryable: self.retryable,
+            hints: &self.hints,
+            docs: self.docs(),
         }
-        value
     }
+
+    /// The same as a part of other JSON.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        serde_json::to_value(self.wire()).unwrap_or_default()
+    }
+}
+
+/// An error as JSON, its schema first.
+#[derive(Debug, Serialize)]
+pub(crate) struct Wire<'a> {
+    schema: &'static str,
+    id: &'a str,
+    exit_code: u8,
+    message: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    details: &'a [String],
+    causes: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    live: Option<&'a LiveState>,
+    retryable: bool,
+    hints: &'a [String],
+    docs: String,
 }
 
 /// Where the documentation is.

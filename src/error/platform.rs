@@ -31,7 +31,7 @@ impl From<platform::Error> for Error {
             From::UnclearTarget { .. } => Self::new(Kind::Refused, "function-unclear", message)
                 .hint("run the same command in the service's repository, where `squad.toml` names the function"),
             From::PortTaken { owner, .. } => {
-                let another = "let the service have another port: `squad deploy --port <port>`";
+                let another = "let the service have another port: `squad deploy --port PORT`";
                 let error = Self::new(Kind::Failed, "port-taken", message).retryable();
                 // Another service of squad keeps its port: there is no process to end.
                 if owner.is_some_and(|owner| owner.starts_with("the service")) {

@@ -48,6 +48,16 @@ impl Entry {
         (before != Some(after)).then_some((before, after))
     }
 
+    /// The operation of somebody else that did the very same meanwhile, so that this one changed nothing.
+    pub(crate) fn done_by(&self) -> Option<&str> {
+        self.change.after.get("done_by").and_then(Value::as_str)
+    }
+
+    /// Whether live state shows that it was applied, where nobody recorded its end.
+    pub(crate) fn is_applied(&self) -> Option<bool> {
+        self.change.after.get("applied").and_then(Value::as_bool)
+    }
+
     /// The revision after: the one that was to be, or is, live.
     pub(crate) fn after(&self) -> Option<&str> {
         revision(&self.change.after).or_else(|| {

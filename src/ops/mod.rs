@@ -59,7 +59,7 @@ pub(crate) enum Event {
     /// One line that a child process (a build) wrote.
     Output(String),
     /// A build wrote files that git does not ignore among its sources.
-    Wrote(Vec<String>),
+    Wrote(Vec<deploy::Written>),
     /// A service listens on more than this machine's own addresses, where the proxy is not asked.
     Exposed {
         /// Its name.

@@ -163,7 +163,7 @@ pub(crate) fn add(options: &AddOptions) -> Result<Added> {
                         ),
                     )
                     .hint(format!(
-                        "give it another name: `squad org add {} --name <name>`",
+                        "give it another name: `squad org add {} --name NAME`",
                         options.org.source.shown()
                     ))
                     .hint(format!(
@@ -242,7 +242,7 @@ pub(crate) fn unknown(name: &OrgName, registry: &Registry) -> Error {
         format!("cannot find the org `{name}`"),
     )
     .cause(why)
-    .hint("add it with `squad org add <directory or git url>`")
+    .hint("add it with `squad org add DIRECTORY_OR_URL`")
 }
 
 /// Reads the list, changes it and writes it, while no other process does.

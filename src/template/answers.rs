@@ -177,8 +177,9 @@ impl Question {
                 .choices
                 .last()
                 .cloned()
-                .unwrap_or_else(|| format!("<{}>", self.id)),
-            QuestionKind::Text => format!("<{}>", self.id),
+                .unwrap_or_else(|| self.id.to_uppercase()),
+            // No `<…>`: pasted into a shell, that would read from a file.
+            QuestionKind::Text => self.id.to_uppercase(),
         }
     }
 }

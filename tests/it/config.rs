@@ -282,7 +282,7 @@ fn without_files_there_is_the_local_environment_and_no_service() {
     assert_eq!(
         err,
         "error: cannot find the environment `prod`\n  caused by: no org is in use, so there is only `local`\n\
-         hint: add your org with `squad org add <directory or git url>`\n\
+         hint: add your org with `squad org add DIRECTORY_OR_URL`\n\
          docs: https://github.com/squad-cli/squad/blob/main/docs/errors/environment-unknown.md\n"
     );
 }
@@ -487,7 +487,7 @@ fn mistakes_of_a_persons_habits_are_said_once_and_in_order() {
   ../home/.config/squad/config.toml:3:9: `color` is `sometimes`; it must be one of `auto`, `always`, `never`
       3 | color = "sometimes"
         |         ^^^^^^^^^^^
-hint: no file of a service is needed when it is named: `squad status <service>`
+hint: no file of a service is needed when it is named: `squad status SERVICE`
 docs: https://github.com/squad-cli/squad/blob/main/docs/errors/config-invalid.md
 "#
     );

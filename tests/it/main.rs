@@ -22,6 +22,7 @@ mod audit_machine;
 mod audit_trust;
 mod aws_credentials;
 mod aws_stand_in;
+mod brakes_without_org;
 mod config;
 mod demo;
 mod deploy;

@@ -25,7 +25,7 @@ fn without_a_terminal_every_missing_answer_is_listed() {
 "#]]);
     home.squad(["new"]).assert(str![[r#"
 › error: cannot create a service: no template was named; there is `python-function` or `python-http`
-› hint: name one: `squad new python-http payments --set squad=<squad>`
+› hint: name one: `squad new python-http payments --set squad=SQUAD`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/answers-missing.md
 [exit 2]
 
@@ -58,7 +58,7 @@ fn every_wrong_answer_is_listed() {
     ])
     .assert(str![[r#"
 › error: cannot create `Pay`: 7 answers are wrong
-›   oops   has no value; write `--set <question>=<answer>`
+›   oops   has no value; write `--set QUESTION=ANSWER`
 ›   squad  given twice: "a" and "b"
 ›   org    no question; the org is the one in use, or the one of `--org`
 ›   sqad   the template has no such question; did you mean `squad`?
@@ -482,8 +482,8 @@ fn a_command_that_is_wrong_comes_back_put_right() {
         .failure(2)
         .assert(str![[r#"
 › error: cannot create `pay`: 1 answer is wrong
-›   squad  has no value; write `--set <question>=<answer>`
-› hint: `squad new python-http pay --set squad=<squad>`
+›   squad  has no value; write `--set QUESTION=ANSWER`
+› hint: `squad new python-http pay --set squad=SQUAD`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/answers-wrong.md
 [exit 2]
 
@@ -492,9 +492,9 @@ fn a_command_that_is_wrong_comes_back_put_right() {
         .failure(2)
         .assert(str![[r#"
 › error: cannot create `pay`: 1 answer is missing and 1 answer is wrong
-›   =ledger  names no question; write `--set <question>=<answer>`
+›   =ledger  names no question; write `--set QUESTION=ANSWER`
 ›   squad    the squad that owns it (string)
-› hint: `squad new python-http pay --set squad=<squad>`
+› hint: `squad new python-http pay --set squad=SQUAD`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/answers-missing.md
 [exit 2]
 
@@ -533,7 +533,7 @@ fn a_command_that_is_wrong_comes_back_put_right() {
 › error: cannot create `-9`: 1 answer is missing and 1 answer is wrong
 ›   name   "-9" is not right: lower-case letters, digits and dashes, 2 to 40 characters, starting with a letter
 ›   squad  the squad that owns it (string)
-› hint: `squad new python-http ./-9 --set name=<name> --set squad=<squad>`
+› hint: `squad new python-http ./-9 --set name=NAME --set squad=SQUAD`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/answers-missing.md
 [exit 2]
 

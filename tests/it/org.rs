@@ -123,7 +123,7 @@ fn a_name_is_moved_only_when_it_is_said() {
     std::fs::remove_dir_all(machine.path("b")).unwrap();
     let err = machine.squad("work", &["env", "list"]).failed(5);
     assert!(
-        err.contains("`squad org add <directory or git url> --name acme`"),
+        err.contains("`squad org add DIRECTORY_OR_URL --name acme`"),
         "{err}"
     );
 }
@@ -221,7 +221,7 @@ fn a_repository_that_cannot_be_fetched_says_why() {
         .failed(1);
     assert!(
         err.contains("cannot fetch the org's repository: '/no/such/org.git' does not appear to be a git repository\n")
-            && err.contains("hint: try what git does: `git ls-remote <url>`\n"),
+            && err.contains("hint: try what git does: `git ls-remote URL`\n"),
         "{err}"
     );
     // A server that takes the connection and never answers.

@@ -70,7 +70,7 @@ fn a_damaged_list_of_orgs_says_the_way_out_and_stops_no_brake_of_an_org_named_by
         .failure(5)
         .assert(str![[r#"
 › error: `../.config/squad/orgs.toml` has a mistake
-›   ../.config/squad/orgs.toml:1:8: key with no value, expected `=`; `squad org` writes this file: to begin anew, move it away and add each org again, `squad org add <directory or git url>`
+›   ../.config/squad/orgs.toml:1:8: key with no value, expected `=`; `squad org` writes this file: to begin anew, move it away and add each org again, `squad org add DIRECTORY_OR_URL`
 ›       1 | current
 ›         |        ^
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/config-invalid.md
@@ -149,11 +149,11 @@ acme
     let deploy = ["deploy", "--env", "staging"];
     home.squad_in(&service.directory, deploy).success();
     std::fs::remove_dir_all(home.work().join("acme")).expect("it is there");
-    home.squad(["stop", "payments", "--env", "staging"])
+    home.squad(["status", "payments", "--env", "staging"])
         .failure(5)
         .assert(str![[r#"
 › error: cannot read the file of the org `acme`: there is no `[WORK]/acme/org.toml`
-› hint: say where it is now: `squad org add <directory or git url> --name acme`
+› hint: say where it is now: `squad org add DIRECTORY_OR_URL --name acme`
 › hint: or take it from the list, `squad org remove acme`; `squad local stop --all --env staging` ends what runs on this machine
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/org-file-missing.md
 [exit 5]
@@ -172,7 +172,7 @@ acme
         .failure(5);
     home.squad(["org", "list"]).success().assert(str![[r#"
 › no org is known to this machine
-› hint: add one with `squad org add <directory or git url>`
+› hint: add one with `squad org add DIRECTORY_OR_URL`
 [exit 0]
 
 "#]]);

@@ -74,12 +74,12 @@ fn a_second_rollback_goes_further_back_and_no_request_is_lost() {
     home.squad(["history", "payments"])
         .success()
         .assert(str![[r#"
-WHEN      WHO              WHAT                                                RESULT
-[AGO]  ana@example.com  rollback payments 2 → 1 in local (Serve version 1)  done
-[AGO]  ana@example.com  rollback payments 3 → 2 in local (Serve version 2)  done
-[AGO]  ana@example.com  deploy payments 2 → 3 in local (Serve version 3)    done
-[AGO]  ana@example.com  deploy payments 1 → 2 in local (Serve version 2)    done
-[AGO]  ana@example.com  deploy payments → 1 in local (Serve version 1)      done
+WHEN      WHO              WHAT                                                              RESULT
+[AGO]  ana@example.com  rollback payments 2 → 1 in local (Serve version 1)                done
+[AGO]  ana@example.com  rollback payments 3 → 2 in local (Serve version 2): refunds fail  done
+[AGO]  ana@example.com  deploy payments 2 → 3 in local (Serve version 3)                  done
+[AGO]  ana@example.com  deploy payments 1 → 2 in local (Serve version 2)                  done
+[AGO]  ana@example.com  deploy payments → 1 in local (Serve version 1)                    done
 [exit 0]
 
 "#]]);

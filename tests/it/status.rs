@@ -206,7 +206,7 @@ fn a_wrong_environment_is_named_with_what_there_is() {
         .assert(str![[r#"
 › error: cannot find the environment `prod`
 ›   caused by: no org is in use, so there is only `local`
-› hint: add your org with `squad org add <directory or git url>`
+› hint: add your org with `squad org add DIRECTORY_OR_URL`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/environment-unknown.md
 [exit 5]
 
@@ -318,13 +318,27 @@ WHEN      WHO              WHAT                                                 
         .success()
         .assert(str![[r#"
 WHEN      WHO              WHAT                                                     RESULT
-[AGO]  ana@example.com  deploy payments in local (Serve version 1 slow-start:3)  its process ended; the next deploy closes it
+[AGO]  ana@example.com  deploy payments in local (Serve version 1 slow-start:3)  its process ended; `squad status` closes it
 [AGO]  ana@example.com  deploy payments → 1 in local (Serve version 1)           done
 [exit 0]
 
 "#]]);
     assert_eq!(results(&home), ["unfinished", "succeeded"]);
-    // The next command closes it with what it finds.
+    let open = home.squad(["audit", "verify"]).success();
+    assert!(
+        open.stderr.ends_with("hint: what was begun on this machine is closed, with what live state shows of it, by `squad status --all`\n"),
+        "{}",
+        open.transcript()
+    );
+    // The next command closes it with what it finds, also one that only looks.
+    let status = home.squad(["status", "payments"]);
+    assert!(
+        status.stderr.contains("warning: 1 earlier operation had no outcome: recorded as unknown, with what is live now; live state does not show that it was applied\n"),
+        "{}",
+        status.transcript()
+    );
+    assert_eq!(results(&home), ["unknown", "succeeded"]);
+    home.squad(["audit", "verify"]).success();
     home.squad_in(&service.directory, ["deploy"]).success();
     assert_eq!(results(&home), ["succeeded", "unknown", "succeeded"]);
     home.allow_leftovers();
@@ -382,12 +396,12 @@ fn what_changed_over_all_services() {
     home.squad(["history", "--all", "--since", "1h"])
         .success()
         .assert(str![[r#"
-WHEN      WHO                     WHAT                                                         RESULT
-[AGO]  ana@example.com         rollback payments 3 → 1 in local (#12 Serve version 1)       done
-[AGO]  ana@example.com         deploy payments 1 → 3 in local (Serve version 2)             done
-[AGO]  github-actions run 991  deploy payments 1 → 2 in local (#13 Serve version 1 exit:1)  failed (process-exited), 1 serves
-[AGO]  ana@example.com         deploy receipts → 1 in local (Serve version 1)               done
-[AGO]  github-actions run 991  deploy payments → 1 in local (#12 Serve version 1)           done
+WHEN      WHO                     WHAT                                                                  RESULT
+[AGO]  ana@example.com         rollback payments 3 → 1 in local (#12 Serve version 1): refunds fail  done
+[AGO]  ana@example.com         deploy payments 1 → 3 in local (Serve version 2): the fix of INC-311  done
+[AGO]  github-actions run 991  deploy payments 1 → 2 in local (#13 Serve version 1 exit:1)           failed (process-exited), 1 serves
+[AGO]  ana@example.com         deploy receipts → 1 in local (Serve version 1)                        done
+[AGO]  github-actions run 991  deploy payments → 1 in local (#12 Serve version 1)                    done
 [exit 0]
 
 "#]]);
@@ -545,17 +559,17 @@ fn what_is_live_is_shown_and_stopped_also_with_a_broken_file() {
         run(&[verb, "payments"]).success();
         let error = run(&[verb]).failure(5);
         let hint = format!(
-            "hint: no file of a service is needed when it is named: `squad {verb} <service>`"
+            "hint: no file of a service is needed when it is named: `squad {verb} SERVICE`"
         );
         assert!(error.stderr.contains(&hint), "{}", error.transcript());
     }
     for noun_verb in ["status", "wait", "drive", "lint", "list", "pause"] {
         let error = run(&["rollout", noun_verb]).failure(5);
-        let hint = format!("when it is named: `squad rollout {noun_verb} <service>`");
+        let hint = format!("when it is named: `squad rollout {noun_verb} SERVICE`");
         assert!(error.stderr.contains(&hint), "{}", error.transcript());
     }
     let error = run(&["rollout", "report"]).failure(5);
-    let hint = "when it is named: `squad rollout report --service <service>`";
+    let hint = "when it is named: `squad rollout report --service SERVICE`";
     assert!(error.stderr.contains(hint), "{}", error.transcript());
     run(&["status", "--all"]).success();
     run(&["history", "--all"]).success();

@@ -308,7 +308,7 @@ fn another_account_is_the_answer_and_exit_code_7() {
 › error: the environment `other` is the AWS account [HASH], and the credentials are of [HASH]
 ›   caused by: they are `arn:aws:iam::[HASH]:user/stand-in`, from the environment variables
 › hint: AWS_ACCESS_KEY_ID is set and is used before any profile: `unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN`
-› hint: choose the profile of that account: `AWS_PROFILE=<profile> squad whoami --env other`
+› hint: choose the profile of that account: `AWS_PROFILE=PROFILE squad whoami --env other`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/wrong-account.md
 identity     stand-in
 arn          arn:aws:iam::[HASH]:user/stand-in

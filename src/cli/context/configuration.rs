@@ -36,7 +36,7 @@ impl Context {
         self.config().map_err(|error| {
             if error.id == "config-invalid" && self.read_without_services().is_ok() {
                 error.hint(format!(
-                    "no file of a service is needed when it is named: `squad {verb} <service>`"
+                    "no file of a service is needed when it is named: `squad {verb} SERVICE`"
                 ))
             } else {
                 error

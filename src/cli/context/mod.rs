@@ -1,6 +1,7 @@
 //! What a command gets: the environment, the terminal, the clock, and lazily everything else.
 
 mod configuration;
+mod record;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -11,7 +12,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::cli::prompt;
 use crate::cli::silence;
-use crate::cli::view::number::counted;
 use crate::clients::aws::{Session, Settings};
 use crate::clients::guard::Guard;
 use crate::clients::{git, process};
@@ -23,11 +23,9 @@ use crate::domain::release::Actor;
 use crate::env::{self, Directories, Env};
 use crate::error::{Error, Kind, Result, gone_service};
 use crate::fs;
-use crate::ops::audit::{self, Journal};
 use crate::ops::deploy::{self, Pipeline};
 use crate::ops::going_on::{GoingOn, Mark};
 use crate::ops::registry::Registry;
-use crate::ops::settle;
 use crate::output::Output;
 use crate::platform::lambda::{Target, Targets};
 use crate::platform::local::own_executable;
@@ -160,7 +158,7 @@ impl Context {
                 "environment-missing",
                 format!("no environment was named; there are {}", names.join(", ")),
             )
-            .hint("add `--env <name>`, or set SQUAD_ENV"));
+            .hint("add `--env NAME`, or set SQUAD_ENV"));
         }
         let chosen = prompt::choice(self, "Environment", &names, 0, true)?;
         environments
@@ -253,9 +251,11 @@ impl Context {
             .map_err(|error| error.context(&format!("cannot deploy `{name}`")))
     }
 
-    /// Says that the sources of this service are here.
+    /// Says that the sources of this service are here, and what the environment is.
     pub(crate) fn claim(&self, config: &Config, options: &deploy::Options) -> Result<()> {
         let state = self.directories()?.state;
+        // For brakes of later: this deploy needs it no more.
+        drop(config::remember(&state, &options.environment));
         let function = match options.environment.platform {
             PlatformKind::Lambda => Target::of(&options.service),
             PlatformKind::Local | PlatformKind::Eks => None,
@@ -335,39 +335,6 @@ impl Context {
         Ok(Some(session.clone()))
     }
 
-    /// The audit log of an environment for what goes forward: this machine can record and sign.
-    pub(crate) fn journal(&self, environment: &Environment) -> Result<Journal> {
-        let journal = self.record(environment)?;
-        journal.can_go_forward()?;
-        Ok(journal)
-    }
-
-    /// The same for whoever only reads it, or brakes: neither needs the machine's key.
-    pub(crate) fn record(&self, environment: &Environment) -> Result<Journal> {
-        let state = self.directories()?.state;
-        Journal::open(audit::Settings {
-            store: audit::Store::of(environment, &state),
-            session: self.session(environment)?,
-            log: environment.log_name(),
-            state,
-            actor: self.actor(),
-            environment: environment.clone(),
-        })
-    }
-
-    /// Events about an environment that are on this machine only, and why.
-    pub(crate) async fn pending_events(
-        &self,
-        environment: &Environment,
-    ) -> Result<(usize, Option<Error>)> {
-        if !audit::may_wait(&self.directories()?.state, environment)? {
-            return Ok((0, None));
-        }
-        let journal = self.record(environment)?;
-        let events = journal.still_pending(self.clock()).await?;
-        Ok((events, journal.why_pending()))
-    }
-
     /// Who does something: the run in CI, else the person as git knows them, else the login name.
     pub(crate) fn actor(&self) -> Actor {
         let get = |name: &str| self.env.get(name).map(str::to_owned);
@@ -383,40 +350,6 @@ impl Context {
             name,
             host: host.nodename().to_string_lossy().into_owned(),
             key: None,
-        }
-    }
-
-    /// Brings the record up to date before a mutation; what cannot be appended waits, and is said.
-    pub(crate) async fn settle_with(&self, platform: &dyn Platform, journal: &Journal) {
-        match settle::settle(platform, journal, self.clock()).await {
-            Ok(settled) => {
-                if settled.closed > 0 {
-                    self.output.warn(&format!(
-                        "{} had no outcome: recorded as unknown, with what is live now",
-                        counted(settled.closed as u64, "earlier operation")
-                    ));
-                }
-            }
-            Err(error) => self
-                .output
-                .warn(&format!("the record is not up to date: {}", error.message)),
-        }
-    }
-
-    /// The same where nothing is to be changed. Where nothing waits, the log is not opened: to know who opens it, git is
-    /// asked, and that takes as long as half of all the rest.
-    pub(crate) async fn settle(&self, platform: &dyn Platform, environment: &Environment) {
-        if self
-            .directories()
-            .is_ok_and(|found| matches!(audit::may_wait(&found.state, environment), Ok(false)))
-        {
-            return;
-        }
-        match self.record(environment) {
-            Ok(journal) => self.settle_with(platform, &journal).await,
-            Err(error) => self
-                .output
-                .warn(&format!("the record is not up to date: {}", error.message)),
         }
     }
 

@@ -125,7 +125,7 @@ fn template(context: &Context, args: &Args) -> Result<Template> {
                 template::answers::listed(&names)
             ),
         )
-        .hint("name one: `squad new python-http payments --set squad=<squad>`"));
+        .hint("name one: `squad new python-http payments --set squad=SQUAD`"));
     }
     let chosen = ask::template(context, &templates)?;
     Ok(templates.swap_remove(chosen))

@@ -51,8 +51,8 @@ impl Stray {
     /// What is wrong with it.
     pub(super) fn why(&self) -> &'static str {
         match self {
-            Self::NoValue(_) => "has no value; write `--set <question>=<answer>`",
-            Self::NoQuestion(_) => "names no question; write `--set <question>=<answer>`",
+            Self::NoValue(_) => "has no value; write `--set QUESTION=ANSWER`",
+            Self::NoQuestion(_) => "names no question; write `--set QUESTION=ANSWER`",
         }
     }
 

@@ -116,9 +116,15 @@ async fn as_fleet(
     fleet.run(args).await.map(Some)
 }
 
-/// Says what of the record waits on this machine.
+/// Closes what was left open on this machine, and says what of the record waits there.
 async fn late(context: &Context, environments: &[Environment]) {
     for environment in environments {
+        if let Err(error) = context.close_left(environment).await {
+            context
+                .output
+                .warn(&format!("the record is not up to date: {}", error.message));
+            continue;
+        }
         match context.pending_events(environment).await {
             Ok((events, why)) => pending(context, events, why.as_ref()),
             Err(error) => context

@@ -8,8 +8,9 @@ use crate::clients::git::Commit;
 use crate::domain::environment::PlatformKind;
 use crate::domain::live::Health;
 use crate::domain::plan::{Change, Deploy, Difference};
+use crate::error::shell;
 use crate::ops::deploy::port::PortChange;
-use crate::ops::deploy::{Listed, Options, Outcome, Plan};
+use crate::ops::deploy::{Listed, Options, Outcome, Plan, Written};
 use crate::output::sanitize;
 
 /// `squad.deploy/v1`.
@@ -37,6 +38,9 @@ pub(crate) struct Wire {
     /// Why old revisions were not removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     not_pruned: Option<String>,
+    /// The operation of somebody else who deployed the very same meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    done_by: Option<String>,
     /// Commits that are live and are not in what goes out, newest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     going_away: Vec<WireCommit>,
@@ -93,10 +97,10 @@ impl Wire {
             Deploy::Change(change) => ("planned", changed(plan, change)),
         };
         let (word, changed) = if plan.changes_something() {
-            let word = if outcome.is_some() {
-                "succeeded"
-            } else {
-                "planned"
+            let word = match outcome {
+                Some(outcome) if outcome.done_by.is_some() && plan.port.is_none() => "unchanged",
+                Some(_) => "succeeded",
+                None => "planned",
             };
             let port = plan.port.map(|_| "port".to_owned());
             (word, changed.into_iter().chain(port).collect())
@@ -132,10 +136,13 @@ impl Wire {
             ),
             pending_events: outcome.map_or(0, |outcome| outcome.pending_events),
             not_pruned: outcome.and_then(|outcome| outcome.not_pruned.clone()),
+            done_by: outcome.and_then(|outcome| outcome.done_by.clone()),
             going_away: plan.going_away.commits.iter().map(Into::into).collect(),
             going_away_more: plan.going_away.more,
             unknown_live_commit: plan.unknown_live_commit.clone(),
-            build_wrote: plan.build_wrote.clone(),
+            build_wrote: (plan.build_wrote.iter())
+                .map(|one| one.name.clone())
+                .collect(),
             callers_past: plan
                 .callers
                 .found
@@ -339,28 +346,46 @@ fn first(plan: &Plan, change: &Change) -> Vec<String> {
 const MOST_WRITTEN: usize = 3;
 
 /// Why a deploy of what nobody changed is another revision: the build changed its own sources.
-fn build_wrote(files: &[String]) -> Option<String> {
+fn build_wrote(files: &[Written]) -> Option<String> {
     (!files.is_empty()).then(|| {
         format!(
-            "the last build wrote {}, which git does not ignore, and so the sources changed; a line in .gitignore ends that",
-            written(files)
+            "the last build wrote {}, which git does not ignore, and so the sources changed; {} that",
+            written(files),
+            way_out(files)
         )
     })
 }
 
 /// The same right after a build whose plan could not know it.
-pub(crate) fn wrote(files: &[String]) -> String {
+pub(crate) fn wrote(files: &[Written]) -> String {
     format!(
-        "the build wrote {}, which git does not ignore, so the next deploy is of other sources; a line in .gitignore ends that",
-        written(files)
+        "the build wrote {}, which git does not ignore, so the next deploy is of other sources; {} that",
+        written(files),
+        way_out(files)
     )
 }
 
-fn written(files: &[String]) -> String {
+/// What ends that a build changes its own sources: git goes on with what it tracks, whatever is ignored.
+fn way_out(files: &[Written]) -> String {
+    let tracked: Vec<_> = files
+        .iter()
+        .filter(|file| file.is_tracked)
+        .map(|file| shell::quoted(&sanitize(&file.name)).into_owned())
+        .collect();
+    if tracked.is_empty() {
+        return "a line in .gitignore ends".to_owned();
+    }
+    format!(
+        "a line in .gitignore and `git rm --cached -- {}` end",
+        tracked.join(" ")
+    )
+}
+
+fn written(files: &[Written]) -> String {
     let named: Vec<_> = files
         .iter()
         .take(MOST_WRITTEN)
-        .map(|file| format!("`{}`", sanitize(file)))
+        .map(|file| format!("`{}`", sanitize(&file.name)))
         .collect();
     let named = named.join(", ");
     match files.len().saturating_sub(MOST_WRITTEN) {

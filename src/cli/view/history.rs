@@ -28,6 +28,9 @@ struct WireEntry {
     /// `succeeded`, `failed`, `refused`, `unknown`, `going-on`, or `unfinished`: its process is gone, and nothing was
     /// recorded of the end.
     outcome: &'static str,
+    /// The operation of somebody else that did the very same meanwhile: then this one changed nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    done_by: Option<String>,
     /// What a step of a rollout does, such as `shifted`.
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<String>,
@@ -92,6 +95,7 @@ fn wire(entry: &Entry) -> WireEntry {
             None if entry.is_abandoned => "unfinished",
             None => "going-on",
         },
+        done_by: entry.done_by().map(str::to_owned),
         step: entry.change.becomes.clone(),
         before: entry.before().map(str::to_owned),
         after: entry.after().map(str::to_owned),
@@ -131,14 +135,24 @@ pub(crate) fn table(entries: &[Entry], now: Timestamp, width: Option<usize>) -> 
     render(&header, &rows, width)
 }
 
-/// `deploy orders 87 → 88 in prod (#441 Retry the acquirer)`.
+/// What was done, and why where somebody said so: `rollback orders 88 → 87 in prod: refunds fail`.
 fn what(entry: &Entry) -> String {
+    let done = done(entry);
+    match entry.change.reason.as_deref().map(str::trim) {
+        Some(reason) if !reason.is_empty() => format!("{done}: {}", sanitize(reason)),
+        _ => done,
+    }
+}
+
+/// `deploy orders 87 → 88 in prod (#441 Retry the acquirer)`.
+fn done(entry: &Entry) -> String {
     let mut text = format!("{} {}", entry.kind, entry.change.service);
     if let Some(step) = rollout_step(&entry.change) {
         return format!("{text} {step} in {}", entry.change.environment);
     }
     // What serves after a failure is somebody else's, and stands in the result.
     let aimed = match entry.outcome {
+        Some(ResultWord::Succeeded) if entry.done_by().is_some() => None,
         None | Some(ResultWord::Succeeded) => entry.after(),
         Some(_) => entry.attempted(),
     };
@@ -207,13 +221,25 @@ fn rollout_step(change: &Change) -> Option<String> {
 
 fn result(entry: &Entry) -> String {
     match entry.outcome {
-        None if entry.is_abandoned => "its process ended; the next deploy closes it".to_owned(),
+        None if entry.is_abandoned => "its process ended; `squad status` closes it".to_owned(),
         None => "going on".to_owned(),
-        Some(ResultWord::Succeeded) => "done".to_owned(),
-        Some(ResultWord::Unknown) => match entry.after() {
-            Some(revision) => format!("not known; {revision} was live after"),
-            None => "not known".to_owned(),
+        Some(ResultWord::Succeeded) => match entry.done_by() {
+            Some(by) => format!(
+                "nothing to do: operation {} had done the same",
+                sanitize(by)
+            ),
+            None => "done".to_owned(),
         },
+        Some(ResultWord::Unknown) => {
+            let live = entry.after().map_or_else(String::new, |revision| {
+                format!("; {revision} was live after")
+            });
+            match entry.is_applied() {
+                Some(true) => format!("not known; live state shows that it was applied{live}"),
+                Some(false) => format!("not known; live state does not show it{live}"),
+                None => format!("not known{live}"),
+            }
+        }
         Some(word) => {
             let why = entry.change.error_id.as_deref();
             let why = why.map_or_else(String::new, |id| format!(" ({})", sanitize(id)));

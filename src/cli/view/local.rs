@@ -117,23 +117,24 @@ impl Reset {
     }
 }
 
-/// One line about the supervisor, for people.
-pub(crate) fn summary(context: &Context, status: &SupervisorStatus) {
+/// The supervisor in a line or two, for people.
+pub(crate) fn summary(status: &SupervisorStatus) -> Vec<String> {
     let memory = status
         .resident_bytes
         .map(|resident| format!(", {} of memory", bytes(resident)))
         .unwrap_or_default();
-    context.output.status(&format!(
+    let mut lines = vec![format!(
         "the local platform runs as process {}{memory}; its log is {}/supervisor.log",
         status.pid,
         status.state.display()
-    ));
+    )];
     if let Some(address) = &status.address {
         let place = address.replacen("localhost", "<service>.localhost", 1);
-        context.output.status(&format!(
+        lines.push(format!(
             "  each service is at {place}, too; metrics at {address}/metrics"
         ));
     }
+    lines
 }
 
 /// The services, for people.

@@ -140,6 +140,10 @@ fn each_mistake_says_what_is_wrong() {
             "before `?`",
         ),
         (
+            "[[route]]\nname = \"a\"\nmethod = \"GET\"\npath = \"charges/{id\"",
+            "is `charges/{id`: it must begin with `/`; and `{…}` must be a whole segment between slashes",
+        ),
+        (
             "[[route]]\nname = \"a\"\nmethod = \"FETCH\"\npath = \"/a\"",
             "it must be one of `GET`",
         ),

@@ -152,6 +152,11 @@ impl OpenOperation {
         self.intent.operation.as_deref().unwrap_or_default()
     }
 
+    /// What was to be done.
+    pub(crate) fn intent(&self) -> &Event {
+        &self.intent
+    }
+
     /// The service it was about.
     pub(crate) fn service(&self) -> &ServiceName {
         &self.service
@@ -455,18 +460,21 @@ impl Journal {
             .collect())
     }
 
-    /// Closes an abandoned operation as `unknown`, with what is there now. Nothing happens when another command
+    /// Closes an abandoned operation as `unknown`, with what is there now and what that shows, in words. Nothing happens when another command
     /// closed it first.
     pub(crate) async fn close_unknown(
         &self,
         clock: &dyn Clock,
         operation: OpenOperation,
         observed: Value,
+        shown: &str,
     ) -> Result<()> {
         let outcome = Outcome {
             result: ResultWord::Unknown,
             after: observed,
-            message: Some("its process ended without recording an outcome".to_owned()),
+            message: Some(format!(
+                "its process ended without recording an outcome{shown}"
+            )),
             error_id: None,
         };
         let event = operation

@@ -236,7 +236,7 @@ async fn an_operation_whose_process_is_gone_is_closed_as_unknown_once() {
     let open = report(&next).await.open;
     assert_eq!(open[0].intent.operation.as_deref(), Some(id.as_str()));
     for operation in abandoned {
-        next.close_unknown(&clock, operation, json!({"revision": 1}))
+        next.close_unknown(&clock, operation, json!({"revision": 1}), "")
             .await
             .unwrap();
     }
@@ -366,7 +366,9 @@ fn of_an_append_whose_caller_gave_up_nothing_is_lost_doubled_or_left_open() {
         let next = machine(home.path(), "a");
         for operation in next.abandoned().await.unwrap() {
             let seen = json!({"revision": 1});
-            next.close_unknown(&clock, operation, seen).await.unwrap();
+            next.close_unknown(&clock, operation, seen, "")
+                .await
+                .unwrap();
         }
         deploy(&next, "second").await.unwrap();
         assert_eq!(

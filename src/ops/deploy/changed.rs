@@ -42,7 +42,10 @@ fn look(options: &Options, plan: &Plan, builder: Builder) -> Result<()> {
     let names = names.map(|path| source::relative(&options.directory, path));
     let names: Vec<_> = names
         .map(|path| path.display().to_string())
-        .filter(|name| builder == Builder::Nobody || !plan.build_wrote.contains(name))
+        .filter(|name| {
+            let mut wrote = plan.build_wrote.iter();
+            builder == Builder::Nobody || !wrote.any(|one| one.name == *name)
+        })
         .collect();
     if names.is_empty() {
         return Ok(());

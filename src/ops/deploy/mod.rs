@@ -14,6 +14,8 @@ pub(crate) mod package;
 pub(crate) mod port;
 mod printed;
 mod prune;
+mod publish;
+mod shift;
 mod sources;
 
 use std::path::PathBuf;
@@ -34,6 +36,7 @@ use crate::ops::live_state;
 use crate::platform::{self, Platform, Search};
 
 pub(crate) use commits::Listed;
+pub(crate) use leavings::Written;
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -114,7 +117,7 @@ pub(crate) struct Plan {
     /// The repository of the sources, when they are in one.
     pub(crate) repository: Option<Repository>,
     /// Files that the last build wrote and that count as sources, as the service's directory names them.
-    pub(crate) build_wrote: Vec<String>,
+    pub(crate) build_wrote: Vec<Written>,
     /// Who calls past the traffic that it changes; see [`callers_past`].
     pub(crate) callers: Callers,
 }
@@ -205,7 +208,7 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
             });
         }
         if change.existing.is_none() && !options.service.build.command.is_empty() {
-            plan.build_wrote = leavings::noted(options, &plan.files);
+            plan.build_wrote = leavings::noted(options, plan.repository.as_ref(), &plan.files);
         }
         let commits = commits::ask(
             plan.repository.clone(),
@@ -395,6 +398,8 @@ pub(crate) struct Outcome {
     pub(crate) pending_events: usize,
     /// Why old revisions were not removed; none where they were, or there were none.
     pub(crate) not_pruned: Option<String>,
+    /// The operation that did it, where somebody else deployed the very same meanwhile: then this one changed nothing.
+    pub(crate) done_by: Option<String>,
 }
 
 #[cfg(test)]

@@ -86,14 +86,14 @@ impl Target {
         let absolute = current.join(directory);
         let Some(name) = absolute.file_name() else {
             return Err(refused("it has no name")
-                .hint("name the new directory: `squad new python-http <directory>`"));
+                .hint("name the new directory: `squad new python-http DIRECTORY`"));
         };
         let Some(name) = name.to_str() else {
             return Err(refused("its name is not UTF-8"));
         };
         if let Some(reason) = refusal_of_part(name) {
             return Err(refused(&format!("not a good name: {reason}"))
-                .hint("take another directory; `--set name=<name>` names the service"));
+                .hint("take another directory; `--set name=NAME` names the service"));
         }
         let parent = absolute.parent().unwrap_or(current);
         let parent = std::fs::canonicalize(parent).map_err(|source| {

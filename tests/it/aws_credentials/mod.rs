@@ -107,7 +107,7 @@ fn without_any_the_files_are_named_and_nobody_waits() {
     whoami(&home).assert(str![[r#"
 › error: cannot find out who this is at AWS: there are no AWS credentials
 ›   looked at: `[HOME]/.aws/config` (not there), `[HOME]/.aws/credentials` (not there)
-› hint: choose a profile: `AWS_PROFILE=<profile> squad whoami`
+› hint: choose a profile: `AWS_PROFILE=PROFILE squad whoami`
 › hint: or make one: `aws configure sso`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/credentials-missing.md
 [exit 4]

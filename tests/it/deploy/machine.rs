@@ -47,7 +47,7 @@ fn a_port_that_is_taken_is_named_with_its_owner() {
 › error: cannot deploy `payments`: port [PORT] is taken by python3 (process [PID])
 › live: revision 1 has all traffic and is failed
 › hint: end that process, and run the same command again
-› hint: or let the service have another port: `squad deploy --port <port>`
+› hint: or let the service have another port: `squad deploy --port PORT`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/port-taken.md
 [exit 1]
 

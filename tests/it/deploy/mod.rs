@@ -1,5 +1,6 @@
 //! `squad deploy`, from the first one to the ones that go wrong.
 
+mod at_once;
 mod build;
 mod going;
 mod interrupted;

@@ -394,7 +394,7 @@ fn an_environment_is_never_guessed() {
         .failure(2)
         .assert(str![[r#"
 › error: no environment was named; there are local, prod
-› hint: add `--env <name>`, or set SQUAD_ENV
+› hint: add `--env NAME`, or set SQUAD_ENV
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/environment-missing.md
 [exit 2]
 

@@ -132,7 +132,7 @@ fn a_port_that_somebody_has_is_refused_and_nothing_changes() {
 ›
 › error: cannot deploy `payments`: port [PORT] is taken by the service `orders`
 › live: revision 1 serves all traffic
-› hint: let the service have another port: `squad deploy --port <port>`
+› hint: let the service have another port: `squad deploy --port PORT`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/port-taken.md
 [exit 1]
 

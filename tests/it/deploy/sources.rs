@@ -234,7 +234,7 @@ fn sources_that_change_while_they_are_built_are_not_deployed() {
 ›
 › ◌ build            sh build.sh
 › ✔ built
-›   the build wrote `serve.py`, which git does not ignore, so the next deploy is of other sources; a line in .gitignore ends that
+›   the build wrote `serve.py`, which git does not ignore, so the next deploy is of other sources; a line in .gitignore and `git rm --cached -- serve.py` end that
 › error: cannot deploy `payments`: `serve.py` changed after the plan was made, so that what would run is not what was planned
 › live: `payments` is not live here, and takes no traffic
 › hint: to deploy the sources as they are now: `squad deploy payments`
@@ -322,4 +322,78 @@ fn a_secret_that_this_machine_cannot_read_is_refused_before_anything_is_planned(
 [exit 5]
 
 "#]]);
+}
+
+/// What a build leaves is noted for the directory that was built: a service of the same name in another org has leavings of its
+/// own.
+#[test]
+fn what_a_build_wrote_is_noted_for_its_org_and_directory_alone() {
+    let home = Home::new();
+    for name in ["acme", "beta"] {
+        home.write(
+            format!("{name}/org.toml"),
+            &format!("schema = 1\n[org]\nname = \"{name}\"\n[squad.ledger]\n[env.staging]\nplatform = \"local\"\n"),
+        );
+    }
+    let mut service = TestService::new(&home, "payments");
+    let script = "set -e\nmkdir -p dist\ncp serve.py dist/\ndate +%s.%N > built.txt\n";
+    with_build(&home, &mut service, script);
+    home.commit_all(&service.directory, "A build");
+    let beside = home.work().join("beside");
+    let beside_shown = beside.display().to_string();
+    home.git(
+        home.work(),
+        [
+            "clone",
+            "-q",
+            &service.directory.display().to_string(),
+            &beside_shown,
+        ],
+    );
+    let deploy = |directory: &std::path::Path, org: &str, dry: bool| {
+        let org = format!("../{org}");
+        let mut arguments = vec!["deploy", "--org", &org, "--env", "staging"];
+        if dry {
+            arguments.extend(["--dry-run", "-o", "json"]);
+        }
+        home.squad_in(directory, arguments).success()
+    };
+    let noted = |directory: &std::path::Path, org: &str| {
+        deploy(directory, org, true).json()["build_wrote"].clone()
+    };
+    deploy(&service.directory, "acme", false);
+    assert_eq!(
+        noted(&service.directory, "acme"),
+        serde_json::json!(["built.txt"])
+    );
+    // The other one ignores what it builds, and takes no note away.
+    home.write(beside.join(".gitignore"), "dist/\nbuilt.txt\n");
+    deploy(&beside, "beta", false);
+    assert_eq!(
+        noted(&service.directory, "acme"),
+        serde_json::json!(["built.txt"])
+    );
+    // What git tracks is not ended by ignoring it.
+    home.write(service.directory.join(".gitignore"), "dist/\nbuilt.txt\n");
+    home.git(&service.directory, ["add", "--force", "built.txt"]);
+    let planned = home
+        .squad_in(
+            &service.directory,
+            [
+                "deploy",
+                "--org",
+                "../acme",
+                "--env",
+                "staging",
+                "--dry-run",
+            ],
+        )
+        .success();
+    assert!(
+        planned
+            .stderr
+            .contains("a line in .gitignore and `git rm --cached -- built.txt` end that"),
+        "{}",
+        planned.transcript()
+    );
 }

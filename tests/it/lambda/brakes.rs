@@ -76,7 +76,7 @@ fn a_wrong_account_is_refused_before_anything_is_written() {
 › error: cannot roll back `receipts`: the environment `cloud` is the AWS account [HASH], and the credentials are of [HASH]
 ›   caused by: they are `arn:aws:iam::[HASH]:user/stand-in`, from the environment variables
 › hint: AWS_ACCESS_KEY_ID is set and is used before any profile: `unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN`
-› hint: choose the profile of that account: `AWS_PROFILE=<profile> squad whoami --env cloud`
+› hint: choose the profile of that account: `AWS_PROFILE=PROFILE squad whoami --env cloud`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/wrong-account.md
 [exit 7]
 
