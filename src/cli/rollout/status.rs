@@ -116,6 +116,9 @@ fn left(context: &Context, screen: &view::Screen, last: Option<&Snapshot>) -> u8
 
 /// 0 promoted, 3 the verdict was bad or the traffic is not what it should be, 8 not finished.
 fn exit_code(snapshot: &Snapshot) -> u8 {
+    if snapshot.drifted.is_some() {
+        return Kind::Unhealthy.exit_code();
+    }
     match snapshot.state.phase {
         Phase::Succeeded => 0,
         Phase::Aborted | Phase::Superseded => {

@@ -460,7 +460,7 @@ fn deepest(error: &(dyn StdError + 'static)) -> String {
 const LONGEST: usize = 600;
 
 /// AWS's sentence on one line, without the values of a request that its validation quotes
-/// (`Value '{A=b}' at 'environment.variables' failed …`) and without encoded blobs.
+/// (`Value '{A=b}' at 'environment.variables' failed …`), without documents and without encoded blobs.
 fn said(text: &str) -> String {
     let mut rest = text;
     let mut kept = String::new();
@@ -474,7 +474,16 @@ fn said(text: &str) -> String {
             .unwrap_or_default();
     }
     kept.push_str(rest);
-    let words = kept
+    // A document is one of the request: all variables, where they are more than 4 KB together (`String measured: {"A":"…"}`).
+    if let Some((before, _)) = kept.split_once("{\"") {
+        kept = format!("{before}…");
+    }
+    one_line(&kept).chars().take(LONGEST).collect()
+}
+
+/// A text as errors keep it: one space where there was any white space, and no word that is longer than people read.
+pub(crate) fn one_line(text: &str) -> String {
+    let words = text
         .split_whitespace()
         .filter(|word| word.len() <= 256)
         .collect::<Vec<_>>()
@@ -482,7 +491,6 @@ fn said(text: &str) -> String {
     words
         .chars()
         .filter(|letter| !letter.is_control())
-        .take(LONGEST)
         .collect()
 }
 

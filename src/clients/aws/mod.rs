@@ -20,7 +20,7 @@ pub(crate) mod words;
 
 pub(crate) use bucket::{Bucket, Kept};
 pub(crate) use credentials::{Source, Trouble, Wrong};
-pub(crate) use error::{Called, Error, Result, Why};
+pub(crate) use error::{Called, Error, Result, Why, one_line};
 pub(crate) use gateway::{Api, Gateway, Integration, Method, Stage};
 pub(crate) use identity::Identity;
 pub(crate) use images::Unpinned;

@@ -108,6 +108,8 @@ pub(crate) struct Snapshot {
     pub(crate) driver: Driver,
     /// Bad shares (0–1) of both arms over all units, canary first, look by look; none where an arm had no request.
     pub(crate) shares: Vec<(Option<f64>, Option<f64>)>,
+    /// Who takes the traffic, in words, where others changed it: the units' weights are what squad set.
+    pub(crate) drifted: Option<String>,
     /// Why the newest look could not read the counters.
     pub(crate) missing: Option<String>,
     /// The canary's first traffic is not judged yet.
@@ -130,6 +132,8 @@ impl Snapshot {
             units: units(rollout, &evidence),
             watch: evidence.watch,
             phase_seconds: evidence.phase_seconds,
+            drifted: (rollout.state.is_live() && !rollout.is_as_wanted())
+                .then(|| rollout.live.told()),
             missing: evidence.missing,
             is_warming_up: rollout.replay.is_warming_up(),
             why: drive::last_why(rollout),

@@ -15,6 +15,34 @@ fn weights_of_somebody_else_stop_the_driver_until_a_person_says_how_to_go_on() {
     cloud.aws.change(json!({
         "kind": "alias", "function": "receipts", "alias": "live", "version": "2", "weights": { "3": 0.3 },
     }));
+    // Before any driver has noted it.
+    cloud
+        .squad(&["rollout", "status", "receipts"])
+        .assert(str![[r#"
+receipts 2 → 3 · cloud · changed outside squad · unattended since [TIME] UTC
+  started [..] UTC by ana@example.com on [..]
+  because: it was the partner
+  last: revision 3 is ready
+  others changed the traffic: revision 2 takes 70 % and revision 3 takes 30 %;
+    the weights here are those that squad set
+
+  everything else at 10 %
+    new: no requests, old: no requests · new/old - · against it ░░░░░░░░░░
+    not told yet, [..]
+    1 in 10 of all other requests was to go to the new version; 0 handled, 0
+      failed, warming up, so not counted yet
+
+  next: somebody has to decide · stop: `squad stop receipts --env cloud`
+  nobody drives it, so it stays as it is; take it up: `squad rollout drive
+    receipts --env cloud`
+[exit 3]
+
+"#]]);
+    let status = cloud.squad(&["rollout", "status", "receipts", "-o", "json"]);
+    assert_eq!(
+        status.json()["drifted"],
+        "revision 2 takes 70 % and revision 3 takes 30 %"
+    );
     cloud.drive().failure(1).assert(str![[r#"
 › ✔ drifted          the traffic was changed outside squad
 › ◌ waiting          changed outside squad; somebody has to decide
@@ -35,12 +63,14 @@ receipts 2 → 3 · cloud · changed outside squad · unattended since [TIME] UT
   started [..] UTC by ana@example.com on [..]
   because: it was the partner
   last: the traffic was changed outside squad
+  others changed the traffic: revision 2 takes 70 % and revision 3 takes 30 %;
+    the weights here are those that squad set
 
   everything else at 10 %
     new: no requests, old: no requests · new/old - · against it ░░░░░░░░░░
     not told yet
-    1 in 10 of all other requests goes to the new version; 0 handled, 0 failed,
-      warming up, so not counted yet
+    1 in 10 of all other requests was to go to the new version; 0 handled, 0
+      failed, warming up, so not counted yet
 
   next: somebody has to decide · stop: `squad stop receipts --env cloud`
   put the wanted traffic back: `squad rollout rebase receipts --env cloud`

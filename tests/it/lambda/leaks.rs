@@ -4,6 +4,7 @@ use serde_json::json;
 use snapbox::str;
 
 use super::deploy::sources;
+use super::unpublished::with_smoke;
 use super::{Cloud, QUIET};
 
 /// Another one, which is only in what AWS refuses.
@@ -75,7 +76,7 @@ fn the_values_of_variables_go_to_the_function_and_nowhere_else() {
 /// A variable that another tool set is sent again with each change, and is nobody's to show either.
 #[test]
 fn values_that_others_set_are_not_repeated() {
-    const OTHERS: &str = "user=app password=\"of-0thers\"";
+    const OTHERS: &str = "user=app  password=\"of-0thers\"";
     let cloud = Cloud::new();
     let directory = sources(&cloud, "one");
     cloud.squad_in(&directory, &["deploy"]).success();
@@ -105,6 +106,68 @@ fn values_that_others_set_are_not_repeated() {
     is_nowhere(&cloud, "of-0thers");
 }
 
+/// What its file says has spaces, so that a message of AWS that was cut and put on one line has it in pieces.
+#[test]
+fn a_long_value_of_words_is_not_repeated_in_pieces() {
+    let cloud = Cloud::new();
+    let directory = sources(&cloud, "one");
+    let file = directory.join("squad.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let words: Vec<_> = (0..420).map(|number| format!("l0ud{number:05}")).collect();
+    let value = words.join("  ");
+    std::fs::write(
+        &file,
+        text.replace("[run.env]", &format!("[run.env]\nNOTE = \"{value}\"")),
+    )
+    .unwrap();
+    for format in ["text", "json"] {
+        let output = cloud
+            .squad_in(&directory, &["deploy", "-o", format])
+            .failure(1);
+        assert!(
+            output.stderr.contains("exceeded the 4KB limit"),
+            "{}",
+            output.transcript()
+        );
+        assert!(
+            !output.transcript().contains("l0ud0"),
+            "{}",
+            output.transcript()
+        );
+    }
+    is_nowhere(&cloud, "l0ud00007");
+}
+
+/// A function that prints all that it was given: what others gave it is in no error.
+#[test]
+fn what_a_failed_smoke_test_prints_has_no_value_of_others() {
+    const OTHERS: &str = "of-0thers-t0ken";
+    let cloud = Cloud::new();
+    let directory = with_smoke(&cloud, "def handler(event, context):\n    return 'one'\n");
+    cloud.squad_in(&directory, &["deploy"]).success();
+    cloud.aws.change(
+        json!({ "kind": "configuration", "function": "receipts", "configuration": {
+        "Environment": { "Variables": { "TOKEN": OTHERS } } } }),
+    );
+    with_smoke(
+        &cloud,
+        "import os\n\ndef handler(event, context):\n    print('it is', os.environ['TOKEN'])\n    raise ValueError(os.environ['TOKEN'])\n",
+    );
+    let output = cloud.squad_in(&directory, &["deploy"]);
+    assert!(
+        output.stderr.contains("ValueError: …"),
+        "{}",
+        output.transcript()
+    );
+    assert!(output.stderr.contains("it is …"), "{}", output.transcript());
+    assert!(
+        !output.transcript().contains(OTHERS),
+        "{}",
+        output.transcript()
+    );
+    is_nowhere(&cloud, OTHERS);
+}
+
 /// More than 4 KB: AWS repeats what it refuses, values included.
 #[test]
 fn what_aws_says_of_a_refused_environment_is_not_repeated() {
@@ -132,7 +195,7 @@ fn what_aws_says_of_a_refused_environment_is_not_repeated() {
 › ◌ revision         storing the artifact
 › ◌ revision         changing the settings
 › error: cannot deploy `receipts`: cannot change the configuration of the function `receipts`: AWS does not accept it
-›   caused by: Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the 4KB limit. String measured: (InvalidParameterValueException, request [ID])
+›   caused by: Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the 4KB limit. String measured: … (InvalidParameterValueException, request [ID])
 › live: revision 1 serves all traffic
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/aws-invalid.md
 [exit 1]

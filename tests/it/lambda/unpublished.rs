@@ -23,7 +23,7 @@ fn on_latest() -> Cloud {
     cloud
 }
 
-fn with_smoke(cloud: &Cloud, source: &str) -> std::path::PathBuf {
+pub(super) fn with_smoke(cloud: &Cloud, source: &str) -> std::path::PathBuf {
     let directory = sources(cloud, "ours");
     let manifest = std::fs::read_to_string(directory.join("squad.toml")).unwrap();
     let manifest = format!("{manifest}smoke = \"smoke.json\"\n");

@@ -29,6 +29,11 @@ pub(crate) fn block(output: &Output, snapshot: &Snapshot, width: usize) -> Strin
     if let Some(why) = &snapshot.why {
         say(&format!("last: {}", sanitize(&words::why(plan, why))));
     }
+    if let Some(drifted) = &snapshot.drifted {
+        say(&format!(
+            "others changed the traffic: {drifted}; the weights here are those that squad set"
+        ));
+    }
     if let Some(missing) = &snapshot.missing {
         say(&format!(
             "the counters cannot be read: {}",
@@ -126,6 +131,7 @@ fn ending(snapshot: &Snapshot) -> Vec<String> {
 /// The next weight and when, where that can be told.
 fn next(snapshot: &Snapshot) -> String {
     match snapshot.state.phase {
+        _ if snapshot.drifted.is_some() => return "somebody has to decide".to_owned(),
         Phase::Holding => {}
         Phase::Finalising => return watching(snapshot),
         Phase::Paused | Phase::Drifted => return "somebody has to decide".to_owned(),

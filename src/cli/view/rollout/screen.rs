@@ -106,6 +106,7 @@ pub(super) fn headline(snapshot: &Snapshot) -> String {
             .max_by_key(|unit| unit.position)
     };
     parts.push(match (state.phase, furthest(false).or(furthest(true))) {
+        _ if snapshot.drifted.is_some() => words::phase(Phase::Drifted).to_owned(),
         (Phase::Shifting | Phase::Holding | Phase::Paused, Some(unit)) => {
             let phase = words::phase(state.phase);
             let step = format!("step {} of {}", unit.position, unit.steps);
@@ -167,6 +168,9 @@ pub(crate) fn one_line(snapshot: &Snapshot) -> String {
         if let Some(judgement) = shown(snapshot, unit) {
             line.push_str(&format!(", {}", verdict(&judgement.verdict)));
         }
+    }
+    if let Some(drifted) = &snapshot.drifted {
+        line.push_str(&format!(" · others changed the traffic: {drifted}"));
     }
     if let Some(missing) = &snapshot.missing {
         line.push_str(&format!(
@@ -247,6 +251,11 @@ pub(super) fn plain(snapshot: &Snapshot, unit: &UnitSnapshot) -> String {
     let (part, goes) = match gated(snapshot, unit) {
         Some(callers) => (format!("{} for {callers}", sanitize(&unit.spoken)), "goes"),
         None => (requests(unit.weight, &unit.spoken), goes(unit.weight)),
+    };
+    let goes = if snapshot.drifted.is_some() {
+        "was to go"
+    } else {
+        goes
     };
     format!(
         "{part} {goes} to the new version; {} handled, {} {bad}{since}, {}{warmed}",

@@ -197,6 +197,9 @@ pub(crate) struct SnapshotWire {
     watch: Option<JudgementWire>,
     #[serde(skip_serializing_if = "Option::is_none")]
     counters_missing: Option<String>,
+    /// Who takes the traffic, where others changed it; the weights are what squad set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drifted: Option<String>,
     /// The platform has not answered since then; all of this is from before.
     #[serde(skip_serializing_if = "Option::is_none")]
     unanswered_since: Option<String>,
@@ -342,6 +345,7 @@ impl SnapshotWire {
                 .collect(),
             watch: snapshot.watch.as_ref().map(JudgementWire::new),
             counters_missing: snapshot.missing.clone(),
+            drifted: snapshot.drifted.clone(),
             unanswered_since: None,
         }
     }

@@ -8,6 +8,7 @@
 mod query;
 mod sum;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -110,6 +111,8 @@ impl Lambda {
             span,
             versions: &versions,
             slow,
+            timeouts: timeouts(&seen, &versions),
+            sole: taking_all(alias),
         };
         let points = self.ask(&ask).await?;
         let is_shared = matches!(alias.traffic, Some(Traffic::Shared { .. }));
@@ -151,6 +154,8 @@ impl Lambda {
                 span,
                 versions: &versions,
                 slow,
+                timeouts: timeouts(&seen, &versions),
+                sole: taking_all(alias),
             })
             .await?;
         let function = points.total(Of::Function);
@@ -189,6 +194,23 @@ impl Lambda {
         let service = self.configured(service, seen, judged).await?;
         Ok(service.and_then(|service| service.analysis.slow_milliseconds))
     }
+}
+
+/// The version that takes all the traffic; none where two share it.
+fn taking_all(alias: &Alias) -> Option<RevisionNumber> {
+    match alias.traffic {
+        Some(Traffic::All(sole)) => Some(sole),
+        Some(Traffic::Shared { .. }) | None => None,
+    }
+}
+
+/// Milliseconds after which Lambda ends an invocation of each version that is there.
+fn timeouts(seen: &Seen, versions: &[RevisionNumber]) -> BTreeMap<RevisionNumber, u64> {
+    versions
+        .iter()
+        .filter_map(|number| Some((*number, seen.versions.get(number)?.timeout()?)))
+        .filter_map(|(number, seconds)| Some((number, u64::try_from(seconds).ok()? * 1000)))
+        .collect()
 }
 
 /// The longest that an invocation can take, in seconds, over all versions that may run.

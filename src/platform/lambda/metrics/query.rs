@@ -23,7 +23,7 @@ pub(super) enum What {
     Errors,
     /// Requests that Lambda refused; they are no invocations.
     Throttles,
-    /// Invocations that took longer than the service allows.
+    /// Invocations that took longer than the service allows, and ended by themselves.
     Slow,
 }
 
@@ -45,6 +45,29 @@ pub(super) struct Ask<'a> {
     pub(super) versions: &'a [RevisionNumber],
     /// Milliseconds; none = nothing is slow.
     pub(super) slow: Option<u64>,
+    /// Milliseconds after which each version is ended, where that is known: such an invocation is an error already, and not
+    /// also a slow one.
+    pub(super) timeouts: BTreeMap<RevisionNumber, u64>,
+    /// The version that the alias stands for, where it takes all.
+    pub(super) sole: Option<RevisionNumber>,
+}
+
+impl Ask<'_> {
+    /// The durations that are slow and no timeout, as the statistic has them: the lower bound is left out, the upper one is
+    /// not. None where no such duration is possible.
+    fn slow(&self, of: Of) -> Option<(u64, Option<u64>)> {
+        let slow = self.slow?;
+        let timeout = match of {
+            Of::Function => None,
+            Of::Alias => match self.sole {
+                Some(sole) => self.timeouts.get(&sole),
+                None => self.timeouts.values().max(),
+            },
+            Of::Version(version) => self.timeouts.get(&version),
+        };
+        let last = timeout.map(|timeout| timeout.saturating_sub(1));
+        last.is_none_or(|last| last > slow).then_some((slow, last))
+    }
 }
 
 /// The points, by what they count and the minute in which it began.
@@ -162,7 +185,7 @@ fn series(ask: &Ask<'_>) -> Vec<(Of, What)> {
     whose.extend(ask.versions.iter().map(|version| Of::Version(*version)));
     for of in whose {
         for what in [What::Invocations, What::Errors, What::Throttles, What::Slow] {
-            if what != What::Slow || ask.slow.is_some() {
+            if what != What::Slow || ask.slow(of).is_some() {
                 series.push((of, what));
             }
         }
@@ -186,7 +209,11 @@ fn query(ask: &Ask<'_>, index: usize, of: Of, what: What) -> MetricDataQuery {
     // CloudWatch User Guide, "CloudWatch statistics definitions": the trimmed count between two bounds, the lower one left
     // out.
     let statistic = match what {
-        What::Slow => format!("TC({}:)", ask.slow.unwrap_or_default()),
+        What::Slow => {
+            let (slow, last) = ask.slow(of).unwrap_or_default();
+            let last = last.map(|last| last.to_string()).unwrap_or_default();
+            format!("TC({slow}:{last})")
+        }
         What::Invocations | What::Errors | What::Throttles => "Sum".to_owned(),
     };
     let named = Metric::builder()

@@ -35,7 +35,8 @@ fn row(points: &Points, version: RevisionNumber, sole: Sole, minute: Timestamp) 
     // An answer that Lambda refused to give is a bad one, and no invocation.
     let failed = at(What::Errors).min(invocations);
     let errors = failed + throttles;
-    // One that failed may have been slow as well: it is bad once.
+    // One that ran out of time is among the errors alone: it was not asked for as a slow one. CloudWatch does not tell of one
+    // that failed by itself whether it was slow as well; then it counts as both, which can only end a rollout sooner.
     let slow = at(What::Slow).min(invocations - failed);
     CountSeries {
         route: REST.to_owned(),

@@ -64,19 +64,26 @@ pub(super) async fn test(work: &Work<'_>, revision: RevisionNumber) -> Result<()
         return Ok(());
     }
     let payload = answer.payload().map(AsRef::as_ref).unwrap_or_default();
+    let failure: Failure = serde_json::from_slice(payload).unwrap_or_default();
+    // A function that prints what it was given prints secrets.
+    let failure = Failure {
+        error_message: work.spoken(&failure.error_message),
+        ..failure
+    };
+    let log = tail(answer.log_result().unwrap_or_default());
+    let log = log.iter().map(|line| work.spoken(line)).collect();
     Err(does_not_start(
         revision,
-        diagnosis(work.function, revision, payload, answer.log_result()),
+        diagnosis(work.function, revision, &failure, log),
     ))
 }
 
 fn diagnosis(
     function: &str,
     revision: RevisionNumber,
-    payload: &[u8],
-    log: Option<&str>,
+    failure: &Failure,
+    log: Vec<String>,
 ) -> Diagnosis {
-    let failure: Failure = serde_json::from_slice(payload).unwrap_or_default();
     let what = match (failure.error_type.as_str(), failure.error_message.as_str()) {
         ("", "") => "it gave no reason".to_owned(),
         ("", message) => message.to_owned(),
@@ -93,7 +100,7 @@ fn diagnosis(
         .to_owned(),
         summary: format!("version {revision} failed on the smoke event: {what}"),
         cause: Some(what),
-        evidence: tail(log.unwrap_or_default()),
+        evidence: log,
         hint: Some(format!(
             "correct it and deploy again; version {revision} of `{function}` stays without traffic"
         )),
@@ -132,8 +139,9 @@ mod tests {
             "START RequestId: 1 Version: 7\nconnecting\nTraceback\nKeyError: 'X'\nEND RequestId: 1\nREPORT RequestId: 1\tDuration: 1 ms\n",
         );
         let payload = br#"{"errorType": "KeyError", "errorMessage": "'X'", "stackTrace": []}"#;
+        let failure: Failure = serde_json::from_slice(payload).unwrap();
         assert_eq!(
-            diagnosis("receipts", RevisionNumber(7), payload, Some(&log)),
+            diagnosis("receipts", RevisionNumber(7), &failure, tail(&log)),
             Diagnosis {
                 id: "function-error".into(),
                 summary: "version 7 failed on the smoke event: KeyError: 'X'".into(),
@@ -154,7 +162,8 @@ mod tests {
     #[test]
     fn a_code_that_does_not_load_is_an_init_error() {
         let payload = br#"{"errorType": "Runtime.ImportModuleError", "errorMessage": "no app"}"#;
-        let diagnosis = diagnosis("receipts", RevisionNumber(7), payload, None);
+        let failure: Failure = serde_json::from_slice(payload).unwrap();
+        let diagnosis = diagnosis("receipts", RevisionNumber(7), &failure, tail(""));
         assert_eq!(
             (diagnosis.id.as_str(), diagnosis.evidence.len()),
             ("init-error", 0)

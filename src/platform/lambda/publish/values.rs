@@ -7,12 +7,17 @@ use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
+use crate::clients::aws::one_line;
 use crate::domain::plan::Difference;
 
 /// Hexadecimal digits of a shown hash: enough to see that a value changed, too few to prove a guess of a secret.
 const SHOWN_DIGITS: usize = 6;
 /// Values of fewer bytes are left in a message of AWS: to take out every `1` would only spoil it.
 const SHORTEST_SCRUBBED: usize = 3;
+/// Bytes of a value's beginning that are taken for it at the end of a text: fewer are anybody's.
+const SHORTEST_BEGINNING: usize = 8;
+/// Bytes from which a value may be a secret that a function wrote by mistake.
+const SHORTEST_SECRET: usize = 8;
 
 /// Variables by name.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -71,12 +76,30 @@ impl Values {
             .values()
             .filter(|value| value.len() >= SHORTEST_SCRUBBED)
             .flat_map(|value| [value.clone(), quoted(value)])
+            // As an error of AWS keeps it.
+            .flat_map(|value| [one_line(&value), value])
+            .filter(|value| value.len() >= SHORTEST_SCRUBBED)
             .collect();
         // A value that contains another one goes first.
         values.sort_unstable_by_key(|value| std::cmp::Reverse(value.len()));
-        values
-            .into_iter()
-            .fold(text.to_owned(), |text, value| text.replace(&value, "…"))
+        let text = values
+            .iter()
+            .fold(text.to_owned(), |text, value| text.replace(value, "…"));
+        without_beginnings(text, &values)
+    }
+
+    /// What the function itself wrote, without the long values that are not also in `public`: what is in the service's file is
+    /// no secret, and without short words such as `info` a log says nothing any more.
+    pub(super) fn scrub_output(&self, text: &str, public: &Self) -> String {
+        let secret: Self = self
+            .0
+            .iter()
+            .filter(|(name, value)| {
+                value.len() >= SHORTEST_SECRET && public.0.get(*name) != Some(*value)
+            })
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        secret.scrub(text)
     }
 
     /// As the SDK takes them.
@@ -92,6 +115,28 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Values {
                 .map(|(name, value)| (name.into(), value.into()))
                 .collect(),
         )
+    }
+}
+
+/// A text without the beginning of a value at its end, where the text was cut.
+fn without_beginnings(text: String, values: &[String]) -> String {
+    let longest = values
+        .iter()
+        .filter_map(|value| {
+            let mut ends = value
+                .char_indices()
+                .map(|(at, _)| at)
+                .skip(1)
+                .collect::<Vec<_>>();
+            ends.reverse();
+            ends.into_iter()
+                .filter(|end| *end >= SHORTEST_BEGINNING)
+                .find(|end| value.get(..*end).is_some_and(|begin| text.ends_with(begin)))
+        })
+        .max();
+    match longest.and_then(|length| text.get(..text.len() - length)) {
+        Some(before) => format!("{before}…"),
+        None => text,
     }
 }
 
@@ -171,6 +216,32 @@ mod tests {
         assert_eq!(
             values.scrub("Value 'secret and more', 'secret' or '1' is wrong"),
             "Value '…', '…' or '1' is wrong"
+        );
+    }
+
+    #[test]
+    fn a_value_is_known_without_its_white_space_and_by_its_beginning() {
+        let long = format!("{} end", "x".repeat(300));
+        let values = values(&[("A", "two  words\nand more"), ("B", long.as_str())]);
+        assert_eq!(values.scrub("it was two words and more"), "it was …");
+        assert_eq!(values.scrub("it was two words an"), "it was …");
+        assert_eq!(values.scrub("it was two word"), "it was …");
+        // So few letters are anybody's.
+        assert_eq!(values.scrub("it was two"), "it was two");
+        assert_eq!(values.scrub("at its end"), "at its …");
+    }
+
+    #[test]
+    fn what_a_function_wrote_keeps_what_its_file_says() {
+        let found = values(&[
+            ("LEVEL", "info"),
+            ("TABLE", "receipts-prod"),
+            ("TOKEN", "hunter2hunter2"),
+        ]);
+        let public = values(&[("LEVEL", "info"), ("TABLE", "receipts-prod")]);
+        assert_eq!(
+            found.scrub_output("info: hunter2hunter2 reads receipts-prod", &public),
+            "info: … reads receipts-prod"
         );
     }
 }

@@ -83,6 +83,12 @@ impl Work<'_> {
         error.said = kept.scrub(&error.said);
         error.into()
     }
+
+    /// What the function wrote or answered, without the values that others gave it.
+    pub(super) fn spoken(&self, text: &str) -> String {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.scrub_output(text, &self.wanted.set)
+    }
 }
 
 /// `$LATEST`, or a version; none where there is no such thing.

@@ -172,6 +172,41 @@ async fn slow_ones_are_counted_by_the_limit_that_the_canary_was_published_with()
     );
 }
 
+/// An invocation that ran out of time is an error, and longer than any limit: it is one bad request.
+#[tokio::test]
+async fn a_timeout_is_bad_once() {
+    let aws = Aws::start();
+    let there = There::new(&aws);
+    let (platform, service) = (there.platform(), name("pay"));
+    aws.functions(json!({ "name": "pay", "versions": 1, "configuration": { "Timeout": 1 } }));
+    let proof = Proof::new(There::new(&aws), &[]);
+    let mut release = proof.release(&service, "two", Behaviour::Answers("two"));
+    release.service.analysis.slow_milliseconds = Some(500);
+    platform.keep_configuration(&release).await.unwrap();
+    aws.change(json!({ "kind": "code", "function": "pay", "source": "# two" }));
+    let client = platform.session().lambda().await;
+    let note = VersionNote::of(&release, "").encode();
+    let published = client
+        .publish_version()
+        .function_name("pay")
+        .description(note);
+    assert_eq!(published.send().await.unwrap().version(), Some("2"));
+    write(&platform, &service, &commit(all(1), "", "ana")).await;
+    begun(&platform, &service, 20).await;
+    aws.metrics(json!([
+        point(
+            2,
+            9,
+            json!({ "invocations": 100, "errors": 10, "durations": [[20, 85], [700, 5], [1000, 9], [1003, 1]] })
+        ),
+    ]));
+    let counts = read(&platform, &service).await;
+    assert_eq!(
+        rows(&counts.series),
+        BTreeMap::from([(2, [100, 15, 10, 5])])
+    );
+}
+
 /// Metrics bear the time at which the invocation began, so that a minute is complete when what began in it must have
 /// ended: the longest timeout of the versions, and a minute for CloudWatch.
 #[tokio::test]

@@ -426,6 +426,7 @@ impl Log {
             units: units.collect(),
             watch: evidence.watch,
             phase_seconds: evidence.phase_seconds,
+            drifted: None,
             missing: evidence.missing,
             is_warming_up: replay.is_warming_up(),
             why: self.row().why,
