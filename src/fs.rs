@@ -127,6 +127,17 @@ pub(crate) fn is_dir(path: &Path) -> Result<bool, Error> {
     }
 }
 
+/// The same where nothing else may be in its place: whatever is there and no directory is an error, and so is a parent that
+/// is none.
+pub(crate) fn holds_directory(path: &Path) -> Result<bool, Error> {
+    match path.metadata() {
+        Ok(metadata) if metadata.is_dir() => Ok(true),
+        Ok(_) => Err(at("read", path)(rustix::io::Errno::NOTDIR.into())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(at("read", path)(error)),
+    }
+}
+
 /// Makes a directory and its parents, readable by the owner alone (0700) where they are new.
 pub(crate) fn create_private_dir(path: &Path) -> Result<(), Error> {
     use std::os::unix::fs::DirBuilderExt;

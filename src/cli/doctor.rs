@@ -58,6 +58,13 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
         let is_reached = doctor::exit_code(&access) == 0;
         checks.extend(access);
         let pending = context.pending_events(&environment).await;
+        let pending = match pending {
+            Ok((0, why)) => context
+                .look_at_record(&environment)
+                .await
+                .map(|()| (0, why)),
+            pending => pending,
+        };
         checks.push(doctor::record(pending, &environment));
         if is_reached && platform.is_at_rest().await? {
             checks.push(doctor::at_rest(&environment));

@@ -135,6 +135,15 @@ impl AuditStore {
         }
     }
 
+    /// The directory that the store is in, where that is not there: a volume that is not mounted, or a store of which nothing
+    /// was written yet.
+    pub(crate) fn absent(&self) -> Result<Option<PathBuf>, Error> {
+        match &self.backend {
+            Backend::Directory(root) if !fs::holds_directory(root)? => Ok(Some(root.clone())),
+            Backend::Directory(_) | Backend::Bucket(_) => Ok(None),
+        }
+    }
+
     fn key(&self, n: u64) -> String {
         format!("{}/{n:020}", self.prefix)
     }
@@ -195,7 +204,7 @@ impl AuditStore {
     pub(crate) async fn read(&self, n: u64) -> Result<Option<Vec<u8>>, Error> {
         match &self.backend {
             Backend::Bucket(bucket) => Ok(Box::pin(bucket.read(&self.key(n))).await?),
-            Backend::Directory(root) if !fs::is_dir(root)? => Ok(None),
+            Backend::Directory(root) if !fs::holds_directory(root)? => Ok(None),
             Backend::Directory(root) => {
                 let directory = root.join(&self.prefix);
                 blocking(move || {
@@ -234,7 +243,7 @@ impl AuditStore {
     pub(crate) async fn exists(&self, n: u64) -> Result<bool, Error> {
         match &self.backend {
             Backend::Bucket(bucket) => Ok(Box::pin(bucket.exists(&self.key(n))).await?),
-            Backend::Directory(root) if !fs::is_dir(root)? => Ok(false),
+            Backend::Directory(root) if !fs::holds_directory(root)? => Ok(false),
             Backend::Directory(root) => {
                 let path = directory::file(&root.join(&self.prefix), n);
                 blocking(move || Ok(fs::is_there(&path)?)).await

@@ -154,7 +154,7 @@ impl Objects {
         let key = format!("{}/{}", self.root, checked(path)?);
         match &self.backend {
             Backend::Bucket(bucket) => Ok(Box::pin(bucket.read(&key)).await?),
-            Backend::Directory(root) if !fs::is_dir(root)? => Ok(None),
+            Backend::Directory(root) if !fs::holds_directory(root)? => Ok(None),
             Backend::Directory(root) => match files(root)?.get(&Path::from(key)).await {
                 Ok(found) => Ok(Some(found.bytes().await?.to_vec())),
                 Err(object_store::Error::NotFound { .. }) => Ok(None),
@@ -171,7 +171,7 @@ impl Objects {
         };
         let keys = match &self.backend {
             Backend::Bucket(bucket) => Box::pin(bucket.list(&directory)).await?,
-            Backend::Directory(root) if !fs::is_dir(root)? => Vec::new(),
+            Backend::Directory(root) if !fs::holds_directory(root)? => Vec::new(),
             Backend::Directory(root) => {
                 let files = files(root)?;
                 let listed = files.list(Some(&Path::from(directory)));

@@ -159,7 +159,7 @@ pub(crate) fn record(pending: Result<(usize, Option<Error>)>, environment: &Envi
                 what,
                 vec![Finding {
                     what: error.message.clone(),
-                    why: "whether events wait on this machine cannot be told, and without a record nothing goes forwards"
+                    why: "without a record that can be read and written, nothing goes forwards"
                         .to_owned(),
                     next: next.unwrap_or_else(|| format!("see {}", error.docs())),
                 }],

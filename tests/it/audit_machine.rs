@@ -181,6 +181,47 @@ ok, with an unanchored tail of 12
     }
 }
 
+/// A volume that is not mounted, or another thing in its place: no damaged log, and whoever asks how things are is told.
+#[test]
+fn a_store_that_is_not_there_is_named() {
+    let home = Home::new();
+    drop(deployed(&home));
+    let store = home.state().join("audit-store");
+    let moved = home.work().join("moved");
+    std::fs::rename(&store, &moved).expect("a store");
+    let commands = [&["audit", "list"][..], &["history", "--all"]];
+    for command in commands {
+        let error = home.squad(command).failure(1);
+        assert!(
+            error.stderr.contains("no such file or directory")
+                && error
+                    .stderr
+                    .contains("hint: the audit log is kept there: mount it again"),
+            "{}",
+            error.transcript()
+        );
+    }
+    let doctor = home.squad(["doctor"]).failure(3);
+    assert!(
+        doctor.stdout.contains("no such file or directory"),
+        "{}",
+        doctor.transcript()
+    );
+    std::fs::write(&store, "").expect("a file");
+    for command in commands {
+        let error = home.squad(command).failure(1);
+        assert!(
+            error.stderr.contains("not a directory"),
+            "{}",
+            error.transcript()
+        );
+    }
+    home.squad(["doctor"]).failure(3);
+    std::fs::remove_file(&store).expect("a file");
+    std::fs::rename(&moved, &store).expect("a store");
+    home.squad(["doctor"]).success();
+}
+
 #[test]
 fn a_type_that_is_never_recorded_is_refused() {
     let home = Home::new();

@@ -42,6 +42,11 @@ impl Context {
         Ok((events, journal.why_pending()))
     }
 
+    /// Looks whether the newest of the record can be read.
+    pub(crate) async fn look_at_record(&self, environment: &Environment) -> Result<()> {
+        self.record(environment)?.look().await
+    }
+
     /// Brings the record up to date before a mutation; what cannot be appended waits, and is said.
     pub(crate) async fn settle_with(&self, platform: &dyn Platform, journal: &Journal) {
         match settle::settle(platform, journal, self.clock()).await {

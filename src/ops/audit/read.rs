@@ -181,7 +181,7 @@ impl Journal {
             .store
             .read(n)
             .await?
-            .ok_or_else(|| self.unreadable(n, "it is missing"))?;
+            .map_or_else(|| Err(self.gone(n)), Ok)?;
         let frame = frame::parse(&bytes).map_err(|error| self.unreadable(n, &error.to_string()))?;
         // Events are made before their commit: none of it is newer than this.
         let first = frame.events.first().cloned().unwrap_or_default();
@@ -225,6 +225,31 @@ impl Journal {
             n += 1;
         }
         Ok(n)
+    }
+
+    /// Looks whether the newest commit can be read and is what this machine knows: the store may be gone, be another one, or
+    /// end before what was written to it.
+    pub(crate) async fn look(&self) -> Result<()> {
+        let newest = match self.memory.pin()? {
+            Some(pin) => pin.position.commits,
+            None => 0,
+        };
+        match newest.checked_sub(1) {
+            Some(n) => self.read_commit(n).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// A commit that is not there although it was written.
+    fn gone(&self, n: u64) -> Error {
+        match self.store.absent() {
+            Ok(Some(root)) => Error::from(crate::fs::at("read", &root)(
+                rustix::io::Errno::NOENT.into(),
+            ))
+            .hint("the audit log is kept there: mount it again, or put it back from a backup"),
+            Ok(None) => self.unreadable(n, "it is missing"),
+            Err(error) => error.into(),
+        }
     }
 
     fn unreadable(&self, n: u64, why: &str) -> Error {
