@@ -8,7 +8,7 @@ use super::audit::{Intent, Journal, Kind};
 use crate::clock::Clock;
 use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::platform::local::{Local, Prunable, Pruned, Reset};
 
 /// Removes what is not needed of one service. What somebody has begun to need meanwhile stays.
@@ -40,7 +40,7 @@ pub(crate) async fn prune(
 /// Begins a new journal: the revisions and the traffic of all services here are forgotten. None where there never was one.
 ///
 /// # Errors
-/// `audit-not-writable`, before anything is done; that the journal is in use, and so is good.
+/// `audit-not-writable`, before anything is done; `journal-good`: what is live would be forgotten for nothing.
 pub(crate) async fn reset(
     local: &Local,
     journal: &Journal,
@@ -48,6 +48,14 @@ pub(crate) async fn reset(
 ) -> Result<Option<Reset>> {
     if !local.had_journal()? {
         return Ok(None);
+    }
+    if local.has_good_journal()? {
+        return Err(Error::new(
+            ErrorKind::Refused,
+            "journal-good",
+            "cannot begin a new journal: the one that is there is good, and says what is live",
+        )
+        .hint("`squad local stop` ends what runs, `squad local prune` removes old revisions"));
     }
     let mut operations = Vec::new();
     for service in local.stored()? {

@@ -464,6 +464,18 @@ impl Client {
         Ok(Journal::exists(&self.place.journal)? || !self.store().highest()?.is_empty())
     }
 
+    /// Whether there is one that can be used.
+    pub(super) fn has_good_journal(&self) -> Result<bool> {
+        if !Journal::exists(&self.place.journal)? {
+            return Ok(false);
+        }
+        match Ledger::check(&self.place.journal) {
+            Ok(()) => Ok(true),
+            Err(Error::CorruptJournal { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Begins a new journal, and moves the one that is there out of the way.
     pub(super) fn reset_journal(&self, now: jiff::Timestamp) -> Result<Reset> {
         let lock = places::open_lock(&self.place.lock)?;

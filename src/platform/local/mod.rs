@@ -193,6 +193,14 @@ impl Local {
         self.client.had_journal()
     }
 
+    /// Whether there is a journal that can be used; a last record that was cut off counts as one, because it is repaired.
+    ///
+    /// # Errors
+    /// The file cannot be looked at.
+    pub(crate) fn has_good_journal(&self) -> Result<bool> {
+        self.client.has_good_journal()
+    }
+
     /// Begins a new journal in place of one that cannot be used, which is kept beside it. The supervisor must not run.
     pub(crate) fn reset_journal(&self, now: jiff::Timestamp) -> Result<Reset> {
         self.client.reset_journal(now)
