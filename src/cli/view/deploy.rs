@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::cli::time::relative;
 use crate::clients::git::Commit;
 use crate::domain::environment::PlatformKind;
-use crate::domain::live::Health;
+use crate::domain::live::{Health, Revision};
 use crate::domain::plan::{Change, Deploy, Difference};
 use crate::error::shell;
 use crate::ops::deploy::port::PortChange;
@@ -171,7 +171,11 @@ fn changed(plan: &Plan, change: &Change) -> Vec<String> {
         .iter()
         .map(|one| one.key.clone())
         .collect();
-    let same = plan.live.sole().is_some() && change.existing.is_some();
+    // Behind the `+` is what only tells two builds of the same apart.
+    let base = |digest: &str| digest.split('+').next().map(str::to_owned);
+    let is_rebuild = |live: &Revision| base(&live.digest) == base(&plan.wanted.digest);
+    let live = plan.live.sole();
+    let same = live.is_some_and(|live| change.existing.is_some() || is_rebuild(live));
     if !same && plan.sources_change {
         changed.insert(0, "sources".to_owned());
     }
@@ -240,6 +244,7 @@ pub(crate) fn unwell(options: &Options, plan: &Plan) -> Option<(String, String)>
         return None;
     }
     let problem = live.problem.as_ref();
+    let is_told = problem.is_some_and(|problem| problem.contains('`'));
     let problem = problem.map_or_else(String::new, |problem| format!(": {}", sanitize(problem)));
     Some((
         format!(
@@ -247,12 +252,16 @@ pub(crate) fn unwell(options: &Options, plan: &Plan) -> Option<(String, String)>
             live.number,
             live.health.as_str()
         ),
-        format!(
-            "look at the log with `squad logs {}{}`, or build and start it anew: `{} --rebuild`",
-            options.service.name,
-            options.environment.flag(),
-            options.command()
-        ),
+        if is_told {
+            "do that, then run the same command again".to_owned()
+        } else {
+            format!(
+                "look at the log with `squad logs {}{}`, or build and start it anew: `{} --rebuild`",
+                options.service.name,
+                options.environment.flag(),
+                options.command()
+            )
+        },
     ))
 }
 

@@ -4,6 +4,7 @@
 //! What the build itself writes among the sources, every time, is no such change ([`super::leavings`]).
 
 use super::{Options, Plan, sources};
+use crate::clients::git::Repository;
 use crate::clients::source;
 use crate::error::{Error, Kind, Result};
 
@@ -34,7 +35,7 @@ pub(super) async fn check(options: &Options, plan: &Plan, builder: Builder) -> R
 
 fn look(options: &Options, plan: &Plan, builder: Builder) -> Result<()> {
     let now = source::contents(&plan.files, &sources::stamps(options))
-        .map_err(|error| refusal(options, &[]).cause(error.to_string()))?;
+        .map_err(|error| refusal(options, None, &[]).cause(error.to_string()))?;
     if now.digest == plan.contents.digest {
         return Ok(());
     }
@@ -50,10 +51,10 @@ fn look(options: &Options, plan: &Plan, builder: Builder) -> Result<()> {
     if names.is_empty() {
         return Ok(());
     }
-    Err(refusal(options, &names))
+    Err(refusal(options, plan.repository.as_ref(), &names))
 }
 
-fn refusal(options: &Options, names: &[String]) -> Error {
+fn refusal(options: &Options, repository: Option<&Repository>, names: &[String]) -> Error {
     let quoted: Vec<_> = names
         .iter()
         .take(NAMED)
@@ -75,8 +76,26 @@ fn refusal(options: &Options, names: &[String]) -> Error {
             "{which} changed after the plan was made, so that what would run is not what was planned"
         ),
     );
-    error.hint(format!(
+    let error = error.hint(format!(
         "to deploy the sources as they are now: `{}`",
         options.command()
-    ))
+    ));
+    if !are_untracked(options, repository, names) {
+        return error;
+    }
+    error.hint("a file that is written meanwhile, such as this command's own output, goes elsewhere, or into .gitignore")
+}
+
+/// Whether there are such files, and git has none of them.
+fn are_untracked(options: &Options, repository: Option<&Repository>, names: &[String]) -> bool {
+    let paths: Vec<_> = names
+        .iter()
+        .map(|name| options.directory.join(name))
+        .collect();
+    !paths.is_empty()
+        && repository.is_some_and(|repository| {
+            repository
+                .tracked(&paths)
+                .is_ok_and(|found| found.is_empty())
+        })
 }

@@ -272,6 +272,17 @@ fn an_artifact_is_deployed_as_it_is() {
 }
 
 #[test]
+fn a_rebuild_says_that_no_source_changed() {
+    let home = Home::new();
+    let service = TestService::new(&home, "payments");
+    home.squad_in(&service.directory, ["deploy"]).success();
+    let rebuild = ["deploy", "--rebuild", "-o", "json"];
+    let said = home.squad_in(&service.directory, rebuild).success().json();
+    assert_eq!(said["changed"], serde_json::json!([]));
+    assert_eq!(said["outcome"], "succeeded");
+}
+
+#[test]
 fn a_rebuild_makes_a_new_revision_and_is_not_undone_by_the_next_deploy() {
     let home = Home::new();
     let service = TestService::new(&home, "payments");

@@ -52,6 +52,31 @@ fn a_port_that_is_taken_is_named_with_its_owner() {
 [exit 1]
 
 "#]]);
+    // Whoever looks, or has nothing to do, is told the same.
+    let status = home.squad(["status", "payments"]);
+    assert_eq!(status.code, 3, "{}", status.transcript());
+    assert!(
+        status
+            .stdout
+            .contains("end that, or let it have another port with `squad deploy --port PORT`"),
+        "{}",
+        status.transcript()
+    );
+    assert!(
+        !status.stderr.contains("squad logs"),
+        "{}",
+        status.transcript()
+    );
+    service.version(&home, "1");
+    let again = home.squad_in(&service.directory, ["deploy"]);
+    assert!(
+        again
+            .stderr
+            .contains("do that, then run the same command again"),
+        "{}",
+        again.transcript()
+    );
+    service.version(&home, "2");
     other.kill().expect("it lives");
     other.wait().expect("it ends");
     home.squad_in(&service.directory, ["deploy"]).success();

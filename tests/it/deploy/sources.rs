@@ -4,7 +4,7 @@ use snapbox::str;
 
 use super::with_build;
 use crate::support::journey::{live, protected_org, results, revisions};
-use crate::support::{Home, Terminal, TestService};
+use crate::support::{Home, SQUAD, Terminal, TestService};
 
 /// What the artifact of a revision holds, by name.
 fn shipped(home: &Home, service: &str, revision: &str) -> Vec<String> {
@@ -212,6 +212,31 @@ fn the_branch_of_a_detached_checkout_is_what_ci_says() {
 }
 
 /// What runs, what is recorded and what the next deploy compares with would be three things.
+/// `squad deploy > deploy.log 2>&1` among the sources would be told to run again for ever.
+#[test]
+fn a_log_of_the_deploy_among_its_sources_is_told_where_it_belongs() {
+    let home = Home::new();
+    let service = TestService::new(&home, "payments");
+    let log = service.directory.join("deploy.log");
+    let deploy = || {
+        let deploy = format!("'{SQUAD}' deploy > deploy.log 2>&1");
+        let mut command = home.program("sh");
+        command
+            .args(["-c", &deploy])
+            .current_dir(&service.directory);
+        home.run(&mut command)
+    };
+    assert_eq!(deploy().code, 6);
+    let said = std::fs::read_to_string(&log).expect("the file");
+    assert!(
+        said.contains("`deploy.log` changed after the plan was made")
+            && said.contains("hint: a file that is written meanwhile, such as this command's own output, goes elsewhere, or into .gitignore\n"),
+        "{said}"
+    );
+    home.write(service.directory.join(".gitignore"), "*.log\n");
+    deploy().success();
+}
+
 #[test]
 fn sources_that_change_while_they_are_built_are_not_deployed() {
     let home = Home::new();

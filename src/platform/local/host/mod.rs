@@ -315,7 +315,9 @@ impl Host {
         };
         if let Some(taken) = taken {
             health = Health::Failed;
-            problem = Some(taken.to_owned());
+            problem = Some(format!(
+                "{taken}: end that, or let it have another port with `squad deploy --port PORT`"
+            ));
         }
         Revision {
             service: Some(Box::new(state.release.service.clone())),
