@@ -6,12 +6,14 @@ use regex_lite::Regex;
 use serde_json::Value;
 
 use crate::layers::{code_of, source};
-use crate::support::files_below;
+use crate::support::{files_below, repository};
 
 /// Needed by nobody: every identity may ask who it is.
 const FREE: &str = "sts:GetCallerIdentity";
 /// Needed for what AWS does with the role of a function, so that no call has this name.
 const FOR_THE_ROLE: &str = "iam:PassRole";
+/// A key of a condition, which is written like an action.
+const CONDITION: &str = "iam:PassedToService";
 /// Operations whose action is called otherwise (Service Authorization Reference), and those of other services than Lambda.
 const OTHERWISE: [(&str, &str); 4] = [
     ("invoke", "lambda:InvokeFunction"),
@@ -109,6 +111,58 @@ fn whoami_asks_for_what_the_code_calls_and_the_page_lists_it() {
         ));
     }
     crate::generated::table_in("docs/aws.md", &table);
+    for (file, text) in of_templates() {
+        assert_eq!(
+            named_for_who_deploys(&text),
+            needed_to_deploy(&asked),
+            "{file}"
+        );
+    }
+}
+
+/// What a golden path says of the permissions of its function, by file.
+fn of_templates() -> Vec<(String, String)> {
+    let templates = repository().join("templates");
+    let mut found = Vec::new();
+    for path in std::fs::read_dir(templates).expect("templates") {
+        let path = path.expect("an entry").path();
+        let is_function = path.to_string_lossy().ends_with("-function");
+        if is_function {
+            let file = path.join("files/docs/permissions.md.tmpl");
+            let text = std::fs::read_to_string(&file).expect("a page of permissions");
+            found.push((file.display().to_string(), text));
+        }
+    }
+    assert!(!found.is_empty());
+    found
+}
+
+/// The actions that its section on who deploys names.
+fn named_for_who_deploys(text: &str) -> BTreeSet<String> {
+    let (_, section) = text.split_once("\n## Who deploys\n").expect("a section");
+    let section = section.split("\n## ").next().expect("its text");
+    let action = Regex::new(r#"["`]([a-z0-9]+:[A-Z][A-Za-z]+)["`]"#).expect("a pattern");
+    let found = action.captures_iter(section);
+    found
+        .map(|found| found[1].to_owned())
+        .filter(|action| action != CONDITION)
+        .collect()
+}
+
+/// The same of all that moves traffic: a workflow that deploys also takes back what it deployed. A function of a golden path
+/// is a package, so that no image is looked up.
+fn needed_to_deploy(asked: &[Value]) -> BTreeSet<String> {
+    let is_command = |command: &Value| {
+        let moving = ["deploy", "rollback", "rollout", "stop"];
+        moving.iter().any(|one| command == one)
+    };
+    let needed = asked.iter().filter(|one| {
+        let commands = one["commands"].as_array().expect("commands");
+        commands.iter().any(is_command) && one["action"] != "ecr:DescribeImages"
+    });
+    needed
+        .map(|one| one["action"].as_str().expect("text").to_owned())
+        .collect()
 }
 
 #[test]
