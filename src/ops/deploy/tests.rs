@@ -248,6 +248,5 @@ async fn of_two_whole_deployers_one_wins_and_the_other_names_it_a_thousand_times
         *won.entry(race(&aws, one, two).await).or_insert(0) += 1;
         aws.forget_calls();
     }
-    eprintln!("{races} races of two whole deployers: {won:?} won");
-    assert_eq!(won.values().sum::<u32>(), races);
+    assert_eq!(won.values().sum::<u32>(), races, "{won:?}");
 }

@@ -1,5 +1,6 @@
 //! Several at work on one alias, and answers that get lost.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
@@ -22,6 +23,8 @@ async fn of_two_at_once_one_wins_each_time() {
     function(&aws, "raced", 3);
     let mut token = write(&ana, &service, &commit(all(1), "", "setup")).await;
     bob.observe(&service).await.unwrap();
+    aws.forget_calls();
+    let mut won_by = BTreeMap::from([("ana", 0), ("bob", 0)]);
     for race in 0..RACES {
         let (one, two) = (commit(all(2), "", "ana"), commit(all(3), "", "bob"));
         let (first, second) = tokio::join!(
@@ -46,7 +49,16 @@ async fn of_two_at_once_one_wins_each_time() {
         let expected = if winner == "ana" { "2" } else { "3" };
         assert_eq!(alias["FunctionVersion"], json!(expected), "race {race}");
         token = won;
+        *won_by.entry(winner).or_insert(0) += 1;
     }
+    assert_eq!(won_by.values().sum::<usize>(), RACES, "{won_by:?}");
+    let made = aws.calls();
+    let writes = made.iter().filter(|call| call.operation == "UpdateAlias");
+    let (through, refused): (Vec<_>, Vec<_>) = writes
+        .filter_map(|call| call.status)
+        .partition(|status| *status == 200);
+    assert_eq!((through.len(), refused.len()), (RACES, RACES));
+    assert!(refused.iter().all(|status| *status == 412), "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
