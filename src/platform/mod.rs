@@ -3,6 +3,7 @@
 //! A platform holds revisions and traffic. It knows nothing of people, prompts or audit logs: `ops` records
 //! the intent before it calls, and the outcome after.
 
+mod connection;
 #[cfg(test)]
 mod contract;
 mod invocation;
@@ -11,14 +12,12 @@ pub(crate) mod local;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::domain::counts::{Counts, MinuteCounts};
 use crate::domain::doctor::{Callers, Check, Moved};
-use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::fleet::{Found, Seen};
 use crate::domain::image::ImageReference;
 use crate::domain::live::{LastCommit, LeftRelease, Live, Token};
@@ -28,9 +27,8 @@ use crate::domain::release::{Actor, Release, RevisionNumber};
 use crate::domain::service::Service;
 use crate::domain::traffic::Split;
 
+pub(crate) use connection::{Places, connect, local_settings};
 pub(crate) use invocation::{INIT_ERRORS, Invocation};
-use lambda::Lambda;
-use local::Local;
 
 /// What a platform can do; a plan that needs more is refused with the reason, and the contract suite names
 /// what it skips.
@@ -263,11 +261,23 @@ pub(crate) struct LogQuery {
     pub(crate) follow: bool,
 }
 
+/// What was observed of a service to begin with.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Serving {
+    /// What serves, and who set it. Where this is not all that there is, it is that one revision takes all traffic by the last
+    /// commit, that nothing else takes a part in it, and the revisions without traffic are missing.
+    pub(crate) live: Live,
+    /// Nothing is missing.
+    pub(crate) is_all: bool,
+}
+
 /// A look at many services at once.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Look<'a> {
     /// Only these; none = every service of the environment.
     pub(crate) only: Option<&'a [ServiceName]>,
+    /// Only what serves is asked for, also of a single service.
+    pub(crate) only_serving: bool,
     /// Reads each second at most, where the platform has a limit to share with others; none = its own habit.
     pub(crate) rate: Option<u32>,
     /// Services of which somebody knows that a rollout is live, or was at the last look: how they share their traffic is
@@ -308,6 +318,23 @@ pub(crate) trait Platform: Send + Sync {
     /// Everything about one service, and a token for the next commit. A service that was never published has
     /// no revisions and no split.
     async fn observe(&self, service: &ServiceName) -> Result<Live>;
+
+    /// What serves, without the revisions that take no traffic where those cost calls of their own: enough to be shown, and to
+    /// see that there is nothing to do. What changes something is decided by [`Self::observe_rest`].
+    async fn observe_serving(&self, service: &ServiceName) -> Result<Serving> {
+        Ok(Serving {
+            live: self.observe(service).await?,
+            is_all: true,
+        })
+    }
+
+    /// The same state with all that [`Self::observe`] tells, for the next commit.
+    async fn observe_rest(&self, service: &ServiceName, serving: Serving) -> Result<Live> {
+        if serving.is_all {
+            return Ok(serving.live);
+        }
+        self.observe(service).await
+    }
 
     /// What serves after a commit that was made through this value, and who set it: what a commit is verified by. Revisions
     /// without traffic may be missing or as they were before it, where calls are counted.
@@ -526,74 +553,4 @@ pub(crate) trait Platform: Send + Sync {
     /// Changes the port that the service keeps, also before its first publish. Nothing changes where the new one
     /// cannot be had: [`Error::PortTaken`] names who has it. Requests under way on the old port end there.
     async fn set_port(&self, service: &ServiceName, port: u16) -> Result<()>;
-}
-
-/// Where a platform on this machine keeps its things.
-#[derive(Debug, Clone)]
-pub(crate) struct Places {
-    /// squad's state directory.
-    pub(crate) state: PathBuf,
-    /// squad's runtime directory (sockets).
-    pub(crate) runtime: PathBuf,
-    /// The `squad` binary.
-    pub(crate) executable: PathBuf,
-    /// The way to AWS, for an environment that lies there.
-    pub(crate) session: Option<crate::clients::aws::Session>,
-}
-
-/// The platform that runs an environment. Reaches nothing yet. `targets` is what files say of the functions behind
-/// services.
-pub(crate) fn connect(
-    environment: &Environment,
-    places: &Places,
-    targets: lambda::Targets,
-) -> Result<Arc<dyn Platform>> {
-    if environment.platform == PlatformKind::Lambda {
-        let settings = lambda_settings(environment, places, targets)?;
-        return Ok(Arc::new(Lambda::new(settings)));
-    }
-    Ok(Arc::new(Local::new(local_settings(environment, places)?)))
-}
-
-/// What it takes to reach the functions of a Lambda environment.
-fn lambda_settings(
-    environment: &Environment,
-    places: &Places,
-    targets: lambda::Targets,
-) -> Result<lambda::Settings> {
-    let session = places
-        .session
-        .clone()
-        .filter(|session| session.account().is_some() && session.region().is_some());
-    let Some(session) = session else {
-        return Err(Error::Unsupported(format!(
-            "the environment `{}` pins no account and region in org.toml",
-            environment.name
-        )));
-    };
-    Ok(lambda::Settings {
-        objects: lambda::store(environment, &places.state, &session)?,
-        session,
-        targets,
-    })
-}
-
-/// What it takes to reach the supervisor of a local environment.
-pub(crate) fn local_settings(
-    environment: &Environment,
-    places: &Places,
-) -> Result<local::Settings> {
-    match environment.platform {
-        PlatformKind::Local => Ok(local::Settings {
-            state: places.state.join("local").join(environment.log_name()),
-            runtime: places.runtime.clone(),
-            executable: places.executable.clone(),
-            name: environment.name.to_string(),
-        }),
-        PlatformKind::Lambda | PlatformKind::Eks => Err(Error::Unsupported(format!(
-            "the platform `{}` of the environment `{}` is not in this version of squad",
-            environment.platform.as_str(),
-            environment.name
-        ))),
-    }
 }

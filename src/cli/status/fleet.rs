@@ -267,6 +267,7 @@ impl Fleet<'_> {
         let rolling = self.rolling(before.into_iter().flat_map(Remembered::live));
         let look = Look {
             only: self.only,
+            only_serving: false,
             rate: args.rate,
             rolling: &rolling,
         };
@@ -367,6 +368,7 @@ impl Fleet<'_> {
                 let rolling = self.rolling(last.rows.iter().map(|row| (&row.service, &row.live)));
                 let look = Look {
                     only: self.only,
+                    only_serving: false,
                     rate: Some(args.rate.unwrap_or(WATCH_RATE)),
                     rolling: &rolling,
                 };

@@ -170,6 +170,8 @@ async fn rows(
         let going_on = going_on::list(&context.directories()?.state, environment);
         let look = Look {
             only,
+            // The table has no row for what takes no traffic.
+            only_serving: !context.output.is_json(),
             ..Look::default()
         };
         let Looked { seen, .. } = status::look(&*platform, &look, &|_, _| {}).await?;

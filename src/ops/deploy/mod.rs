@@ -6,6 +6,7 @@ pub(crate) mod apply;
 pub(crate) mod build;
 mod changed;
 mod commits;
+mod decide;
 pub(crate) mod fleet;
 mod leavings;
 mod meanwhile;
@@ -27,13 +28,13 @@ use crate::clients::guard::Guard;
 use crate::clients::source::{Contents, Files};
 use crate::domain::doctor::Callers;
 use crate::domain::environment::{Environment, PlatformKind};
-use crate::domain::live::{Live, Revision};
-use crate::domain::plan::{self, Allowed, Change, Deploy, Difference, Refusal, Wanted};
+use crate::domain::live::Live;
+use crate::domain::plan::{Allowed, Deploy, Difference, Wanted};
 use crate::domain::release::RevisionNumber;
 use crate::domain::service::Service;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::ops::live_state;
-use crate::platform::{self, Platform, Search};
+use crate::platform::{Platform, Search};
 
 pub(crate) use commits::Listed;
 pub(crate) use leavings::Written;
@@ -148,8 +149,12 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
     };
     // One round: what a tag means has nothing to do with what is live. That the account is the wrong one says more than
     // what its registry answers.
-    let (live, pinned) = tokio::join!(platform.observe(name), build::pinned(platform, options));
-    let mut live = live.map_err(|error| Error::from(error).context(&asked))?;
+    let (serving, pinned, of_traffic) = tokio::join!(
+        platform.observe_serving(name),
+        build::pinned(platform, options),
+        platform.differences_of_traffic(&options.service),
+    );
+    let serving = serving.map_err(|error| Error::from(error).context(&asked))?;
     let pinned = pinned.map_err(|error| error.context(&asked))?;
     let options = pinned.as_ref().unwrap_or(options);
     let gathered = gathered
@@ -164,24 +169,30 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         contents,
         repository,
     } = gathered;
-    complete(platform, options, &mut live, &digest)
-        .await
-        .map_err(|error| error.context(&asked))?;
-    let live_commit = live
-        .sole()
-        .and_then(|revision| revision.provenance.commit.clone());
-    let is_older = commits::is_older(repository.as_ref(), live_commit.as_deref(), &provenance);
-    let wanted = Wanted {
+    let mut wanted = Wanted {
         service: options.service.clone(),
         digest,
         provenance,
-        is_older,
+        is_older: false,
     };
-    let decision = plan::deploy(&live, &options.environment, &wanted, options.allowed)
-        .map_err(|refusal| refuse(&asked, &refusal, options).live(live_state(name, Some(&live))))?;
-    let (decision, of_traffic) = with_traffic(platform, options, decision)
-        .await
-        .map_err(|error| Error::from(error).context(&asked))?;
+    let told = decide::Told {
+        serving,
+        of_traffic,
+    };
+    let repository_of = repository.as_ref();
+    let decided = Box::pin(decide::decide(
+        platform,
+        options,
+        told,
+        &mut wanted,
+        repository_of,
+    ));
+    let decide::Decided {
+        live,
+        live_commit,
+        decision,
+        of_traffic,
+    } = decided.await?;
     let port = port::change(options, &live).map_err(|error| error.context(&asked))?;
     let mut plan = Plan {
         live,
@@ -249,29 +260,6 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
     Ok(plan)
 }
 
-/// The decision, and what differs of the settings that belong to the traffic: where only they do, the revision that is live
-/// takes the traffic once more, with them.
-async fn with_traffic(
-    platform: &dyn Platform,
-    options: &Options,
-    decision: Deploy,
-) -> platform::Result<(Deploy, Vec<Difference>)> {
-    if matches!(decision, Deploy::Superseded { .. }) {
-        return Ok((decision, Vec::new()));
-    }
-    let differences = platform.differences_of_traffic(&options.service).await?;
-    let decision = match decision {
-        Deploy::UpToDate { revision } if !differences.is_empty() => Deploy::Change(Change {
-            previous: Some(revision),
-            existing: Some(revision),
-            configuration: Vec::new(),
-            gradual: false,
-        }),
-        decision => decision,
-    };
-    Ok((decision, differences))
-}
-
 /// How long a plan waits for who calls: it is advice, and an account that is throttled must not hold a deploy up for it.
 const CALLERS_WITHIN: std::time::Duration = std::time::Duration::from_secs(8);
 
@@ -302,36 +290,6 @@ pub(crate) async fn callers_past(
     callers
 }
 
-/// Adds the configuration of what is live, where it is to be compared with another one, and whether a release was left of
-/// which there is no revision any more.
-async fn complete(
-    platform: &dyn Platform,
-    options: &Options,
-    live: &mut Live,
-    digest: &str,
-) -> Result<()> {
-    let is_there = |one: &Revision| plan::is_same(&one.digest, digest);
-    if !live.revisions.is_empty() && !live.revisions.iter().any(is_there) {
-        let left = platform.left(&options.service.name, digest).await?;
-        live.left_releases.extend(left);
-    }
-    let Some(number) = live
-        .sole()
-        .filter(|revision| !plan::is_same(&revision.digest, digest))
-        .map(|revision| revision.number)
-    else {
-        return Ok(());
-    };
-    let configuration = platform
-        .configuration(&options.service.name, number)
-        .await?;
-    let known = live.revisions.iter_mut().find(|one| one.number == number);
-    if let (Some(revision), Some(configuration)) = (known, configuration) {
-        revision.service = Some(Box::new(configuration));
-    }
-    Ok(())
-}
-
 /// What the audit log says of the state before and after.
 pub(crate) fn described(live: &Live) -> serde_json::Value {
     match (live.sole(), &live.split) {
@@ -340,44 +298,6 @@ pub(crate) fn described(live: &Live) -> serde_json::Value {
         }
         (None, Some(split)) => json!({ "split": split }),
         (None, None) => json!({}),
-    }
-}
-
-/// A refusal in words.
-fn refuse(asked: &str, refusal: &Refusal, options: &Options) -> Error {
-    let target = options.environment.name.as_str();
-    let command = options.command();
-    match refusal {
-        Refusal::LeftBefore { revision } => Error::new(
-            Kind::Refused,
-            "release-left",
-            format!("{asked}: a rollback or an abort left this very release (revision {revision})"),
-        )
-        .hint(format!(
-            "change something; or, if the cause was elsewhere: `{command} --again --reason \"…\"`"
-        )),
-        Refusal::Dirty => Error::new(
-            Kind::Refused,
-            "dirty-tree",
-            format!("{asked}: `{target}` is protected, and the work tree has changes that are not committed"),
-        )
-        .hint("commit them first; `git status` lists them")
-        .hint(format!("or, if it cannot wait: `{command} --allow-dirty --reason \"…\"`")),
-        Refusal::RolloutLive { state } => crate::ops::rollout::live_error(
-            asked,
-            &options.service.name,
-            state,
-            &options.environment.flag(),
-        ),
-        Refusal::ReasonMissing { flag } => Error::new(
-            Kind::Usage,
-            "reason-missing",
-            format!("{asked}: `{flag}` needs a reason"),
-        )
-        .hint(format!("say why, for the audit log: `{command} {flag} --reason \"…\"`")),
-        Refusal::NoTarget { .. } | Refusal::NothingLive | Refusal::UnknownRevision { .. } => {
-            Error::internal("a deploy was refused as a rollback")
-        }
     }
 }
 

@@ -57,7 +57,7 @@ impl Lambda {
     /// Looks at the services that are asked for.
     pub(super) async fn look_at(&self, look: &Look<'_>, on_sight: OnSight<'_>) -> Result<()> {
         if let Some([service]) = look.only {
-            return self.look_at_one(service, on_sight).await;
+            return self.look_at_one(service, look, on_sight).await;
         }
         let client = self
             .session()
@@ -108,8 +108,18 @@ impl Lambda {
 
     /// A single service: all that there is to know, the alias first. Who may not list versions is shown those that the
     /// alias names.
-    async fn look_at_one(&self, service: &ServiceName, on_sight: OnSight<'_>) -> Result<()> {
-        let (live, unknown) = match self.observe(service).await {
+    async fn look_at_one(
+        &self,
+        service: &ServiceName,
+        look: &Look<'_>,
+        on_sight: OnSight<'_>,
+    ) -> Result<()> {
+        let observed = if look.only_serving {
+            self.look_at_serving(service).await.map(|seen| seen.live)
+        } else {
+            self.observe(service).await
+        };
+        let (live, unknown) = match observed {
             Err(crate::platform::Error::Aws(error))
                 if error.call.action == read::LIST_VERSIONS
                     && matches!(&*error.why, Why::Denied { .. }) =>

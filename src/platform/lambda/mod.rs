@@ -3,8 +3,8 @@
 //! Everything that must be true at once (weights, the state of a rollout, what a rollback needs) is written in one
 //! `UpdateAlias` with its `RevisionId`. Knows nothing of people, prompts or the audit log.
 //!
-//! - *Reading*: `target` (which function and alias a service is), `located` (the same from the store), `read` (the calls), `seen` (what AWS answers),
-//!   `observe` (what that means), `words`, `configuration` (what a version was published with).
+//! - *Reading*: `target` (which function and alias a service is), `located` (the same from the store), `read` (the calls),
+//!   `seen` (what AWS answers), `serving` (the same without what has no traffic), `observe` (what that means), `words`, `configuration` (what a version was published with).
 //! - *Writing*: `commit` (traffic), `sharing` (what an alias can express), `provisioned` (what an alias keeps ready) and
 //!   `settle` (until it is), `prune` (old versions), `left` (what is known of what was left), `mark` (that
 //!   a rollout is live), `publish` (a release), `wake` (a
@@ -27,6 +27,7 @@ mod prune;
 mod publish;
 mod read;
 mod seen;
+mod serving;
 mod settle;
 mod sharing;
 mod target;
@@ -45,7 +46,7 @@ use tokio::sync::OnceCell;
 
 use super::{
     Capabilities, Commit, Diagnosis, Error, Invocation, LogLine, LogQuery, Look, Numbers,
-    OnProgress, OnSight, Platform, Progress, Published, Result, Search,
+    OnProgress, OnSight, Platform, Progress, Published, Result, Search, Serving,
 };
 use crate::clients::aws::{Called, Gateway, Session, Unpinned};
 use crate::clients::store::Objects;
@@ -93,6 +94,8 @@ pub(crate) struct Lambda {
     targets: target::Known,
     /// What was last read of each service: a commit on that very state needs no second look.
     seen: Mutex<BTreeMap<ServiceName, Seen>>,
+    /// What was read of services whose versions nobody has listed yet: nothing is decided by it.
+    begun: Mutex<BTreeMap<ServiceName, Seen>>,
     /// What versions were published with, by the path of the object.
     configurations: Mutex<BTreeMap<String, Service>>,
     /// What services ask to be kept ready, as far as this process was told.
@@ -115,6 +118,7 @@ impl Lambda {
             session: settings.session,
             objects: settings.objects,
             seen: Mutex::default(),
+            begun: Mutex::default(),
             configurations: Mutex::default(),
             provisioned_wanted: Mutex::default(),
             provisioned_versions: Mutex::default(),
@@ -370,6 +374,14 @@ impl Platform for Lambda {
         let seen = self.see(service).await?;
         self.remember(service, &seen);
         Ok(observe::live(service, &seen))
+    }
+
+    async fn observe_serving(&self, service: &ServiceName) -> Result<Serving> {
+        self.look_at_serving(service).await
+    }
+
+    async fn observe_rest(&self, service: &ServiceName, serving: Serving) -> Result<Live> {
+        self.look_at_rest(service, serving).await
     }
 
     async fn observe_committed(&self, service: &ServiceName) -> Result<Live> {

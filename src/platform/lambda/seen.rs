@@ -1,6 +1,7 @@
 //! Reading a function: its alias, its versions, and how the one that serves is.
 //!
-//! Reads only. What is independent is asked at once; a look at a service costs three calls and the guard's one.
+//! Reads only. What is independent is asked at once; a look at a service costs two calls, the guard's one, and one for each
+//! fifty versions where those count.
 
 use std::collections::BTreeMap;
 
@@ -264,6 +265,17 @@ impl Lambda {
     pub(super) async fn see(&self, service: &ServiceName) -> Result<Seen> {
         self.locate(service).await;
         let seen = Box::pin(self.see_target(service, List::Read)).await?;
+        self.or_tagged(service, seen).await
+    }
+
+    /// The same of a function whose alias was read just before.
+    pub(super) async fn see_rest(&self, service: &ServiceName, seen: Seen) -> Result<Seen> {
+        let versions = self.read_versions(&seen.target.function).await?;
+        let seen = self.completed(service, seen, versions, List::Read).await?;
+        self.or_tagged(service, seen).await
+    }
+
+    async fn or_tagged(&self, service: &ServiceName, seen: Seen) -> Result<Seen> {
         if !seen.versions.is_empty() || self.targets.is_known(service) {
             return Ok(seen);
         }
@@ -307,34 +319,50 @@ impl Lambda {
 
     async fn see_target(&self, service: &ServiceName, list: List) -> Result<Seen> {
         let target = self.target(service);
-        let guard = async { self.session().guard().await.map(drop) };
         let versions = async {
             match list {
-                List::Read => self.read_versions(&target.function).await,
+                List::Read => Ok(self.read_versions(&target.function).await?),
                 List::NotAllowed => Ok(BTreeMap::new()),
             }
         };
-        let (alias, serving, versions, ()) = tokio::try_join!(
+        let (seen, versions) = tokio::try_join!(self.see_alias(service), versions)?;
+        self.completed(service, seen, versions, list).await
+    }
+
+    /// The alias as it is written, and the version that it leads to, with the guard: three calls beside each other.
+    pub(super) async fn see_alias(&self, service: &ServiceName) -> Result<Seen> {
+        let target = self.target(service);
+        let guard = async { self.session().guard().await.map(drop) };
+        let (alias, serving, ()) = tokio::try_join!(
             self.read_alias(&target),
             self.read_function(&target.function, &target.alias),
-            versions,
             guard,
         )?;
         let mut seen = Seen {
             target,
             alias,
-            versions,
+            versions: BTreeMap::new(),
             states: BTreeMap::new(),
         };
         if let Some(configuration) = serving.and_then(|found| found.configuration)
             && let Some(number) = configuration.version().and_then(number)
         {
-            // A version that was published after the list was made.
-            seen.versions
-                .entry(number)
-                .or_insert_with(|| configuration.clone());
+            seen.versions.insert(number, configuration.clone());
             seen.states.insert(number, configuration);
         }
+        Ok(seen)
+    }
+
+    /// What [`Self::see_alias`] saw, with the list of versions and all that follows from it.
+    async fn completed(
+        &self,
+        service: &ServiceName,
+        mut seen: Seen,
+        versions: BTreeMap<RevisionNumber, FunctionConfiguration>,
+        list: List,
+    ) -> Result<Seen> {
+        // What serves may have been published after the list was made.
+        seen.versions.extend(versions);
         if let Some(alias) = seen.alias.take() {
             seen.alias = self.steady(&seen.target, alias).await?;
         }

@@ -276,7 +276,7 @@ fn the_plan_lists_who_passes_by_the_alias_with_few_calls() {
     cloud.aws.forget_calls();
     // Where there is nothing to do, nobody is looked for.
     cloud.squad_in(&directory, &["deploy"]).success();
-    assert_eq!(cloud.calls().len(), 4);
+    assert_eq!(cloud.calls().len(), 3);
     sources(&cloud, "two");
     cloud
         .squad_in(&directory, &["deploy", "--dry-run"])

@@ -79,7 +79,6 @@ fn a_function_is_deployed_once_then_again_then_rolled_back() {
         [
             "lambda.GetAlias",
             "lambda.GetFunction",
-            "lambda.ListVersionsByFunction",
             "sts.GetCallerIdentity"
         ]
     );

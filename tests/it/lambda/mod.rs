@@ -27,6 +27,7 @@ mod provisioned;
 mod races;
 mod stages;
 mod stop;
+mod unchanged;
 mod unmarked;
 mod unpublished;
 mod untouched;
