@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::lost::each_time;
 use super::{Rollout, Tools, change, objects};
 use crate::domain::audit::event::RolloutStep;
 use crate::domain::live::{Health, Live};
@@ -307,11 +308,7 @@ async fn leave(
             Err(error) => return Err(error.into()),
         }
     }
-    Err(Error::new(
-        Kind::Conflict,
-        "conflict",
-        format!("others changed the traffic {ATTEMPTS} times meanwhile"),
-    ))
+    Err(each_time(ATTEMPTS, &tools.platform.observe(service).await?))
 }
 
 /// Where the traffic was before an abort; none where the log tells of it already. Whoever began the abort may have died
@@ -534,11 +531,7 @@ async fn close(
             Err(error) => return Err(error.into()),
         }
     }
-    Err(Error::new(
-        Kind::Conflict,
-        "conflict",
-        "others changed the traffic meanwhile",
-    ))
+    Err(each_time(ATTEMPTS, &tools.platform.observe(service).await?))
 }
 
 async fn note_end(

@@ -30,6 +30,18 @@ pub(super) fn lost(
         .live(live_state(service, Some(live)))
 }
 
+/// Others were ahead of every one of so many writes: who was the last one, or what is there by now, and what to do.
+pub(super) fn each_time(times: u32, live: &Live) -> Error {
+    let error = Error::overtaken(live.last_commit.as_ref(), live);
+    Error {
+        message: format!(
+            "others changed the traffic {times} times meanwhile: {}",
+            error.message
+        ),
+        ..error
+    }
+}
+
 /// Somebody wrote over the rollout's state: the traffic stays as it is, and nobody can say what it is for.
 fn overwritten(
     service: &ServiceName,
@@ -85,4 +97,44 @@ pub(super) fn with_foreign(
 
 fn stop(service: &ServiceName, flag: &str) -> String {
     format!("put all traffic back: `squad stop {service}{flag}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::live::LastCommit;
+    use crate::domain::release::Actor;
+    use crate::domain::traffic::Split;
+
+    #[test]
+    fn who_loses_every_write_is_told_who_was_last_and_what_serves() {
+        let mut live = Live {
+            split: Some(Split::all(&[], RevisionNumber(3))),
+            ..Live::nothing()
+        };
+        let error = each_time(50, &live);
+        assert_eq!(
+            error.message,
+            "others changed the traffic 50 times meanwhile: something else changed what is live first: by now revision 3 takes all traffic"
+        );
+        assert_eq!((error.kind.exit_code(), error.id), (6, "conflict"));
+        live.last_commit = Some(LastCommit {
+            actor: Actor {
+                name: "bob".to_owned(),
+                host: "laptop".to_owned(),
+                key: None,
+            },
+            at: "2026-11-26T12:00:00Z".parse().unwrap(),
+            operation: "01K8ZC".to_owned(),
+        });
+        let error = each_time(50, &live);
+        assert_eq!(
+            error.message,
+            "others changed the traffic 50 times meanwhile: bob on laptop changed the traffic first, at 12:00:00 UTC (operation 01K8ZC)"
+        );
+        assert_eq!(
+            error.hints,
+            ["look at what is live now with `squad status`, then run the same command again"]
+        );
+    }
 }
