@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{Error, Kind};
 use crate::domain::name::ServiceName;
-use crate::platform::{INIT_ERRORS, Invocation};
+use crate::platform::{INIT_ERRORS, Invocation, THROWN};
 
 /// What Lambda runtimes say about an error; every part can be missing.
 #[derive(Debug, Default, Deserialize)]
@@ -13,12 +13,17 @@ struct Report {
     error_type: String,
     error_message: String,
     stack_trace: Vec<serde_json::Value>,
+    /// The same in Node.js, where it begins with the error itself.
+    trace: Vec<String>,
 }
 
 impl Report {
     /// The lines of its message and its stack trace.
     fn lines(&self) -> Vec<String> {
         let mut lines: Vec<_> = self.error_message.lines().map(str::to_owned).collect();
+        let is_frame = |line: &&String| line.trim_start().starts_with("at ");
+        let frames = self.trace.iter().skip_while(|line| !is_frame(line));
+        lines.extend(frames.map(|line| line.trim_end().to_owned()));
         for frame in &self.stack_trace {
             let text = match frame {
                 serde_json::Value::String(text) => text.clone(),
@@ -77,6 +82,10 @@ impl Error {
                 format!("what it returned cannot be written as JSON ({kind})")
             }
             "Runtime.UnmarshalError" => format!("its event cannot be read as JSON ({kind})"),
+            "Runtime.UnhandledPromiseRejection" => {
+                format!("a promise was rejected that nothing waited for ({kind})")
+            }
+            kind if THROWN.contains(&kind) => format!("it threw what is no Error ({kind})"),
             kind => format!("it failed with {kind}"),
         };
         let mut error = Self::new(
@@ -151,6 +160,31 @@ mod tests {
             (
                 r#"{"errorType":"Runtime.OfTheFuture","errorMessage":"no"}"#,
                 "it failed with Runtime.OfTheFuture | no",
+            ),
+            // Lambda guide, "AWS Lambda function errors in Node.js": the trace begins with the error itself.
+            (
+                r#"{"errorType":"ReferenceError","errorMessage":"x is not defined","trace":["ReferenceError: x is not defined","    at Runtime.exports.handler (/var/task/index.js:2:3)"]}"#,
+                "it failed with ReferenceError | x is not defined |     at Runtime.exports.handler (/var/task/index.js:2:3)",
+            ),
+            (
+                r#"{"errorType":"Error","errorMessage":"one\ntwo","trace":["Error: one","two","    at handler"]}"#,
+                "it failed with Error | one | two |     at handler",
+            ),
+            (
+                r#"{"errorType":"Runtime.UnhandledPromiseRejection","errorMessage":"Error: boom","trace":["Runtime.UnhandledPromiseRejection: Error: boom","    at process.emit"]}"#,
+                "a promise was rejected that nothing waited for (Runtime.UnhandledPromiseRejection) | Error: boom |     at process.emit",
+            ),
+            (
+                r#"{"errorType":"string","errorMessage":"boom","trace":[]}"#,
+                "it threw what is no Error (string) | boom",
+            ),
+            (
+                r#"{"errorType":"handled","errorMessage":"there was a problem"}"#,
+                "it threw what is no Error (handled) | there was a problem",
+            ),
+            (
+                r#"{"errorType":"Runtime.UserCodeSyntaxError","errorMessage":"SyntaxError: Unexpected token","trace":["Runtime.UserCodeSyntaxError: SyntaxError: Unexpected token"]}"#,
+                "it could not be initialised (Runtime.UserCodeSyntaxError) | SyntaxError: Unexpected token",
             ),
             ("oh no", "it failed | oh no"),
         ] {

@@ -14,6 +14,12 @@ pub(crate) const INIT_ERRORS: [&str; 5] = [
     "Runtime.UserCodeSyntaxError",
 ];
 
+/// What Node.js reports as the type of something that was thrown and is no `Error`: the JavaScript type of it, or `handled`
+/// where not even a text can be made of it (the runtime's own source, `toRapidResponse`).
+pub(crate) const THROWN: [&str; 8] = [
+    "bigint", "boolean", "function", "handled", "number", "object", "string", "symbol",
+];
+
 /// The answer of one invocation of a function.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Invocation {

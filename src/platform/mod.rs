@@ -28,7 +28,7 @@ use crate::domain::service::Service;
 use crate::domain::traffic::Split;
 
 pub(crate) use connection::{Places, connect, local_settings};
-pub(crate) use invocation::{INIT_ERRORS, Invocation};
+pub(crate) use invocation::{INIT_ERRORS, Invocation, THROWN};
 
 /// What a platform can do; a plan that needs more is refused with the reason, and the contract suite names
 /// what it skips.

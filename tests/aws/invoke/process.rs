@@ -164,6 +164,14 @@ fn command(program: &Program, directory: &Path) -> Result<Command, String> {
         command.arg("-u").arg(bootstrap);
         return Ok(command);
     }
+    if program.runtime.starts_with("nodejs") {
+        let bootstrap = directory.join("bootstrap.js");
+        std::fs::write(&bootstrap, include_str!("bootstrap.js"))
+            .map_err(|error| error.to_string())?;
+        let mut command = Command::new("node");
+        command.arg(bootstrap);
+        return Ok(command);
+    }
     if program.runtime.starts_with("provided") {
         return Ok(Command::new(code.join("bootstrap")));
     }

@@ -22,6 +22,7 @@ mod located;
 mod logs;
 mod many;
 mod middle;
+mod node;
 mod overwritten;
 mod provisioned;
 mod races;

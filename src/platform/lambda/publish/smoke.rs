@@ -12,7 +12,7 @@ use super::version::does_not_start;
 use super::work::Work;
 use crate::clients::aws::{Called, Why};
 use crate::domain::release::RevisionNumber;
-use crate::platform::{Diagnosis, INIT_ERRORS, Result};
+use crate::platform::{Diagnosis, INIT_ERRORS, Result, THROWN};
 
 /// Lines of the log that a diagnosis shows.
 const SHOWN: usize = 10;
@@ -88,6 +88,9 @@ fn diagnosis(
         ("", "") => "it gave no reason".to_owned(),
         ("", message) => message.to_owned(),
         (kind, "") => kind.to_owned(),
+        (kind, message) if THROWN.contains(&kind) => {
+            format!("{message} (thrown, and no Error: {kind})")
+        }
         (kind, message) => format!("{kind}: {message}"),
     };
     let is_init = INIT_ERRORS.contains(&failure.error_type.as_str());

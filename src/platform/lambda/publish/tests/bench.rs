@@ -179,7 +179,7 @@ pub(in crate::platform::lambda) struct Deploy {
 }
 
 impl Deploy {
-    /// Release `name`, whose code answers with that name.
+    /// Release `name`, whose code answers with that name. Where its runtime is Node.js, `source` is all of the code.
     pub(in crate::platform::lambda) fn of(name: &'static str) -> Self {
         Self {
             wanted: Wanted {
@@ -202,14 +202,24 @@ impl Deploy {
         }
     }
 
+    fn tree(&self) -> String {
+        let letters = self.source.chars().filter(char::is_ascii_alphanumeric);
+        format!("tree-of-{}", letters.collect::<String>())
+    }
+
     pub(in crate::platform::lambda) fn code(&self) -> Code {
-        let bytes = zip(&format!(
-            "def handler(event, context):\n    return '{}'\n",
-            self.source
-        ));
+        let runtime = self.wanted.runtime.as_deref().unwrap_or_default();
+        let bytes = if runtime.starts_with("nodejs") {
+            zip_of("app.js", self.source)
+        } else {
+            zip(&format!(
+                "def handler(event, context):\n    return '{}'\n",
+                self.source
+            ))
+        };
         Code::Zip {
             sha256: sha256(&bytes),
-            tree: format!("tree-of-{}", self.source),
+            tree: self.tree(),
             bytes: bytes.into(),
         }
     }
@@ -231,7 +241,7 @@ impl Deploy {
             uploaded: None,
             note: VersionNote {
                 digest: self.digest.clone(),
-                tree: format!("tree-of-{}", self.source),
+                tree: self.tree(),
                 commit: "0123456789ab".into(),
                 by: self.by.into(),
             },
@@ -245,8 +255,12 @@ impl Deploy {
 }
 
 pub(in crate::platform::lambda) fn zip(source: &str) -> Vec<u8> {
+    zip_of("app.py", source)
+}
+
+fn zip_of(file: &str, source: &str) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    zip.start_file("app.py", zip::write::SimpleFileOptions::default())
+    zip.start_file(file, zip::write::SimpleFileOptions::default())
         .unwrap();
     zip.write_all(source.as_bytes()).unwrap();
     zip.finish().unwrap().into_inner()

@@ -154,6 +154,59 @@ async fn a_python_function_runs_after_each_publish() {
     }
 }
 
+/// ministack runs the handler by a program of its own, which tells messages and no types: AWS's whole form is in
+/// `tests/it/lambda/node.rs`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_function_that_throws_is_told_with_its_message() {
+    let test = "a_node_function_that_throws_is_told_with_its_message";
+    let Some(aws) = Ministack::start(test) else {
+        return;
+    };
+    if command("node").arg("--version").output().is_err() {
+        note(&format!("skipped: {test}: `node` is not installed"));
+        return;
+    }
+    let mut deploy = Deploy::of("exports.handler = async () => \"one\";");
+    deploy.wanted.architecture = "x86_64".into();
+    deploy.wanted.runtime = Some("nodejs20.x".into());
+    deploy.digest = "sha256:node".into();
+    deploy.smoke = Some("{}".into());
+    assert_eq!(revision(deploy.run(&aws.address).await), (1, false));
+    assert_eq!(aws.answer(1).await, "\"one\"");
+    for (number, source) in [
+        (
+            2,
+            "exports.handler = () => { throw new TypeError(\"no such receipt\"); };",
+        ),
+        (
+            3,
+            "exports.handler = async () => { throw new Error(\"no such receipt\"); };",
+        ),
+        (
+            4,
+            "exports.handler = () => Promise.reject(\"no such receipt\");",
+        ),
+        (5, "throw new Error(\"no such receipt\");"),
+    ] {
+        let mut broken = deploy.clone();
+        (broken.source, broken.digest) = (source, format!("sha256:broken-{number}"));
+        match broken.run(&aws.address).await {
+            Err(Error::DoesNotStart {
+                revision,
+                diagnosis,
+            }) => {
+                assert_eq!(revision.0, number, "{source}");
+                assert!(
+                    diagnosis.summary.contains("no such receipt"),
+                    "{source}: {diagnosis:?}"
+                );
+                assert_eq!(diagnosis.id, "function-error", "{source}");
+            }
+            other => panic!("{source}: {other:?}"),
+        }
+    }
+}
+
 /// Of a second implementation of the API: what squad does not name it leaves as others set it up.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_others_set_up_stays() {
