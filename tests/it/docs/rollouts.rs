@@ -51,6 +51,8 @@ fn a_canary_is_watched_and_stopped_as_the_page_says() {
     stage.enter(&service.directory);
     let driver = begin(&stage, &canary);
     wait_for_phase(&home, "holding");
+    // The weight is there before the first request that it sends to the canary; what got none has no last one.
+    traffic.get.wait_for_revision("2");
     let mut watching = begin(&stage, &watch);
     let mut seen = BufReader::new(watching.stdout.take().expect("a pipe")).lines();
     let mut told = vec![seen.next().expect("a line").expect("text")];
