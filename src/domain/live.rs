@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::name::ServiceName;
 use super::release::{Actor, Provenance, RevisionNumber};
 use super::service::{Kind, Service};
 use super::traffic::Split;
@@ -181,25 +182,34 @@ impl Live {
         self.revision(number)
     }
 
-    /// Who takes the traffic, in a clause.
-    pub(crate) fn told(&self) -> String {
+    /// Who takes the traffic of `service`, in a clause: the words of every message that says it.
+    pub(crate) fn traffic_in_words(&self, service: &ServiceName) -> String {
         let takes =
             |(number, weight): (RevisionNumber, u8)| format!("revision {number} takes {weight} %");
         match (&self.split, &self.unpublished) {
             (Some(split), _) => match split.sole() {
-                Some(sole) => format!("revision {sole} takes all traffic"),
+                Some(sole) => match self.revision(sole).map(|revision| revision.health) {
+                    Some(Health::Ok) => format!("revision {sole} serves all traffic"),
+                    Some(health) => {
+                        format!("revision {sole} has all traffic and is {}", health.as_str())
+                    }
+                    None => format!("revision {sole} has all traffic"),
+                },
                 None if split.routes.is_empty() => {
                     let rows: Vec<_> = split.rest.iter().map(takes).collect();
                     rows.join(" and ")
                 }
+                // Each route has weights of its own.
                 None => {
                     let numbers: Vec<_> =
                         split.revisions().iter().map(ToString::to_string).collect();
                     format!("revisions {} share the traffic", numbers.join(" and "))
                 }
             },
-            (None, Some(unpublished)) => format!("`{unpublished}` takes all traffic"),
-            (None, None) => "nothing takes traffic".to_owned(),
+            (None, Some(unpublished)) => {
+                format!("`{unpublished}` serves all traffic, and each upload is live at once")
+            }
+            (None, None) => format!("`{service}` is not live here, and takes no traffic"),
         }
     }
 
@@ -208,5 +218,87 @@ impl Live {
         self.revisions
             .iter()
             .find(|revision| revision.number == number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::traffic::{RouteSplit, Weights};
+
+    fn words(health: Health, split: Option<Split>, unpublished: Option<&str>) -> String {
+        let revision = serde_json::from_value(json!({
+            "number": 1, "digest": "sha256:00", "published_at": "2026-11-26T12:00:00Z",
+            "actor": { "name": "ana", "host": "laptop" }, "provenance": {},
+            "served_healthily": true, "left": false, "health": health,
+        }));
+        Live {
+            revisions: vec![revision.unwrap()],
+            split,
+            unpublished: unpublished.map(str::to_owned),
+            ..Live::nothing()
+        }
+        .traffic_in_words(&"payments".parse().unwrap())
+    }
+
+    #[test]
+    fn who_takes_the_traffic_has_words_for_every_state() {
+        let sole = |number| Some(Split::all(&[], RevisionNumber(number)));
+        let shared = |route: bool| {
+            let weights = BTreeMap::from([(RevisionNumber(1), 90), (RevisionNumber(2), 10)]);
+            let rest = Weights::new(weights).unwrap();
+            let row = RouteSplit {
+                route: crate::domain::service::Route {
+                    name: "get-item".parse().unwrap(),
+                    method: "GET".into(),
+                    path: crate::domain::route::PathTemplate("/items/{id}".into()),
+                },
+                weights: rest.clone(),
+                gate: None,
+            };
+            let routes = if route { vec![row] } else { Vec::new() };
+            Some(Split { routes, rest })
+        };
+        for (health, split, unpublished, expected) in [
+            (Health::Ok, sole(1), None, "revision 1 serves all traffic"),
+            (
+                Health::Degraded,
+                sole(1),
+                None,
+                "revision 1 has all traffic and is degraded",
+            ),
+            // Its revision is not there: nobody knows how it is.
+            (Health::Ok, sole(9), None, "revision 9 has all traffic"),
+            (
+                Health::Ok,
+                shared(false),
+                None,
+                "revision 1 takes 90 % and revision 2 takes 10 %",
+            ),
+            (
+                Health::Ok,
+                shared(true),
+                None,
+                "revisions 1 and 2 share the traffic",
+            ),
+            (
+                Health::Ok,
+                None,
+                Some("$LATEST"),
+                "`$LATEST` serves all traffic, and each upload is live at once",
+            ),
+            (
+                Health::Ok,
+                None,
+                None,
+                "`payments` is not live here, and takes no traffic",
+            ),
+        ] {
+            assert_eq!(words(health, split, unpublished), expected);
+        }
     }
 }

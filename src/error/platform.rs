@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Error, Kind};
 use crate::domain::live::{LastCommit, Live};
+use crate::domain::name::ServiceName;
 use crate::fs;
 use crate::platform::{self, Diagnosis};
 
@@ -98,12 +99,20 @@ fn does_not_start(message: &str, diagnosis: &Diagnosis) -> Error {
 
 impl Error {
     /// Somebody else changed the traffic first: who won or, where nothing tells that, what is there by now.
-    pub(crate) fn overtaken(winner: Option<&LastCommit>, live: &Live) -> Self {
+    pub(crate) fn overtaken(
+        service: &ServiceName,
+        winner: Option<&LastCommit>,
+        live: &Live,
+    ) -> Self {
         let mut error = conflict(winner);
         if winner.is_some() {
             return error;
         }
-        error.message = format!("{}: by now {}", error.message, live.told());
+        error.message = format!(
+            "{}: by now {}",
+            error.message,
+            live.traffic_in_words(service)
+        );
         if let Some(foreign) = &live.foreign {
             error = error.detail(foreign.told());
         }

@@ -105,62 +105,23 @@ pub(crate) fn live_state(
     service: &crate::domain::name::ServiceName,
     live: Option<&crate::domain::live::Live>,
 ) -> crate::error::LiveState {
-    use crate::domain::live::Health;
-    use crate::error::LiveState;
-    let Some(live) = live else {
-        return LiveState {
-            revision: None,
-            traffic: None,
-            split: None,
-            requests: None,
-            failed_requests: None,
-            text: format!("not known: look with `squad status {service}`"),
-        };
-    };
-    match (live.sole(), &live.split) {
-        (Some(revision), _) => LiveState {
-            revision: Some(revision.number.to_string()),
-            traffic: Some(100),
-            split: None,
-            requests: None,
-            failed_requests: None,
-            text: match revision.health {
-                Health::Ok => format!("revision {} serves all traffic", revision.number),
-                health => format!(
-                    "revision {} has all traffic and is {}",
-                    revision.number,
-                    health.as_str()
-                ),
-            },
+    let revision = live.and_then(|live| live.sole());
+    let is_silent = live.is_some_and(|live| live.split.is_none() && live.unpublished.is_none());
+    crate::error::LiveState {
+        revision: revision.map(|revision| revision.number.to_string()),
+        traffic: match revision {
+            Some(_) => Some(100),
+            None => is_silent.then_some(0),
         },
-        (None, Some(split)) => LiveState {
-            revision: None,
-            traffic: None,
-            split: Some(Box::new(split.clone())),
-            requests: None,
-            failed_requests: None,
-            text: format!(
-                "revisions {} share the traffic",
-                split
-                    .revisions()
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join(" and ")
-            ),
-        },
-        (None, None) => LiveState {
-            revision: None,
-            traffic: live.unpublished.is_none().then_some(0),
-            split: None,
-            requests: None,
-            failed_requests: None,
-            text: match &live.unpublished {
-                Some(what) => {
-                    format!("`{what}` serves all traffic, and each upload is live at once")
-                }
-                None => format!("`{service}` is not live here, and takes no traffic"),
-            },
+        split: live
+            .filter(|_| revision.is_none())
+            .and_then(|live| live.split.clone())
+            .map(Box::new),
+        requests: None,
+        failed_requests: None,
+        text: match live {
+            Some(live) => live.traffic_in_words(service),
+            None => format!("not known: look with `squad status {service}`"),
         },
     }
 }

@@ -397,7 +397,7 @@ async fn shift(
     commit_as_planned(tools, name, plan, &commit).await?;
     let live = tools.platform.observe_committed(name).await?;
     if live.sole().map(|revision| revision.number) != Some(to) {
-        return Err(Error::overtaken(live.last_commit.as_ref(), &live));
+        return Err(Error::overtaken(name, live.last_commit.as_ref(), &live));
     }
     tools.reporter.report(Event::Done {
         what: "live",
@@ -423,7 +423,7 @@ async fn commit_as_planned(
         };
         let live = tools.platform.observe(service).await?;
         if live.last_commit != plan.live.last_commit || live.token == token {
-            return Err(Error::overtaken(winner.as_ref(), &live));
+            return Err(Error::overtaken(service, winner.as_ref(), &live));
         }
         token = live.token;
     }

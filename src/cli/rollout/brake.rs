@@ -186,13 +186,9 @@ pub(crate) fn nothing(
     name: &ServiceName,
     live: &Live,
 ) {
-    let serves = match live.sole() {
-        Some(revision) => format!("revision {} serves all traffic", revision.number),
-        None if live.split.is_some() => "several revisions share the traffic".to_owned(),
-        None => "nothing is live".to_owned(),
-    };
     context.output.status(&format!(
-        "nothing to stop: {serves}, no rollout of `{name}` is live"
+        "nothing to stop: {}, no rollout of `{name}` is live",
+        live.traffic_in_words(name)
     ));
     if context.output.is_json() {
         context.output.json(&Wire {

@@ -130,7 +130,7 @@ async fn commit(
                 done_by: None,
             })
         }
-        _ => Err(Error::overtaken(live.last_commit.as_ref(), &live)),
+        _ => Err(Error::overtaken(name, live.last_commit.as_ref(), &live)),
     }
 }
 
@@ -144,7 +144,11 @@ fn already(
 ) -> Result<Shifted> {
     let by = winner.or_else(|| live.last_commit.clone());
     let Some(revision) = live.sole().filter(|_| serves_wanted(&live, plan)) else {
-        return Err(Error::overtaken(by.as_ref(), &live));
+        return Err(Error::overtaken(
+            &plan.wanted.service.name,
+            by.as_ref(),
+            &live,
+        ));
     };
     let revision = revision.number;
     let who = by.as_ref().map_or_else(
@@ -205,6 +209,10 @@ async fn guard_traffic(
     } else if serves_wanted(&live, plan) {
         Ok(Guarded::Done(Box::new(live)))
     } else {
-        Err(Error::overtaken(live.last_commit.as_ref(), &live))
+        Err(Error::overtaken(
+            &options.service.name,
+            live.last_commit.as_ref(),
+            &live,
+        ))
     }
 }

@@ -80,7 +80,7 @@ pub(crate) async fn abort(
     if let Some((_, generation)) = why
         && state.generation > generation
     {
-        return Err(Error::overtaken(live.last_commit.as_ref(), &live).context(&asked));
+        return Err(Error::overtaken(service, live.last_commit.as_ref(), &live).context(&asked));
     }
     let why = why.map(|(why, _)| why);
     let wanted = target(&state, &live, command, why.as_ref());
@@ -281,7 +281,7 @@ async fn leave(
             None => tools.platform.observe(service).await?,
         };
         let Some(state) = State::live(&live.state) else {
-            return Err(Error::overtaken(live.last_commit.as_ref(), &live));
+            return Err(Error::overtaken(service, live.last_commit.as_ref(), &live));
         };
         let wanted = target(&state, &live, command, why);
         let revision = safe(&wanted);
@@ -471,7 +471,7 @@ async fn verified(tools: &Tools<'_>, service: &ServiceName, wanted: &Move) -> Re
     let live = tools.platform.observe(service).await?;
     let same = State::parse(&live.state).is_some_and(|state| state.id == wanted.state.id);
     if !same {
-        return Err(Error::overtaken(live.last_commit.as_ref(), &live));
+        return Err(Error::overtaken(service, live.last_commit.as_ref(), &live));
     }
     let split = live.split.as_ref();
     if split.and_then(Split::sole) == Some(safe(wanted)) {
@@ -503,7 +503,7 @@ async fn close(
         let live = tools.platform.observe(service).await?;
         let Some(state) = State::parse(&live.state).filter(|state| state.id == wanted.state.id)
         else {
-            return Err(Error::overtaken(live.last_commit.as_ref(), &live));
+            return Err(Error::overtaken(service, live.last_commit.as_ref(), &live));
         };
         if !state.is_live() {
             return Ok(live);

@@ -23,7 +23,7 @@ pub(super) fn lost(
     } else if let Some(foreign) = &live.foreign {
         overwritten(service, flag, canary, live, foreign)
     } else {
-        Error::overtaken(live.last_commit.as_ref(), live)
+        Error::overtaken(service, live.last_commit.as_ref(), live)
     };
     error
         .context(&format!("cannot drive the rollout of `{service}`"))

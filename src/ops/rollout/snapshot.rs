@@ -133,7 +133,7 @@ impl Snapshot {
             watch: evidence.watch,
             phase_seconds: evidence.phase_seconds,
             drifted: (rollout.state.is_live() && !rollout.is_as_wanted())
-                .then(|| rollout.live.told()),
+                .then(|| rollout.live.traffic_in_words(&rollout.plan.service)),
             missing: evidence.missing,
             is_warming_up: rollout.replay.is_warming_up(),
             why: drive::last_why(rollout),

@@ -457,7 +457,11 @@ pub(crate) async fn apply(
         let live = tools.platform.observe(name).await?;
         // Aborted to nothing on the canary, by us: then the plan still fits.
         if live.sole().map(|one| one.number) != Some(state.stable) {
-            return Err(fail(Error::overtaken(live.last_commit.as_ref(), &live)));
+            return Err(fail(Error::overtaken(
+                name,
+                live.last_commit.as_ref(),
+                &live,
+            )));
         }
         token = live.token;
     }
@@ -547,7 +551,7 @@ async fn commit_start(
         let live = tools.platform.observe(name).await?;
         let same = planned.supersedes.is_none() && live.last_commit == planned.live.last_commit;
         if !same || live.token == token {
-            return Err(Error::overtaken(winner.as_ref(), &live));
+            return Err(Error::overtaken(name, winner.as_ref(), &live));
         }
         token = live.token;
     }

@@ -47,7 +47,7 @@ receipts 2 → 3 · cloud · changed outside squad · unattended since [TIME] UT
 › ✔ drifted          the traffic was changed outside squad
 › ◌ waiting          changed outside squad; somebody has to decide
 › error: the rollout of `receipts` needs a person: the traffic was changed outside squad
-› live: revisions 2 and 3 share the traffic
+› live: revision 2 takes 70 % and revision 3 takes 30 %
 › hint: put the wanted traffic back: `squad rollout rebase receipts --env cloud`
 › hint: give up: `squad stop receipts --env cloud`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/rollout-drifted.md
@@ -309,7 +309,7 @@ fn a_driver_at_work_finds_weights_of_somebody_else() {
 › ✔ drifted          the traffic was changed outside squad
 › ◌ waiting          changed outside squad; somebody has to decide
 › error: the rollout of `receipts` needs a person: the traffic was changed outside squad
-› live: revisions 2 and 3 share the traffic
+› live: revision 2 takes 70 % and revision 3 takes 30 %
 › hint: put the wanted traffic back: `squad rollout rebase receipts --env cloud`
 › hint: give up: `squad stop receipts --env cloud`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/rollout-drifted.md

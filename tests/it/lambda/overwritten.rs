@@ -178,7 +178,7 @@ fn who_loses_to_somebody_without_a_name_is_told_what_is_there() {
 › ◌ revision         sending the code
 › ◌ revision         Lambda is still making the function (The function is being created.)
 › ✔ published        revision 3, ready
-› error: cannot deploy `receipts`: something else changed what is live first: by now revision 1 takes all traffic
+› error: cannot deploy `receipts`: something else changed what is live first: by now revision 1 serves all traffic
 ›   somebody replaced what squad had written in the alias: `Managed by Terraform`
 ›   the state that is there is called `[ID]`
 › live: revision 1 serves all traffic
@@ -293,7 +293,7 @@ fn a_driver_says_who_took_its_state_away_and_what_goes_on_unwatched() {
 ...
 › error: cannot drive the rollout of `receipts`: somebody replaced what squad had written in the alias: `Managed by Terraform`
 ›   revision 3 keeps 10 % of the requests, and nobody watches it any more
-› live: revisions 2 and 3 share the traffic
+› live: revision 2 takes 90 % and revision 3 takes 10 %
 › hint: put all traffic back: `squad stop receipts --env cloud`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/conflict.md
 [exit 6]
@@ -309,7 +309,7 @@ receipts  cloud  2 90 %, 3 10 %  -      drifted  the alias has a description of 
     cloud.drive().assert(str![[r#"
 › error: `receipts` has no rollout
 ›   the alias has a description of its own, which the next change replaces and keeps: `Managed by Terraform`
-› live: revisions 2 and 3 share the traffic
+› live: revision 2 takes 90 % and revision 3 takes 10 %
 › hint: put all traffic back: `squad stop receipts --env cloud`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/no-rollout.md
 [exit 7]

@@ -58,7 +58,7 @@ fn who_may_not_tag_is_told_once_and_the_fleet_shows_the_rollout() {
 › ✔ drifted          the traffic was changed outside squad
 › ◌ waiting          changed outside squad; somebody has to decide
 › error: the rollout of `receipts` needs a person: the traffic was changed outside squad
-› live: revisions 2 and 3 share the traffic
+› live: revision 2 takes 70 % and revision 3 takes 30 %
 › hint: put the wanted traffic back: `squad rollout rebase receipts --env cloud`
 › hint: give up: `squad stop receipts --env cloud`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/rollout-drifted.md
