@@ -75,6 +75,17 @@ pub(crate) trait Reporter: Send + Sync {
     fn report(&self, event: Event);
 }
 
+/// Hands on what a platform warns of while it commits; its other signs of life are not worth a line there.
+pub(crate) fn warnings(
+    reporter: &dyn Reporter,
+) -> impl Fn(crate::platform::Progress) + Send + Sync + '_ {
+    move |progress| {
+        if let crate::platform::Progress::Warning { text } = progress {
+            reporter.report(Event::Warning(text));
+        }
+    }
+}
+
 /// A person's wish to stop (Ctrl-C), seen by the use case at the points where it can stop cleanly.
 #[derive(Debug, Clone)]
 pub(crate) struct Cancel(tokio::sync::watch::Receiver<bool>);

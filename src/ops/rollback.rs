@@ -18,7 +18,7 @@ use crate::ops::deploy::apply::millis;
 use crate::ops::deploy::build::stopped;
 use crate::ops::deploy::described;
 use crate::ops::served::{Before, Told};
-use crate::ops::{Cancel, Event, Reporter, live_state};
+use crate::ops::{Cancel, Event, Reporter, live_state, warnings};
 use crate::platform::{self, Commit, Platform, Progress};
 
 /// What is asked for.
@@ -416,7 +416,11 @@ async fn commit_as_planned(
 ) -> Result<()> {
     let mut token = plan.live.token.clone();
     loop {
-        let winner = match tools.platform.commit(service, &token, commit).await {
+        let winner = match tools
+            .platform
+            .commit(service, &token, commit, &warnings(tools.reporter))
+            .await
+        {
             Ok(_) => return Ok(()),
             Err(platform::Error::Conflict { winner }) => winner,
             Err(error) => return Err(error.into()),

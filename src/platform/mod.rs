@@ -9,8 +9,8 @@ mod contract;
 mod invocation;
 pub(crate) mod lambda;
 pub(crate) mod local;
+mod progress;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ use crate::domain::traffic::Split;
 
 pub(crate) use connection::{Places, connect, local_settings};
 pub(crate) use invocation::{INIT_ERRORS, Invocation, THROWN};
+pub(crate) use progress::{OnProgress, Progress};
 
 /// What a platform can do; a plan that needs more is refused with the reason, and the contract suite names
 /// what it skips.
@@ -183,41 +184,6 @@ pub(crate) struct Published {
     /// The state after the publish, for the commit.
     pub(crate) token: Token,
 }
-
-/// A sign of life while something takes long.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Progress {
-    /// The artifact is being stored.
-    Storing,
-    /// The processes are being started: how many of how many are ready.
-    Starting {
-        /// Ready ones.
-        ready: u32,
-        /// All.
-        of: u32,
-    },
-    /// The platform is at work, or is waited for.
-    Waiting {
-        /// On what, in a few words.
-        what: String,
-    },
-    /// A process ended; it will be tried again.
-    Restarting {
-        /// How often it ended so far.
-        times: u32,
-        /// How, in a few words.
-        how: String,
-    },
-    /// A process that is ready listens on more than this machine's own addresses.
-    Exposed {
-        /// On which.
-        address: IpAddr,
-    },
-}
-
-/// Takes signs of life.
-pub(crate) type OnProgress<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 
 /// Why a revision does not serve.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -445,13 +411,13 @@ pub(crate) trait Platform: Send + Sync {
     /// Changes traffic and rollout state in one compare-and-swap; [`Error::Conflict`] names who won. Requests
     /// that are under way finish where they are. The revisions that the state of a live rollout names stay up, with
     /// traffic and without ([`crate::domain::rollout::State::kept`]), so that going back is one commit and nothing else.
-    async fn commit(&self, service: &ServiceName, token: &Token, commit: &Commit) -> Result<Token>;
-
-    /// What the last commit could not do beside the traffic, and what that means for people; told once. None where nothing
-    /// was left undone.
-    fn take_warning(&self) -> Option<String> {
-        None
-    }
+    async fn commit(
+        &self,
+        service: &ServiceName,
+        token: &Token,
+        commit: &Commit,
+        progress: OnProgress<'_>,
+    ) -> Result<Token>;
 
     /// Whether a publish leaves the token of the traffic as it was: then a plan's own token guards the commit that follows the
     /// publish, and nothing has to be looked at in between. Where it did move the traffic's token after all, fenced by the

@@ -80,6 +80,10 @@ fn told(reporter: &dyn Reporter, progress: Progress) -> Option<IpAddr> {
         Progress::Waiting { what } => what,
         Progress::Restarting { times, how } => format!("{how}; try {}", times + 1),
         Progress::Exposed { address } => return Some(address),
+        Progress::Warning { text } => {
+            reporter.report(Event::Warning(text));
+            return None;
+        }
     };
     reporter.report(Event::Going {
         what: "revision",

@@ -12,7 +12,7 @@ use crate::domain::plan::{Change, is_same};
 use crate::domain::release::RevisionNumber;
 use crate::domain::traffic::Split;
 use crate::error::{Error, Result};
-use crate::ops::Event;
+use crate::ops::{Event, warnings};
 use crate::platform::{self, Commit, Published};
 
 /// The revision that has the traffic now, and what was observed of it.
@@ -101,7 +101,11 @@ async fn commit(
         Guarded::Free(token) => token,
         Guarded::Done(live) => return already(tools, plan, *live, None),
     };
-    match tools.platform.commit(name, &token, &commit).await {
+    match tools
+        .platform
+        .commit(name, &token, &commit, &warnings(tools.reporter))
+        .await
+    {
         Ok(_) => {}
         Err(platform::Error::Conflict { winner }) => {
             let live = tools.platform.observe(name).await?;

@@ -19,7 +19,7 @@ use crate::domain::traffic::Split;
 use crate::error::{Error, Kind, Result};
 use crate::ops::audit::{self, Intent, Recorded, ResultWord};
 use crate::ops::deploy::apply::millis;
-use crate::ops::{Event, live_state};
+use crate::ops::{Event, live_state, warnings};
 use crate::platform::{self, Commit};
 
 /// How often a write that loses to another one is tried again.
@@ -302,7 +302,11 @@ async fn leave(
             actor: tools.journal.actor().clone(),
             operation: operation.to_owned(),
         };
-        match tools.platform.commit(service, &live.token, &commit).await {
+        match tools
+            .platform
+            .commit(service, &live.token, &commit, &warnings(tools.reporter))
+            .await
+        {
             Ok(_) => return Ok((state, wanted)),
             Err(platform::Error::Conflict { .. }) => {}
             Err(error) => return Err(error.into()),
@@ -525,7 +529,11 @@ async fn close(
             actor: tools.journal.actor().clone(),
             operation: operation.to_owned(),
         };
-        match tools.platform.commit(service, &live.token, &commit).await {
+        match tools
+            .platform
+            .commit(service, &live.token, &commit, &warnings(tools.reporter))
+            .await
+        {
             // Read once more: the answer is what there is now.
             Ok(_) | Err(platform::Error::Conflict { .. }) => {}
             Err(error) => return Err(error.into()),

@@ -11,6 +11,7 @@ use crate::domain::rollout::log::Decision;
 use crate::domain::rollout::{Entry, Move, Phase, Plan, State, What, Why};
 use crate::error::{Error, Result};
 use crate::ops::audit::{self, Intent, ResultWord};
+use crate::ops::warnings;
 use crate::platform::{self, Commit};
 
 /// How carrying out went.
@@ -226,7 +227,12 @@ pub(crate) async fn commit(
     };
     let written = tools
         .platform
-        .commit(&service, &rollout.live.token, &commit)
+        .commit(
+            &service,
+            &rollout.live.token,
+            &commit,
+            &warnings(tools.reporter),
+        )
         .await;
     let written = match written {
         Err(platform::Error::Conflict { winner }) if is_ours(&commit, winner.as_ref()) => {

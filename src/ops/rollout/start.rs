@@ -16,7 +16,7 @@ use crate::domain::service::{Kind as ServiceKind, Service};
 use crate::domain::traffic::Split;
 use crate::error::{Error, Kind, Result};
 use crate::ops::audit::{self, Intent, ResultWord};
-use crate::ops::{Event, live_state};
+use crate::ops::{live_state, warnings};
 use crate::platform::{self, Commit, Platform};
 
 /// What is asked for.
@@ -502,11 +502,7 @@ pub(crate) async fn apply(
     };
     let result = async {
         objects::create_plan(tools.platform, plan, &bytes).await?;
-        commit_start(tools, planned, token, &commit).await?;
-        if let Some(warning) = tools.platform.take_warning() {
-            tools.reporter.report(Event::Warning(warning));
-        }
-        Ok::<_, Error>(())
+        commit_start(tools, planned, token, &commit).await
     }
     .await;
     let outcome = audit::Outcome {
@@ -538,7 +534,11 @@ async fn commit_start(
 ) -> Result<()> {
     let name = &planned.plan.service;
     loop {
-        let winner = match tools.platform.commit(name, &token, commit).await {
+        let winner = match tools
+            .platform
+            .commit(name, &token, commit, &warnings(tools.reporter))
+            .await
+        {
             Ok(_) => return Ok(()),
             Err(platform::Error::Conflict { winner })
                 if change::is_ours(commit, winner.as_ref()) =>

@@ -179,7 +179,7 @@ async fn start_with(
         operation: ulid::Ulid::generate().to_string(),
     };
     platform
-        .commit(service, &live.token, &commit)
+        .commit(service, &live.token, &commit, &|_| {})
         .await
         .unwrap();
 }

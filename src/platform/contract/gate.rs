@@ -172,7 +172,10 @@ pub(super) async fn what_a_platform_cannot_do_is_refused_with_the_reason(p: P<'_
             continue;
         }
         let wanted = commit(split, "", "ana");
-        let refused = p.platform().commit(&service, &before.token, &wanted).await;
+        let refused = p
+            .platform()
+            .commit(&service, &before.token, &wanted, &|_| {})
+            .await;
         match refused {
             Err(Error::Invalid(text)) => assert!(text.contains(reason), "{text}"),
             other => panic!("{other:?}"),

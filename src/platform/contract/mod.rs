@@ -121,7 +121,7 @@ async fn publish(
 async fn shift(p: P<'_>, service: &ServiceName, split: Split) -> Token {
     let token = p.platform().observe(service).await.unwrap().token;
     p.platform()
-        .commit(service, &token, &commit(split, "", "somebody"))
+        .commit(service, &token, &commit(split, "", "somebody"), &|_| {})
         .await
         .unwrap()
 }
@@ -164,10 +164,14 @@ async fn a_commit_is_one_compare_and_swap(p: P<'_>) {
     publish(p, &service, "b").await;
     let before = p.platform().observe(&service).await.unwrap().token;
     let ana = commit(all(one()), "v1 r1", "ana");
-    let after = p.platform().commit(&service, &before, &ana).await.unwrap();
+    let after = p
+        .platform()
+        .commit(&service, &before, &ana, &|_| {})
+        .await
+        .unwrap();
     assert_eq!(p.get(&address, "/", None).await.unwrap(), "a");
     let bob = commit(all(two()), "v1 r2", "bob");
-    match p.platform().commit(&service, &before, &bob).await {
+    match p.platform().commit(&service, &before, &bob, &|_| {}).await {
         Err(Error::Conflict {
             winner: Some(winner),
         }) => assert_eq!(winner.actor.name, "ana"),
@@ -180,14 +184,21 @@ async fn a_commit_is_one_compare_and_swap(p: P<'_>) {
     );
     assert_eq!(live.token, after);
     // The same once more, as after an answer that was lost.
-    let again = p.platform().commit(&service, &before, &ana).await.unwrap();
+    let again = p
+        .platform()
+        .commit(&service, &before, &ana, &|_| {})
+        .await
+        .unwrap();
     assert_eq!(again, after);
     // A commit may have stopped what never had traffic.
     p.platform()
         .prepare(&service, two(), &|_| {})
         .await
         .unwrap();
-    p.platform().commit(&service, &after, &bob).await.unwrap();
+    p.platform()
+        .commit(&service, &after, &bob, &|_| {})
+        .await
+        .unwrap();
     assert_eq!(p.get(&address, "/", None).await.unwrap(), "b");
 }
 
@@ -201,7 +212,7 @@ async fn of_commits_at_once_one_wins(p: P<'_>) {
         let (platform, service, token) = (Arc::clone(&platform), service.clone(), token.clone());
         async move {
             let commit = commit(all(one()), &format!("n{n}"), &format!("n{n}"));
-            platform.commit(&service, &token, &commit).await
+            platform.commit(&service, &token, &commit, &|_| {}).await
         }
     });
     let results = futures_util::future::join_all(racing).await;
@@ -231,7 +242,7 @@ async fn a_wrong_commit_is_refused_and_changes_nothing(p: P<'_>) {
     ] {
         let refused = p
             .platform()
-            .commit(&service, &token, &commit(split, state, "ana"))
+            .commit(&service, &token, &commit(split, state, "ana"), &|_| {})
             .await;
         assert!(
             matches!(refused, Err(Error::Invalid(_) | Error::NoRevision(_))),
@@ -242,7 +253,10 @@ async fn a_wrong_commit_is_refused_and_changes_nothing(p: P<'_>) {
     assert_eq!((live.split, live.token), (None, token.clone()));
     let longest = "x".repeat(200);
     let good = commit(all(one()), &longest, "ana");
-    p.platform().commit(&service, &token, &good).await.unwrap();
+    p.platform()
+        .commit(&service, &token, &good, &|_| {})
+        .await
+        .unwrap();
 }
 
 /// A revision that does not start says why, takes no traffic, and leaves what serves alone.
@@ -278,7 +292,12 @@ async fn a_release_that_does_not_start_says_why(p: P<'_>) {
     assert_eq!(live.split, Some(all(one())));
     let refused = p
         .platform()
-        .commit(&service, &live.token, &commit(all(two()), "", "ana"))
+        .commit(
+            &service,
+            &live.token,
+            &commit(all(two()), "", "ana"),
+            &|_| {},
+        )
         .await;
     assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
     assert_eq!(p.get(&address, "/", None).await.unwrap(), "a");
@@ -314,7 +333,10 @@ async fn a_rollback_prepares_what_was_stopped_and_marks_what_it_leaves(p: P<'_>)
         leaves: Some(two()),
         ..commit(all(one()), "", "ana")
     };
-    p.platform().commit(&service, &token, &back).await.unwrap();
+    p.platform()
+        .commit(&service, &token, &back, &|_| {})
+        .await
+        .unwrap();
     assert_eq!(p.get(&address, "/", None).await.unwrap(), "a");
     let live = p.platform().observe(&service).await.unwrap();
     let left: Vec<bool> = live

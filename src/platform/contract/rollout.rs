@@ -45,7 +45,7 @@ fn of(counts: &Counts, revision: RevisionNumber, forced: bool) -> (u64, u64) {
 async fn commit_with(p: P<'_>, service: &ServiceName, split: Split, state: &str) -> Token {
     let token = p.platform().observe(service).await.unwrap().token;
     p.platform()
-        .commit(service, &token, &commit(split, state, "somebody"))
+        .commit(service, &token, &commit(split, state, "somebody"), &|_| {})
         .await
         .unwrap()
 }

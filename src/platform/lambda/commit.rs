@@ -17,7 +17,7 @@ use crate::domain::alias::{Description, Note, Traffic, Written};
 use crate::domain::live::Token;
 use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
-use crate::platform::{Commit, Error, Result};
+use crate::platform::{Commit, Error, OnProgress, Progress, Result};
 
 /// How often a write is sent with the `RevisionId` that AWS gave the same state meanwhile.
 const TRIES: u32 = 4;
@@ -39,6 +39,7 @@ impl Lambda {
         service: &ServiceName,
         token: &Token,
         commit: &Commit,
+        progress: OnProgress<'_>,
     ) -> Result<Token> {
         let traffic = expressible(&commit.split, &commit.state)?;
         let written = Written {
@@ -70,7 +71,7 @@ impl Lambda {
         let before = present.map(Alias::note_of_now).unwrap_or_default();
         self.keep_foreign(service, present, commit).await?;
         let note = before.after(&written);
-        self.mark_rollout(service, &seen, &before, &note).await;
+        let warning = self.mark_rollout(service, &seen, &before, &note).await;
         let after = match present {
             None => self.create_alias(&seen.target, &note, &written).await,
             Some(alias) => {
@@ -78,6 +79,9 @@ impl Lambda {
                     .await
             }
         }?;
+        if let Some(text) = warning {
+            progress(Progress::Warning { text });
+        }
         self.remember(
             service,
             &Seen {

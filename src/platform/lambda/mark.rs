@@ -6,7 +6,6 @@
 //! stays where it should be gone costs one read of an alias, and shows nothing wrong.
 
 use std::collections::BTreeSet;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::seen::Seen;
@@ -30,17 +29,17 @@ pub(super) fn is_live(note: &Note) -> bool {
 }
 
 impl Lambda {
-    /// Says in a tag that a rollout is live, before it is. What cannot be said there is said in the store, and kept for
-    /// people to be told.
+    /// Says in a tag that a rollout is live, before it is. What cannot be said there is said in the store; then the answer is
+    /// what people are to be told once the rollout is live.
     pub(super) async fn mark_rollout(
         &self,
         service: &ServiceName,
         seen: &Seen,
         before: &Note,
         after: &Note,
-    ) {
+    ) -> Option<String> {
         if is_live(before) || !is_live(after) {
-            return;
+            return None;
         }
         let client = self.session().lambda().await;
         let tagged = client
@@ -50,15 +49,12 @@ impl Lambda {
             .send()
             .await
             .called("lambda:TagResource", &seen.target.function);
-        let Err(error) = tagged else {
-            return;
-        };
+        let error = tagged.err()?;
         let is_noted = match State::live_id(&after.state) {
             Some(id) => self.note_unmarked(service, id).await.is_ok(),
             None => false,
         };
-        let mut warning = self.warning.lock().unwrap_or_else(PoisonError::into_inner);
-        *warning = Some(unmarked(service, &error, is_noted));
+        Some(unmarked(service, &error, is_noted))
     }
 
     /// Takes the hint away once no rollout is live any more. Whether one was cannot be told where somebody else wrote over

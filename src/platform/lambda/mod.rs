@@ -102,8 +102,6 @@ pub(crate) struct Lambda {
     provisioned_wanted: Mutex<BTreeMap<ServiceName, Option<u32>>>,
     /// Versions with provisioned concurrency of their own, by function, as the last commit found them.
     provisioned_versions: Mutex<BTreeMap<String, BTreeSet<RevisionNumber>>>,
-    /// What the last commit could not do beside the traffic.
-    warning: Mutex<Option<String>>,
     /// API Gateway.
     gateway: OnceCell<Gateway>,
     /// Every API of the account, once somebody had to know.
@@ -122,7 +120,6 @@ impl Lambda {
             configurations: Mutex::default(),
             provisioned_wanted: Mutex::default(),
             provisioned_versions: Mutex::default(),
-            warning: Mutex::default(),
             gateway: OnceCell::new(),
             apis: OnceCell::new(),
         }
@@ -349,11 +346,6 @@ impl Platform for Lambda {
         true
     }
 
-    fn take_warning(&self) -> Option<String> {
-        let mut warning = self.warning.lock().unwrap_or_else(PoisonError::into_inner);
-        warning.take()
-    }
-
     fn deploys_at_once(&self) -> usize {
         DEPLOYS_AT_ONCE
     }
@@ -489,8 +481,14 @@ impl Platform for Lambda {
         self.ready(service, revision, progress).await
     }
 
-    async fn commit(&self, service: &ServiceName, token: &Token, commit: &Commit) -> Result<Token> {
-        self.write(service, token, commit).await
+    async fn commit(
+        &self,
+        service: &ServiceName,
+        token: &Token,
+        commit: &Commit,
+        progress: OnProgress<'_>,
+    ) -> Result<Token> {
+        self.write(service, token, commit, progress).await
     }
 
     async fn retire(&self, service: &ServiceName, revision: RevisionNumber) -> Result<()> {

@@ -304,13 +304,19 @@ impl Platform for Local {
             .await
     }
 
-    async fn commit(&self, service: &ServiceName, token: &Token, commit: &Commit) -> Result<Token> {
+    async fn commit(
+        &self,
+        service: &ServiceName,
+        token: &Token,
+        commit: &Commit,
+        progress: OnProgress<'_>,
+    ) -> Result<Token> {
         let request = Request::Commit {
             service: service.clone(),
             token: token.clone(),
             commit: Box::new(commit.clone()),
         };
-        self.client.ask(request, |_| {}).await
+        self.client.ask(request, progress).await
     }
 
     async fn retire(&self, service: &ServiceName, revision: RevisionNumber) -> Result<()> {

@@ -152,8 +152,17 @@ impl Platform for With {
     ) -> Result<()> {
         self.platform.prepare(service, revision, progress).await
     }
-    async fn commit(&self, service: &ServiceName, token: &Token, commit: &Commit) -> Result<Token> {
-        let token = self.platform.commit(service, token, commit).await?;
+    async fn commit(
+        &self,
+        service: &ServiceName,
+        token: &Token,
+        commit: &Commit,
+        progress: OnProgress<'_>,
+    ) -> Result<Token> {
+        let token = self
+            .platform
+            .commit(service, token, commit, progress)
+            .await?;
         let phase = State::parse(&commit.state).map(|state| state.phase);
         if self.is_meddled_with && matches!(phase, Some(Phase::Aborting | Phase::Aborted)) {
             let other = Commit {
@@ -167,7 +176,9 @@ impl Platform for With {
             let canary = RevisionNumber(2);
             self.platform.prepare(service, canary, &|_| {}).await?;
             let now = self.platform.observe(service).await?.token;
-            self.platform.commit(service, &now, &other).await?;
+            self.platform
+                .commit(service, &now, &other, progress)
+                .await?;
         }
         Ok(token)
     }

@@ -166,5 +166,8 @@ fn commit(split: Split, state: &str, who: &str) -> Commit {
 
 async fn write(platform: &Lambda, service: &ServiceName, commit: &Commit) -> Token {
     let token = platform.observe(service).await.unwrap().token;
-    platform.commit(service, &token, commit).await.unwrap()
+    platform
+        .commit(service, &token, commit, &|_| {})
+        .await
+        .unwrap()
 }

@@ -81,7 +81,7 @@ async fn weights_that_aws_sets_are_no_drift_and_are_waited_for() {
     assert_ne!(moving["RevisionId"], after["RevisionId"]);
     aws.forget_calls();
     platform
-        .commit(&service, &token, &commit(all(2), "v1 r1", "ana"))
+        .commit(&service, &token, &commit(all(2), "v1 r1", "ana"), &|_| {})
         .await
         .unwrap();
     let updates = aws
@@ -112,13 +112,13 @@ async fn going_back_does_not_wait_and_the_revision_id_that_aws_changed_is_no_los
     };
     let token = platform.observe(&service).await.unwrap().token;
     let token = platform
-        .commit(&service, &token, &back(2, 1))
+        .commit(&service, &token, &back(2, 1), &|_| {})
         .await
         .unwrap();
     assert!(moves_to("2")(&alias(&aws, "warm")), "it waited");
     until(&aws, "warm", |alias| alias["RevisionId"] != json!(token.0)).await;
     let after = platform
-        .commit(&service, &token, &back(1, 2))
+        .commit(&service, &token, &back(1, 2), &|_| {})
         .await
         .unwrap();
     let now = alias(&aws, "warm");
@@ -139,7 +139,10 @@ async fn going_back_does_not_wait_and_the_revision_id_that_aws_changed_is_no_los
         },
     )
     .await;
-    match platform.commit(&service, &after, &back(2, 1)).await {
+    match platform
+        .commit(&service, &after, &back(2, 1), &|_| {})
+        .await
+    {
         Err(Error::Conflict {
             winner: Some(winner),
         }) => assert_eq!(winner.actor.name, "bob"),
@@ -159,7 +162,10 @@ async fn an_answer_that_got_lost_while_aws_moves_is_no_lost_race() {
         leaves: Some(RevisionNumber(1)),
         ..commit(all(2), "", "ana")
     };
-    let after = platform.commit(&service, &token, &wanted).await.unwrap();
+    let after = platform
+        .commit(&service, &token, &wanted, &|_| {})
+        .await
+        .unwrap();
     let now = alias(&aws, "warm");
     assert!(moves_to("2")(&now), "{now}");
     assert_eq!(json!(after.0), now["RevisionId"]);
@@ -174,7 +180,7 @@ async fn what_cannot_be_provisioned_is_told_and_the_traffic_has_changed() {
     aws.settings(json!({ "fail_provisioning": "no capacity in this zone" }));
     let token = platform.observe(&service).await.unwrap().token;
     let failed = platform
-        .commit(&service, &token, &commit(all(2), "", "ana"))
+        .commit(&service, &token, &commit(all(2), "", "ana"), &|_| {})
         .await;
     assert_eq!(
         failed.unwrap_err().to_string(),

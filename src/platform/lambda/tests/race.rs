@@ -28,8 +28,8 @@ async fn of_two_at_once_one_wins_each_time() {
     for race in 0..RACES {
         let (one, two) = (commit(all(2), "", "ana"), commit(all(3), "", "bob"));
         let (first, second) = tokio::join!(
-            ana.commit(&service, &token, &one),
-            bob.commit(&service, &token, &two)
+            ana.commit(&service, &token, &one, &|_| {}),
+            bob.commit(&service, &token, &two, &|_| {})
         );
         let (winner, lost, won) = match (first, second) {
             (Ok(won), Err(lost)) => ("ana", lost, won),
@@ -90,7 +90,7 @@ async fn an_answer_that_got_lost_is_no_lost_race() {
                 token
             };
             let wanted = commit(all(2), "", "ana");
-            let after = platform.commit(&service, &token, &wanted).await;
+            let after = platform.commit(&service, &token, &wanted, &|_| {}).await;
             aws.settings(json!({ "faults": { "rate": 0.0 } }));
             let live = platform.observe(&service).await.unwrap();
             assert_eq!(after.unwrap(), live.token, "{how} {operation}");
@@ -126,7 +126,7 @@ async fn each_operation_makes_the_calls_that_it_needs() {
     );
     let mut wanted = commit(all(1), "", "ana");
     let token = platform
-        .commit(&service, &before.token, &wanted)
+        .commit(&service, &before.token, &wanted, &|_| {})
         .await
         .unwrap();
     all_calls(
@@ -140,7 +140,10 @@ async fn each_operation_makes_the_calls_that_it_needs() {
         leaves: Some(RevisionNumber(1)),
         ..commit(all(2), "", "ana")
     };
-    platform.commit(&service, &token, &wanted).await.unwrap();
+    platform
+        .commit(&service, &token, &wanted, &|_| {})
+        .await
+        .unwrap();
     all_calls("a commit that goes back", &["lambda:UpdateAlias"]);
 }
 
@@ -158,7 +161,7 @@ async fn what_others_did_to_the_alias_is_seen_and_kept() {
     assert!(problem.unwrap().ends_with("made by hand`"));
     let wanted = commit(all(2), "", "ana");
     platform
-        .commit(&service, &live.token, &wanted)
+        .commit(&service, &live.token, &wanted, &|_| {})
         .await
         .unwrap();
     let kept = format!("alias/foreign/{}", wanted.operation);
@@ -184,7 +187,7 @@ async fn what_is_gone_is_told_from_a_lost_race() {
     write(&platform, &service, &commit(all(1), "", "ana")).await;
     let live = platform.observe(&service).await.unwrap();
     let refused = platform
-        .commit(&service, &live.token, &commit(all(9), "", "ana"))
+        .commit(&service, &live.token, &commit(all(9), "", "ana"), &|_| {})
         .await;
     assert!(
         matches!(refused, Err(Error::NoRevision(RevisionNumber(9)))),
@@ -192,7 +195,7 @@ async fn what_is_gone_is_told_from_a_lost_race() {
     );
     aws.change(json!({ "kind": "delete-function", "function": "gone" }));
     let refused = platform
-        .commit(&service, &live.token, &commit(all(2), "", "ana"))
+        .commit(&service, &live.token, &commit(all(2), "", "ana"), &|_| {})
         .await;
     assert!(
         matches!(refused, Err(Error::Conflict { winner: None })),
@@ -214,12 +217,12 @@ async fn whoever_went_on_after_a_lost_answer_is_named() {
     aws.rule(json!({ "operation": "UpdateAlias", "do": "hold-after" }));
     let writing = {
         let (service, wanted) = (service.clone(), commit(all(2), "", "ana"));
-        tokio::spawn(async move { ana.commit(&service, &token, &wanted).await })
+        tokio::spawn(async move { ana.commit(&service, &token, &wanted, &|_| {}).await })
     };
     assert_eq!(aws.wait_held(Duration::from_secs(30)).len(), 1);
     let live = bob.observe(&service).await.unwrap();
     assert_eq!(live.last_commit.unwrap().actor.name, "ana");
-    bob.commit(&service, &live.token, &commit(all(3), "", "bob"))
+    bob.commit(&service, &live.token, &commit(all(3), "", "bob"), &|_| {})
         .await
         .unwrap();
     aws.release(Release::Drop);

@@ -37,7 +37,12 @@ async fn versions_with_other_roles_or_queues_share_no_traffic() {
             .check_shared(&service, revision(1), revision(other))
             .await;
         let late = platform
-            .commit(&service, &token, &commit(shared(1, other, 5), "", "ana"))
+            .commit(
+                &service,
+                &token,
+                &commit(shared(1, other, 5), "", "ana"),
+                &|_| {},
+            )
             .await;
         for refused in [early.err(), late.err()] {
             assert!(

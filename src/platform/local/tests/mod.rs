@@ -133,7 +133,7 @@ impl Home {
         let service = ServiceName::new(service).unwrap();
         let token = self.local.observe(&service).await.unwrap().token;
         self.local
-            .commit(&service, &token, &commit_to(revision, None))
+            .commit(&service, &token, &commit_to(revision, None), &|_| {})
             .await
             .unwrap();
     }

@@ -26,7 +26,10 @@ async fn after_a_kill_a_canary_without_traffic_runs_again_and_counting_begins_an
     let token = home.local.observe(&service).await.unwrap().token;
     let mut commit = commit_to(1, None);
     commit.state = "squad/1 id=01K8ZC g=1 ph=paused s=1 c=2".into();
-    home.local.commit(&service, &token, &commit).await.unwrap();
+    home.local
+        .commit(&service, &token, &commit, &|_| {})
+        .await
+        .unwrap();
     for _ in 0..3 {
         get(&address, "/", None).await.unwrap();
     }
