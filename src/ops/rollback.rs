@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::clock::Clock;
 use crate::domain::live::{Live, Revision};
 use crate::domain::name::ServiceName;
+use crate::domain::plan::served::Before;
 use crate::domain::plan::{self, Refusal, Rollback};
 use crate::domain::release::RevisionNumber;
 use crate::domain::traffic::Split;
@@ -17,7 +18,7 @@ use crate::ops::audit::{self, Intent, Journal, Recorded, ResultWord};
 use crate::ops::deploy::apply::millis;
 use crate::ops::deploy::build::stopped;
 use crate::ops::deploy::described;
-use crate::ops::served::{Before, Told};
+use crate::ops::served::Told;
 use crate::ops::{Cancel, Event, Reporter, live_state, warnings};
 use crate::platform::{self, Commit, Platform, Progress};
 

@@ -1,6 +1,8 @@
 //! What a deploy or a rollback will do, computed from what is live and what is wanted. Pure: the same live
 //! state and the same wishes give the same plan.
 
+pub(crate) mod served;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
