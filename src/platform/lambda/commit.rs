@@ -9,7 +9,6 @@ use aws_sdk_lambda::types::AliasRoutingConfiguration;
 
 use super::mark::is_live;
 use super::seen::{Alias, Seen};
-use super::settle::Failure;
 use super::sharing::{check_versions, expressible, numbers};
 use super::{Lambda, Target, observe};
 use crate::clients::aws::{self, Called, Why};
@@ -100,19 +99,16 @@ impl Lambda {
             return Ok(Token(after.revision_id));
         }
         let wanted = self.provisioned_wanted(service, &seen, traffic).await;
-        let failure = if wanted.is_some() {
-            Failure::IsMendedNext
-        } else {
-            Failure::IsTold
+        let settled = self.settled(&seen.target, after, traffic).await?;
+        let after = match wanted {
+            None => settled.allocated()?,
+            // What could not be allocated before is asked for anew.
+            Some(wanted) if self.provide(&seen.target, wanted).await? => {
+                let anew = self.settled(&seen.target, settled.alias, traffic).await?;
+                anew.allocated()?
+            }
+            Some(_) => settled.alias,
         };
-        let mut after = self.settled(&seen.target, after, traffic, failure).await?;
-        if let Some(wanted) = wanted
-            && self.provide(&seen.target, wanted).await?
-        {
-            after = self
-                .settled(&seen.target, after, traffic, Failure::IsTold)
-                .await?;
-        }
         self.remember_alias(&seen.target, &after);
         Ok(Token(after.revision_id))
     }

@@ -14,47 +14,63 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How often it is looked at whether AWS has taken its own weights away, once nothing moves any more.
 const LAST_LOOKS: u32 = 5;
 
-/// What it means that what was provisioned could not be allocated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Failure {
-    /// The commit tells it.
-    IsTold,
-    /// It is asked for anew.
-    IsMendedNext,
+/// An alias after the wait.
+#[derive(Debug)]
+pub(super) struct Settled {
+    /// As it is then, with the `RevisionId` that it got when the move ended; what was written, where somebody else has changed
+    /// it since, so that the next commit finds out.
+    pub(super) alias: Alias,
+    /// Why what is provisioned could not be allocated; none where it is ready, or nothing is provisioned.
+    failed: Option<String>,
+}
+
+impl Settled {
+    /// The alias, if all that was to be provisioned is.
+    pub(super) fn allocated(self) -> Result<Alias> {
+        match self.failed {
+            None => Ok(self.alias),
+            Some(why) => Err(Error::Invalid(format!(
+                "the traffic has changed, and provisioned concurrency could not be allocated for it: {why}"
+            ))),
+        }
+    }
 }
 
 impl Lambda {
     /// Returns once the alias has no weights but those that were written, and what is provisioned is ready. As long as
-    /// AWS takes; whoever called has a limit of time. The answer is the alias as it is then, with the `RevisionId` that it
-    /// got when the move ended; what was written, where somebody else has changed it since, so that the next commit finds
-    /// out.
+    /// AWS takes; whoever called has a limit of time.
     pub(super) async fn settled(
         &self,
         target: &Target,
         written: Alias,
         wanted: Traffic,
-        failure: Failure,
-    ) -> Result<Alias> {
+    ) -> Result<Settled> {
+        let settled = |alias| {
+            Ok(Settled {
+                alias,
+                failed: None,
+            })
+        };
         let mut last_looks = 0;
         loop {
             let Some(provisioned) = self.provisioned_of_all(target).await? else {
-                return Ok(written);
+                return settled(written);
             };
-            if let Some(why) = provisioned.failed {
-                if failure == Failure::IsMendedNext {
-                    return Ok(written);
-                }
-                return Err(Error::Invalid(format!(
-                    "the traffic has changed, and provisioned concurrency could not be allocated for it: {why}"
-                )));
+            if provisioned.failed.is_some() {
+                return Ok(Settled {
+                    alias: written,
+                    failed: provisioned.failed,
+                });
             }
             if !provisioned.is_moving {
                 match self.read_alias(target).await? {
-                    Some(alias) if alias.description != written.description => return Ok(written),
-                    Some(alias) if alias.traffic == Some(wanted) => return Ok(alias),
+                    Some(alias) if alias.description != written.description => {
+                        return settled(written);
+                    }
+                    Some(alias) if alias.traffic == Some(wanted) => return settled(alias),
                     Some(_) if last_looks < LAST_LOOKS => last_looks += 1,
                     // Weights that somebody set meanwhile are for the next look to find.
-                    Some(_) | None => return Ok(written),
+                    Some(_) | None => return settled(written),
                 }
             }
             tokio::time::sleep(LOOK_EVERY).await;
