@@ -141,6 +141,12 @@ impl Why {
                 | Self::Unreadable
         )
     }
+
+    /// Whether a fenced change has to be compared with what is there before it is sent again or given up: it may have been
+    /// made already, or what it was fenced by is not there any more.
+    pub(crate) fn needs_a_look(&self) -> bool {
+        *self == Self::Lost || self.is_ambiguous()
+    }
 }
 
 impl fmt::Display for Error {

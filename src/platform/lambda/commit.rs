@@ -1,7 +1,8 @@
 //! The one write that changes traffic and state: `UpdateAlias` with weights, description and `RevisionId`.
 //!
 //! It never writes without naming what it saw. An answer that got lost is told apart from a lost race by reading once
-//! more what is there.
+//! more what is there. Sent again is only what AWS refused although nobody changed anything but the `RevisionId`: a brake
+//! waits for nothing else. Hence this loop is not one of those of [`super::publish`].
 
 use std::collections::HashMap;
 
@@ -217,9 +218,9 @@ impl Lambda {
         token: &str,
         written: &Written<'_>,
     ) -> Result<Alias> {
-        let is_race = matches!(&*error.why, Why::Lost | Why::Exists | Why::InProgress);
+        let is_race = matches!(&*error.why, Why::Exists | Why::InProgress);
         let is_gone = matches!(&*error.why, Why::NotFound);
-        if !is_race && !is_gone && !error.why.is_ambiguous() {
+        if !is_race && !is_gone && !error.why.needs_a_look() {
             return Err(error.into());
         }
         // What failed first is what is to be told.

@@ -127,7 +127,7 @@ impl Run {
             // Somebody's change is being applied: it is waited for, and then looked at.
             Why::InProgress | Why::Exists => Ok(()),
             Why::NotFound => Err(race::deleted(work)),
-            why if *why == Why::Lost || why.is_ambiguous() => {
+            why if why.needs_a_look() => {
                 self.tries += 1;
                 if self.tries < TRIES {
                     Ok(())

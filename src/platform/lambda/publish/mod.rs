@@ -5,6 +5,12 @@
 //! and makes no second version of the same release. Two deployers at once: whoever wrote last goes on, the other one
 //! finds what it had settled changed, and gives way by naming who won.
 //!
+//! When a refused write has to be compared with what is there is one rule for all of them, `Why::needs_a_look`. What the
+//! comparison means is not, so that each write has its loop: a version that was published in doubt is searched for by its
+//! release's digest; one that keeps what others serve (`pin`) has no digest of ours, and is published again, because AWS
+//! makes no second version of the same code; an alias is done where it points at the version already; and `$LATEST` is
+//! brought to what is wanted in as many writes as differ.
+//!
 //! - `observed`: what AWS says, in our words; `wanted`: what is to be, and what differs; `values`: variables.
 //! - `release`: what a release comes to at AWS; the differences that a plan shows, with
 //!   `unmanaged` for the settings that `squad.toml` does not name.

@@ -73,9 +73,7 @@ async fn published(work: &Work<'_>, run: &Run, found: &Observed) -> Result<Revis
             Err(error) => match &*error.why {
                 Why::NotFound => return Err(race::deleted(work)),
                 Why::InProgress => pause.wait().await?,
-                why if tries < TRIES
-                    && (matches!(why, Why::Lost | Why::OtherCode) || why.is_ambiguous()) =>
-                {
+                why if tries < TRIES && (*why == Why::OtherCode || why.needs_a_look()) => {
                     tries += 1;
                 }
                 _ => return Err(work.failed(error)),
@@ -118,7 +116,7 @@ async fn pointed(work: &Work<'_>, alias: &Alias, revision: RevisionNumber) -> Re
             Err(error) => error,
         };
         tries += 1;
-        if tries >= TRIES || !(*error.why == Why::Lost || error.why.is_ambiguous()) {
+        if tries >= TRIES || !error.why.needs_a_look() {
             return Err(work.failed(error));
         }
         let Some(there) = work.read_alias().await? else {

@@ -114,7 +114,7 @@ pub(super) async fn publish(
                     return Err(race::lost(work, run.newest, &found).await);
                 }
                 Why::InProgress => pause.wait().await?,
-                why if (*why == Why::Lost || why.is_ambiguous()) && tries < TRIES => tries += 1,
+                why if why.needs_a_look() && tries < TRIES => tries += 1,
                 Why::NotFound => return Err(race::deleted(work)),
                 _ => return Err(work.failed(error)),
             },
@@ -162,11 +162,7 @@ async fn mark(work: &Work<'_>, latest: &Observed, failed: Option<u64>) -> Result
         .called("lambda:UpdateFunctionConfiguration", work.function);
     match answer {
         Ok(_) => Ok(()),
-        Err(error)
-            if matches!(&*error.why, Why::Lost | Why::InProgress) || error.why.is_ambiguous() =>
-        {
-            Ok(())
-        }
+        Err(error) if *error.why == Why::InProgress || error.why.needs_a_look() => Ok(()),
         Err(error) => Err(work.failed(error)),
     }
 }
