@@ -223,16 +223,7 @@ impl Platform for Local {
         if self.client.is_untouched()? {
             return Ok(Live {
                 token: Token(state::UNTOUCHED.to_owned()),
-                kind: None,
-                revisions: Vec::new(),
-                left_releases: Vec::new(),
-                served: Vec::new(),
-                split: None,
-                unpublished: None,
-                foreign: None,
-                state: String::new(),
-                last_commit: None,
-                address: None,
+                ..Live::nothing()
             });
         }
         let service = service.clone();

@@ -415,16 +415,7 @@ impl Supervisor {
             Some(host) => host.observe().await,
             None => Ok(Live {
                 token: self.shared.ledger.read(|state| state.token(name)).await,
-                kind: None,
-                revisions: Vec::new(),
-                left_releases: Vec::new(),
-                served: Vec::new(),
-                split: None,
-                unpublished: None,
-                foreign: None,
-                state: String::new(),
-                last_commit: None,
-                address: None,
+                ..Live::nothing()
             }),
         }
     }
