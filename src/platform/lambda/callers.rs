@@ -143,7 +143,7 @@ impl Lambda {
                 function: &arn,
                 alias: &target.alias,
             };
-            return Ok(apis.adopt(id, &whole, &granted).await?.map(told));
+            return apis.adopt(id, &whole, &granted).await;
         }
         let triggers = if id == triggers::settings::ID {
             triggers::settings::list(place).await?
@@ -156,7 +156,7 @@ impl Lambda {
         else {
             return Ok(None);
         };
-        Ok(triggers::adopt(place, trigger).await?.map(told))
+        triggers::adopt(place, trigger).await
     }
 
     /// Takes one move back.
@@ -171,22 +171,16 @@ impl Lambda {
             function: &target.function,
             alias: &target.alias,
         };
-        let moved = match moved.clone() {
-            Moved::Source { id, before } => triggers::Moved::Mapping { uuid: id, before },
-            Moved::Permission { id, grant } => triggers::Moved::Permission { sid: id, grant },
-            Moved::Address { url } => triggers::Moved::Address { url },
-            Moved::Settings(settings) => triggers::Moved::Settings(settings),
-            Moved::Integration { id, before, after } => {
-                let arn = self.function_arn(&target.function);
-                let apis = Apis {
-                    gateway: self.gateway().await,
-                    function: &arn,
-                    alias: &target.alias,
-                };
-                return apis.undo(&id, &before, &after).await;
-            }
-        };
-        triggers::undo(place, &moved).await
+        if let Moved::Integration { id, before, after } = moved {
+            let arn = self.function_arn(&target.function);
+            let apis = Apis {
+                gateway: self.gateway().await,
+                function: &arn,
+                alias: &target.alias,
+            };
+            return apis.undo(id, before, after).await;
+        }
+        triggers::undo(place, moved).await
     }
 
     /// The account: whose credentials these are, and how full its storage for code is.
@@ -238,19 +232,6 @@ impl Lambda {
             Check::fine("code storage", detail)
         });
         Ok(checks)
-    }
-}
-
-/// A move, as the record keeps it.
-fn told(moved: triggers::Moved) -> Moved {
-    match moved {
-        triggers::Moved::Mapping { uuid, before } => Moved::Source { id: uuid, before },
-        triggers::Moved::Permission { sid, grant } => Moved::Permission { id: sid, grant },
-        triggers::Moved::Address { url } => Moved::Address { url },
-        triggers::Moved::Integration { id, before, after } => {
-            Moved::Integration { id, before, after }
-        }
-        triggers::Moved::Settings(settings) => Moved::Settings(settings),
     }
 }
 

@@ -10,8 +10,9 @@ use futures_util::StreamExt;
 
 use super::policy::Statement;
 use super::stages::{Generation, Stages};
-use super::{Moved, Reached, Trigger, Way};
+use super::{Reached, Trigger, Way};
 use crate::clients::aws::{self, Api, Gateway, Integration, Method, Why};
+use crate::domain::doctor::Moved;
 use crate::platform::{Error, Result};
 
 /// APIs that are read beside each other; the client's own pace comes on top.

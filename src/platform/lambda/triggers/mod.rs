@@ -19,7 +19,7 @@ use aws_sdk_lambda::types::{
 
 use super::publish::Pause;
 use crate::clients::aws::{Called, Error as AwsError, Why};
-use crate::domain::doctor::Asynchronous;
+use crate::domain::doctor::{Asynchronous, Moved};
 use crate::platform::{Result, Search};
 
 pub(super) use permission::statements;
@@ -142,41 +142,6 @@ impl Trigger {
     }
 }
 
-/// What [`undo`] needs to take one move back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Moved {
-    /// A mapping, and what it reached before.
-    Mapping {
-        /// Its UUID.
-        uuid: String,
-        /// The function's ARN or name of before.
-        before: String,
-    },
-    /// A statement that the alias got.
-    Permission {
-        /// Its id.
-        sid: String,
-        /// What it granted ([`Statement::fingerprint`]); empty in the log of before.
-        grant: String,
-    },
-    /// The address that the alias got.
-    Address {
-        /// The address.
-        url: String,
-    },
-    /// An integration of an API, and what it called before and calls now.
-    Integration {
-        /// Its place.
-        id: String,
-        /// Before.
-        before: String,
-        /// Now.
-        after: String,
-    },
-    /// The settings for asynchronous invocations that the alias got.
-    Settings(Asynchronous),
-}
-
 /// A function and the alias that its callers are to use.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place<'a> {
@@ -229,15 +194,15 @@ pub(crate) async fn adopt(place: Place<'_>, trigger: &Trigger) -> Result<Option<
         Way::Mapping => {
             let target = format!("{}:{}", place.function, place.alias);
             point(place, &trigger.id, &target).await?;
-            Ok(Some(Moved::Mapping {
-                uuid: trigger.id.clone(),
+            Ok(Some(Moved::Source {
+                id: trigger.id.clone(),
                 before: place.function.to_owned(),
             }))
         }
         Way::Permission { statement, .. } => {
             permission::grant(place, statement).await?;
             Ok(Some(Moved::Permission {
-                sid: statement.sid.clone(),
+                id: statement.sid.clone(),
                 grant: statement.fingerprint(),
             }))
         }
@@ -259,10 +224,11 @@ pub(crate) async fn adopt(place: Place<'_>, trigger: &Trigger) -> Result<Option<
 /// Takes one move back. What is not there any more is no error; what somebody else has put in its place is, and stays.
 pub(crate) async fn undo(place: Place<'_>, moved: &Moved) -> Result<()> {
     match moved {
-        Moved::Mapping { uuid, before } => point(place, uuid, before).await,
-        Moved::Permission { sid, grant } => permission::withdraw(place, sid, grant).await,
+        Moved::Source { id, before } => point(place, id, before).await,
+        Moved::Permission { id, grant } => permission::withdraw(place, id, grant).await,
         Moved::Address { url } => address::close(place, url).await,
         Moved::Settings(settings) => settings::remove(place, settings).await,
+        // Not Lambda's to change: `apis` does.
         Moved::Integration { .. } => Ok(()),
     }
 }
