@@ -97,21 +97,35 @@ impl Lambda {
             self.unmark_rollout(service, &seen, &note).await;
         }
         if commit.leaves.is_some() {
+            // A brake waits for nothing that is provisioned.
             return Ok(Token(after.revision_id));
         }
-        let wanted = self.provisioned_wanted(service, &seen, traffic).await;
+        let after = self
+            .provisioned_after(service, &seen, after, traffic)
+            .await?;
+        self.remember_alias(&seen.target, &after);
+        Ok(Token(after.revision_id))
+    }
+
+    /// The alias once what the service asks to be kept ready is, for the traffic that was just written.
+    async fn provisioned_after(
+        &self,
+        service: &ServiceName,
+        seen: &Seen,
+        after: Alias,
+        traffic: Traffic,
+    ) -> Result<Alias> {
+        let wanted = self.provisioned_wanted(service, seen, traffic).await;
         let settled = self.settled(&seen.target, after, traffic).await?;
-        let after = match wanted {
-            None => settled.allocated()?,
+        match wanted {
+            None => settled.allocated(),
             // What could not be allocated before is asked for anew.
             Some(wanted) if self.provide(&seen.target, wanted).await? => {
                 let anew = self.settled(&seen.target, settled.alias, traffic).await?;
-                anew.allocated()?
+                anew.allocated()
             }
-            Some(_) => settled.alias,
-        };
-        self.remember_alias(&seen.target, &after);
-        Ok(Token(after.revision_id))
+            Some(_) => Ok(settled.alias),
+        }
     }
 
     async fn create_alias(
