@@ -6,6 +6,7 @@ pub(crate) mod device_key;
 pub(crate) mod git;
 pub(crate) mod git_remote;
 pub(crate) mod guard;
+pub(crate) mod lock;
 pub(crate) mod outbox;
 pub(crate) mod package;
 pub(crate) mod pin;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::outbox::lock;
+use super::lock;
 use crate::domain::audit::check::Position;
 use crate::domain::audit::tree::CompactRange;
 use crate::domain::audit::{Hash, hex, sha256};

@@ -1,12 +1,10 @@
 //! Python environments: one for each digest of a lock file, made once, outside every revision.
 
-use std::fs::File;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use super::{process, source};
+use super::{lock, process, source};
 use crate::fs;
 
 /// The runtime interface client that the local platform runs Python functions with, as on AWS
@@ -68,15 +66,7 @@ pub(crate) fn environment(
     if let Some(directory) = current(&pointer)? {
         return Ok(directory);
     }
-    let guard_path = parent.join(format!("{name}.lock"));
-    let guard = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&guard_path)
-        .map_err(fs::at("open", &guard_path))?;
-    guard.lock().map_err(fs::at("lock", &guard_path))?;
+    let _guard = lock::wait(&parent.join(format!("{name}.lock")))?;
     if let Some(directory) = current(&pointer)? {
         return Ok(directory);
     }

@@ -9,13 +9,11 @@
 
 mod unpack;
 
-use std::fs::File;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use super::{process, source};
+use super::{lock, process, source};
 use crate::fs;
 
 /// Part of the digest: another one when the same lock file gives another tree.
@@ -125,15 +123,7 @@ pub(crate) fn directory(
         return Ok(Some(made));
     }
     fs::create_private_dir(&parent)?;
-    let guard_path = parent.join(format!("{name}.lock"));
-    let guard = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&guard_path)
-        .map_err(fs::at("open", &guard_path))?;
-    guard.lock().map_err(fs::at("lock", &guard_path))?;
+    let _guard = lock::wait(&parent.join(format!("{name}.lock")))?;
     if made.is_dir() {
         return Ok(Some(made));
     }

@@ -1,10 +1,10 @@
 //! The orgs that a machine knows: adding them, choosing one, and fetching their files.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clients::git_remote;
+use crate::clients::lock;
 use crate::clients::process::Children;
 use crate::clock::Clock;
 use crate::domain::name::OrgName;
@@ -40,7 +40,7 @@ pub(crate) struct RefreshOptions<'a> {
 pub(crate) fn refresh(options: &RefreshOptions<'_>, clock: &dyn Clock) -> Result<Snapshot> {
     let asked_at = clock.now();
     fs::create_private_dir(options.cache)?;
-    let _lock = lock(&options.cache.join("lock"))?;
+    let _lock = lock::wait(&options.cache.join("lock"))?;
     let path = options.cache.join(options.snapshot_file);
     let before: Option<Snapshot> = fs::read(&path)
         .ok()
@@ -106,18 +106,6 @@ fn store(path: &Path, snapshot: &Snapshot) -> Result<()> {
 /// The org's file in the newest commit of the work tree that holds a directory.
 pub(crate) fn committed(directory: &Path, file: &str) -> Result<Committed> {
     Ok(git_remote::committed(directory, file)?)
-}
-
-/// Holds a file for one process at a time, until it is dropped.
-fn lock(path: &Path) -> Result<File> {
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .map_err(fs::at("open", path))?;
-    file.lock().map_err(fs::at("lock", path))?;
-    Ok(file)
 }
 
 /// What to add.
@@ -250,7 +238,7 @@ fn change<T>(path: &Path, change: impl FnOnce(&mut Registry) -> Result<T>) -> Re
     if let Some(directory) = path.parent() {
         fs::create_private_dir(directory)?;
     }
-    let _lock = lock(&path.with_extension("lock"))?;
+    let _lock = lock::wait(&path.with_extension("lock"))?;
     let mut registry: Registry = match fs::read_if_there(path)? {
         Some(text) => toml::from_str(&text).map_err(|error| {
             Error::new(

@@ -2,12 +2,12 @@
 //! `squad deploy <name>` works outside the repository and a second repository cannot take a known name.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::clients::git::Repository;
+use crate::clients::lock;
 use crate::domain::name::{EnvironmentName, OrgName, ServiceName};
 use crate::domain::repository;
 use crate::error::{Error, Kind, Result};
@@ -148,9 +148,7 @@ impl Registry {
         }
         let parent = self.path.parent().unwrap_or(Path::new("."));
         fs::create_private_dir(parent)?;
-        let lock_path = self.path.with_extension("lock");
-        let lock = File::create(&lock_path).map_err(fs::at("create", &lock_path))?;
-        lock.lock().map_err(fs::at("lock", &lock_path))?;
+        let _lock = lock::wait(&self.path.with_extension("lock"))?;
         let mut entries = self.read()?;
         let repository = origin_of(directory);
         if let Some(known) = entries.get(name) {

@@ -5,8 +5,6 @@
 //! on and is cut off; anything else that cannot be read is refused. `outbox.lock` is held while the file is read or
 //! written, never while something is waited for.
 
-pub(crate) mod lock;
-
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::lock;
 use crate::domain::audit::event::Event;
 use crate::fs;
 

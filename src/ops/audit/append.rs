@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::{Journal, stamp};
 use crate::clients::audit_store::{Appended, Around, Created, End};
-use crate::clients::outbox::{Pending, lock};
+use crate::clients::lock;
+use crate::clients::outbox::Pending;
 use crate::clients::pin::Pin;
 use crate::clock::Clock;
 use crate::domain::audit::check::{Checker, Position, Refusal, origin};
