@@ -102,6 +102,11 @@ pub(crate) enum Refusal {
         /// The rollout.
         state: Box<State>,
     },
+    /// Several revisions share the traffic, and no rollout of squad brought them there: whoever did may be at work.
+    Shared {
+        /// Where a rollback would take all traffic by itself.
+        back: Option<RevisionNumber>,
+    },
     /// An exception was asked for without a reason.
     ReasonMissing {
         /// The flag that needs it.
@@ -133,6 +138,17 @@ pub(crate) fn deploy(
     if let Some(state) = State::live(&live.state) {
         let state = Box::new(state);
         return Err(Refusal::RolloutLive { state });
+    }
+    if live
+        .split
+        .as_ref()
+        .is_some_and(|split| split.sole().is_none())
+    {
+        let back = match rollback(live, None) {
+            Ok(Rollback::Change { to, .. }) => Some(to),
+            _ => None,
+        };
+        return Err(Refusal::Shared { back });
     }
     let current = live.sole();
     if let Some(current) = current
@@ -226,7 +242,7 @@ pub(crate) enum Rollback {
     },
     /// All traffic moves.
     Change {
-        /// The revision that is left, and marked so.
+        /// The revision that is left, and marked so; none where the newest of several that share the traffic takes all of it.
         from: Option<RevisionNumber>,
         /// The revision that takes all traffic.
         to: RevisionNumber,
@@ -242,7 +258,10 @@ pub(crate) fn rollback(live: &Live, to: Option<RevisionNumber>) -> Result<Rollba
     let sole = live.split.as_ref().and_then(Split::sole);
     // Where several share the traffic and no rollout says which one was first, the newest of them is the one to leave.
     let newest = |split: &Split| split.revisions().last().copied();
-    let from = sole.or_else(|| live.split.as_ref().and_then(newest));
+    // Nobody leaves the one that was chosen.
+    let from = sole
+        .or_else(|| live.split.as_ref().and_then(newest))
+        .filter(|from| sole.is_some() || to != Some(*from));
     let newest_first = || {
         live.revisions
             .iter()

@@ -402,6 +402,93 @@ fn a_rollback_out_of_a_shared_traffic_leaves_the_newest() {
     );
 }
 
+/// Traffic that several share without a rollout of squad, by (stable, canary, weight of the canary).
+fn shared(rows: &[Row], (stable, canary, weight): (u64, u64, u8)) -> Live {
+    let weights = [(stable, 100 - weight), (canary, weight)];
+    let weights = weights.map(|(number, weight)| (RevisionNumber(number), weight));
+    Live {
+        split: Some(Split {
+            routes: Vec::new(),
+            rest: Weights::new(BTreeMap::from(weights)).unwrap(),
+        }),
+        last_commit: None,
+        ..live(rows, None)
+    }
+}
+
+#[test]
+fn traffic_that_others_share_is_not_deployed_over() {
+    let rows: &[Row] = &[
+        (1, "a", Some(1), true, false),
+        (2, "b", Some(2), true, false),
+        (3, "c", Some(3), true, false),
+    ];
+    let left: &[Row] = &[
+        (2, "b", Some(2), true, true),
+        (3, "c", Some(3), true, false),
+    ];
+    let everything = with_reason(Allowed {
+        again: true,
+        older: true,
+        dirty: true,
+        all_at_once: true,
+        canary: false,
+        has_reason: true,
+    });
+    let canary = Allowed {
+        canary: true,
+        ..Allowed::default()
+    };
+    for (rows, back) in [(rows, Some(RevisionNumber(2))), (left, None)] {
+        let live = shared(rows, (3, 2, 20));
+        for protected in [false, true] {
+            for allowed in [Allowed::default(), canary, everything] {
+                // What is new, what takes most of it, and what takes less.
+                for digest in ["d", "c", "b"] {
+                    let wanted = wanted(digest);
+                    assert_eq!(
+                        deploy(&live, &environment(protected), &wanted, allowed),
+                        Err(Refusal::Shared { back }),
+                        "{digest} {protected} {allowed:?}"
+                    );
+                }
+            }
+        }
+    }
+    // A rollout of squad that is live is that.
+    let state = "squad/1 id=01K8 g=2 ph=holding u=1 s=3 c=2 p=ab12cd34";
+    let rollout = Live {
+        state: state.to_owned(),
+        ..shared(rows, (3, 2, 20))
+    };
+    let plan = deploy(
+        &rollout,
+        &environment(false),
+        &wanted("d"),
+        Allowed::default(),
+    );
+    assert!(matches!(plan, Err(Refusal::RolloutLive { .. })), "{plan:?}");
+}
+
+#[test]
+fn who_takes_all_of_what_others_shared_is_not_left() {
+    let rows: &[Row] = &[
+        (1, "a", None, true, false),
+        (2, "b", Some(2), true, false),
+        (3, "c", Some(3), true, false),
+    ];
+    let live = shared(rows, (2, 3, 20));
+    for (to, from) in [(1, Some(3)), (2, Some(3)), (3, None)] {
+        assert_eq!(
+            rollback(&live, Some(RevisionNumber(to))),
+            Ok(Rollback::Change {
+                from: from.map(RevisionNumber),
+                to: RevisionNumber(to),
+            })
+        );
+    }
+}
+
 #[test]
 fn a_rollback_without_a_target_names_the_candidates() {
     let rows: &[Row] = &[

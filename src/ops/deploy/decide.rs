@@ -1,7 +1,7 @@
 //! What a deploy does, by what is live: by what serves alone where that shows that nothing changes, else by everything that
 //! is there.
 
-use super::{Options, commits};
+use super::{Options, commits, shared};
 use crate::clients::git::Repository;
 use crate::domain::live::{Live, Revision};
 use crate::domain::plan::{self, Change, Deploy, Difference, Refusal, Wanted};
@@ -62,7 +62,9 @@ pub(super) async fn decide(
         live
     };
     let decision = plan::deploy(&live, &options.environment, wanted, options.allowed)
-        .map_err(|refusal| refuse(&asked, &refusal, options).live(live_state(name, Some(&live))))?;
+        .map_err(|refusal| {
+            refuse(&asked, &refusal, options, &live).live(live_state(name, Some(&live)))
+        })?;
     let (decision, of_traffic) = with_traffic(decision, of_traffic).map_err(failed)?;
     Ok(Decided {
         live,
@@ -143,7 +145,7 @@ async fn complete(
 }
 
 /// A refusal in words.
-fn refuse(asked: &str, refusal: &Refusal, options: &Options) -> Error {
+fn refuse(asked: &str, refusal: &Refusal, options: &Options, live: &Live) -> Error {
     let target = options.environment.name.as_str();
     let command = options.command();
     match refusal {
@@ -168,6 +170,7 @@ fn refuse(asked: &str, refusal: &Refusal, options: &Options) -> Error {
             state,
             &options.environment.flag(),
         ),
+        Refusal::Shared { back } => shared::refused(asked, options, live, *back),
         Refusal::ReasonMissing { flag } => Error::new(
             Kind::Usage,
             "reason-missing",

@@ -16,6 +16,7 @@ pub(crate) mod port;
 mod printed;
 mod prune;
 mod publish;
+mod shared;
 mod shift;
 mod sources;
 

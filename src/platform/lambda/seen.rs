@@ -15,6 +15,7 @@ use crate::clients::aws;
 use crate::domain::alias::{self, Description, Note, Traffic};
 use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
+use crate::domain::rollout::State;
 use crate::domain::version::VersionNote;
 use crate::platform::Result;
 
@@ -54,13 +55,27 @@ impl Alias {
     }
 
     /// The note that the next commit goes on from: what serves now comes first of what served, also where others pointed the
-    /// alias there, so that a rollback finds it.
+    /// alias there, so that a rollback finds it. Of two that others made share the traffic, the heavier one comes first; the
+    /// canary of a rollout of squad has not served before it has everything.
     pub(super) fn note_of_now(&self) -> Note {
         let mut note = self.note();
-        if let Some(Traffic::All(sole)) = self.traffic {
-            note.served.retain(|one| *one != sole);
-            note.served.insert(0, sole);
-        }
+        let serving = match self.traffic {
+            Some(Traffic::All(sole)) => vec![sole],
+            Some(Traffic::Shared {
+                primary,
+                other,
+                weight,
+            }) if !self.is_as_noted() && State::live(&note.state).is_none() => {
+                if weight > 50 {
+                    vec![other, primary]
+                } else {
+                    vec![primary, other]
+                }
+            }
+            Some(Traffic::Shared { .. }) | None => Vec::new(),
+        };
+        note.served.retain(|one| !serving.contains(one));
+        note.served.splice(0..0, serving);
         note
     }
 
@@ -417,7 +432,7 @@ impl Lambda {
             None => Vec::new(),
         };
         if let Some(alias) = &seen.alias {
-            wanted.extend(crate::domain::rollout::State::kept(&alias.note().state));
+            wanted.extend(State::kept(&alias.note().state));
         }
         wanted.sort_unstable();
         wanted.dedup();
@@ -477,6 +492,25 @@ mod tests {
             assert_eq!(traffic(Some(version), weights.as_ref(), None), wanted);
         }
         assert_eq!(traffic(Some("41"), Some(&HashMap::new()), None), all(41));
+    }
+
+    #[test]
+    fn what_others_made_share_the_traffic_has_served() {
+        let rollout = "squad/1 id=01K8 g=2 ph=holding u=1 s=3 c=4 p=ab12cd34 |o=01K h=3.2";
+        for (description, weight, wanted) in [
+            ("", 0.2, vec![3, 4]),
+            ("canary by sam", 0.8, vec![4, 3]),
+            ("|o=01K h=2.1 x=1", 0.2, vec![3, 4, 2, 1]),
+            ("|o=01K h=4.3.2", 0.5, vec![3, 4, 2]),
+            // What squad wrote itself, and what others changed of it while the rollout is live.
+            ("|o=01K w=3.4.20 h=3.2", 0.2, vec![3, 2]),
+            (rollout, 0.3, vec![3, 2]),
+        ] {
+            let weights = HashMap::from([("4".to_owned(), weight)]);
+            let alias = Alias::made(None, None, Some(description), Some("3"), Some(&weights));
+            let wanted: Vec<_> = wanted.into_iter().map(RevisionNumber).collect();
+            assert_eq!(alias.note_of_now().served, wanted, "{description}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::Cloud;
 use crate::support::aws::{Call, Release};
 
 /// A repository with so many functions, `f01` and on; one of them has a smoke event that its code fails on.
-fn shop(cloud: &Cloud, count: usize, broken: Option<usize>) -> PathBuf {
+pub(super) fn shop(cloud: &Cloud, count: usize, broken: Option<usize>) -> PathBuf {
     cloud.home.write(
         "shop/squad.toml",
         "schema = 1\n[workspace]\nmembers = [\"functions/*\"]\n",
