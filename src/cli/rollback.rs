@@ -271,11 +271,11 @@ fn line(
     to: RevisionNumber,
     environment: &str,
 ) -> String {
-    let from = from.map_or_else(|| "a split".to_owned(), |from| from.to_string());
-    let mut line = format!(
-        "{} → {environment}: revision {from} → {to}",
-        options.service
+    let way = from.map_or_else(
+        || format!("a split → revision {to}"),
+        |from| format!("revision {from} → {to}"),
     );
+    let mut line = format!("{} → {environment}: {way}", options.service);
     if let Some(revision) = plan.live.revision(to) {
         let when = relative(revision.published_at, context.now());
         line.push_str(&format!(" ({}, {when}", sanitize(&revision.actor.name)));

@@ -381,6 +381,12 @@ pub(crate) trait Platform: Send + Sync {
         Ok(None)
     }
 
+    /// Whether a kept revision has, for all that the service's configuration does not name, what the platform has now. False where
+    /// others changed something since: then a deploy publishes its release anew, with what they set.
+    async fn is_current(&self, _service: &Service, _revision: RevisionNumber) -> Result<bool> {
+        Ok(true)
+    }
+
     /// What differs of the settings that belong to the traffic and to no revision, so that a deploy of what is live already has
     /// something to do; in the form of [`Self::differences`].
     async fn differences_of_traffic(&self, _service: &Service) -> Result<Vec<Difference>> {

@@ -219,6 +219,14 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
                     .is_some_and(|revision| revision.last_served_at.is_some())
             });
         }
+        if let Some(existing) = change.existing.filter(|one| change.previous != Some(*one))
+            && !platform
+                .is_current(&options.service, existing)
+                .await
+                .map_err(|error| Error::from(error).context(&asked))?
+        {
+            change.existing = None;
+        }
         if change.existing.is_none() && !options.service.build.command.is_empty() {
             plan.build_wrote = leavings::noted(options, plan.repository.as_ref(), &plan.files);
         }

@@ -56,10 +56,10 @@ pub(super) fn refused(
         .hint(format!("or end it here: {end}"))
 }
 
-/// `3  80 %, published by ana@acme.example`.
+/// `3  80 %, published by ana@acme.example`, with no machine: it tells nothing here.
 fn taker(revision: Option<&Revision>, number: RevisionNumber, weight: u8) -> String {
     let by = revision.map_or_else(String::new, |revision| {
-        format!(", published by {}", revision.actor)
+        format!(", published by {}", revision.actor.name)
     });
     format!("{number}  {weight} %{by}")
 }
@@ -71,5 +71,5 @@ fn who(live: &Live) -> Option<String> {
     }
     live.last_commit
         .as_ref()
-        .map(|last| format!("last changed by {} at {}", last.actor, last.at))
+        .map(|last| format!("last changed by {} at {}", last.actor.name, last.at))
 }

@@ -410,6 +410,10 @@ impl Platform for Lambda {
         publish::differences(self, service).await
     }
 
+    async fn is_current(&self, service: &Service, revision: RevisionNumber) -> Result<bool> {
+        publish::is_current(self, service, revision).await
+    }
+
     async fn differences_of_traffic(&self, service: &Service) -> Result<Vec<Difference>> {
         Ok(Vec::from_iter(self.provisioned_difference(service).await?))
     }

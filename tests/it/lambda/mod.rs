@@ -26,6 +26,7 @@ mod node;
 mod overwritten;
 mod provisioned;
 mod races;
+mod reused;
 mod shared;
 mod stages;
 mod stop;

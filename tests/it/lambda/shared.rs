@@ -32,8 +32,8 @@ fn a_deploy_does_not_end_the_rollout_of_another_tool() {
         let arguments = [&["deploy"], more].concat();
         cloud.squad_in(&directory, &arguments).failure(7).assert(str![[r#"
 › error: cannot deploy `receipts`: somebody shifts its traffic outside squad, and a deploy would end that unseen
-›   2  20 %, published by ana@example.com on vm
-›   3  80 %, published by ana@example.com on vm
+›   2  20 %, published by ana@example.com
+›   3  80 %, published by ana@example.com
 › live: revisions 2 and 3 share the traffic
 › hint: let the tool that began it finish or go back, then run it again: `squad deploy receipts --env cloud`
 › hint: or end it here: `squad stop receipts --env cloud` takes all traffic to revision 2, and `squad rollback receipts --env cloud --to 3` to 3
@@ -53,7 +53,7 @@ fn a_deploy_does_not_end_the_rollout_of_another_tool() {
         .squad(&["rollback", "receipts", "--to", "3"])
         .success()
         .assert(str![[r#"
-› receipts → cloud: revision a split → 3 (ana@example.com, [AGO])
+› receipts → cloud: a split → revision 3 (ana@example.com, [AGO])
 › ✔ live             all traffic on revision 3
 ›   done in [DURATION]
 3
@@ -70,8 +70,8 @@ fn a_deploy_does_not_end_the_rollout_of_another_tool() {
         .failure(7)
         .assert(str![[r#"
 › error: cannot deploy `receipts`: somebody shifts its traffic outside squad, and a deploy would end that unseen
-›   2  10 %, published by ana@example.com on vm
-›   3  90 %, published by ana@example.com on vm
+›   2  10 %, published by ana@example.com
+›   3  90 %, published by ana@example.com
 ›   somebody replaced what squad had written in the alias: `canary by sam`
 › live: revisions 2 and 3 share the traffic
 › hint: let the tool that began it finish or go back, then run it again: `squad deploy receipts --env cloud`

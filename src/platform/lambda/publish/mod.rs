@@ -38,7 +38,7 @@ use crate::domain::live::Token;
 use crate::platform::{Published, Result};
 
 use latest::Run;
-pub(super) use release::{differences, run};
+pub(super) use release::{differences, is_current, run};
 pub(super) use settle::Pause;
 use work::Work;
 
@@ -46,8 +46,9 @@ use work::Work;
 pub(crate) async fn publish(work: &Work<'_>) -> Result<Published> {
     let (first, versions) = tokio::try_join!(work.read(), work.versions())?;
     let mut failed = BTreeSet::new();
-    if first.is_some()
-        && let Some((revision, found)) = version::existing(work, &versions, &mut failed).await?
+    if let Some(latest) = &first
+        && let Some((revision, found)) =
+            version::existing(work, &versions, latest, &mut failed).await?
     {
         version::active(work, revision, Some(found)).await?;
         smoke::test(work, revision).await?;

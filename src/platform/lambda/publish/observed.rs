@@ -10,6 +10,7 @@ use aws_sdk_lambda::types::{
 };
 
 use super::reason;
+use super::unmanaged;
 use super::values::Values;
 use crate::domain::plan::Difference;
 
@@ -28,6 +29,8 @@ pub(crate) struct Observed {
     pub(super) image: Option<String>,
     /// What squad manages, and what it only keeps.
     pub(super) configuration: Configuration,
+    /// The settings that squad has no key for, each as a text.
+    pub(super) unmanaged: Vec<(&'static str, String)>,
     /// Free text.
     pub(super) description: String,
     /// When `$LATEST` was last changed, as AWS writes it.
@@ -171,6 +174,7 @@ impl Observed {
             code_sha256: text(found.code_sha256()),
             image: None,
             configuration: configuration(found),
+            unmanaged: unmanaged::rows(found).into(),
             description: text(found.description()),
             last_modified: found.last_modified().map(str::to_owned),
             condition: condition(found),

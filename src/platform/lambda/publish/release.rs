@@ -20,7 +20,7 @@ use crate::domain::alias::Traffic;
 use crate::domain::image::ImageReference;
 use crate::domain::live::Token;
 use crate::domain::plan::Difference;
-use crate::domain::release::{Package, Release};
+use crate::domain::release::{Package, Release, RevisionNumber};
 use crate::domain::service::Service;
 use crate::domain::version::VersionNote;
 use crate::platform::{Error, OnProgress, Progress, Published, Result};
@@ -212,6 +212,26 @@ pub(in crate::platform::lambda) async fn differences(
         differences.insert(0, image);
     }
     Ok(Some(differences))
+}
+
+/// Whether a version, as it was observed for the plan, has what others set on the function now.
+pub(in crate::platform::lambda) async fn is_current(
+    platform: &Lambda,
+    service: &Service,
+    number: RevisionNumber,
+) -> Result<bool> {
+    let target = platform.target(&service.name);
+    let version = platform
+        .last_seen(&service.name)
+        .and_then(|seen| seen.versions.get(&number).cloned());
+    let client = platform.session().lambda().await;
+    let latest = reads::function(&client, &target.function, None).await?;
+    let latest = latest.as_ref().and_then(Observed::of_function);
+    let (Some(version), Some(latest)) = (version, latest) else {
+        return Ok(true);
+    };
+    let wanted = Wanted::of(service, latest.package)?;
+    wanted.is_current(&Observed::of_configuration(&version), &latest)
 }
 
 /// The version that takes all traffic, as it was observed for the plan; none where none does.

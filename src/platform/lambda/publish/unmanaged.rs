@@ -25,7 +25,7 @@ pub(super) fn differences(
 }
 
 /// Each as a text; empty where it is not set. Lambda API, `FunctionConfiguration`.
-fn rows(found: &FunctionConfiguration) -> [(&'static str, String); 9] {
+pub(super) fn rows(found: &FunctionConfiguration) -> [(&'static str, String); 9] {
     let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
     let sorted = |list: &[String]| {
         let mut list = list.to_vec();

@@ -26,10 +26,11 @@ const LONGEST_DESCRIPTION: usize = 256;
 const MARK: usize = 8;
 
 /// The newest version that is this release: its description names the digest, its code and its settings are the
-/// wanted ones. With it, how it is. One that AWS could not make never runs, and is none: it is noted in `failed`.
+/// wanted ones, and what others set is as `latest` has it now. With it, how it is. One that AWS could not make never runs, and is none: it is noted in `failed`.
 pub(super) async fn existing(
     work: &Work<'_>,
     versions: &[Version],
+    latest: &Observed,
     failed: &mut BTreeSet<u64>,
 ) -> Result<Option<(RevisionNumber, Observed)>> {
     for version in versions.iter().rev() {
@@ -44,7 +45,9 @@ pub(super) async fn existing(
             failed.insert(version.number);
             continue;
         }
-        if work.wanted.update(&found.configuration)?.is_empty() {
+        if work.wanted.update(&found.configuration)?.is_empty()
+            && work.wanted.is_current(&found, latest)?
+        {
             return Ok(Some((RevisionNumber(version.number), found)));
         }
     }
@@ -73,7 +76,7 @@ pub(super) async fn publish(
     loop {
         if run.contended
             && let Some((number, _)) =
-                existing(work, &work.versions().await?, &mut run.failed).await?
+                existing(work, &work.versions().await?, &latest, &mut run.failed).await?
         {
             return Ok((number, true));
         }

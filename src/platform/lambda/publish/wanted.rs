@@ -214,6 +214,16 @@ impl Wanted {
         })
     }
 
+    /// Whether a version has, for all that `squad.toml` says nothing about, what `$LATEST` has now: what others changed since the
+    /// version was made is never taken back by bringing it in again. Variables that AWS cannot decrypt are not compared.
+    pub(super) fn is_current(&self, version: &Observed, latest: &Observed) -> Result<bool> {
+        let differences = version
+            .configuration
+            .differences(&self.applied(&latest.configuration)?);
+        Ok(version.unmanaged == latest.unmanaged
+            && !differences.iter().any(|one| self.leaves(&one.key)))
+    }
+
     /// Whether `squad.toml` says nothing about the key of a difference: then somebody else does.
     pub(super) fn leaves(&self, key: &str) -> bool {
         match key {
@@ -347,6 +357,7 @@ mod tests {
             package: Package::Image,
             code_sha256: "ab12".into(),
             image: Some("123456789012.dkr.ecr.eu-west-1.amazonaws.com/r@sha256:ab12".into()),
+            unmanaged: Vec::new(),
             configuration: found(),
             description: String::new(),
             last_modified: None,
