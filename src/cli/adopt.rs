@@ -7,6 +7,7 @@ use crate::cli::deploy::{consent, declined};
 use crate::cli::gone;
 use crate::cli::print_error;
 use crate::cli::prompt;
+use crate::cli::view;
 use crate::domain::doctor::{Caller, Moved};
 use crate::domain::environment::Environment;
 use crate::domain::name::ServiceName;
@@ -33,6 +34,9 @@ struct Wire {
     env: String,
     /// `planned`, `unchanged`, `moved`, `taken-back` or `failed`.
     outcome: &'static str,
+    /// The version that what answered the callers is kept as, or is to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<String>,
     callers: Vec<WireCaller>,
     /// What could not be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -59,8 +63,9 @@ pub(super) async fn run(context: &Context, wish: &Wish<'_>) -> Result<u8> {
     if wish.undo {
         return take_back(context, wish, &*platform).await;
     }
-    let callers = match adopt::callers(&*platform, wish.environment, &wish.service).await {
-        Ok(callers) => callers,
+    let found = adopt::callers(&*platform, wish.environment, &wish.service).await;
+    let (callers, unkept) = match found {
+        Ok(found) => found,
         Err(error) => {
             return Err(gone::told(
                 context,
@@ -82,7 +87,13 @@ pub(super) async fn run(context: &Context, wish: &Wish<'_>) -> Result<u8> {
         .iter()
         .filter(|caller| caller.is_past)
         .partition(|caller| caller.can_be_moved());
-    let address = callers.address.as_deref().unwrap_or_default();
+    let address = match &unkept {
+        Some(unkept) => format!("the alias `{}`", sanitize(&unkept.alias)),
+        None => callers.address.clone().unwrap_or_default(),
+    };
+    if let Some(unkept) = &unkept {
+        context.output.status(&view::unkept::kept_first(unkept));
+    }
     for caller in &to_move {
         let verb = if caller.is_settings { "copy" } else { "move" };
         context
@@ -93,22 +104,20 @@ pub(super) async fn run(context: &Context, wish: &Wish<'_>) -> Result<u8> {
         .iter()
         .map(|caller| row(caller, "by-hand"))
         .collect();
-    if to_move.is_empty() || wish.dry_run {
+    let mut kept = unkept.as_ref().map(|unkept| unkept.kept_as.to_string());
+    let is_idle = to_move.is_empty() && unkept.is_none();
+    if is_idle || wish.dry_run {
         rows.extend(to_move.iter().map(|caller| row(caller, "to-move")));
-        let outcome = if to_move.is_empty() {
-            "unchanged"
-        } else {
-            "planned"
-        };
-        if to_move.is_empty() {
+        let outcome = if is_idle { "unchanged" } else { "planned" };
+        if is_idle {
             context
                 .output
                 .status("nobody is left that squad could move");
         }
-        print(context, wish, outcome, rows, callers.unread.clone());
+        print(context, wish, (outcome, kept), rows, callers.unread.clone());
         return Ok(0);
     }
-    let question = question(&to_move);
+    let question = question(&to_move, unkept.is_some());
     if !prompt::confirm(context, consent(wish.environment), &question)? {
         return Err(declined());
     }
@@ -120,7 +129,18 @@ pub(super) async fn run(context: &Context, wish: &Wish<'_>) -> Result<u8> {
         clock: context.clock(),
         reason: wish.reason.clone(),
     };
+    if let Some(unkept) = &unkept {
+        let revision = adopt::keep(&tools, &wish.service, unkept).await?;
+        let tick = context.output.tick();
+        context.output.status(&format!(
+            "{tick} kept `{}` as version {revision}, with the alias `{}` on it",
+            sanitize(&unkept.what),
+            sanitize(&unkept.alias)
+        ));
+        kept = Some(revision.to_string());
+    }
     let (mut code, mut outcome) = (0, "moved");
+    let is_moving = !to_move.is_empty();
     let mut left = to_move.into_iter();
     while let Some(caller) = left.next() {
         match adopt::adopt(&tools, &wish.service, caller).await {
@@ -155,12 +175,14 @@ pub(super) async fn run(context: &Context, wish: &Wish<'_>) -> Result<u8> {
             }
         }
     }
-    print(context, wish, outcome, rows, callers.unread.clone());
-    context.output.hint(&format!(
-        "take it back with `squad deploy {}{} --adopt-alias --undo`",
-        wish.service,
-        wish.environment.flag()
-    ));
+    print(context, wish, (outcome, kept), rows, callers.unread.clone());
+    if is_moving {
+        context.output.hint(&format!(
+            "take it back with `squad deploy {}{} --adopt-alias --undo`",
+            wish.service,
+            wish.environment.flag()
+        ));
+    }
     Ok(code)
 }
 
@@ -191,7 +213,7 @@ async fn take_back(context: &Context, wish: &Wish<'_>, platform: &dyn Platform) 
                 .status("the record holds no move that could be taken back");
         }
         let rows = made.iter().map(|one| of(one, "moved")).collect();
-        print(context, wish, outcome, rows, Vec::new());
+        print(context, wish, (outcome, None), rows, Vec::new());
         return Ok(0);
     }
     if !prompt::confirm(context, consent(wish.environment), "Take them back?")? {
@@ -244,11 +266,17 @@ async fn take_back(context: &Context, wish: &Wish<'_>, platform: &dyn Platform) 
             }
         }
     }
-    print(context, wish, outcome, rows, Vec::new());
+    print(context, wish, (outcome, None), rows, Vec::new());
     Ok(code)
 }
 
-fn question(to_move: &[&Caller]) -> String {
+fn question(to_move: &[&Caller], is_kept: bool) -> String {
+    if is_kept {
+        return match to_move.len() {
+            0 => "Make the alias?".to_owned(),
+            _ => "Make the alias, and move them?".to_owned(),
+        };
+    }
     let callers = to_move.iter().filter(|caller| !caller.is_settings);
     match callers.count() {
         0 => "Copy the settings?".to_owned(),
@@ -270,7 +298,7 @@ fn row(caller: &Caller, outcome: &'static str) -> WireCaller {
 fn print(
     context: &Context,
     wish: &Wish<'_>,
-    outcome: &'static str,
+    (outcome, kept): (&'static str, Option<String>),
     callers: Vec<WireCaller>,
     unread: Vec<String>,
 ) {
@@ -280,6 +308,7 @@ fn print(
             service: wish.service.to_string(),
             env: wish.environment.name.to_string(),
             outcome,
+            kept,
             callers,
             unread,
         });

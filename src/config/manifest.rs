@@ -351,6 +351,10 @@ fn function_table(
         "arn:aws:iam::123456789012:role/payments-receipts",
     );
     let role = table.value("role", role).map(|arn| arn.text);
+    let unsaid = ["memory_mb", "timeout", "architecture"]
+        .into_iter()
+        .filter(|key| !table.has(key))
+        .collect();
     let memory = table.value_or(
         "memory_mb",
         Value::Integer(512),
@@ -371,6 +375,7 @@ fn function_table(
         runtime: runtime?,
         handler: handler?,
         role,
+        unsaid,
         memory_mb: memory?,
         timeout_seconds: u32::try_from(timeout?).ok()?,
         architecture: architecture?.to_owned(),

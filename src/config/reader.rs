@@ -293,6 +293,11 @@ impl<'a> Reader<'a> {
         Some(converted)
     }
 
+    /// Whether a person named the key.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.table.is_some_and(|table| table.contains_key(key))
+    }
+
     /// A value that must be there; `example` is a line that would do.
     pub(crate) fn need<T>(
         &mut self,

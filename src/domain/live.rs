@@ -121,6 +121,18 @@ impl Foreign {
     }
 }
 
+/// What others made, and what answers its callers although squad has given nothing traffic: `$LATEST` of a Lambda function
+/// without the alias. Each change of it is live at once, and nothing keeps what it is now: so the next deploy keeps it first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Unkept {
+    /// In the platform's words: `$LATEST`.
+    pub(crate) what: String,
+    /// The alias that is missing.
+    pub(crate) alias: String,
+    /// The revision that it is kept as, before anything of it is changed.
+    pub(crate) kept_as: RevisionNumber,
+}
+
 /// All that a platform knows about one service in one environment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Live {
@@ -145,6 +157,9 @@ pub(crate) struct Live {
     /// others pointed a Lambda alias at it. There is no split then.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) unpublished: Option<String>,
+    /// What serves its callers while nothing has traffic here; see [`Unkept`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) unkept: Option<Unkept>,
     /// What somebody else wrote in the place of what is kept with the traffic; nothing of that is known then.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) foreign: Option<Foreign>,
@@ -169,6 +184,7 @@ impl Live {
             served: Vec::new(),
             split: None,
             unpublished: None,
+            unkept: None,
             foreign: None,
             state: String::new(),
             last_commit: None,

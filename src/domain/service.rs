@@ -127,6 +127,10 @@ pub(crate) struct Function {
     /// The execution role's ARN.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) role: Option<String>,
+    /// Which of `memory_mb`, `timeout` and `architecture` nobody named: a function that is there keeps its own, and one that is
+    /// made gets what is here. No part of what a release is.
+    #[serde(skip)]
+    pub(crate) unsaid: Vec<&'static str>,
     /// MiB. Default 512.
     pub(crate) memory_mb: u32,
     /// Seconds one invocation may take. Default 30.

@@ -219,6 +219,14 @@ impl Error {
         self
     }
 
+    /// Adds a clause to what is live now.
+    pub(crate) fn also_live(mut self, clause: &str) -> Self {
+        if let Some(live) = &mut self.live {
+            live.text = format!("{}; {clause}", live.text);
+        }
+        self
+    }
+
     /// Says that the same command can succeed when it is run again.
     pub(crate) fn retryable(mut self) -> Self {
         self.retryable = true;

@@ -12,7 +12,9 @@ use crate::clock::Clock;
 use crate::domain::audit::event::Event;
 use crate::domain::doctor::{Caller, Callers, Moved};
 use crate::domain::environment::Environment;
+use crate::domain::live::Unkept;
 use crate::domain::name::ServiceName;
+use crate::domain::release::RevisionNumber;
 use crate::error::{Error, Kind, Result};
 use crate::platform::{Platform, Search};
 
@@ -39,12 +41,13 @@ pub(crate) struct Made {
     pub(crate) moved: Moved,
 }
 
-/// Who calls the service, where its alias is there to be moved to.
+/// Who calls the service, where its alias is there to be moved to, or can be made without changing anything for anybody: then
+/// with what is to be kept first.
 pub(crate) async fn callers(
     platform: &dyn Platform,
     environment: &Environment,
     service: &ServiceName,
-) -> Result<Callers> {
+) -> Result<(Callers, Option<Unkept>)> {
     let flag = environment.flag();
     let asked = format!("cannot move the callers of `{service}`");
     let found = platform
@@ -52,13 +55,20 @@ pub(crate) async fn callers(
         .await
         .map_err(|error| Error::from(error).context(&asked))?;
     match found {
-        Some(callers) if callers.address.is_some() => Ok(callers),
-        Some(_) => Err(Error::new(
-            Kind::Failed,
-            "no-alias",
-            format!("{asked}: there is no alias yet that they could call"),
-        )
-        .hint(format!("`squad deploy {service}{flag}` makes it"))),
+        Some(callers) if callers.address.is_some() => Ok((callers, None)),
+        Some(callers) => {
+            let live = platform.observe(service).await;
+            let live = live.map_err(|error| Error::from(error).context(&asked))?;
+            if live.unkept.is_some() {
+                return Ok((callers, live.unkept));
+            }
+            Err(Error::new(
+                Kind::Failed,
+                "no-alias",
+                format!("{asked}: there is no alias yet that they could call"),
+            )
+            .hint(format!("`squad deploy {service}{flag}` makes it")))
+        }
         None => Err(Error::new(
             Kind::Failed,
             "never-deployed",
@@ -66,6 +76,26 @@ pub(crate) async fn callers(
         )
         .hint(format!("to deploy it: `squad deploy {service}{flag}`"))),
     }
+}
+
+/// Keeps what answers the callers now, and makes the alias there; the revision that it is. Nobody gets anything else by it.
+pub(crate) async fn keep(
+    tools: &Tools<'_>,
+    service: &ServiceName,
+    unkept: &Unkept,
+) -> Result<RevisionNumber> {
+    let mut after = json!({ "keeps": unkept.what, "alias": unkept.alias });
+    let operation = tools
+        .journal
+        .begin(tools.clock, planned(tools, service, after.clone()))
+        .await?;
+    let Tools { journal, clock, .. } = tools;
+    let kept = tools.platform.keep(service, journal.actor()).await;
+    let kept = kept.map_err(Error::from);
+    if let (Ok(revision), Some(members)) = (&kept, after.as_object_mut()) {
+        members.insert("revision".to_owned(), revision.to_string().into());
+    }
+    journal.finish_with(*clock, operation, after, kept).await
 }
 
 /// Moves one caller; none when somebody did it meanwhile.

@@ -154,6 +154,7 @@ mod tests {
             }],
             split: committed.then(|| Split::all(&[], number)),
             unpublished: None,
+            unkept: None,
             foreign: None,
             state: String::new(),
             last_commit: None,

@@ -9,6 +9,7 @@ mod contract;
 mod invocation;
 pub(crate) mod lambda;
 pub(crate) mod local;
+mod log;
 mod progress;
 
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ use crate::domain::traffic::Split;
 pub(crate) use connection::{Places, connect, local_settings};
 pub(crate) use invocation::{INIT_ERRORS, Invocation, THROWN};
 pub(crate) use progress::{OnProgress, Progress};
+pub(crate) use log::{LogLine, LogQuery};
 
 /// What a platform can do; a plan that needs more is refused with the reason, and the contract suite names
 /// what it skips.
@@ -201,32 +203,6 @@ pub(crate) struct Diagnosis {
     pub(crate) hint: Option<String>,
 }
 
-/// One line that a revision wrote.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct LogLine {
-    /// When it was read.
-    pub(crate) at: jiff::Timestamp,
-    /// Who wrote it.
-    pub(crate) revision: RevisionNumber,
-    /// `stdout`, `stderr` or `squad` (what the platform did: started, ended, killed).
-    pub(crate) stream: String,
-    /// Without its line end; bytes that are not UTF-8 are replaced.
-    pub(crate) text: String,
-}
-
-/// Which log lines to read.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct LogQuery {
-    /// Of one revision only.
-    pub(crate) revision: Option<RevisionNumber>,
-    /// Not older than this.
-    pub(crate) since: Option<jiff::Timestamp>,
-    /// At most so many of the newest lines.
-    pub(crate) tail: Option<u32>,
-    /// Goes on until the caller stops.
-    pub(crate) follow: bool,
-}
-
 /// What was observed of a service to begin with.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Serving {
@@ -362,6 +338,21 @@ pub(crate) trait Platform: Send + Sync {
     /// to move. Takes nothing away from a caller that works.
     async fn adopt(&self, _service: &ServiceName, _caller: &str) -> Result<Option<Moved>> {
         Ok(None)
+    }
+
+    /// Keeps what answers callers where nothing has traffic ([`crate::domain::live::Unkept`]), as the revision of the answer.
+    async fn keep(&self, service: &ServiceName, _actor: &Actor) -> Result<RevisionNumber> {
+        Err(Error::Invalid(format!("`{service}` has nothing to keep")))
+    }
+
+    /// The architecture that the service has here now; none where nothing is there, or it is this machine's.
+    async fn architecture(&self, _service: &ServiceName) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    /// What callers get who pass by the traffic, in a clause, where that is not what serves.
+    async fn past(&self, _service: &ServiceName) -> Option<String> {
+        None
     }
 
     /// Takes one move back. What is not there any more is no error.

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::difference::{SHORT, tails};
 use crate::cli::time::relative;
 use crate::clients::git::Commit;
 use crate::domain::environment::PlatformKind;
@@ -320,13 +321,20 @@ pub(crate) fn plan_lines(
     lines.extend(machine.into_iter().map(|line| format!("  {line}")));
     lines.extend(plan.port.map(port));
     lines.extend(callers(options, plan));
+    lines.extend((plan.live.unkept.as_ref()).map(|unkept| super::unkept::safer(options, unkept)));
     // A rollout says itself how it is stopped.
-    let is_live = plan.live.sole().is_some() || plan.live.unpublished.is_some();
+    let is_kept = plan.live.unkept.is_some() && change.existing.is_none();
+    let is_live = plan.live.sole().is_some() || plan.live.unpublished.is_some() || is_kept;
     // Nor does a rollback take back what is no part of a revision.
     let moves = change.previous.is_none() || change.existing != change.previous;
     if is_live && moves && !change.gradual {
+        let whom = if is_kept {
+            " for callers of the alias"
+        } else {
+            ""
+        };
         lines.push(format!(
-            "  undo at any time: `squad rollback {}{}`",
+            "  undo at any time{whom}: `squad rollback {}{}`",
             options.service.name,
             options.environment.flag()
         ));
@@ -338,6 +346,9 @@ pub(crate) fn plan_lines(
 /// What a plan says where no revision takes all traffic. What serves and is no revision becomes one before anything of it
 /// changes.
 fn first(plan: &Plan, change: &Change) -> Vec<String> {
+    if let Some(unkept) = &plan.live.unkept {
+        return super::unkept::lines(unkept, change);
+    }
     let Some(what) = &plan.live.unpublished else {
         return vec!["  the first deploy here: nothing is live yet".to_owned()];
     };
@@ -538,7 +549,10 @@ fn difference(difference: &Difference) -> String {
     let key = &difference.key;
     match (&difference.before, &difference.after) {
         (Some(before), Some(after)) if before == after => format!("{key} has another value"),
-        (Some(before), Some(after)) => format!("{key} {} → {}", short(before), short(after)),
+        (Some(before), Some(after)) => {
+            let (before, after) = tails(before, after);
+            format!("{key} {} → {}", short(&before), short(&after))
+        }
         (None, Some(after)) if after == "…" => format!("{key} is new"),
         (None, Some(after)) => format!("{key} is new: {}", short(after)),
         (_, None) => format!("{key} is gone"),
@@ -546,7 +560,7 @@ fn difference(difference: &Difference) -> String {
 }
 
 fn short(text: &str) -> String {
-    cut(text, 40)
+    cut(text, SHORT)
 }
 
 fn cut(text: &str, most: usize) -> String {

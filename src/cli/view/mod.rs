@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod config;
 pub(crate) mod deploy;
+mod difference;
 pub(crate) mod doctor;
 pub(crate) mod env;
 pub(crate) mod help;
@@ -15,4 +16,5 @@ pub(crate) mod org;
 pub(crate) mod rollout;
 pub(crate) mod status;
 pub(crate) mod template;
+pub(crate) mod unkept;
 pub(crate) mod whoami;

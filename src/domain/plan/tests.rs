@@ -76,6 +76,7 @@ fn live(rows: &[Row], serving: Option<u64>) -> Live {
         served: Vec::new(),
         split: serving.map(|number| Split::all(&[], RevisionNumber(number))),
         unpublished: None,
+        unkept: None,
         foreign: None,
         state: String::new(),
         last_commit: serving.map(|_| LastCommit {
@@ -205,6 +206,7 @@ fn a_version_that_never_served_proves_itself_again() {
             runtime: "python3.13".into(),
             handler: "app.handler".into(),
             role: None,
+            unsaid: Vec::new(),
             memory_mb: 512,
             timeout_seconds: 30,
             architecture: "arm64".into(),

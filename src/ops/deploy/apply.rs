@@ -131,13 +131,14 @@ async fn go(
     let started = tools.clock.monotonic();
     let before = meanwhile::reading(tools, options, &plan.live).await;
     let built = built(tools, options, plan, change, before.as_ref()).await?;
+    let own = with_own_architecture(tools, options).await?;
     // Beside what is recorded and asked before it is sent.
     let packing = built
         .as_ref()
         .filter(|_| is_packed(options) && ahead.is_none())
         .map(|built| {
             let artifact = (built.artifact.clone(), built.listed.clone());
-            Packing::begin(options, artifact, tools.clock, turn)
+            Packing::begin(own.as_ref().unwrap_or(options), artifact, tools.clock, turn)
         })
         .transpose()?
         .or(ahead);
@@ -161,6 +162,23 @@ async fn go(
     let artifact = (built.as_ref(), packing);
     let result = in_time(tools, options, plan, change, artifact, &attempt).await;
     finish(tools, options, plan, operation, result, &attempt).await
+}
+
+/// With the architecture of the function that is there, where nobody names one and packages are chosen by it.
+async fn with_own_architecture(tools: &Tools<'_>, options: &Options) -> Result<Option<Options>> {
+    let function = options.service.function.as_ref();
+    let is_unsaid = function.is_some_and(|function| function.unsaid.contains(&"architecture"));
+    if !is_unsaid || options.service.build.python_lock.is_none() {
+        return Ok(None);
+    }
+    let found = tools.platform.architecture(&options.service.name).await?;
+    Ok(found.map(|architecture| {
+        let mut own = options.clone();
+        if let Some(function) = &mut own.service.function {
+            function.architecture = architecture;
+        }
+        own
+    }))
 }
 
 /// What is to be published; none where its revision is there. A build that fails leaves what serves.
@@ -320,8 +338,22 @@ async fn finish(
             drop(tools.journal.finish(tools.clock, operation, outcome).await);
             let now =
                 meanwhile::live_now(tools, options, live.as_ref(), attempt.before.as_ref()).await;
-            Err(error.live(now))
+            Err(past(tools, options, plan, error.live(now)).await)
         }
+    }
+}
+
+/// With what those get who do not call the alias: for them, whatever was sent is live, tested or not.
+async fn past(tools: &Tools<'_>, options: &Options, plan: &Plan, error: Error) -> Error {
+    if plan.live.unkept.is_none() && plan.callers.found.is_empty() {
+        return error;
+    }
+    match tools.platform.past(&options.service.name).await {
+        Some(past) => error.also_live(&past).hint(format!(
+            "to end that: `{} --adopt-alias` moves them to the alias",
+            options.command()
+        )),
+        None => error,
     }
 }
 

@@ -279,7 +279,8 @@ pub(crate) async fn callers_past(
     options: &Options,
     plan: &Plan,
 ) -> Callers {
-    if !matches!(plan.decision, Deploy::Change(_)) || plan.live.revisions.is_empty() {
+    let is_there = !plan.live.revisions.is_empty() || plan.live.unkept.is_some();
+    if !matches!(plan.decision, Deploy::Change(_)) || !is_there {
         return Callers::default();
     }
     let unread = |why| Callers {

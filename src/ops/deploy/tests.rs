@@ -163,6 +163,7 @@ fn service() -> Service {
             runtime: "python3.13".into(),
             handler: "handler.handler".into(),
             role: Some(format!("arn:aws:iam::{}:role/receipts", client::ACCOUNT)),
+            unsaid: Vec::new(),
             memory_mb: 128,
             timeout_seconds: 5,
             architecture: "x86_64".into(),

@@ -45,7 +45,8 @@ impl Lambda {
         };
         let there = async {
             if let Some(seen) = known {
-                let is_there = !seen.versions.is_empty() || seen.alias.is_some();
+                let is_there =
+                    !seen.versions.is_empty() || seen.alias.is_some() || seen.unkept.is_some();
                 return Ok((is_there, seen.alias));
             }
             let function = read::function(&client, &target.function, None);

@@ -421,6 +421,7 @@ async fn observed(
         alias,
         versions: BTreeMap::new(),
         states: BTreeMap::new(),
+        unkept: None,
     };
     let mut add = |configuration: Option<FunctionConfiguration>| {
         let Some(configuration) = configuration else {

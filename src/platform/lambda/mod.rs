@@ -57,7 +57,7 @@ use crate::domain::image::ImageReference;
 use crate::domain::live::{LeftRelease, Live, Token};
 use crate::domain::name::ServiceName;
 use crate::domain::plan::Difference;
-use crate::domain::release::{Release, RevisionNumber};
+use crate::domain::release::{Actor, Release, RevisionNumber};
 use crate::domain::service::Service;
 
 use seen::Seen;
@@ -355,6 +355,11 @@ impl Platform for Lambda {
             .function
             .as_ref()
             .map_or(0, |function| u64::from(function.timeout_seconds));
+        // What serves may have a longer one, which `squad.toml` need not name.
+        let seen = self.last_seen(&service.name);
+        let serving = seen.iter().flat_map(|seen| seen.states.values());
+        let own = serving.filter_map(|one| u64::try_from(one.timeout()?).ok());
+        let timeout = own.fold(timeout, u64::max);
         // Only whole minutes are read: up to one more.
         Numbers {
             late_seconds: timeout + metrics::DELAY_SECONDS + metrics::MINUTE_SECONDS,
@@ -437,6 +442,18 @@ impl Platform for Lambda {
 
     async fn adopt(&self, service: &ServiceName, caller: &str) -> Result<Option<Moved>> {
         Box::pin(self.adopt_caller(service, caller)).await
+    }
+
+    async fn keep(&self, service: &ServiceName, actor: &Actor) -> Result<RevisionNumber> {
+        Box::pin(publish::keep(self, service, actor)).await
+    }
+
+    async fn architecture(&self, service: &ServiceName) -> Result<Option<String>> {
+        publish::architecture(self, service).await
+    }
+
+    async fn past(&self, service: &ServiceName) -> Option<String> {
+        publish::past(self, service).await
     }
 
     async fn unadopt(&self, service: &ServiceName, moved: &Moved) -> Result<()> {

@@ -9,11 +9,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 
+use super::publish::kept_as;
 use super::seen::{Alias, LATEST, Seen};
 use super::target::Target;
 use super::words;
 use crate::domain::alias::{self, Description, Note, Traffic};
-use crate::domain::live::{Foreign, Health, LastCommit, Live, Revision, Token};
+use crate::domain::live::{Foreign, Health, LastCommit, Live, Revision, Token, Unkept};
 use crate::domain::name::ServiceName;
 use crate::domain::release::{Actor, Provenance, RevisionNumber};
 use crate::domain::rollout;
@@ -69,6 +70,7 @@ pub(super) fn live(service: &ServiceName, seen: &Seen) -> Live {
         revisions,
         split,
         unpublished,
+        unkept: unkept(seen),
         foreign: foreign(seen),
         state: note.map(|note| note.state).unwrap_or_default(),
         last_commit,
@@ -78,6 +80,16 @@ pub(super) fn live(service: &ServiceName, seen: &Seen) -> Live {
             .map(|alias| alias.arn.clone())
             .filter(|arn| !arn.is_empty()),
     }
+}
+
+/// What answers callers of a function without the alias, and is kept nowhere.
+fn unkept(seen: &Seen) -> Option<Unkept> {
+    let latest = seen.unkept.as_ref()?;
+    Some(Unkept {
+        what: LATEST.to_owned(),
+        alias: seen.target.alias.clone(),
+        kept_as: kept_as(latest, &seen.versions),
+    })
 }
 
 /// Whoever wrote an alias's description; none where its operation tells no time.
@@ -301,6 +313,7 @@ pub(super) fn configured(
                 .unwrap_or_default(),
             handler: text(version.handler()),
             role: version.role().map(str::to_owned),
+            unsaid: Vec::new(),
             memory_mb: number(version.memory_size(), 128),
             timeout_seconds: number(version.timeout(), 3),
             architecture: version

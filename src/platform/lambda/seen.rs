@@ -226,6 +226,8 @@ pub(super) struct Seen {
     pub(super) versions: BTreeMap<RevisionNumber, FunctionConfiguration>,
     /// How those are that take traffic, by `GetFunction`, which alone tells.
     pub(super) states: BTreeMap<RevisionNumber, FunctionConfiguration>,
+    /// `$LATEST`, where there is no alias, and none of squad's versions has its code: nothing of it is kept.
+    pub(super) unkept: Option<FunctionConfiguration>,
 }
 
 impl Seen {
@@ -358,6 +360,7 @@ impl Lambda {
             alias,
             versions: BTreeMap::new(),
             states: BTreeMap::new(),
+            unkept: None,
         };
         if let Some(configuration) = serving.and_then(|found| found.configuration)
             && let Some(number) = configuration.version().and_then(number)
@@ -381,9 +384,25 @@ impl Lambda {
         if let Some(alias) = seen.alias.take() {
             seen.alias = self.steady(&seen.target, alias).await?;
         }
+        if seen.alias.is_none() && list == List::Read {
+            seen.unkept = self.see_unkept(&seen).await?;
+        }
         self.see_others(&mut seen, list).await?;
         self.recall(service, &mut seen).await;
         Ok(seen)
+    }
+
+    /// `$LATEST` of a function without the alias, unless a version that squad published keeps its code.
+    async fn see_unkept(&self, seen: &Seen) -> Result<Option<FunctionConfiguration>> {
+        let client = self.session().lambda().await;
+        let found = read::function(&client, &seen.target.function, None).await?;
+        let found = found.and_then(|found| found.configuration);
+        Ok(found.filter(|latest| {
+            let mut of_squad = (seen.versions.iter())
+                .filter(|(number, _)| seen.published(**number).is_some())
+                .map(|(_, version)| version);
+            !of_squad.any(|version| version.code_sha256() == latest.code_sha256())
+        }))
     }
 
     /// The alias; none where there is none, or no function.

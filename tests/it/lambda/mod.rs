@@ -10,6 +10,7 @@ pub(crate) mod deploy;
 mod drift;
 mod elsewhere;
 mod faults;
+mod first;
 mod fleet;
 mod golden;
 mod gradual;

@@ -195,3 +195,53 @@ fn to_ask_what_is_allowed_changes_nothing() {
     assert_eq!(written, ["Invoke", "TagResource", "UntagResource"]);
     assert_eq!(all(), before);
 }
+
+/// `squad.toml` names none of the three: they are as others set them, and the plan has nothing to say of them.
+#[test]
+fn memory_timeout_and_architecture_that_nobody_names_stay() {
+    let cloud = Cloud::new();
+    cloud.aws.functions(
+        json!({ "name": "receipts", "versions": 1, "alias": "live", "configuration": {
+            "MemorySize": 1024, "Timeout": 60, "Architectures": ["x86_64"],
+        }}),
+    );
+    let directory = sources(&cloud, "ours");
+    let manifest = std::fs::read_to_string(directory.join("squad.toml")).unwrap();
+    let named = ["memory_mb", "timeout", "architecture"];
+    let lines = manifest
+        .lines()
+        .filter(|line| !named.iter().any(|key| line.starts_with(key)));
+    cloud
+        .home
+        .write("receipts/squad.toml", &lines.collect::<Vec<_>>().join("\n"));
+    let output = cloud.squad_in(&directory, &["deploy"]).success();
+    for key in named {
+        assert!(!output.stderr.contains(key), "{}", output.stderr);
+    }
+    let version = cloud.aws.function("receipts")["versions"][1].clone();
+    let has = (
+        &version["MemorySize"],
+        &version["Timeout"],
+        &version["Architectures"],
+    );
+    assert_eq!(has, (&json!(1024), &json!(60), &json!(["x86_64"])));
+    // A function that is made gets the defaults.
+    let fresh = Cloud::new();
+    fresh.home.write(
+        "receipts/squad.toml",
+        &std::fs::read_to_string(directory.join("squad.toml")).unwrap(),
+    );
+    fresh.home.write(
+        "receipts/src/handler.py",
+        "def handler(event, context):\n    return 1\n",
+    );
+    let directory = fresh.home.work().join("receipts");
+    fresh.squad_in(&directory, &["deploy"]).success();
+    let version = fresh.aws.function("receipts")["versions"][0].clone();
+    let has = (
+        &version["MemorySize"],
+        &version["Timeout"],
+        &version["Architectures"],
+    );
+    assert_eq!(has, (&json!(512), &json!(30), &json!(["arm64"])));
+}

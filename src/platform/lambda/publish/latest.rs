@@ -95,7 +95,7 @@ impl Run {
             Next::Settings(Box::new(update))
         } else if self.repair {
             Next::Settings(Box::new(Update {
-                memory: Some(work.wanted.memory),
+                memory: Some(work.wanted.memory.unwrap_or(found.configuration.memory)),
                 ..update
             }))
         } else if !code {
@@ -111,7 +111,8 @@ impl Run {
             Some(same) => same,
             None => self.resolved.as_ref() == Some(&found.code_sha256),
         };
-        same && found.configuration.architecture == work.wanted.architecture
+        let architecture = &found.configuration.architecture;
+        same && work.wanted.architecture_of(&found.configuration) == architecture
     }
 
     /// Whether a settled `$LATEST` is all that is wanted.
@@ -147,7 +148,7 @@ pub(super) async fn bring(
     first: Option<Observed>,
     published: bool,
 ) -> Result<Observed> {
-    let mut pause = Pause::within(settle::CHANGE);
+    let (mut pause, mut role) = (Pause::within(settle::CHANGE), None);
     let mut found = match first {
         Some(found) => settle::from(work, found).await?,
         None => created(work, run).await?,
@@ -169,11 +170,13 @@ pub(super) async fn bring(
         );
     loop {
         let next = run.next(work, &found)?;
+        // What never ran serves nobody, and there is nothing to keep.
+        let is_unkept = work.is_unkept && !matches!(found.condition, Condition::Failed(_));
         if matches!(next, Next::Settings(_) | Next::Code)
             && work.pinned.get().is_none()
-            && let Some(alias) = &work.on_latest
+            && (is_unkept || work.on_latest.is_some())
         {
-            found = pin::pin(work, run, alias, found).await?;
+            found = pin::pin(work, run, work.on_latest.as_ref(), found).await?;
             continue;
         }
         let answer = match next {
@@ -181,7 +184,17 @@ pub(super) async fn bring(
             Next::GiveWay => return Err(race::lost(work, run.newest, &found).await),
             Next::Settings(update) => {
                 work.tell("changing the settings");
+                let is_new_role = update.role.is_some();
                 let answer = settings(work, &found, *update).await;
+                let is_refused = |error: &aws::Error| *error.why == Why::RoleNotReady;
+                if is_new_role && answer.as_ref().is_err_and(is_refused) {
+                    work.tell("AWS makes the new role known");
+                    let role = role.get_or_insert_with(|| Pause::within(ROLE));
+                    if role.wait().await.is_ok() {
+                        found = settle::latest(work).await?;
+                        continue;
+                    }
+                }
                 run.repair &= answer.is_err();
                 answer
             }
@@ -260,7 +273,10 @@ async fn code(work: &Work<'_>, run: &mut Run, found: &Observed) -> Result<(), aw
         .function_name(work.function)
         .set_revision_id(found.revision_id.clone())
         .publish(false)
-        .architectures(Architecture::from(work.wanted.architecture.as_str()));
+        // Also where nobody names one: what is left out may become another one.
+        .architectures(Architecture::from(
+            work.wanted.architecture_of(&found.configuration),
+        ));
     call = match (&work.code, &work.uploaded) {
         (Code::Zip { .. }, Some(object)) => call
             .s3_bucket(&object.bucket)
@@ -317,7 +333,9 @@ async fn create(work: &Work<'_>, run: &mut Run) -> Result<Result<(), aws::Error>
             work.function
         ))
     })?;
-    let values = &work.wanted.set;
+    let (wanted, values) = (&work.wanted, &work.wanted.set);
+    let architecture = wanted.architecture.as_ref();
+    let architecture = architecture.unwrap_or(&wanted.fresh.architecture);
     let code = match (&work.code, &work.uploaded) {
         (Code::Zip { .. }, Some(object)) => FunctionCode::builder()
             .s3_bucket(&object.bucket)
@@ -344,11 +362,11 @@ async fn create(work: &Work<'_>, run: &mut Run) -> Result<Result<(), aws::Error>
             Package::Zip => PackageType::Zip,
             Package::Image => PackageType::Image,
         })
-        .architectures(Architecture::from(work.wanted.architecture.as_str()))
+        .architectures(Architecture::from(architecture.as_str()))
         .set_runtime(work.wanted.runtime.as_deref().map(Runtime::from))
         .set_handler(work.wanted.handler.clone())
-        .memory_size(work.wanted.memory)
-        .timeout(work.wanted.timeout)
+        .memory_size(wanted.memory.unwrap_or(wanted.fresh.memory))
+        .timeout(wanted.timeout.unwrap_or(wanted.fresh.timeout))
         .set_layers(work.wanted.layers.clone())
         .set_environment(environment)
         .set_tags(Some(work.tags.clone().into_iter().collect()))

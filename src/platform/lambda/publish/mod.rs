@@ -14,10 +14,11 @@
 //! - `observed`: what AWS says, in our words; `wanted`: what is to be, and what differs; `values`: variables.
 //! - `release`: what a release comes to at AWS; the differences that a plan shows, with
 //!   `unmanaged` for the settings that `squad.toml` does not name.
-//! - `pin`: keeps what an alias on `$LATEST` serves; `latest`: brings `$LATEST` there; `version`: publishes it; `smoke`: calls it once.
+//! - `pin`: keeps what an alias on `$LATEST` serves, or callers of a function without the alias (`keep`); `latest`: brings `$LATEST` there; `version`: publishes it; `smoke`: calls it once.
 //! - `hint`: tags; `settle`: waits; `race`: names who won; `reason`: AWS's reasons in sentences.
 
 mod hint;
+mod keep;
 mod latest;
 mod observed;
 mod pin;
@@ -37,6 +38,7 @@ use std::collections::BTreeSet;
 use crate::domain::live::Token;
 use crate::platform::{Published, Result};
 
+pub(super) use keep::{architecture, keep, kept_as, past};
 use latest::Run;
 pub(super) use release::{differences, is_current, run};
 pub(super) use settle::Pause;

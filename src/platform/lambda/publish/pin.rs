@@ -1,5 +1,6 @@
-//! An alias that others pointed at `$LATEST`: what it serves is made a version, and the alias is pointed there, before
-//! anything of `$LATEST` is changed. Who calls the alias is answered by the same code before and after.
+//! An alias that others pointed at `$LATEST`, or a function of others without the alias: what `$LATEST` is is made a version,
+//! and the alias is pointed there, before anything of it is changed. Who calls the alias is answered by the same code before
+//! and after.
 //!
 //! Killed anywhere and run again: AWS makes no second version of what is published already, and an alias that points at
 //! a version is left alone.
@@ -8,6 +9,7 @@ use std::collections::HashMap;
 
 use super::super::commit::routing;
 use super::super::seen::Alias;
+use super::keep;
 use super::latest::Run;
 use super::observed::Observed;
 use super::race;
@@ -21,21 +23,30 @@ use crate::platform::{Error, Result};
 /// How often a write is sent again after a refusal or a lost answer, when the alias is still as it was.
 const TRIES: u32 = 6;
 
-/// Makes what an alias on `$LATEST` serves a version, and points the alias there; `found` is `$LATEST`, settled. The
-/// answer is `$LATEST` after it; the alias is left in `work.pinned`.
+/// Makes what `$LATEST` serves a version, and points the alias there, or makes it there where there is none; `found` is
+/// `$LATEST`, settled. The answer is `$LATEST` after it; the alias is left in `work.pinned`.
 pub(super) async fn pin(
     work: &Work<'_>,
     run: &Run,
-    alias: &Alias,
+    alias: Option<&Alias>,
     found: Observed,
 ) -> Result<Observed> {
-    work.tell(format!(
-        "publishing `$LATEST` as it is, which the alias `{}` serves",
-        work.alias
-    ));
+    work.tell(match alias {
+        Some(_) => format!(
+            "publishing `$LATEST` as it is, which the alias `{}` serves",
+            work.alias
+        ),
+        None => format!(
+            "publishing `$LATEST` as it is, and making the alias `{}` there",
+            work.alias
+        ),
+    });
     let revision = published(work, run, &found).await?;
     version::active(work, revision, None).await?;
-    let pinned = pointed(work, alias, revision).await?;
+    let pinned = match alias {
+        Some(alias) => pointed(work, alias, revision).await?,
+        None => keep::made(work, revision).await?,
+    };
     // What somebody sent between the two writes would be live at once; now it is not, and they are not overwritten.
     let after = settle::latest(work).await?;
     if after.code_sha256 != found.code_sha256 || after.configuration != found.configuration {
@@ -132,7 +143,7 @@ async fn pointed(work: &Work<'_>, alias: &Alias, revision: RevisionNumber) -> Re
     }
 }
 
-fn moved(work: &Work<'_>, how: &str) -> Error {
+pub(super) fn moved(work: &Work<'_>, how: &str) -> Error {
     Error::Overtaken(format!(
         "somebody {how} the alias `{}` of `{}` while this deploy ran",
         work.alias, work.function

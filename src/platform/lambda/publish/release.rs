@@ -29,6 +29,8 @@ use crate::platform::{Error, OnProgress, Progress, Published, Result};
 const SQUAD_TAG: &str = "squad.dev/squad";
 /// The largest zip that a call takes (Lambda quotas: "50 MB (zipped, for direct upload)").
 const LARGEST_DIRECT: usize = 50 * 1024 * 1024;
+/// What an invocation may take at most (Lambda quotas: 900 seconds), where `squad.toml` does not say it.
+const LONGEST: Duration = Duration::from_mins(15);
 /// What a smoke test may take beside the function's own time: its start.
 const START: Duration = Duration::from_secs(20);
 
@@ -42,16 +44,20 @@ pub(in crate::platform::lambda) async fn run(
     let code = code(release).await?;
     let target = platform.target(&release.service.name);
     let wanted = Wanted::of(&release.service, code.package())?;
-    let limit = Duration::from_secs(u64::try_from(wanted.timeout).unwrap_or_default()) + START;
+    let most = wanted.timeout.map_or(LONGEST, |seconds| {
+        Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
+    });
+    let limit = most + START;
     let session = platform.session();
     let (client, invoker) = tokio::join!(session.lambda(), session.lambda_to_invoke(limit));
+    let seen = platform.last_seen(&release.service.name);
     let work = Work {
         client: &client,
         invoker: &invoker,
         function: &target.function,
         alias: &target.alias,
-        on_latest: platform
-            .last_seen(&release.service.name)
+        is_unkept: seen.as_ref().is_some_and(|seen| seen.unkept.is_some()),
+        on_latest: seen
             .and_then(|seen| seen.alias)
             .filter(|alias| alias.is_on_latest),
         pinned: std::sync::OnceLock::new(),

@@ -75,8 +75,19 @@ fn digest_of(reference: &str) -> Option<&str> {
     reference.rsplit_once('@').map(|(_, digest)| digest)
 }
 
-/// What `squad.toml` says a function is to be.
-#[derive(Debug, Clone)]
+/// What a function is made with where `squad.toml` does not say it; one that is there keeps its own.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Fresh {
+    /// MiB.
+    pub(super) memory: i32,
+    /// Seconds.
+    pub(super) timeout: i32,
+    /// `arm64` or `x86_64`.
+    pub(super) architecture: String,
+}
+
+/// What `squad.toml` says a function is to be. By default: nothing.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Wanted {
     /// None for an image, which has its own.
     pub(super) runtime: Option<String>,
@@ -84,12 +95,14 @@ pub(crate) struct Wanted {
     pub(super) handler: Option<String>,
     /// None when another tool manages it.
     pub(super) role: Option<String>,
-    /// MiB.
-    pub(super) memory: i32,
-    /// Seconds.
-    pub(super) timeout: i32,
-    /// `arm64` or `x86_64`.
-    pub(super) architecture: String,
+    /// MiB; none where nobody says it.
+    pub(super) memory: Option<i32>,
+    /// Seconds; none where nobody says it.
+    pub(super) timeout: Option<i32>,
+    /// `arm64` or `x86_64`; none where nobody says it.
+    pub(super) architecture: Option<String>,
+    /// The same for a function that is made.
+    pub(super) fresh: Fresh,
     /// ARNs of layer versions, in order; none when another tool manages them.
     pub(super) layers: Option<Vec<String>>,
     /// Variables that are to have these values.
@@ -141,13 +154,20 @@ impl Wanted {
                 }
             }
         }
+        let fresh = Fresh {
+            memory: number(function.memory_mb),
+            timeout: number(function.timeout_seconds),
+            architecture: function.architecture.clone(),
+        };
+        let said = |key: &str| !function.unsaid.contains(&key);
         Ok(Self {
             runtime: is_zip.then(|| function.runtime.clone()),
             handler: is_zip.then(|| function.handler.clone()),
             role: function.role.clone(),
-            memory: number(function.memory_mb),
-            timeout: number(function.timeout_seconds),
-            architecture: function.architecture.clone(),
+            memory: said("memory_mb").then_some(fresh.memory),
+            timeout: said("timeout").then_some(fresh.timeout),
+            architecture: said("architecture").then(|| fresh.architecture.clone()),
+            fresh,
             layers: function.layers.clone(),
             set: set.into_iter().collect(),
             removed: function.env_remove.clone(),
@@ -166,8 +186,8 @@ impl Wanted {
             runtime: differs(&self.runtime, found.runtime.as_deref()),
             handler: differs(&self.handler, found.handler.as_deref()),
             role: differs(&self.role, Some(&found.role)),
-            memory: (self.memory != found.memory).then_some(self.memory),
-            timeout: (self.timeout != found.timeout).then_some(self.timeout),
+            memory: self.memory.filter(|memory| *memory != found.memory),
+            timeout: self.timeout.filter(|timeout| *timeout != found.timeout),
             layers: self.layers.clone().filter(|layers| *layers != found.layers),
             environment: self.environment(&found.environment)?,
         })
@@ -203,9 +223,9 @@ impl Wanted {
             runtime: update.runtime.or_else(|| found.runtime.clone()),
             handler: update.handler.or_else(|| found.handler.clone()),
             role: update.role.unwrap_or_else(|| found.role.clone()),
-            memory: self.memory,
-            timeout: self.timeout,
-            architecture: self.architecture.clone(),
+            memory: update.memory.unwrap_or(found.memory),
+            timeout: update.timeout.unwrap_or(found.timeout),
+            architecture: self.architecture_of(found).to_owned(),
             layers: update.layers.unwrap_or_else(|| found.layers.clone()),
             environment: match update.environment {
                 Some(values) => Ok(values),
@@ -224,10 +244,18 @@ impl Wanted {
             && !differences.iter().any(|one| self.leaves(&one.key)))
     }
 
+    /// The architecture that code is sent for.
+    pub(super) fn architecture_of<'a>(&'a self, found: &'a Configuration) -> &'a str {
+        self.architecture.as_deref().unwrap_or(&found.architecture)
+    }
+
     /// Whether `squad.toml` says nothing about the key of a difference: then somebody else does.
     pub(super) fn leaves(&self, key: &str) -> bool {
         match key {
             "function.role" => self.role.is_none(),
+            "function.memory_mb" => self.memory.is_none(),
+            "function.timeout_seconds" => self.timeout.is_none(),
+            "function.architecture" => self.architecture.is_none(),
             "function.layers" => self.layers.is_none(),
             key => match key.strip_prefix("run.env.") {
                 Some(name) => !self.set.names(name) && !self.removed.iter().any(|one| one == name),
@@ -250,9 +278,10 @@ mod tests {
             runtime: Some("python3.13".into()),
             handler: Some("app.handler".into()),
             role: None,
-            memory: 1024,
-            timeout: 30,
-            architecture: "arm64".into(),
+            memory: Some(1024),
+            timeout: Some(30),
+            architecture: Some("arm64".into()),
+            fresh: Fresh::default(),
             layers: None,
             set: [("LOG_LEVEL", "debug")].into_iter().collect(),
             removed: Vec::new(),
@@ -307,7 +336,7 @@ mod tests {
         let mut wanted = wanted();
         wanted.removed = vec!["OF_OTHERS".into()];
         wanted.layers = Some(Vec::new());
-        wanted.architecture = "x86_64".into();
+        wanted.architecture = Some("x86_64".into());
         let shown: Vec<_> = wanted
             .differences(&found())
             .unwrap()
@@ -331,6 +360,21 @@ mod tests {
                 "run.env.OF_OTHERS: #1615e5 -> none",
             ]
         );
+    }
+
+    /// Others set them, and `squad.toml` does not.
+    #[test]
+    fn memory_timeout_and_architecture_that_nobody_names_stay() {
+        let silent = Wanted {
+            memory: None,
+            timeout: None,
+            architecture: None,
+            set: Values::default(),
+            ..wanted()
+        };
+        assert!(silent.update(&found()).unwrap().is_empty());
+        assert_eq!(silent.applied(&found()).unwrap(), found());
+        assert!(silent.leaves("function.architecture") && !wanted().leaves("function.memory_mb"));
     }
 
     #[test]

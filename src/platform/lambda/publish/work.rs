@@ -28,7 +28,9 @@ pub(crate) struct Work<'a> {
     pub(super) alias: &'a str,
     /// That alias, where others pointed it at `$LATEST`.
     pub(super) on_latest: Option<Alias>,
-    /// The same once it points at a version.
+    /// There is no alias, and others made what `$LATEST` is: it is kept before it is changed.
+    pub(super) is_unkept: bool,
+    /// The alias once it points at a version that keeps what `$LATEST` was.
     pub(super) pinned: OnceLock<Alias>,
     /// Its settings.
     pub(super) wanted: Wanted,

@@ -139,6 +139,7 @@ impl Proving for Proof {
                     runtime: "python3.13".into(),
                     handler: "handler.handler".into(),
                     role: Some("arn:aws:iam::123456789012:role/stand-in".into()),
+                    unsaid: Vec::new(),
                     memory_mb: 128,
                     timeout_seconds: 5,
                     architecture: "x86_64".into(),

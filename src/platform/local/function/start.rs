@@ -55,6 +55,7 @@ mod tests {
             runtime: runtime.into(),
             handler: "app.handler".into(),
             role: None,
+            unsaid: Vec::new(),
             memory_mb: 512,
             timeout_seconds: 30,
             architecture: "arm64".into(),

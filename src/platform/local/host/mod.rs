@@ -273,6 +273,7 @@ impl Host {
             served: Vec::new(),
             split,
             unpublished: None,
+            unkept: None,
             foreign: None,
             state,
             last_commit,

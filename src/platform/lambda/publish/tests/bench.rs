@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::domain::version::VersionNote;
 use crate::platform::lambda::SERVICE_TAG;
-use crate::platform::lambda::publish::wanted::{Code, Wanted};
+use crate::platform::lambda::publish::wanted::{Code, Fresh, Wanted};
 use crate::platform::lambda::publish::work::Work;
 use crate::platform::{Published, Result};
 
@@ -186,9 +186,10 @@ impl Deploy {
                 runtime: Some("python3.11".into()),
                 handler: Some("app.handler".into()),
                 role: Some("arn:aws:iam::123456789012:role/receipts".into()),
-                memory: 512,
-                timeout: 30,
-                architecture: "arm64".into(),
+                memory: Some(512),
+                timeout: Some(30),
+                architecture: Some("arm64".into()),
+                fresh: Fresh::default(),
                 layers: None,
                 set: [("LOG_LEVEL", "info"), ("TOKEN_OF_TEST", "hunter2-value")]
                     .into_iter()
@@ -235,6 +236,7 @@ impl Deploy {
             function: FUNCTION,
             alias: "live",
             on_latest: None,
+            is_unkept: false,
             pinned: std::sync::OnceLock::new(),
             wanted: self.wanted.clone(),
             code: self.code(),
@@ -292,6 +294,7 @@ pub(in crate::platform::lambda) async fn image(
         function: FUNCTION,
         alias: "live",
         on_latest: None,
+        is_unkept: false,
         pinned: std::sync::OnceLock::new(),
         wanted,
         code: Code::Image {

@@ -54,7 +54,10 @@ async fn converges(before: Option<Deploy>, deploy: Deploy) {
                 .filter(|(_, digest)| *digest == deploy.digest);
             assert_eq!(ours.count(), 1, "{how} call {nth}: {versions:?}");
             let function = aws.function();
-            assert_eq!(function["latest"]["MemorySize"], deploy.wanted.memory);
+            assert_eq!(
+                function["latest"]["MemorySize"],
+                json!(deploy.wanted.memory)
+            );
             assert_eq!(function["latest"]["FunctionName"], FUNCTION);
         }
     }
@@ -69,7 +72,7 @@ async fn a_first_deploy_cut_anywhere_converges() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_of_code_and_settings_cut_anywhere_converges() {
     let mut deploy = Deploy::of("b");
-    deploy.wanted.memory = 1024;
+    deploy.wanted.memory = Some(1024);
     converges(Some(Deploy::of("a")), deploy).await;
 }
 

@@ -124,13 +124,13 @@ async fn a_python_function_runs_after_each_publish() {
         return;
     };
     let mut deploy = Deploy::of("one");
-    deploy.wanted.architecture = "x86_64".into();
+    deploy.wanted.architecture = Some("x86_64".into());
     deploy.smoke = Some("{}".into());
     assert_eq!(revision(deploy.run(&aws.address).await), (1, false));
     assert_eq!(aws.answer(1).await, "\"one\"");
     assert_eq!(revision(deploy.run(&aws.address).await), (1, true));
     let mut next = deploy.clone();
-    (next.source, next.digest, next.wanted.memory) = ("two", "sha256:two".into(), 1024);
+    (next.source, next.digest, next.wanted.memory) = ("two", "sha256:two".into(), Some(1024));
     assert_eq!(revision(next.run(&aws.address).await), (2, false));
     assert_eq!(aws.answer(2).await, "\"two\"");
     assert_eq!(aws.answer(1).await, "\"one\"");
@@ -214,7 +214,7 @@ async fn what_others_set_up_stays() {
         return;
     };
     let mut deploy = Deploy::of("one");
-    deploy.wanted.architecture = "x86_64".into();
+    deploy.wanted.architecture = Some("x86_64".into());
     assert_eq!(revision(deploy.run(&aws.address).await), (1, false));
     let client = client(&aws.address);
     // An archive without files.
@@ -259,7 +259,7 @@ async fn what_others_set_up_stays() {
     let (before, _) = seen().await;
     assert!(!before.0.is_empty() && before.1.is_some() && before.2.is_some());
     assert!(before.3.is_some() && before.4.is_some() && before.5.is_some());
-    (deploy.source, deploy.digest, deploy.wanted.memory) = ("two", "sha256:two".into(), 1024);
+    (deploy.source, deploy.digest, deploy.wanted.memory) = ("two", "sha256:two".into(), Some(1024));
     assert_eq!(revision(deploy.run(&aws.address).await), (2, false));
     let (after, memory) = seen().await;
     assert_eq!(after, before);

@@ -26,7 +26,7 @@ async fn whoever_is_overtaken_between_settings_and_code_gives_way() {
         "kind": "configuration", "function": FUNCTION, "configuration": { "MemorySize": 2048 } } }),
     );
     let mut deploy = Deploy::of("b");
-    deploy.wanted.memory = 1024;
+    deploy.wanted.memory = Some(1024);
     let error = deploy.run(&aws.address).await.unwrap_err();
     assert!(matches!(error, Error::Overtaken(_)), "{error}");
     assert!(
@@ -67,7 +67,7 @@ async fn of_two_deployers_one_wins_and_the_other_names_it() {
         let mut bo = Deploy::of("c");
         ana.digest = format!("sha256:ana-{race}");
         bo.digest = format!("sha256:bo-{race}");
-        (ana.wanted.memory, bo.wanted.memory) = (1024 + race, 2048 + race);
+        (ana.wanted.memory, bo.wanted.memory) = (Some(1024 + race), Some(2048 + race));
         bo.by = "bo on ci";
         let (ana, bo) = tokio::join!(ana.run(&aws.address), bo.run(&aws.address));
         // One after the other is no race.
@@ -109,7 +109,7 @@ async fn with_a_fifth_of_all_calls_failing_nothing_is_half_done() {
         revision(Deploy::of("a").run(&aws.address).await);
         aws.set(json!({ "faults": { "rate": 0.2, "seed": seed, "kinds": KINDS } }));
         let mut deploy = Deploy::of("b");
-        deploy.wanted.memory = 1024;
+        deploy.wanted.memory = Some(1024);
         let result = deploy.run(&aws.address).await;
         aws.set(json!({ "faults": { "rate": 0.0 } }));
         let published = match result {
@@ -133,7 +133,7 @@ async fn with_a_competitor_and_a_fifth_of_all_calls_failing_no_version_is_mixed(
         revision(Deploy::of("a").run(&aws.address).await);
         aws.set(json!({ "faults": { "rate": 0.2, "seed": seed, "kinds": KINDS } }));
         let (mut ana, mut bo) = (Deploy::of("b"), Deploy::of("c"));
-        (ana.wanted.memory, bo.wanted.memory) = (1024, 2048);
+        (ana.wanted.memory, bo.wanted.memory) = (Some(1024), Some(2048));
         bo.by = "bo on ci";
         let results = tokio::join!(ana.run(&aws.address), bo.run(&aws.address));
         for error in [results.0.as_ref().err(), results.1.as_ref().err()]
@@ -153,7 +153,11 @@ async fn with_a_competitor_and_a_fifth_of_all_calls_failing_no_version_is_mixed(
                 text.contains(&format!("d={} ", deploy.digest))
             };
             for deploy in [&ana, &bo].into_iter().filter(|deploy| of(deploy)) {
-                assert_eq!(version["MemorySize"], deploy.wanted.memory, "seed {seed}");
+                assert_eq!(
+                    version["MemorySize"],
+                    json!(deploy.wanted.memory),
+                    "seed {seed}"
+                );
                 let Code::Zip { sha256, .. } = deploy.code() else {
                     unreachable!()
                 };

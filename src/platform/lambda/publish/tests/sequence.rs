@@ -117,7 +117,7 @@ async fn a_change_of_the_settings_keeps_what_squad_does_not_manage() {
     aws.calls();
     let mut deploy = Deploy::of("a");
     deploy.digest = "sha256:more-memory".into();
-    deploy.wanted.memory = 1024;
+    deploy.wanted.memory = Some(1024);
     deploy.wanted.set = [("LOG_LEVEL", "debug"), ("TOKEN_OF_TEST", "hunter2-value")]
         .into_iter()
         .collect();
@@ -203,6 +203,33 @@ async fn a_role_that_was_just_made_is_waited_for() {
             "CreateFunction !400",
             "CreateFunction !400",
             "CreateFunction"
+        ]
+    );
+}
+
+/// The same of a role that an existing function gets.
+#[tokio::test]
+async fn a_role_that_is_changed_to_a_new_one_is_waited_for() {
+    let aws = StandIn::start();
+    revision(Deploy::of("a").run(&aws.address).await);
+    aws.calls();
+    let refused = json!({ "status": 400, "code": "InvalidParameterValueException",
+        "message": "The role defined for the function cannot be assumed by Lambda." });
+    aws.rule(
+        json!({ "operation": "UpdateFunctionConfiguration", "nth": 1, "times": 2, "do": "answer",
+        "answer": refused }),
+    );
+    let mut deploy = Deploy::of("b");
+    deploy.wanted.role = Some("arn:aws:iam::123456789012:role/new".into());
+    assert_eq!(revision(deploy.run(&aws.address).await), (2, false));
+    assert_eq!(
+        writes(aws.calls()),
+        [
+            "UpdateFunctionConfiguration !400",
+            "UpdateFunctionConfiguration !400",
+            "UpdateFunctionConfiguration",
+            "UpdateFunctionCode",
+            "PublishVersion"
         ]
     );
 }
@@ -409,7 +436,7 @@ async fn an_error_that_quotes_a_variable_is_shown_without_its_value() {
         "message": "TOKEN_OF_TEST=hunter2-value is not to the service's liking" } }),
     );
     let mut deploy = Deploy::of("b");
-    deploy.wanted.memory = 1024;
+    deploy.wanted.memory = Some(1024);
     let error = deploy.run(&aws.address).await.unwrap_err();
     let shown = format!("{error} {error:?}");
     assert!(shown.contains("TOKEN_OF_TEST=…"), "{shown}");
