@@ -313,7 +313,7 @@ pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> 
     let result = tokio::select! {
         result = shift(tools, options, plan, from, to, &id) => result,
         () = tokio::time::sleep(options.timeout) => {
-            Err(platform::Error::Timeout(options.timeout).into())
+            Err(timed_out(options))
         }
         () = tools.cancel.cancelled() => Err(stopped("the rollback was stopped").hint(format!(
             "to begin again: `squad rollback {}{}`",
@@ -362,6 +362,27 @@ pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> 
             Recorded::Pending { events } => events,
         },
     })
+}
+
+/// The time is over. What this process began ends with it.
+fn timed_out(options: &Options) -> Error {
+    let seconds = options.timeout.as_secs();
+    Error::new(
+        Kind::Timeout,
+        "timeout",
+        format!("it was not finished after {seconds} s"),
+    )
+    .retryable()
+    .hint(format!(
+        "give it longer: `squad rollback {}{}{} --timeout {}m`",
+        options.service,
+        options.flag,
+        options
+            .to
+            .map(|to| format!(" --to {to}"))
+            .unwrap_or_default(),
+        (seconds / 60 * 2).max(5)
+    ))
 }
 
 /// Moves the traffic; what is live then.

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use aws_sdk_lambda::types::AliasRoutingConfiguration;
 
 use super::mark::is_live;
+use super::publish::Pause;
 use super::seen::{Alias, Seen};
 use super::sharing::{check_versions, expressible, numbers};
 use super::{Lambda, Target, observe};
@@ -19,8 +20,9 @@ use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
 use crate::platform::{Commit, Error, OnProgress, Progress, Result};
 
-/// How often a write is sent with the `RevisionId` that AWS gave the same state meanwhile.
-const TRIES: u32 = 4;
+/// How long a write is tried again while AWS is busy with the alias, or only its `RevisionId` moves. Whoever called has a limit
+/// of time of their own; a brake has none, and an alias that is busy for longer is one that AWS has to be asked about.
+const BUSY_WITHIN: std::time::Duration = std::time::Duration::from_mins(10);
 /// How long the store may take to keep what the alias said before.
 const KEPT_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -134,9 +136,32 @@ impl Lambda {
         note: &Note,
         written: &Written<'_>,
     ) -> Result<Alias> {
+        let mut pause = Pause::within(BUSY_WITHIN);
+        loop {
+            let error = match self.send_create(target, note, written).await {
+                Ok(alias) => return Ok(alias),
+                Err(error) => error,
+            };
+            // AWS has one error for both.
+            if matches!(&*error.why, Why::Exists | Why::InProgress)
+                && matches!(self.present(target).await, Ok(None))
+                && pause.wait().await.is_ok()
+            {
+                continue;
+            }
+            return self.explain(target, error, None, written).await;
+        }
+    }
+
+    async fn send_create(
+        &self,
+        target: &Target,
+        note: &Note,
+        written: &Written<'_>,
+    ) -> aws::Result<Alias> {
         let (primary, weights) = parts(written.traffic);
         let client = self.session().lambda().await;
-        let answer = client
+        let made = client
             .create_alias()
             .function_name(&target.function)
             .name(&target.alias)
@@ -145,20 +170,20 @@ impl Lambda {
             .description(note.encode())
             .send()
             .await
-            .called("lambda:CreateAlias", &target.function);
-        match answer {
-            Ok(made) => Ok(Alias::made(
-                made.alias_arn(),
-                made.revision_id(),
-                made.description(),
-                made.function_version(),
-                made.routing_config()
-                    .and_then(|routing| routing.additional_version_weights()),
-            )),
-            Err(error) => self.explain(target, error, "", written).await,
-        }
+            .called("lambda:CreateAlias", &target.function)?;
+        Ok(Alias::made(
+            made.alias_arn(),
+            made.revision_id(),
+            made.description(),
+            made.function_version(),
+            made.routing_config()
+                .and_then(|routing| routing.additional_version_weights()),
+        ))
     }
 
+    /// Sends the write until it is in force or lost. AWS may be busy with the alias, and moves its `RevisionId` with each
+    /// permission and each move of what is provisioned: then the alias is read, and as long as it is what was seen, the write
+    /// is sent again with the `RevisionId` that it has. A change that somebody made is never written over.
     async fn update_alias(
         &self,
         target: &Target,
@@ -166,25 +191,25 @@ impl Lambda {
         note: &Note,
         written: &Written<'_>,
     ) -> Result<Alias> {
-        let mut token = present.revision_id.clone();
-        let mut tries = 0;
+        let mut present = present.clone();
+        let mut pause = Pause::within(BUSY_WITHIN);
         loop {
-            let error = match self.send_update(target, &token, note, written).await {
+            let error = match self
+                .send_update(target, &present.revision_id, note, written)
+                .await
+            {
                 Ok(alias) => return Ok(alias),
                 Err(error) => error,
             };
-            tries += 1;
-            if tries < TRIES
-                && matches!(&*error.why, Why::Lost)
+            if matches!(&*error.why, Why::Lost | Why::InProgress)
                 && let Ok(Some(alias)) = self.present(target).await
-                && alias.revision_id != token
-                && alias.is_same(present)
+                && alias.is_same(&present)
+                && pause.wait().await.is_ok()
             {
-                // Another `RevisionId`, and nobody's commit.
-                token = alias.revision_id;
+                present = alias;
                 continue;
             }
-            return self.explain(target, error, &token, written).await;
+            return self.explain(target, error, Some(&present), written).await;
         }
     }
 
@@ -229,7 +254,7 @@ impl Lambda {
         &self,
         target: &Target,
         error: aws::Error,
-        token: &str,
+        present: Option<&Alias>,
         written: &Written<'_>,
     ) -> Result<Alias> {
         let is_race = matches!(&*error.why, Why::Exists | Why::InProgress);
@@ -243,11 +268,12 @@ impl Lambda {
         };
         let lost = match there {
             Some(alias) if is_of(&alias, written) => return Ok(alias),
-            Some(alias) if alias.revision_id != token => {
+            // Another `RevisionId` alone is nobody's commit.
+            Some(alias) if !present.is_some_and(|present| alias.is_same(present)) => {
                 self.remember_alias(target, &alias);
                 Lost::Other(Box::new(alias))
             }
-            None if !token.is_empty() => Lost::Nothing,
+            None if present.is_some() => Lost::Nothing,
             Some(_) | None if is_gone => return Err(self.which_is_gone(target, written).await),
             Some(_) | None => return Err(error.into()),
         };

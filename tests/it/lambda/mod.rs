@@ -5,6 +5,7 @@ mod apis;
 mod artifacts;
 mod asynchronous;
 mod brakes;
+mod busy;
 pub(crate) mod callers;
 pub(crate) mod deploy;
 mod drift;

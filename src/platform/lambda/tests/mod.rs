@@ -1,5 +1,6 @@
 //! The platform against servers that behave as AWS does: the contract, and what happens to it when others are at work.
 
+mod busy;
 #[path = "../../../../tests/aws/client.rs"]
 #[allow(dead_code, reason = "the journeys use the rest of it")]
 mod client;
