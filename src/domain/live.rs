@@ -133,6 +133,40 @@ pub(crate) struct Unkept {
     pub(crate) kept_as: RevisionNumber,
 }
 
+/// Traffic that has not followed the last commit yet, because the platform keeps it where it was until the new place is ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Lag {
+    /// Who still gets it.
+    pub(crate) revision: RevisionNumber,
+    /// Percent.
+    pub(crate) weight: u8,
+    /// Who is to get it.
+    pub(crate) to: RevisionNumber,
+    /// Why it does not get there by itself any more; none while it is on its way.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) failed: Option<String>,
+}
+
+impl Lag {
+    /// In one line.
+    pub(crate) fn told(&self) -> String {
+        let Self {
+            revision,
+            weight,
+            to,
+            failed,
+        } = self;
+        match failed {
+            None => format!(
+                "AWS still sends {weight} % to {revision} until what is provisioned on {to} is ready"
+            ),
+            Some(why) => format!(
+                "AWS still sends {weight} % to {revision}, because provisioned concurrency could not be allocated on {to}: {why}"
+            ),
+        }
+    }
+}
+
 /// All that a platform knows about one service in one environment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Live {
@@ -163,6 +197,9 @@ pub(crate) struct Live {
     /// What somebody else wrote in the place of what is kept with the traffic; nothing of that is known then.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) foreign: Option<Foreign>,
+    /// Where the traffic still is, when that is not where the last commit sent it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) lag: Option<Lag>,
     /// The rollout's state as stored with the traffic: at most 200 bytes of ASCII, "" for none.
     pub(crate) state: String,
     /// Who set the present traffic.
@@ -186,6 +223,7 @@ impl Live {
             unpublished: None,
             unkept: None,
             foreign: None,
+            lag: None,
             state: String::new(),
             last_commit: None,
             address: None,
@@ -200,6 +238,9 @@ impl Live {
 
     /// Who takes the traffic of `service`, in a clause: the words of every message that says it.
     pub(crate) fn traffic_in_words(&self, service: &ServiceName) -> String {
+        if let Some(lag) = &self.lag {
+            return lag.told();
+        }
         let takes =
             |(number, weight): (RevisionNumber, u8)| format!("revision {number} takes {weight} %");
         match (&self.split, &self.unpublished) {

@@ -29,6 +29,10 @@ impl From<platform::Error> for Error {
             From::Unsplittable(_) => Self::new(Kind::Refused, "rollout-unsupported", message)
                 .hint("deploy all at once instead: `squad deploy --all-at-once --reason \"…\"`"),
             From::Invalid(_) => Self::new(Kind::Failed, "platform", message),
+            From::NotProvisioned(_) => Self::new(Kind::Unhealthy, "not-provisioned", message)
+                .retryable()
+                .hint("ask for it again: `squad deploy`")
+                .hint("or go back to what served before: `squad rollback`"),
             From::UnclearTarget { .. } => Self::new(Kind::Refused, "function-unclear", message)
                 .hint("run the same command in the service's repository, where `squad.toml` names the function"),
             From::PortTaken { owner, .. } => {

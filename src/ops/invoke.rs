@@ -156,6 +156,7 @@ mod tests {
             unpublished: None,
             unkept: None,
             foreign: None,
+            lag: None,
             state: String::new(),
             last_commit: None,
             address: Some("http://127.0.0.1:34011".into()),

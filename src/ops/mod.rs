@@ -8,6 +8,7 @@ pub(crate) mod fleet;
 pub(crate) mod going_on;
 pub(crate) mod history;
 pub(crate) mod invoke;
+pub(crate) mod lag;
 pub(crate) mod org;
 pub(crate) mod prune;
 pub(crate) mod registry;
@@ -116,7 +117,7 @@ pub(crate) fn live_state(
     service: &crate::domain::name::ServiceName,
     live: Option<&crate::domain::live::Live>,
 ) -> crate::error::LiveState {
-    let revision = live.and_then(|live| live.sole());
+    let revision = live.filter(|live| live.lag.is_none()).and_then(|live| live.sole());
     let is_silent = live.is_some_and(|live| live.split.is_none() && live.unpublished.is_none());
     crate::error::LiveState {
         revision: revision.map(|revision| revision.number.to_string()),

@@ -19,7 +19,7 @@ use crate::ops::deploy::apply::millis;
 use crate::ops::deploy::build::stopped;
 use crate::ops::deploy::described;
 use crate::ops::served::Told;
-use crate::ops::{Cancel, Event, Reporter, live_state, warnings};
+use crate::ops::{Cancel, Event, Reporter, lag, live_state, warnings};
 use crate::platform::{self, Commit, Platform, Progress};
 
 /// What is asked for.
@@ -421,6 +421,11 @@ async fn shift(
     if live.sole().map(|revision| revision.number) != Some(to) {
         return Err(Error::overtaken(name, live.last_commit.as_ref(), &live));
     }
+    // Ends before the rollback's own time does, to say where the traffic is.
+    let spent = tools.clock.monotonic().saturating_sub(started);
+    let within = options.timeout.saturating_sub(spent) * 9 / 10;
+    let (platform, clock) = (tools.platform, tools.clock);
+    let live = lag::arrived(platform, clock, tools.reporter, name, live, within).await?;
     tools.reporter.report(Event::Done {
         what: "live",
         detail: format!("all traffic on revision {to}"),

@@ -33,8 +33,7 @@ pub(crate) use invocation::{INIT_ERRORS, Invocation, THROWN};
 pub(crate) use progress::{OnProgress, Progress};
 pub(crate) use log::{LogLine, LogQuery};
 
-/// What a platform can do; a plan that needs more is refused with the reason, and the contract suite names
-/// what it skips.
+/// What a platform can do; a plan that needs more is refused with the reason, and the contract suite names what it skips.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Capabilities {
     /// Weights for each route.
@@ -87,6 +86,9 @@ pub(crate) enum Error {
     /// The split or the state is not acceptable (weights, length of the state).
     #[error("{0}")]
     Invalid(String),
+    /// The traffic was committed, and what is to be kept ready for it could not be allocated: why, and where the traffic is.
+    #[error("{0}")]
+    NotProvisioned(String),
     /// Which function the service is here is only guessed, and it may be another environment's.
     #[error(
         "which function `{service}` is in this environment is not known here: `{function}` may be another environment's, and {found}"
@@ -323,8 +325,7 @@ pub(crate) trait Platform: Send + Sync {
         Ok(false)
     }
 
-    /// Refuses where the credentials lead to another place than the environment is: asked before anything is recorded
-    /// there.
+    /// Refuses where the credentials lead to another place than the environment is: asked before anything is recorded there.
     async fn guard(&self) -> Result<()> {
         Ok(())
     }

@@ -281,7 +281,10 @@ fn rollout(row: &Row) -> String {
 /// How what works well is while something of its traffic is not squad's: what takes all of it by squad's own words, or not,
 /// works as it did; a split of which nothing tells is nobody's.
 fn outside(row: &Row) -> &'static str {
-    if row.live.foreign.is_some() && row.live.sole().is_some() {
+    if row.live.lag.is_some() {
+        // What is to take the traffic is being made ready.
+        "starting"
+    } else if row.live.foreign.is_some() && row.live.sole().is_some() {
         "ok"
     } else {
         "drifted"

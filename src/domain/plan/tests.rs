@@ -78,6 +78,7 @@ fn live(rows: &[Row], serving: Option<u64>) -> Live {
         unpublished: None,
         unkept: None,
         foreign: None,
+        lag: None,
         state: String::new(),
         last_commit: serving.map(|_| LastCommit {
             actor: actor(),

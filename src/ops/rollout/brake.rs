@@ -19,7 +19,7 @@ use crate::domain::traffic::Split;
 use crate::error::{Error, Kind, Result};
 use crate::ops::audit::{self, Intent, Recorded, ResultWord};
 use crate::ops::deploy::apply::millis;
-use crate::ops::{Event, live_state, warnings};
+use crate::ops::{Event, lag, live_state, warnings};
 use crate::platform::{self, Commit};
 
 /// How often a write that loses to another one is tried again.
@@ -231,22 +231,27 @@ async fn stop(
     let revision = safe(&wanted);
     let left = (!wanted.state.stays).then_some(wanted.state.canary);
     let milliseconds = millis(tools.clock, started);
-    tools.reporter.report(Event::Done {
+    let done = Event::Done {
         what: "aborted",
         detail: format!("all traffic on revision {revision}"),
         milliseconds,
-    });
+    };
     let was_watched = tools.platform.capabilities().counts_at_once;
     let (last_request, live) = if was_watched {
+        tools.reporter.report(done);
         // For people and for the report; the traffic has changed already, so that it may fail.
         drop(note(tools, service, &before, &wanted, None, reason).await);
         let last_request = quiet(tools, service, left, at).await?;
         let live = close(tools, service, &wanted, command, operation).await?;
         (last_request, live)
     } else {
-        let live = verified(tools, service, &wanted).await?;
         let end = Some(end_of(command));
+        let live = verified(tools, service, &wanted).await;
+        if live.is_ok() {
+            tools.reporter.report(done);
+        }
         drop(note(tools, service, &before, &wanted, end, reason).await);
+        let live = live?;
         (None, live)
     };
     let aborted = Aborted {
@@ -479,7 +484,13 @@ async fn verified(tools: &Tools<'_>, service: &ServiceName, wanted: &Move) -> Re
     }
     let split = live.split.as_ref();
     if split.and_then(Split::sole) == Some(safe(wanted)) {
-        Ok(live)
+        let Tools {
+            platform,
+            clock,
+            reporter,
+            ..
+        } = tools;
+        lag::arrived(*platform, *clock, *reporter, service, live, QUIET_WITHIN).await
     } else {
         Err(changed_after())
     }

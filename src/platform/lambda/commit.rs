@@ -120,11 +120,11 @@ impl Lambda {
         let wanted = self.provisioned_wanted(service, seen, traffic).await;
         let settled = self.settled(&seen.target, after, traffic).await?;
         match wanted {
-            None => settled.allocated(),
+            None => self.allocated(&seen.target, traffic, settled).await,
             // What could not be allocated before is asked for anew.
             Some(wanted) if self.provide(&seen.target, wanted).await? => {
                 let anew = self.settled(&seen.target, settled.alias, traffic).await?;
-                anew.allocated()
+                self.allocated(&seen.target, traffic, anew).await
             }
             Some(_) => Ok(settled.alias),
         }
@@ -243,10 +243,7 @@ impl Lambda {
                 .and_then(|routing| routing.additional_version_weights()),
         );
         // The answer may show the weights that AWS sets while it moves what is provisioned.
-        Ok(Alias {
-            traffic: Some(written.traffic),
-            ..alias
-        })
+        Ok(alias.with_written(written.traffic, None))
     }
 
     /// What a failed write comes to: it is in force after all, somebody else was first, or it failed.

@@ -14,7 +14,7 @@ use super::seen::{Alias, LATEST, Seen};
 use super::target::Target;
 use super::words;
 use crate::domain::alias::{self, Description, Note, Traffic};
-use crate::domain::live::{Foreign, Health, LastCommit, Live, Revision, Token, Unkept};
+use crate::domain::live::{Foreign, Health, Lag, LastCommit, Live, Revision, Token, Unkept};
 use crate::domain::name::ServiceName;
 use crate::domain::release::{Actor, Provenance, RevisionNumber};
 use crate::domain::rollout;
@@ -72,6 +72,7 @@ pub(super) fn live(service: &ServiceName, seen: &Seen) -> Live {
         unpublished,
         unkept: unkept(seen),
         foreign: foreign(seen),
+        lag: seen.alias.as_ref().and_then(|alias| alias.lag.clone()),
         state: note.map(|note| note.state).unwrap_or_default(),
         last_commit,
         address: seen
@@ -159,7 +160,14 @@ fn revision(
             .note
             .is_some_and(|note| rollout::State::kept(&note.state).contains(&number));
     let (health, problem) = health(state);
+    let lag = facts
+        .seen
+        .alias
+        .as_ref()
+        .and_then(|alias| alias.lag.as_ref());
+    let lag = lag.filter(|lag| lag.to == number);
     let health = match health {
+        Health::Ok if lag.is_some_and(|lag| lag.failed.is_some()) => Health::Degraded,
         Health::Ok if served.is_some() && !is_needed => Health::Stopped,
         health => health,
     };
@@ -196,7 +204,7 @@ fn revision(
         served_healthily: (has_traffic || served.is_some()) && health != Health::Failed,
         left: facts.note.is_some_and(|note| note.left.contains(&number)),
         health,
-        problem: problem.or(changed),
+        problem: problem.or_else(|| lag.map(Lag::told)).or(changed),
     }
 }
 

@@ -177,6 +177,11 @@ impl Lambda {
             known.get(service).copied()
         };
         match learned {
+            // As much as it has, once more.
+            Some(None) if is_stuck(seen) => {
+                let there = self.provisioned(&seen.target).await.ok()??;
+                Some(there.requested)
+            }
             Some(wanted) => wanted,
             None if seen.traffic() == Some(traffic) => None,
             None => {
@@ -240,10 +245,15 @@ impl Lambda {
     ) -> Result<Option<Difference>> {
         self.targets.learn(service);
         self.learn_provisioned(service);
-        let Some(wanted) = wanted(service) else {
+        let is_stuck = self
+            .last_seen(&service.name)
+            .is_some_and(|seen| is_stuck(&seen));
+        if wanted(service).is_none() && !is_stuck {
             return Ok(None);
-        };
+        }
         let there = self.provisioned(&self.target(&service.name)).await?;
+        let kept = there.as_ref().map_or(0, |there| there.requested);
+        let wanted = wanted(service).unwrap_or(kept);
         let before = there.as_ref().map_or(0, |there| there.requested);
         let failed = there.is_some_and(|there| there.failed.is_some());
         Ok((before != wanted || failed).then(|| Difference {
@@ -256,6 +266,13 @@ impl Lambda {
             after: Some(wanted.to_string()),
         }))
     }
+}
+
+/// Whether AWS has given up moving what is provisioned to what the alias points at.
+fn is_stuck(seen: &Seen) -> bool {
+    seen.alias
+        .as_ref()
+        .is_some_and(super::seen::Alias::is_stuck)
 }
 
 fn wanted(service: &Service) -> Option<u32> {

@@ -13,6 +13,7 @@ use super::read;
 use super::{Lambda, Target};
 use crate::clients::aws;
 use crate::domain::alias::{self, Description, Note, Traffic};
+use crate::domain::live::Lag;
 use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
 use crate::domain::rollout::State;
@@ -34,6 +35,8 @@ pub(super) struct Alias {
     pub(super) primary: Option<RevisionNumber>,
     /// It points at `$LATEST`: each change of the function is live at once.
     pub(super) is_on_latest: bool,
+    /// Where AWS keeps the traffic until what is provisioned has moved, when that is not where it was written to.
+    pub(super) lag: Option<Lag>,
     /// Versions that were left, by the environment's store, where the description is not squad's; none where nobody asked, or
     /// no answer came.
     pub(super) left: Option<Vec<RevisionNumber>>,
@@ -98,11 +101,51 @@ impl Alias {
         }
     }
 
-    /// With the traffic that our note says.
-    fn into_noted(self) -> Self {
+    /// With the traffic that our note says, and where AWS keeps it meanwhile.
+    fn into_noted(self, failed: Option<String>) -> Self {
+        match self.note().traffic() {
+            Some(noted) => self.with_written(noted, failed),
+            None => self,
+        }
+    }
+
+    /// With the traffic that was written; what the weights say instead are AWS's own.
+    pub(super) fn with_written(self, written: Traffic, failed: Option<String>) -> Self {
+        let to = written.primary();
+        let there = match self.traffic {
+            Some(traffic) if traffic == written => None,
+            Some(Traffic::All(sole)) => Some((sole, 100)),
+            Some(Traffic::Shared { other, weight, .. }) => Some((other, weight)),
+            None => None,
+        };
         Self {
-            traffic: self.note().traffic(),
+            traffic: Some(written),
+            lag: there
+                .filter(|(revision, _)| *revision != to)
+                .map(|(revision, weight)| Lag {
+                    revision,
+                    weight,
+                    to,
+                    failed,
+                }),
             ..self
+        }
+    }
+
+    /// Whether AWS has given up moving what is provisioned, and keeps the traffic where it was.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.lag.as_ref().is_some_and(|lag| lag.failed.is_some())
+    }
+
+    /// Whether its weights send everything to a version that served before: those that AWS sets.
+    fn is_where_it_was(&self) -> bool {
+        match self.traffic {
+            Some(Traffic::All(sole)) => {
+                let note = self.note();
+                self.primary != Some(sole)
+                    && (note.served.contains(&sole) || note.left.contains(&sole))
+            }
+            Some(Traffic::Shared { .. }) | None => false,
         }
     }
 
@@ -139,6 +182,7 @@ impl Alias {
             traffic: traffic(version, weights, written),
             primary: version.and_then(number),
             is_on_latest: version == Some(LATEST),
+            lag: None,
             left: None,
         }
     }
@@ -430,16 +474,26 @@ impl Lambda {
     }
 
     /// The alias as it is meant. While provisioned concurrency moves to the version that the alias points at, AWS itself
-    /// sets weights on it: then what we wrote is what is meant, and no drift. What has stopped moving since the alias was
-    /// read is read once more.
+    /// sets weights on it: then what we wrote is what is meant, and no drift. Where it cannot be allocated there, they stay.
+    /// What has stopped moving since the alias was read is read once more.
     pub(super) async fn steady(&self, target: &Target, alias: Alias) -> Result<Option<Alias>> {
         if !alias.may_be_moving() {
             return Ok(Some(alias));
         }
         match self.provisioned(target).await? {
             None => Ok(Some(alias)),
-            Some(provisioned) if provisioned.is_moving => Ok(Some(alias.into_noted())),
-            Some(_) => Ok(self.read_alias(target).await?),
+            Some(provisioned) if provisioned.is_moving => Ok(Some(alias.into_noted(None))),
+            Some(provisioned) => {
+                let alias = self.read_alias(target).await?;
+                Ok(match (alias, provisioned.failed) {
+                    (Some(alias), Some(why))
+                        if alias.may_be_moving() && alias.is_where_it_was() =>
+                    {
+                        Some(alias.into_noted(Some(why)))
+                    }
+                    (alias, _) => alias,
+                })
+            }
         }
     }
 

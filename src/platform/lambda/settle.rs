@@ -24,18 +24,6 @@ pub(super) struct Settled {
     failed: Option<String>,
 }
 
-impl Settled {
-    /// The alias, if all that was to be provisioned is.
-    pub(super) fn allocated(self) -> Result<Alias> {
-        match self.failed {
-            None => Ok(self.alias),
-            Some(why) => Err(Error::Invalid(format!(
-                "the traffic has changed, and provisioned concurrency could not be allocated for it: {why}"
-            ))),
-        }
-    }
-}
-
 impl Lambda {
     /// Returns once the alias has no weights but those that were written, and what is provisioned is ready. As long as
     /// AWS takes; whoever called has a limit of time.
@@ -75,5 +63,34 @@ impl Lambda {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// The alias, if all that was to be provisioned is.
+    pub(super) async fn allocated(
+        &self,
+        target: &Target,
+        wanted: Traffic,
+        settled: Settled,
+    ) -> Result<Alias> {
+        match settled.failed {
+            None => Ok(settled.alias),
+            Some(why) => Err(self.not_provisioned(target, wanted, why).await),
+        }
+    }
+
+    /// The error of what could not be allocated, with where the weights send the traffic then.
+    async fn not_provisioned(&self, target: &Target, wanted: Traffic, why: String) -> Error {
+        let to = wanted.primary();
+        let there = self.read_alias(target).await.ok().flatten();
+        let alias = there.map(|alias| alias.with_written(wanted, Some(why.clone())));
+        if let Some(alias) = &alias {
+            self.remember_alias(target, alias);
+        }
+        Error::NotProvisioned(match alias.and_then(|alias| alias.lag) {
+            Some(lag) => format!("the alias is on {to}, and {}", lag.told()),
+            None => format!(
+                "the traffic has changed, and provisioned concurrency could not be allocated for it: {why}"
+            ),
+        })
     }
 }

@@ -9,6 +9,7 @@ use super::observe;
 use super::seen::Seen;
 use crate::domain::alias::Traffic;
 use crate::domain::release::RevisionNumber;
+use crate::domain::rollout::State;
 use crate::domain::rollout::state::LONGEST;
 use crate::domain::traffic::{Split, Weights};
 use crate::platform::{Error, Result};
@@ -44,13 +45,16 @@ pub(super) fn expressible(split: &Split, state: &str) -> Result<Traffic> {
             "a Lambda alias does not see who calls, so no route can be gated".to_owned(),
         ));
     }
-    shared(&split.rest)
+    let stable = State::parse(state).map(|state| state.stable);
+    shared(&split.rest, stable)
 }
 
-fn shared(weights: &Weights) -> Result<Traffic> {
+/// The stable one is the alias's own version until the promotion, whatever its weight (`api/API_AliasRoutingConfiguration`: 0.0
+/// to 1.0 for the additional one): provisioned concurrency follows the alias's own version, so that no step and no abort
+/// moves it. Without a rollout that names one it is the older one.
+fn shared(weights: &Weights, stable: Option<RevisionNumber>) -> Result<Traffic> {
     let mut rows: Vec<_> = weights.iter().collect();
-    // The heavier one is the alias's own; of two equal ones the older.
-    rows.sort_by_key(|(number, weight)| (std::cmp::Reverse(*weight), *number));
+    rows.sort_by_key(|(number, _)| (Some(*number) != stable, *number));
     match rows.as_slice() {
         [(sole, _)] => Ok(Traffic::All(*sole)),
         [(primary, _), (other, weight)] => Ok(Traffic::Shared {
@@ -163,11 +167,17 @@ mod tests {
         for (rows, wanted) in [
             (vec![(41, 100)], Traffic::All(RevisionNumber(41))),
             (vec![(41, 95), (42, 5)], traffic(41, 42, 5)),
-            (vec![(41, 25), (42, 75)], traffic(42, 41, 25)),
+            (vec![(41, 25), (42, 75)], traffic(41, 42, 75)),
             (vec![(41, 50), (42, 50)], traffic(41, 42, 50)),
         ] {
             assert_eq!(expressible(&split(&rows), "").unwrap(), wanted);
         }
+        // An older release as the canary.
+        let state = "squad/1 id=01K8 g=1 ph=holding u=1 s=42 c=41 p=ab12cd34";
+        assert_eq!(
+            expressible(&split(&[(41, 75), (42, 25)]), state).unwrap(),
+            traffic(42, 41, 75)
+        );
         assert_eq!(
             expressible(&split(&[(1, 90), (2, 5), (3, 5)]), "")
                 .unwrap_err()

@@ -132,10 +132,10 @@ fn choose(
         .as_ref()
         .and_then(|qualifier| function.aliases.get(qualifier));
     let mut weighted = settings.executed_version_always && alias.is_some();
-    if let Some(alias) = alias {
+    if alias.is_some() {
         let chance = random.fraction();
         let mut sum = 0.0;
-        for (other, weight) in &alias.weights {
+        for (other, weight) in &function.weights_of(qualifier.as_deref().unwrap_or_default()) {
             weighted = true;
             sum += weight;
             if chance < sum {

@@ -149,6 +149,7 @@ pub(crate) fn update(context: &mut Context) -> Answer {
     let name = context.operation.text("Name").unwrap_or("").to_owned();
     let (version, description) = (context.text("FunctionVersion"), context.text("Description"));
     let weights = given_weights(&context.body);
+    let is_given = weights.is_some();
     let given = context.text("RevisionId");
     let revision = context.random.uuid();
     let (now, provision) = (context.now, context.settings.provision_ms);
@@ -184,6 +185,9 @@ pub(crate) fn update(context: &mut Context) -> Answer {
             moving_from: Some(from),
             requested: provisioned.requested,
         };
+    } else if is_given && let Some(provisioned) = function.provisioned.get_mut(&name) {
+        // Whoever sets weights, or none, replaces those that Lambda has set.
+        provisioned.moving_from = None;
     }
     function.aliases.insert(name.clone(), changed);
     Ok(Reply::json(200, &function.show_alias(&name)))

@@ -120,11 +120,7 @@ fn put(context: &mut Context) -> Answer {
     }
     let function = context.function()?;
     let qualifier = published(function, qualifier)?;
-    if function
-        .aliases
-        .get(&qualifier)
-        .is_some_and(|alias| !alias.weights.is_empty())
-    {
+    if !function.weights_of(&qualifier).is_empty() {
         return Err(invalid(
             "Alias with weights can not be used with Provisioned Concurrency",
         ));

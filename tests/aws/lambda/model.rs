@@ -208,7 +208,9 @@ impl Provisioned {
         };
         self.status = if badly.is_some() { "FAILED" } else { "READY" };
         self.reason = badly;
-        self.moving_from.take().is_some()
+        // gradientedge/cdk-utils, ProvisionedConcurrencyProps.onVersion: "If the new version's init fails
+        // (FUNCTION_ERROR_INIT_FAILURE), the routing weights persist at 100% on old".
+        self.reason.is_none() && self.moving_from.take().is_some()
     }
 }
 
@@ -354,19 +356,27 @@ impl Function {
         Ok(shown)
     }
 
-    /// `AliasConfiguration`. While provisioned concurrency moves to another version, Lambda itself keeps traffic on
-    /// the old one by a weight (seen as drift by tools; hashicorp/terraform-provider-aws "routing_config" with
-    /// provisioned concurrency).
+    /// The weights by which an alias routes. While provisioned concurrency moves to another version, Lambda itself keeps the
+    /// traffic on the old one by a weight: hashicorp/terraform-provider-aws#48116 ("AWS temporarily injects routing weights on
+    /// the alias during the version transition", `{"1" = 1}`).
+    pub(crate) fn weights_of(&self, name: &str) -> BTreeMap<String, f64> {
+        let moving = self
+            .provisioned
+            .get(name)
+            .and_then(|provisioned| provisioned.moving_from.as_ref());
+        match (moving, self.aliases.get(name)) {
+            (Some(from), _) => BTreeMap::from([(from.clone(), 1.0)]),
+            (None, Some(alias)) => alias.weights.clone(),
+            (None, None) => BTreeMap::new(),
+        }
+    }
+
+    /// `AliasConfiguration`, with the weights by which it routes.
     pub(crate) fn show_alias(&self, name: &str) -> Value {
         let Some(alias) = self.aliases.get(name) else {
             return Value::Null;
         };
-        let mut weights = alias.weights.clone();
-        if let Some(provisioned) = self.provisioned.get(name)
-            && let Some(from) = &provisioned.moving_from
-        {
-            weights = BTreeMap::from([(from.clone(), 1.0)]);
-        }
+        let weights = self.weights_of(name);
         let mut shown = json!({
             "AliasArn": format!("{}:{name}", self.arn),
             "Name": name,

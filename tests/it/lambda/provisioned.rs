@@ -239,7 +239,7 @@ fn what_aws_cannot_keep_ready_is_said_and_tried_again() {
     let directory = with_provisioned(&cloud, "one", 2);
     cloud
         .squad_in(&directory, &["deploy"])
-        .failure(1)
+        .failure(3)
         .assert(str![[r#"
 › receipts → cloud (lambda, account [HASH])
 ›
@@ -252,12 +252,142 @@ fn what_aws_cannot_keep_ready_is_said_and_tried_again() {
 › ✔ published        revision 1, ready
 › error: cannot deploy `receipts`: the traffic has changed, and provisioned concurrency could not be allocated for it: no capacity in this zone
 › live: revision 1 serves all traffic
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/platform.md
-[exit 1]
+› hint: ask for it again: `squad deploy`
+› hint: or go back to what served before: `squad rollback`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/not-provisioned.md
+[exit 3]
 
 "#]]);
     assert_eq!(cloud.sole(), "1");
     cloud.squad_in(&directory, &["deploy"]).success();
     cloud.squad_in(&directory, &["deploy"]).success();
     assert_eq!(cloud.sole(), "1");
+}
+
+/// With what AWS sends as long as it takes until what is provisioned is ready: all to the one that was left.
+#[test]
+fn a_rollback_tells_where_the_traffic_is_until_it_is_there() {
+    let cloud = quick();
+    let directory = sources(&cloud, "one");
+    cloud.squad_in(&directory, &["deploy"]).success();
+    sources(&cloud, "two");
+    cloud.squad_in(&directory, &["deploy"]).success();
+    cloud.aws.change(
+        json!({ "kind": "provisioned", "function": "receipts", "alias": "live", "count": 3 }),
+    );
+    cloud.aws.settings(json!({ "provision_ms": 8000 }));
+    cloud
+        .squad(&["rollback", "receipts", "--timeout", "3s"])
+        .failure(3)
+        .assert(str![[r#"
+› receipts → cloud: revision 2 → 1 (ana@example.com, [AGO])
+› ◌ traffic          AWS still sends 100 % to 2 until what is provisioned on 1 is ready
+› error: cannot roll back `receipts`: the traffic was changed, but AWS still sends 100 % to 2 until what is provisioned on 1 is ready
+› live: AWS still sends 100 % to 2 until what is provisioned on 1 is ready
+› hint: look again: `squad status receipts`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/traffic-lags.md
+[exit 3]
+
+"#]]);
+    cloud
+        .squad(&["status", "receipts"])
+        .success()
+        .assert(str![[r#"
+SERVICE   ENV    LIVE  SINCE     HEALTH
+receipts  cloud  1     [AGO]  starting  AWS still sends 100 % to 2 until what is provisioned on 1 is ready
+[exit 0]
+
+"#]]);
+    crate::support::wait_for("the move", Duration::from_mins(1), || {
+        cloud.alias()["RoutingConfig"].is_null().then_some(())
+    });
+    cloud
+        .squad(&["status", "receipts"])
+        .success()
+        .assert(str![[r#"
+SERVICE   ENV    LIVE  SINCE     HEALTH
+receipts  cloud  1     [AGO]  ok
+[exit 0]
+
+"#]]);
+    // In time, it is waited for.
+    cloud.aws.settings(json!({ "provision_ms": 1500 }));
+    cloud
+        .squad(&["rollback", "receipts", "--to", "2"])
+        .success()
+        .assert(str![[r#"
+› receipts → cloud: revision 1 → 2 (ana@example.com, [AGO])
+› ◌ traffic          AWS still sends 100 % to 1 until what is provisioned on 2 is ready
+› ✔ live             all traffic on revision 2
+›   done in [DURATION]
+2
+[exit 0]
+
+"#]]);
+    assert_eq!(cloud.sole(), "2");
+}
+
+/// `squad.toml` says nothing of it: the deploy ends as bad, the status shows it, and the same deploy asks for it again.
+#[test]
+fn what_cannot_move_along_is_shown_and_asked_for_again() {
+    let cloud = quick();
+    let directory = sources(&cloud, "one");
+    cloud.squad_in(&directory, &["deploy"]).success();
+    cloud.aws.change(
+        json!({ "kind": "provisioned", "function": "receipts", "alias": "live", "count": 3 }),
+    );
+    cloud
+        .aws
+        .settings(json!({ "fail_provisioning": "FUNCTION_ERROR_INIT_FAILURE" }));
+    sources(&cloud, "two");
+    cloud
+        .squad_in(&directory, &["deploy"])
+        .failure(3)
+        .assert(str![[r#"
+› receipts → cloud (lambda, account [HASH])
+›
+›   replaces what is live (revision 1, ana@example.com, [AGO])
+›   undo at any time: `squad rollback receipts --env cloud`
+›
+› ✔ recorded         operation [ID], acme/cloud
+› ◌ revision         storing the artifact
+› ◌ revision         sending the code
+› ✔ published        revision 2, ready
+› error: cannot deploy `receipts`: the alias is on 2, and AWS still sends 100 % to 1, because provisioned concurrency could not be allocated on 2: FUNCTION_ERROR_INIT_FAILURE
+› live: AWS still sends 100 % to 1, because provisioned concurrency could not be allocated on 2: FUNCTION_ERROR_INIT_FAILURE
+› hint: ask for it again: `squad deploy`
+› hint: or go back to what served before: `squad rollback`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/not-provisioned.md
+[exit 3]
+
+"#]]);
+    cloud
+        .squad(&["status", "receipts"])
+        .failure(3)
+        .assert(str![[r#"
+› hint: what it wrote before it failed: `squad logs receipts --env cloud`
+SERVICE   ENV    LIVE  SINCE     HEALTH
+receipts  cloud  2     [AGO]  degraded  AWS still sends 100 % to 1, because provisioned concurrency could not be allocated on 2: FUNCTION_ERROR_INIT_FAILURE
+[exit 3]
+
+"#]]);
+    cloud
+        .squad_in(&directory, &["deploy"])
+        .success()
+        .assert(str![[r#"
+› receipts → cloud (lambda, account [HASH])
+›
+›   revision 2 stays live; what changes is not part of it
+›   function.provisioned_concurrency 3, which AWS could not allocate → 3
+›
+› ✔ recorded         operation [ID], acme/cloud
+› ✔ started          revision 2, kept from before, ready
+› ✔ live             all traffic on revision 2
+›   arn:aws:lambda:eu-west-1:[HASH]:function:receipts:live in [DURATION]
+2
+[exit 0]
+
+"#]]);
+    assert_eq!(puts(&cloud), ["live 3"]);
+    assert_eq!(cloud.sole(), "2");
 }

@@ -70,7 +70,12 @@ async fn weights_that_aws_sets_are_no_drift_and_are_waited_for() {
         live.last_commit.as_ref().unwrap().operation,
         deploy.operation
     );
-    assert_eq!(live.revision(RevisionNumber(2)).unwrap().problem, None);
+    let said = "AWS still sends 100 % to 1 until what is provisioned on 2 is ready";
+    assert_eq!(
+        live.revision(RevisionNumber(2)).unwrap().problem.as_deref(),
+        Some(said)
+    );
+    assert_eq!(live.lag.unwrap().told(), said);
     assert!(!writing.is_finished(), "it did not wait");
 
     let token = writing.await.unwrap();
@@ -184,10 +189,45 @@ async fn what_cannot_be_provisioned_is_told_and_the_traffic_has_changed() {
         .await;
     assert_eq!(
         failed.unwrap_err().to_string(),
-        "the traffic has changed, and provisioned concurrency could not be allocated for it: no capacity in this zone"
+        "the alias is on 2, and AWS still sends 100 % to 1, because provisioned concurrency could not be allocated on 2: no capacity in this zone"
     );
-    assert_eq!(
-        platform.observe(&service).await.unwrap().split,
-        Some(all(2))
+    let live = platform.observe(&service).await.unwrap();
+    assert_eq!(live.split, Some(all(2)));
+    let two = live.revision(RevisionNumber(2)).unwrap();
+    assert_eq!(two.health, crate::domain::live::Health::Degraded);
+    let told = two.problem.clone().unwrap();
+    assert!(
+        told.starts_with("AWS still sends 100 % to 1, because "),
+        "{told}"
     );
+}
+
+/// The stable version stays the alias's own at every weight, so that neither a step nor an abort moves what is provisioned.
+#[tokio::test]
+async fn no_step_and_no_abort_of_a_rollout_moves_what_is_provisioned() {
+    let aws = Aws::start();
+    let platform = There::new(&aws).platform();
+    let service = name("warm");
+    provisioned(&aws, &platform, &service, 60_000).await;
+    for weight in [10, 60, 99] {
+        write(
+            &platform,
+            &service,
+            &commit(shared(1, 2, weight), "", "ana"),
+        )
+        .await;
+        let now = alias(&aws, "warm");
+        assert_eq!(now["FunctionVersion"], json!("1"));
+        assert_eq!(
+            now["RoutingConfig"]["AdditionalVersionWeights"],
+            json!({ "2": f64::from(weight) / 100.0 })
+        );
+    }
+    let back = Commit {
+        leaves: Some(RevisionNumber(2)),
+        ..commit(all(1), "", "ana")
+    };
+    write(&platform, &service, &back).await;
+    assert_eq!(alias(&aws, "warm")["RoutingConfig"], Value::Null);
+    assert_eq!(platform.observe(&service).await.unwrap().lag, None);
 }

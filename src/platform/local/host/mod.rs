@@ -275,6 +275,7 @@ impl Host {
             unpublished: None,
             unkept: None,
             foreign: None,
+            lag: None,
             state,
             last_commit,
             address,
