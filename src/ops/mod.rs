@@ -117,7 +117,9 @@ pub(crate) fn live_state(
     service: &crate::domain::name::ServiceName,
     live: Option<&crate::domain::live::Live>,
 ) -> crate::error::LiveState {
-    let revision = live.filter(|live| live.lag.is_none()).and_then(|live| live.sole());
+    let revision = live
+        .filter(|live| live.lag.is_none())
+        .and_then(|live| live.sole());
     let is_silent = live.is_some_and(|live| live.split.is_none() && live.unpublished.is_none());
     crate::error::LiveState {
         revision: revision.map(|revision| revision.number.to_string()),

@@ -30,8 +30,8 @@ use crate::domain::traffic::Split;
 
 pub(crate) use connection::{Places, connect, local_settings};
 pub(crate) use invocation::{INIT_ERRORS, Invocation, THROWN};
-pub(crate) use progress::{OnProgress, Progress};
 pub(crate) use log::{LogLine, LogQuery};
+pub(crate) use progress::{OnProgress, Progress};
 
 /// What a platform can do; a plan that needs more is refused with the reason, and the contract suite names what it skips.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -61,8 +61,8 @@ pub(super) async fn decide(
             .map_err(|error| error.context(&asked))?;
         live
     };
-    let decision = plan::deploy(&live, &options.environment, wanted, options.allowed)
-        .map_err(|refusal| {
+    let decision =
+        plan::deploy(&live, &options.environment, wanted, options.allowed).map_err(|refusal| {
             refuse(&asked, &refusal, options, &live).live(live_state(name, Some(&live)))
         })?;
     let (decision, of_traffic) = with_traffic(decision, of_traffic).map_err(failed)?;

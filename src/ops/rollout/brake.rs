@@ -317,7 +317,11 @@ async fn leave(
             Err(error) => return Err(error.into()),
         }
     }
-    Err(each_time(ATTEMPTS, &tools.platform.observe(service).await?))
+    Err(each_time(
+        service,
+        ATTEMPTS,
+        &tools.platform.observe(service).await?,
+    ))
 }
 
 /// Where the traffic was before an abort; none where the log tells of it already. Whoever began the abort may have died
@@ -550,7 +554,11 @@ async fn close(
             Err(error) => return Err(error.into()),
         }
     }
-    Err(each_time(ATTEMPTS, &tools.platform.observe(service).await?))
+    Err(each_time(
+        service,
+        ATTEMPTS,
+        &tools.platform.observe(service).await?,
+    ))
 }
 
 async fn note_end(

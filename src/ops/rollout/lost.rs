@@ -31,8 +31,8 @@ pub(super) fn lost(
 }
 
 /// Others were ahead of every one of so many writes: who was the last one, or what is there by now, and what to do.
-pub(super) fn each_time(times: u32, live: &Live) -> Error {
-    let error = Error::overtaken(live.last_commit.as_ref(), live);
+pub(super) fn each_time(service: &ServiceName, times: u32, live: &Live) -> Error {
+    let error = Error::overtaken(service, live.last_commit.as_ref(), live);
     Error {
         message: format!(
             "others changed the traffic {times} times meanwhile: {}",
@@ -112,7 +112,7 @@ mod tests {
             split: Some(Split::all(&[], RevisionNumber(3))),
             ..Live::nothing()
         };
-        let error = each_time(50, &live);
+        let error = each_time(&"payments".parse().unwrap(), 50, &live);
         assert_eq!(
             error.message,
             "others changed the traffic 50 times meanwhile: something else changed what is live first: by now revision 3 takes all traffic"
@@ -127,7 +127,7 @@ mod tests {
             at: "2026-11-26T12:00:00Z".parse().unwrap(),
             operation: "01K8ZC".to_owned(),
         });
-        let error = each_time(50, &live);
+        let error = each_time(&"payments".parse().unwrap(), 50, &live);
         assert_eq!(
             error.message,
             "others changed the traffic 50 times meanwhile: bob on laptop changed the traffic first, at 12:00:00 UTC (operation 01K8ZC)"

@@ -8,9 +8,10 @@ use std::collections::HashMap;
 
 use aws_sdk_lambda::types::AliasRoutingConfiguration;
 
+use super::alias::Alias;
 use super::mark::is_live;
 use super::publish::Pause;
-use super::seen::{Alias, Seen};
+use super::seen::Seen;
 use super::sharing::{check_versions, expressible, numbers};
 use super::{Lambda, Target, observe};
 use crate::clients::aws::{self, Called, Why};

@@ -12,9 +12,10 @@ use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::types::FunctionConfiguration;
 use futures_util::StreamExt;
 
+use super::alias::{self, Alias};
 use super::located::Noted;
 use super::read::{self, found};
-use super::seen::{self, Alias, Seen};
+use super::seen::Seen;
 use super::{Lambda, ROLLOUT_TAG, SERVICE_TAG, Target, observe};
 use crate::clients::aws::{self, Called, Why, words};
 use crate::domain::alias::Traffic;
@@ -427,7 +428,7 @@ async fn observed(
         let Some(configuration) = configuration else {
             return;
         };
-        if let Some(number) = configuration.version().and_then(seen::number) {
+        if let Some(number) = configuration.version().and_then(alias::number) {
             seen.versions.insert(number, configuration.clone());
             seen.states.insert(number, configuration);
         }

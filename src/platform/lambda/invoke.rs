@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Lambda;
-use super::seen::number;
+use super::alias::number;
 use crate::clients::aws::{Called, Why};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::name::ServiceName;

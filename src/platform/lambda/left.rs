@@ -54,7 +54,7 @@ impl Lambda {
         let Some(digest) = seen.published(number).map(|note| note.digest) else {
             return Ok(());
         };
-        let note = seen.alias.as_ref().map(super::seen::Alias::note);
+        let note = seen.alias.as_ref().map(super::alias::Alias::note);
         let note = note.unwrap_or_default();
         let directory = path(service, &digest);
         let below = format!("{directory}/");

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use super::Lambda;
-use super::seen::number;
+use super::alias::number;
 use crate::clients::aws::{LogEvent, LogFilter};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::name::ServiceName;

@@ -11,6 +11,7 @@
 //!   version that slept).
 //! - *Watching*: `metrics`, `logs`, `invoke`, `fleet` (all functions at once), `callers` (who calls them).
 
+mod alias;
 mod callers;
 mod commit;
 mod configuration;
@@ -26,6 +27,7 @@ mod provisioned;
 mod prune;
 mod publish;
 mod read;
+mod remembered;
 mod seen;
 mod serving;
 mod settle;
@@ -37,7 +39,7 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -143,55 +145,6 @@ impl Lambda {
             "arn:{}:lambda:{region}:{account}:function:{function}",
             partition(region)
         )
-    }
-
-    fn remember(&self, service: &ServiceName, seen: &Seen) {
-        let mut known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(service.clone(), seen.clone());
-    }
-
-    /// Takes a newer state of an alias, so that a commit on it needs no look of its own.
-    fn remember_alias(&self, target: &Target, alias: &seen::Alias) {
-        let mut known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        for seen in known.values_mut().filter(|seen| seen.target == *target) {
-            seen.alias = Some(alias.clone());
-        }
-    }
-
-    /// The next look begins afresh.
-    fn forget(&self, service: &ServiceName) {
-        let mut known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        known.remove(service);
-    }
-
-    /// What was read of a service last.
-    fn last_seen(&self, service: &ServiceName) -> Option<Seen> {
-        let known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(service).cloned()
-    }
-
-    /// What was read of a service, if that is the state that a token names.
-    fn remembered(&self, service: &ServiceName, token: &Token) -> Option<Seen> {
-        let known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = known.get(service)?;
-        let alias = seen.alias.as_ref();
-        (alias.map_or("", |alias| alias.revision_id.as_str()) == token.0).then(|| seen.clone())
-    }
-
-    fn known_configuration(&self, path: &str) -> Option<Service> {
-        let known = self
-            .configurations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        known.get(path).cloned()
-    }
-
-    fn learn_configuration(&self, path: String, service: &Service) {
-        let mut known = self
-            .configurations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        known.insert(path, service.clone());
     }
 
     async fn store_object(&self, path: &str, bytes: &[u8]) -> Result<bool> {

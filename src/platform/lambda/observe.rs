@@ -9,8 +9,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 
+use super::alias::{Alias, LATEST};
 use super::publish::kept_as;
-use super::seen::{Alias, LATEST, Seen};
+use super::seen::Seen;
 use super::target::Target;
 use super::words;
 use crate::domain::alias::{self, Description, Note, Traffic};

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use aws_sdk_lambda::types::ProvisionedConcurrencyStatusEnum as Status;
 
+use super::alias::number;
 use super::publish::Pause;
 use super::read::found;
-use super::seen::{Seen, number};
+use super::seen::Seen;
 use super::{Lambda, Target};
 use crate::clients::aws::{self, Called, Why};
 use crate::domain::alias::Traffic;
@@ -272,7 +273,7 @@ impl Lambda {
 fn is_stuck(seen: &Seen) -> bool {
     seen.alias
         .as_ref()
-        .is_some_and(super::seen::Alias::is_stuck)
+        .is_some_and(super::alias::Alias::is_stuck)
 }
 
 fn wanted(service: &Service) -> Option<u32> {

@@ -4,8 +4,9 @@
 
 use std::collections::BTreeSet;
 
+use super::alias::{Alias, number};
 use super::read::found;
-use super::seen::{Alias, Seen, number};
+use super::seen::Seen;
 use super::{Lambda, Target};
 use crate::clients::aws::{self, Called, Why};
 use crate::domain::alias::{self, Description};

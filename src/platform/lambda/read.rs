@@ -9,7 +9,7 @@ use aws_sdk_lambda::Client;
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::types::FunctionConfiguration;
 
-use super::seen::{Alias, number};
+use super::alias::{Alias, number};
 use crate::clients::aws::{self, Called, Error, Why};
 use crate::domain::release::RevisionNumber;
 

@@ -5,7 +5,8 @@
 
 use std::sync::PoisonError;
 
-use super::seen::{Alias, Seen};
+use super::alias::Alias;
+use super::seen::Seen;
 use super::{Lambda, observe};
 use crate::domain::alias::Traffic;
 use crate::domain::live::Live;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::seen::Alias;
+use super::alias::Alias;
 use super::{Lambda, Target};
 use crate::domain::alias::Traffic;
 use crate::platform::{Error, Result};

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::seen::{Alias, Seen};
+use super::alias::Alias;
+use super::seen::Seen;
 use super::{Lambda, observe};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::alias::Traffic;

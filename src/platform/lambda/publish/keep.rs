@@ -7,8 +7,8 @@ use std::sync::{Mutex, OnceLock};
 use aws_sdk_lambda::types::FunctionConfiguration;
 
 use super::super::Lambda;
+use super::super::alias::Alias;
 use super::super::read as reads;
-use super::super::seen::Alias;
 use super::latest::Run;
 use super::observed::Observed;
 use super::settle::{self, Pause};

@@ -7,8 +7,8 @@
 
 use std::collections::HashMap;
 
+use super::super::alias::Alias;
 use super::super::commit::routing;
-use super::super::seen::Alias;
 use super::keep;
 use super::latest::Run;
 use super::observed::Observed;

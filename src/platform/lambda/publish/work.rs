@@ -7,8 +7,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use aws_sdk_lambda::Client;
 
+use super::super::alias::Alias;
 use super::super::read as reads;
-use super::super::seen::Alias;
 use super::observed::{Observed, Version};
 use super::values::Values;
 use super::wanted::{Code, Wanted};

@@ -31,7 +31,7 @@ async fn a_write_that_aws_is_too_busy_for_is_tried_again() {
         );
         aws.forget_calls();
         platform
-            .commit(&service, &token, &commit(all(to), "", "ana"))
+            .commit(&service, &token, &commit(all(to), "", "ana"), &|_| {})
             .await
             .unwrap();
         // The alias is read before each try, and what is provisioned after the last one.
@@ -80,7 +80,7 @@ async fn what_somebody_wrote_meanwhile_is_never_written_over() {
             "change": { "kind": "alias", "function": "busy", "alias": "live", "version": "3", "description": bob },
         }));
         let lost = platform
-            .commit(&service, &token, &commit(all(2), "", "ana"))
+            .commit(&service, &token, &commit(all(2), "", "ana"), &|_| {})
             .await;
         aws.forget_rules();
         match lost {
@@ -100,7 +100,7 @@ async fn what_somebody_wrote_meanwhile_is_never_written_over() {
         "change": { "kind": "alias", "function": "busy", "alias": "live", "weights": { "2": 0.5 } },
     }));
     let lost = platform
-        .commit(&service, &token, &commit(all(2), "", "ana"))
+        .commit(&service, &token, &commit(all(2), "", "ana"), &|_| {})
         .await;
     assert!(
         matches!(lost, Err(Error::Conflict { winner: None })),
@@ -122,7 +122,7 @@ async fn a_revision_id_that_moves_again_and_again_is_no_lost_race() {
         "change": { "kind": "alias", "function": "busy", "alias": "live" },
     }));
     platform
-        .commit(&service, &token, &commit(all(2), "", "ana"))
+        .commit(&service, &token, &commit(all(2), "", "ana"), &|_| {})
         .await
         .unwrap();
     assert_eq!(alias(&aws, "busy")["FunctionVersion"], json!("2"));

@@ -167,7 +167,7 @@ async fn a_node_function_that_throws_is_told_with_its_message() {
         return;
     }
     let mut deploy = Deploy::of("exports.handler = async () => \"one\";");
-    deploy.wanted.architecture = "x86_64".into();
+    deploy.wanted.architecture = Some("x86_64".into());
     deploy.wanted.runtime = Some("nodejs20.x".into());
     deploy.digest = "sha256:node".into();
     deploy.smoke = Some("{}".into());
