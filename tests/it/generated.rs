@@ -399,7 +399,7 @@ fn every_leaf_command_has_an_example_that_parses() {
 }
 
 /// Whether every `squad …` in a line of shell parses.
-fn parses(line: &str) -> Result<(), String> {
+pub(crate) fn parses(line: &str) -> Result<(), String> {
     for words in commands_of_shell(line) {
         let start = words
             .iter()

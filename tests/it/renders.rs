@@ -5,9 +5,11 @@
 
 use std::path::{Path, PathBuf};
 
+use regex_lite::Regex;
 use snapbox::Data;
 
-use crate::support::{Home, repository};
+use crate::generated::parses;
+use crate::support::{Home, all_files_below, repository};
 
 /// The answer sets of all built-in templates: template, case, file.
 fn cases() -> Vec<(String, String, PathBuf)> {
@@ -34,9 +36,8 @@ fn cases() -> Vec<(String, String, PathBuf)> {
     cases
 }
 
-/// Renders one answer set with the real binary, and gives the directory to git: the tree's name, and its listing with
-/// the text of each file that came from a `.tmpl`.
-fn render(template: &str, answers: &str) -> (String, String) {
+/// Renders one answer set with the real binary.
+fn make(template: &str, answers: &str) -> (Home, PathBuf) {
     let mut home = Home::new();
     let lines = || answers.lines().filter(|line| !line.starts_with("tree ="));
     if let Some(org) = lines().find(|line| line.starts_with("org =")) {
@@ -60,6 +61,13 @@ fn render(template: &str, answers: &str) -> (String, String) {
     let _made = output.success();
     let made = home.work().join("made");
     std::fs::remove_dir_all(made.join(".squad")).unwrap();
+    (home, made)
+}
+
+/// Renders one answer set and gives the directory to git: the tree's name, and its listing with the text of each file
+/// that came from a `.tmpl`.
+fn render(template: &str, answers: &str) -> (String, String) {
+    let (home, made) = make(template, answers);
     home.git(&made, ["init", "--quiet"]);
     home.git(&made, ["add", "--all", "--force"]);
     let tree = home.git(&made, ["write-tree"]);
@@ -110,4 +118,59 @@ fn the_built_in_templates_render_what_is_pinned() {
         Vec::<String>::new(),
         "`SNAPSHOTS=overwrite cargo test --test it renders` writes them anew"
     );
+}
+
+/// The commands of squad in one file: in backticks, in a block of Markdown, in a step of a workflow, in a recipe.
+fn commands_in(path: &Path, text: &str) -> Vec<String> {
+    let quoted = Regex::new(r"`(squad [^`]+)`").unwrap();
+    let mut found: Vec<String> = quoted
+        .captures_iter(text)
+        .map(|found| found[1].to_owned())
+        .collect();
+    let is_prose = path.extension().is_some_and(|extension| extension == "md");
+    let mut is_block = false;
+    for line in text.lines().map(str::trim) {
+        is_block ^= line.starts_with("```");
+        let line = line.trim_start_matches(['@', '-']).trim_start();
+        let line = line.strip_prefix("run: ").unwrap_or(line);
+        let is_command = line.starts_with("squad ") && !line.starts_with("squad =");
+        if is_command && (is_block || !is_prose) {
+            found.push(line.to_owned());
+        }
+    }
+    found
+}
+
+/// A command as a shell may see it: what `${NAME:+words}` adds is there, and each blank is filled in.
+fn filled(command: &str) -> String {
+    let optional = Regex::new(r"\$\{\w+:\+([^}]*)\}").unwrap();
+    let blank = Regex::new(r"\$\{?\w+\}?|<[a-z]+>").unwrap();
+    let command = optional.replace_all(command, "$1");
+    blank.replace_all(&command, "staging").into_owned()
+}
+
+#[test]
+fn every_command_of_squad_in_a_new_service_is_one_that_squad_has() {
+    let mut wrong = Vec::new();
+    let mut workflows = 0;
+    for (template, case, path) in cases() {
+        let answers = std::fs::read_to_string(&path).unwrap();
+        let (_home, made) = make(&template, &answers);
+        for path in all_files_below(&made) {
+            let Ok(text) = std::fs::read_to_string(&path) else {
+                continue;
+            };
+            let path = path.strip_prefix(&made).unwrap();
+            let commands = commands_in(path, &text);
+            workflows += usize::from(path.starts_with(".github/workflows") && !commands.is_empty());
+            for command in commands {
+                if let Err(why) = parses(&filled(&command)) {
+                    let path = path.display();
+                    wrong.push(format!("{template}-{case}: {path}: `{command}`: {why}"));
+                }
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    assert_eq!(workflows, cases().len(), "each has a workflow that deploys");
 }
