@@ -176,7 +176,7 @@ fn exposed(service: &str, address: IpAddr) -> String {
     let service = sanitize(service);
     format!(
         "`{service}` listens on {address}: everybody on the network reaches it there, past the proxy; \
-         let it listen on 127.0.0.1 where `SQUAD_ENV` is `local`"
+         let it listen on the address in the variable HOST, here 127.0.0.1"
     )
 }
 

@@ -44,6 +44,25 @@ fn passes(template: &str, name: &str, built: &str) {
     packages.keep();
 }
 
+/// The name of an environment says nothing about where it is: `preview` is on this machine too.
+#[test]
+fn a_new_python_http_service_listens_on_loopback_in_every_environment_of_this_machine() {
+    let mut home = Home::new().with_packages();
+    home.write(
+        "org/org.toml",
+        "schema = 1\n[org]\nname = \"acme\"\n[squad.ledger]\n[env.preview]\nplatform = \"local\"\n",
+    );
+    home.set("SQUAD_ORG", &home.work().join("org").display().to_string());
+    home.squad(["new", "python-http", "payments", "--set", "squad=ledger"])
+        .success();
+    let deployed = home
+        .squad_in(home.work().join("payments"), ["deploy", "--env", "preview"])
+        .success();
+    let text = deployed.transcript();
+    assert!(!text.contains("warning: "), "{text}");
+    assert!(text.contains("on this machine only"), "{text}");
+}
+
 /// The development packages of one lock file, kept from run to run: to install them takes longer than the checks.
 struct Packages {
     here: PathBuf,

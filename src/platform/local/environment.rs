@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::domain::release::{Release, RevisionNumber};
-use crate::domain::service::{Service, Variable};
+use crate::domain::service::{Kind, Service, Variable};
 use crate::fs;
 use crate::platform::{Error, Result};
 
+/// Where a process is to listen: on loopback, where the proxy alone reaches it.
+const HOST: &str = "127.0.0.1";
 /// The variables of the supervisor that a process gets.
 const PASSED_ON: [&str; 6] = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"];
 /// A `PATH` for a supervisor that has none.
@@ -92,6 +94,10 @@ pub(super) fn of_process(
     if let Some(python) = &release.python_environment {
         *path = format!("{}:{path}", python.join("bin").display());
         variables.insert("VIRTUAL_ENV".to_owned(), python.display().to_string());
+    }
+    if release.service.kind == Kind::Http {
+        // Before what the service says: to some a host is the name that the world knows them by.
+        variables.insert("HOST".to_owned(), HOST.to_owned());
     }
     for (name, value) in [
         ("SQUAD_SERVICE", release.service.name.to_string()),
@@ -200,6 +206,7 @@ mod tests {
         )
         .unwrap();
         let wanted = base(&[
+            ("HOST", "127.0.0.1"),
             ("LOG_LEVEL", "debug"),
             ("PATH", "/cache/env/bin:/bin"),
             ("PORT", "4711"),

@@ -100,7 +100,7 @@ fn a_service_that_the_network_reaches_past_the_proxy_is_warned_of() {
 › ◌ revision         storing the artifact
 › ◌ revision         0 of 1 processes ready
 › ✔ published        revision 1, ready
-› warning: `payments` listens on 0.0.0.0: everybody on the network reaches it there, past the proxy; let it listen on 127.0.0.1 where `SQUAD_ENV` is `local`
+› warning: `payments` listens on 0.0.0.0: everybody on the network reaches it there, past the proxy; let it listen on the address in the variable HOST, here 127.0.0.1
 › ✔ live             all traffic on revision 1
 ›   http://127.0.0.1:[PORT] in [DURATION]
 › on this machine only
@@ -129,7 +129,7 @@ fn a_service_that_the_network_reaches_past_the_proxy_is_warned_of() {
 › ✔ recorded         operation [ID], local
 › ◌ revision         0 of 1 processes ready
 › ✔ started          revision 1, kept from before, ready
-› warning: `payments` listens on 0.0.0.0: everybody on the network reaches it there, past the proxy; let it listen on 127.0.0.1 where `SQUAD_ENV` is `local`
+› warning: `payments` listens on 0.0.0.0: everybody on the network reaches it there, past the proxy; let it listen on the address in the variable HOST, here 127.0.0.1
 › ✔ live             all traffic on revision 1
 ›   http://127.0.0.1:[PORT] in [DURATION]
 › on this machine only

@@ -88,7 +88,9 @@ class Server(ThreadingHTTPServer):
 
 
 port = 0 if behave == "other-port" else int(os.environ["PORT"])  # 0: a free one, and nobody else's
-server = Server(("0.0.0.0" if behave == "everywhere" else "127.0.0.1", port), Handler)
+# As a service that is meant for a cluster too: open to all where nobody says where to listen.
+address = "0.0.0.0" if behave == "everywhere" else os.environ.get("HOST", "0.0.0.0")
+server = Server((address, port), Handler)
 
 
 def stop(*_):

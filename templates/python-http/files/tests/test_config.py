@@ -10,9 +10,9 @@ def test_the_defaults_are_enough_but_for_what_is_required() -> None:
     assert (config.port, config.admin_port, config.charge_limit) == (8080, None, 5)
 
 
-def test_only_this_machine_reaches_a_local_one() -> None:
-    assert Config.from_env({"CHARGE_LIMIT": "5", "SQUAD_ENV": "local"}).host == "127.0.0.1"
-    assert Config.from_env({"CHARGE_LIMIT": "5", "SQUAD_ENV": "prod"}).host == "0.0.0.0"
+def test_others_reach_it_only_where_the_platform_says_so() -> None:
+    assert Config.from_env({"CHARGE_LIMIT": "5", "SQUAD_ENV": "prod"}).host == "127.0.0.1"
+    assert Config.from_env({"CHARGE_LIMIT": "5", "HOST": "0.0.0.0"}).host == "0.0.0.0"
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,7 @@ def test_only_this_machine_reaches_a_local_one() -> None:
         ("CHARGE_LIMIT", "0"),
         ("PORT", "http"),
         ("PORT", "70000"),
+        ("HOST", "my-machine"),
         ("ADMIN_PORT", "8080"),
         ("LOG_LEVEL", "loud"),
         ("PROVIDER_DELAY_SECONDS", "-1"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 
 class ConfigError(Exception):
@@ -22,16 +23,12 @@ class Config:
     revision: str
     # Set for this service, in squad.toml under [run.env].
     charge_limit: int
+    host: str = "127.0.0.1"
     log_level: str = "info"
     provider_delay_seconds: float = 0.0
     request_timeout_seconds: float = 15.0
     max_body_bytes: int = 64 * 1024
     shutdown_delay_seconds: float = 0.0
-
-    @property
-    def host(self) -> str:
-        """On a developer's machine nobody else can reach the service."""
-        return "127.0.0.1" if self.env == "local" else "0.0.0.0"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Config:
@@ -46,6 +43,8 @@ class Config:
             env=environ.get("SQUAD_ENV", "unknown"),
             revision=environ.get("SQUAD_REVISION", "unknown"),
             charge_limit=_int(environ, "CHARGE_LIMIT", None, low=1),
+            # Nobody else reaches it unless the platform says so; the image does.
+            host=_address(environ, "HOST", "127.0.0.1"),
             log_level=log_level,
             provider_delay_seconds=_seconds(environ, "PROVIDER_DELAY_SECONDS", 0.0, high=60.0),
             request_timeout_seconds=_seconds(environ, "REQUEST_TIMEOUT_SECONDS", 15.0, high=300.0),
@@ -57,6 +56,14 @@ class Config:
         if config.admin_port == config.port:
             raise ConfigError(f"ADMIN_PORT is {config.port}, the same as PORT: they must differ")
         return config
+
+
+def _address(environ: Mapping[str, str], name: str, default: str) -> str:
+    text = environ.get(name, "").strip() or default
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise ConfigError(f"{name} is {text!r}: it must be an IP address such as 127.0.0.1") from None
 
 
 def _int(environ: Mapping[str, str], name: str, default: int | None, *, low: int, high: int | None = None) -> int:
