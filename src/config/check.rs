@@ -104,11 +104,8 @@ pub(crate) fn one_of(words: &'static [&'static str]) -> impl Fn(&Value) -> Conve
 }
 
 /// `a`, `b` and `c` in backticks.
-pub(crate) fn listed<T: AsRef<str>>(words: &[T]) -> String {
-    let words: Vec<String> = words
-        .iter()
-        .map(|word| format!("`{}`", word.as_ref()))
-        .collect();
+pub(crate) fn listed<T: std::fmt::Display>(words: &[T]) -> String {
+    let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     words.join(", ")
 }
 

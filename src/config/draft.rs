@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::check::listed;
 use super::chosen_org::{committed_alone, environments, known, org_of, read_org, snapshot};
 use super::error::Error;
 use super::members;
@@ -322,8 +323,11 @@ impl Draft<'_> {
             read_org(&file, Some(directory), &mut mistakes);
             files.push(file.shown.clone());
         }
+        let person = self.person.clone();
         match self.assemble(committed, true) {
             Ok(mut config) => {
+                mistakes.extend(unknown_default(&config, &person));
+                files.extend(person.file);
                 warnings = std::mem::take(&mut config.warnings);
                 if let Some(root) = &config.root {
                     files.push(place::shown(&root.join(MANIFEST), directory));
@@ -350,6 +354,26 @@ impl Draft<'_> {
         files.retain(|file| seen.insert(file.clone()));
         Ok(Checked { files, warnings })
     }
+}
+
+/// A person's own environment that there is not.
+fn unknown_default(config: &Config, person: &Person) -> Option<Mistake> {
+    let (name, place) = (person.env.as_ref()?, person.env_place.clone()?);
+    let Err(Error::UnknownEnvironment { known, nearest, .. }) = config.environment(name) else {
+        return None;
+    };
+    let why = match nearest {
+        Some(meant) => format!("; did you mean `{meant}`?"),
+        None => format!(
+            ", and there is no such environment; there is {}",
+            listed(&known)
+        ),
+    };
+    Some(Mistake {
+        place,
+        message: format!("`env` is `{name}`{why}"),
+        missing: false,
+    })
 }
 
 /// Why an org's file says nothing; none where it does.

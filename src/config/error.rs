@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::origin::Origin;
 use super::place::{Mistake, nearest};
 use crate::domain::name::{EnvironmentName, OrgName, ServiceName};
 use crate::fs;
@@ -19,6 +20,16 @@ pub(crate) struct UnknownService {
     pub(crate) repository: Option<String>,
     /// The environments that were asked as well, in words; none where only the files were.
     pub(crate) place: Option<String>,
+}
+
+impl Error {
+    /// With who asked for an environment that there is not.
+    pub(crate) fn asked_by(mut self, who: &Origin) -> Self {
+        if let Self::UnknownEnvironment { by, .. } = &mut self {
+            *by = Some(who.to_string());
+        }
+        self
+    }
 }
 
 impl UnknownService {
@@ -64,6 +75,8 @@ pub(crate) enum Error {
         org: Option<OrgName>,
         /// The org that the service names, when this machine does not know it.
         missing_org: Option<OrgName>,
+        /// Who asked for it, where that was no flag.
+        by: Option<String>,
     },
     /// A protected environment that no commit of the org's repository holds.
     #[error("{name} is not committed")]

@@ -209,6 +209,7 @@ impl Config {
             known,
             org: self.org().cloned(),
             missing_org: self.missing_org.clone(),
+            by: None,
         })
     }
 

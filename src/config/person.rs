@@ -21,6 +21,8 @@ pub(crate) const ORGS_FILE: &str = "orgs.toml";
 /// What `config.toml` says.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Person {
+    /// The file, as it is shown; none when it is not there.
+    pub(crate) file: Option<String>,
     /// The org to use.
     pub(crate) org: Option<OrgName>,
     /// Where that is said.
@@ -54,6 +56,7 @@ fn parse(file: &Arc<SourceFile>, mistakes: &mut Vec<Mistake>) -> Person {
     manifest::schema_if_there(&mut root);
     let place_of = |key: &str| tree.at(&[key]).and_then(|node| node.place.clone());
     let person = Person {
+        file: Some(file.shown.clone()),
         org: root.value("org", check::name),
         org_place: place_of("org"),
         env: root.value("env", check::name),

@@ -20,7 +20,11 @@ impl From<config::Error> for Error {
                 nearest,
                 org,
                 missing_org,
-            } => unknown_environment(&name, &known, nearest, org.as_ref(), missing_org.as_ref()),
+                by,
+            } => {
+                let meant = by.map_or_else(String::new, |by| format!(" ({by})")) + &meant(nearest);
+                unknown_environment(&name, &known, &meant, org.as_ref(), missing_org.as_ref())
+            }
             config::Error::Uncommitted { name, file } => Self::new(
                 Kind::Refused,
                 "environment-uncommitted",
@@ -262,7 +266,7 @@ fn of_mistakes(mistakes: &[config::Mistake]) -> Error {
 fn unknown_environment(
     name: &EnvironmentName,
     known: &[EnvironmentName],
-    nearest: Option<String>,
+    meant: &str,
     org: Option<&OrgName>,
     missing_org: Option<&OrgName>,
 ) -> Error {
@@ -284,7 +288,7 @@ fn unknown_environment(
     Error::new(
         Kind::Config,
         "environment-unknown",
-        format!("cannot find the environment `{name}`{}", meant(nearest)),
+        format!("cannot find the environment `{name}`{meant}"),
     )
     .cause(why)
     .hint(hint)
@@ -349,6 +353,7 @@ mod tests {
             nearest: Some("prod".to_owned()),
             org: Some(OrgName::new("acme").unwrap()),
             missing_org: None,
+            by: None,
         });
         assert_eq!(
             error.message,

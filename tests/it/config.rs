@@ -501,3 +501,42 @@ docs: https://github.com/squad-cli/squad/blob/main/docs/errors/never-deployed.md
 "
     );
 }
+
+#[test]
+fn an_environment_of_a_persons_habits_that_there_is_not_is_a_mistake() {
+    let machine = Machine::new();
+    machine.write("org/org.toml", ORG);
+    machine.write("work/squad.toml", SERVICE);
+    machine.squad("work", &["org", "add", "../org"]).good();
+    machine.write(
+        "home/.config/squad/config.toml",
+        "schema = 1\nenv = \"stagin\"\n",
+    );
+    assert_eq!(
+        machine.squad("work", &["config", "check"]).failed(5),
+        "error: `../home/.config/squad/config.toml` has a mistake
+  ../home/.config/squad/config.toml:2:7: `env` is `stagin`; did you mean `staging`?
+      2 | env = \"stagin\"
+        |       ^^^^^^^^
+docs: https://github.com/squad-cli/squad/blob/main/docs/errors/config-invalid.md
+"
+    );
+    assert_eq!(
+        machine.squad("work", &["deploy"]).failed(5),
+        "error: cannot find the environment `stagin` (../home/.config/squad/config.toml:2); did you mean `staging`?
+  caused by: the org `acme` has `staging`, `local`
+hint: list them with `squad env list`
+docs: https://github.com/squad-cli/squad/blob/main/docs/errors/environment-unknown.md
+"
+    );
+    machine.write(
+        "home/.config/squad/config.toml",
+        "schema = 1\nenv = \"local\"\n",
+    );
+    let said = machine.squad("work", &["config", "check"]);
+    assert_eq!(said.err, "✔ 3 files without mistakes\n");
+    assert_eq!(
+        said.good(),
+        "../home/.config/squad/config.toml\nsquad.toml\n../org/org.toml\n"
+    );
+}

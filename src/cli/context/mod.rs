@@ -143,9 +143,12 @@ impl Context {
     /// The environment that was asked for: `--env`, `SQUAD_ENV`, the person's default, or the only one. A remote
     /// one is never guessed: a person is asked, a script gets an error.
     pub(crate) fn environment(&self, config: &Config) -> Result<Environment> {
-        let flag = self.environment_flag()?;
-        if let Some(name) = flag.or_else(|| config.default_environment()) {
+        if let Some(name) = self.environment_flag()? {
             return Ok(config.environment(&name)?);
+        }
+        if let Some((name, origin)) = config.default_environment_and_origin() {
+            let found = config.environment(&name);
+            return Ok(found.map_err(|error| error.asked_by(&origin))?);
         }
         let environments = config.environments();
         let names: Vec<_> = environments
