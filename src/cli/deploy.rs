@@ -15,6 +15,7 @@ use crate::config::{Config, Located};
 use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::name::ServiceName;
 use crate::domain::plan::{Allowed, Deploy};
+use crate::domain::service;
 use crate::env;
 use crate::error::{Error, Kind, Result};
 use crate::ops::deploy::apply::{self, Tools};
@@ -141,6 +142,17 @@ impl Args {
     ) -> Result<Options> {
         if self.artifact.is_none() {
             refuse_home(context, &located.directory)?;
+        }
+        if self.port.is_some() && located.service.kind == service::Kind::Worker {
+            return Err(Error::new(
+                Kind::Usage,
+                "usage",
+                format!(
+                    "cannot use `--port`: `{}` is a worker, which takes no requests",
+                    located.service.name
+                ),
+            )
+            .hint("leave `--port` out, or make it `kind = \"http\"` in squad.toml"));
         }
         let directories = context.directories()?;
         let artifact = self

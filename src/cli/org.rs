@@ -152,7 +152,8 @@ fn add(context: &Context, args: &Add) -> Result<u8> {
                 "cannot add `{}`: it is no directory with an org.toml, and no address of a git repository",
                 without_secrets(&args.source)
             ),
-        ));
+        )
+        .hint("give the directory of its org.toml, or an address that git fetches from: `git ls-remote URL` shows what git sees"));
     };
     let stored = match &source {
         Source::Directory(_) => source.clone(),

@@ -68,6 +68,14 @@ fn in_our_form(error: &clap::Error, arguments: &[OsString]) -> Error {
                 return mistake(message, None).hint(help);
             }
             let flags = flags(&command);
+            if flags.contains(&word) {
+                // Only behind `--` is a flag of the command none.
+                return mistake(
+                    format!("`{path}` has no place for `{word}` behind `--`"),
+                    None,
+                )
+                .hint("write the flags before `--`");
+            }
             let meant = nearest(&word, flags.iter().map(String::as_str))
                 .or_else(|| elsewhere(&word, &flags));
             mistake(format!("`{path}` has no flag `{word}`"), meant).hint(help)
@@ -285,6 +293,17 @@ mod tests {
             );
             assert_eq!(usage.id, "usage");
         }
+    }
+
+    #[test]
+    fn a_flag_behind_the_end_of_flags_is_said_to_be_there() {
+        let (error, arguments) = parse("squad new python-function -- -x --set squad=ledger");
+        let usage = in_our_form(&error, &arguments);
+        assert_eq!(
+            usage.message,
+            "`squad new` has no place for `--set` behind `--`"
+        );
+        assert_eq!(usage.hints, ["write the flags before `--`"]);
     }
 
     #[test]

@@ -206,6 +206,7 @@ fn a_job_of_github_actions_shows_the_error_beside_it() {
         .failure(2)
         .assert(snapbox::str![[r#"
 › error: cannot use `--env`: `100%` is not a name: use 1 to 63 lower-case letters, digits and dashes, a letter first, no dash at the end
+› hint: list the environments with `squad env list`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/name-invalid.md
 › ::error title=squad name-invalid::cannot use `--env`: `100%25` is not a name: use 1 to 63 lower-case letters, digits and dashes, a letter first, no dash at the end
 [exit 2]

@@ -529,9 +529,10 @@ fn answers_come_from_a_file_too() {
 "#]]);
     home.squad(["new", "./plain", "other", "--answers", "nowhere.toml"])
         .assert(str![[r#"
-› error: cannot read `nowhere.toml`: no such file or directory
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/file.md
-[exit 1]
+› error: cannot read the answers: cannot read `nowhere.toml`: no such file or directory
+› hint: look at what is there with `ls -l`; an answer can be given as `--set QUESTION=ANSWER` too
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/answers-file.md
+[exit 2]
 
 "#]]);
 }

@@ -79,6 +79,10 @@ fn what_is_no_org_is_refused() {
         .squad("work", &["org", "add", "../nowhere"])
         .failed(5);
     assert!(err.contains("errors/org-source.md"), "{err}");
+    assert!(
+        err.contains("hint: give the directory of its org.toml, or an address that git fetches from: `git ls-remote URL`"),
+        "{err}"
+    );
     machine.write("acme/org.toml", "schema = 1\n[org]\n");
     let err = machine.squad("work", &["org", "add", "../acme"]).failed(5);
     assert!(err.contains("org.toml:2:1: `org.name` is missing"), "{err}");

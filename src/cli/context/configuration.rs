@@ -83,6 +83,7 @@ impl Context {
                 "name-invalid",
                 format!("cannot use `--env`: {error}"),
             )
+            .hint("list the environments with `squad env list`")
         })
     }
 

@@ -57,11 +57,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     let org = org(context)?;
     let template = template(context, args)?;
     let questions = template.questions(&org.squads);
-    let file = args
-        .answers
-        .as_deref()
-        .map(template::given::read)
-        .transpose()?;
+    let file = args.answers.as_deref().map(answers_file).transpose()?;
     let file = file.unwrap_or_default();
     let given = given(
         args,
@@ -129,6 +125,19 @@ fn template(context: &Context, args: &Args) -> Result<Template> {
     }
     let chosen = ask::template(context, &templates)?;
     Ok(templates.swap_remove(chosen))
+}
+
+/// The answers of the file that was named; one that cannot be read is a mistake of the command line.
+fn answers_file(path: &Path) -> Result<BTreeMap<String, String>> {
+    template::given::read(path).map_err(|error| match error {
+        template::Error::File(error) => Error::new(
+            Kind::Usage,
+            "answers-file",
+            format!("cannot read the answers: {}", Error::from(error).message),
+        )
+        .hint("look at what is there with `ls -l`; an answer can be given as `--set QUESTION=ANSWER` too"),
+        error => error.into(),
+    })
 }
 
 /// What was given, checked; the error lists every problem. What is missing is none where a person can be asked.

@@ -403,6 +403,7 @@ fn an_environment_is_never_guessed() {
         .failure(2)
         .assert(str![[r#"
 › error: cannot use `--env`: `Prod` is not a name: use 1 to 63 lower-case letters, digits and dashes, a letter first, no dash at the end; did you mean `prod`?
+› hint: list the environments with `squad env list`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/name-invalid.md
 [exit 2]
 

@@ -179,6 +179,24 @@ fn another_port_is_the_way_out_when_the_kept_one_is_taken() {
 }
 
 #[test]
+fn a_worker_has_no_port() {
+    let home = Home::new();
+    home.write(
+        "squad.toml",
+        "schema = 1\n[service]\nname = \"sweeper\"\nkind = \"worker\"\n[run]\ncommand = [\"sleep\", \"600\"]\n",
+    );
+    home.squad(["deploy", "--port", "8080"])
+        .failure(2)
+        .assert(str![[r#"
+› error: cannot use `--port`: `sweeper` is a worker, which takes no requests
+› hint: leave `--port` out, or make it `kind = "http"` in squad.toml
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
+[exit 2]
+
+"#]]);
+}
+
+#[test]
 fn a_port_is_a_number_of_this_machine() {
     let home = Home::new();
     let service = TestService::new(&home, "payments");

@@ -11,6 +11,7 @@ use super::headers;
 use super::problem::problem;
 use super::table::{Nowhere, Pick, Ready};
 use super::{Body, ServiceProxy};
+use crate::domain::release::RevisionNumber;
 use crate::platform::local::metrics::{End, Series};
 
 /// A request that is under way on a backend: nobody ends the backend's process below it.
@@ -175,7 +176,7 @@ impl ServiceProxy {
                     "`{service}` has no revision `{}` that runs",
                     name.escape_debug()
                 ),
-                None,
+                name.parse().ok().map(RevisionNumber),
             ),
             Nowhere::NotUp(revision) => (
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -133,7 +133,7 @@ async fn the_header_forces_a_revision_and_is_counted_apart() {
         (
             "payments=9",
             404,
-            "{\"detail\":\"`payments` has no revision `9` that runs\",\"service\":\"payments\",\"status\":404,\"title\":\"Not Found\",\"type\":\"about:blank\"}\n",
+            "{\"detail\":\"`payments` has no revision `9` that runs\",\"revision\":\"9\",\"service\":\"payments\",\"status\":404,\"title\":\"Not Found\",\"type\":\"about:blank\"}\n",
         ),
     ] {
         let request = Request::get(format!("http://{}/", ground.address))
