@@ -337,7 +337,7 @@ async fn one(
             agreed: true,
             no_wait: false,
         };
-        return begin(context, &*platform, environment, beginning).await;
+        return Box::pin(begin(context, &*platform, environment, beginning)).await;
     }
     print(context, &options, &plan, Some(&outcome));
     Ok(0)

@@ -257,7 +257,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
             agreed: false,
             no_wait: args.no_wait,
         };
-        begin(context, &*platform, &environment, beginning).await
+        Box::pin(begin(context, &*platform, &environment, beginning)).await
     })
 }
 

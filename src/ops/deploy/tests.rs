@@ -246,7 +246,7 @@ async fn of_two_whole_deployers_one_wins_and_the_other_names_it_a_thousand_times
         } else {
             (&bo, &ana)
         };
-        *won.entry(race(&aws, one, two).await).or_insert(0) += 1;
+        *won.entry(Box::pin(race(&aws, one, two)).await).or_insert(0) += 1;
         aws.forget_calls();
     }
     assert_eq!(won.values().sum::<u32>(), races, "{won:?}");
