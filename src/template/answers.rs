@@ -368,7 +368,7 @@ mod tests {
                 Problem::Missing {
                     id: "name".to_owned(),
                     question: "the name (string)".to_owned(),
-                    example: "<name>".to_owned()
+                    example: "NAME".to_owned()
                 },
                 Problem::Missing {
                     id: "squad".to_owned(),

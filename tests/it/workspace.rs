@@ -548,25 +548,6 @@ fn a_service_is_deployed_by_its_name_from_elsewhere() {
 }
 
 #[test]
-fn a_service_that_was_never_deployed_from_here_is_cloned_from_where_the_org_says() {
-    let mut home = Home::new();
-    home.write(
-        "org/org.toml",
-        "schema = 1\n[org]\nname = \"acme\"\n[service.payments]\nrepository = \"acme/payments\"\n",
-    );
-    home.set("SQUAD_ORG", "./org");
-    home.squad(["deploy", "payments"])
-        .failure(5)
-        .assert(str![[r#"
-› error: cannot find the service `payments`: there is no squad.toml here or above
-› hint: the org says that it lives in acme/payments: `git clone https://github.com/acme/payments`
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-unknown.md
-[exit 5]
-
-"#]]);
-}
-
-#[test]
 fn mistakes_in_the_file_are_all_named_and_nothing_is_deployed() {
     let home = Home::new();
     let service = TestService::new(&home, "payments");

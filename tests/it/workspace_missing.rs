@@ -1,4 +1,4 @@
-//! `squad deploy --all` where no `squad.toml` has `[workspace]`.
+//! `squad deploy` where there is no workspace, or no file of the service.
 
 use snapbox::str;
 
@@ -69,6 +69,25 @@ fn without_a_workspace_it_is_said_what_makes_one() {
 ›
 › 1 to deploy, 0 failed, 0 unchanged
 [exit 0]
+
+"#]]);
+}
+
+#[test]
+fn a_service_that_was_never_deployed_from_here_is_cloned_from_where_the_org_says() {
+    let mut home = Home::new();
+    home.write(
+        "org/org.toml",
+        "schema = 1\n[org]\nname = \"acme\"\n[service.payments]\nrepository = \"acme/payments\"\n",
+    );
+    home.set("SQUAD_ORG", "./org");
+    home.squad(["deploy", "payments"])
+        .failure(5)
+        .assert(str![[r#"
+› error: cannot find the service `payments`: there is no squad.toml here or above
+› hint: the org says that it lives in acme/payments: `git clone https://github.com/acme/payments`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-unknown.md
+[exit 5]
 
 "#]]);
 }

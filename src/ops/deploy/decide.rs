@@ -3,7 +3,7 @@
 
 use super::{Options, commits, shared};
 use crate::clients::git::Repository;
-use crate::domain::live::{Live, Revision};
+use crate::domain::live::{Lag, Live, Revision};
 use crate::domain::plan::{self, Change, Deploy, Difference, Refusal, Wanted};
 use crate::error::{Error, Kind, Result};
 use crate::ops::live_state;
@@ -44,6 +44,13 @@ pub(super) async fn decide(
         serving,
         of_traffic,
     } = told;
+    // What the platform gave up moving is asked for again, whatever the file says; that is known once what serves is read.
+    let has_failed = |lag: &Lag| lag.failed.is_some();
+    let of_traffic = if serving.live.lag.as_ref().is_some_and(has_failed) {
+        platform.differences_of_traffic(&options.service).await
+    } else {
+        of_traffic
+    };
     let mut live_commit = commit_of(&serving.live);
     wanted.is_older = commits::is_older(repository, live_commit.as_deref(), &wanted.provenance);
     let decision = plan::deploy(&serving.live, &options.environment, wanted, options.allowed);

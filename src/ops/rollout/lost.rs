@@ -115,7 +115,7 @@ mod tests {
         let error = each_time(&"payments".parse().unwrap(), 50, &live);
         assert_eq!(
             error.message,
-            "others changed the traffic 50 times meanwhile: something else changed what is live first: by now revision 3 takes all traffic"
+            "others changed the traffic 50 times meanwhile: something else changed what is live first: by now revision 3 has all traffic"
         );
         assert_eq!((error.kind.exit_code(), error.id), (6, "conflict"));
         live.last_commit = Some(LastCommit {

@@ -70,7 +70,7 @@ aborted
 ›     Serve version 2  Ana Example
 ›     Serve version 2  Ana Example
 ›   rollout.identity is new: x-consumer-id
-›   rollout.steps [{"hold":"2s","weight":20},{"hold":"2s"… → [{"hold":"60s","weight":20},{"hold":"60…
+›   rollout.steps …:"2s","weight":20},{"hold":"2s","weigh… → …:"60s","weight":20},{"hold":"60s","wei…
 ›   route.refunds.method is new: POST
 ›   route.refunds.path is new: /refunds
 ›

@@ -286,8 +286,8 @@ fn the_plan_lists_who_passes_by_the_alias_with_few_calls() {
 ›
 ›   replaces what is live (revision 1, ana@example.com, [AGO])
 ›   3 callers pass by the alias and get every change at once; move with `squad deploy receipts --env cloud --adopt-alias`:
-›     API Gateway (arn:aws:execute-api:eu-west-1:[HASH]:a1b2c3/*/*/receipts)
 ›     the events of arn:aws:sqs:eu-west-1:[HASH]:paid
+›     API Gateway (arn:aws:execute-api:eu-west-1:[HASH]:a1b2c3/*/*/receipts)
 ›     integration i000000 of the API a1b2c3
 ›   undo at any time: `squad rollback receipts --env cloud`
 ›

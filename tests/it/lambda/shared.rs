@@ -34,7 +34,7 @@ fn a_deploy_does_not_end_the_rollout_of_another_tool() {
 › error: cannot deploy `receipts`: somebody shifts its traffic outside squad, and a deploy would end that unseen
 ›   2  20 %, published by ana@example.com
 ›   3  80 %, published by ana@example.com
-› live: revisions 2 and 3 share the traffic
+› live: revision 2 takes 20 % and revision 3 takes 80 %
 › hint: let the tool that began it finish or go back, then run it again: `squad deploy receipts --env cloud`
 › hint: or end it here: `squad stop receipts --env cloud` takes all traffic to revision 2, and `squad rollback receipts --env cloud --to 3` to 3
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/traffic-shared.md
@@ -73,7 +73,7 @@ fn a_deploy_does_not_end_the_rollout_of_another_tool() {
 ›   2  10 %, published by ana@example.com
 ›   3  90 %, published by ana@example.com
 ›   somebody replaced what squad had written in the alias: `canary by sam`
-› live: revisions 2 and 3 share the traffic
+› live: revision 2 takes 10 % and revision 3 takes 90 %
 › hint: let the tool that began it finish or go back, then run it again: `squad deploy receipts --env cloud`
 › hint: or end it here: `squad stop receipts --env cloud` takes all traffic to revision 2, and `squad rollback receipts --env cloud --to 3` to 3
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/traffic-shared.md

@@ -305,7 +305,7 @@ fn a_rollback_leaves_latest_for_the_version_that_served_last() {
         .squad(&["rollback", "receipts"])
         .success()
         .assert(str![[r#"
-› receipts → cloud: revision a split → 2 (ana@example.com, [AGO])
+› receipts → cloud: a split → revision 2 (ana@example.com, [AGO])
 › ✔ live             all traffic on revision 2
 ›   done in [DURATION]
 2

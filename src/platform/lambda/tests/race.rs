@@ -119,6 +119,8 @@ async fn each_operation_makes_the_calls_that_it_needs() {
         "a first look",
         &[
             "lambda:GetAlias",
+            // Of the traffic, and of what would be overwritten where there is no alias.
+            "lambda:GetFunction",
             "lambda:GetFunction",
             "lambda:ListVersionsByFunction",
             "sts:GetCallerIdentity",

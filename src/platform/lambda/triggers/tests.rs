@@ -166,7 +166,7 @@ async fn what_others_made_since_is_not_taken_back() {
     }
     // The log of before does not tell what was granted; the function's own permission does.
     let of_before = Moved::Permission {
-        id: "topic".into(),
+        id: String::from("topic"),
         grant: String::new(),
     };
     assert!(undo(place, &of_before).await.is_err());
