@@ -56,7 +56,7 @@ pub(super) fn refused(
         .hint(format!("or end it here: {end}"))
 }
 
-/// `3  80 %, published by ana@acme.example`, with no machine: it tells nothing here.
+/// `3  80 %, published by ana@acme.example`; from which machine tells nothing here.
 fn taker(revision: Option<&Revision>, number: RevisionNumber, weight: u8) -> String {
     let by = revision.map_or_else(String::new, |revision| {
         format!(", published by {}", revision.actor.name)

@@ -36,7 +36,8 @@ fn row(points: &Points, version: RevisionNumber, sole: Sole, minute: Timestamp) 
     let failed = at(What::Errors).min(invocations);
     let errors = failed + throttles;
     // One that ran out of time is among the errors alone: it was not asked for as a slow one. CloudWatch does not tell of one
-    // that failed by itself whether it was slow as well; then it counts as both, which can only end a rollout sooner.
+    // that failed by itself whether it was slow as well; then it counts as both, in both arms alike: a change from such failures to quick ones counts
+    // as fewer bad requests than it is.
     let slow = at(What::Slow).min(invocations - failed);
     CountSeries {
         route: REST.to_owned(),
