@@ -30,6 +30,8 @@ function described(error) {
 }
 
 let request = "";
+// A rejection that nobody waited for is being told: no answer may overtake it.
+let ending = false;
 
 async function fail(where, error) {
   const report = described(error);
@@ -38,6 +40,7 @@ async function fail(where, error) {
 }
 
 process.on("unhandledRejection", async (reason) => {
+  ending = true;
   const error = new Error(String(reason));
   error.name = "Runtime.UnhandledPromiseRejection";
   error.stack = error.name + ": " + error.message + "\n    at process.emit (node:events)";
@@ -67,6 +70,7 @@ async function main() {
       const answer = await handler(JSON.parse(event || "null"), {});
       // Whatever the handler left undone is told before the next event.
       await new Promise((resolve) => setImmediate(resolve));
+      if (ending) return;
       await call("POST", "invocation/" + request + "/response", JSON.stringify(answer ?? null));
     } catch (error) {
       await fail("invocation/" + request + "/error", error);
