@@ -4,8 +4,9 @@
 //! A command that has to finish something first listens with [`Signals`], and a question to a person
 //! is ended by the key itself; nothing is said here then.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use dialoguer::console::Term;
 
@@ -22,6 +23,12 @@ static QUESTIONS: AtomicUsize = AtomicUsize::new(0);
 
 /// How many questions are open that are answered by a line: there Ctrl-C is a signal, and ends them.
 static LINES: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether a question heard the key, and the command ends because of it.
+static ANSWERED: AtomicBool = AtomicBool::new(false);
+/// What a question that hears the key needs until it has said so. The terminal makes a signal of a key that is pressed between
+/// two that are read, and whoever sends the signal presses no key: then the question hears nothing.
+const HEARS_WITHIN: Duration = Duration::from_millis(500);
 
 /// How the terminal was before the newest question.
 static BEFORE: Mutex<Option<rustix::termios::Termios>> = Mutex::new(None);
@@ -53,6 +60,7 @@ impl Question {
 
     /// The key was heard, and is being said.
     pub(crate) fn answered(self) {
+        ANSWERED.store(true, Ordering::Release);
         std::mem::forget(self);
     }
 }
@@ -99,13 +107,18 @@ pub(crate) fn end_with_words(output: Output, effect: Effect) -> Result<()> {
         reason = "the main thread is in the middle of something, and cannot return from `run`"
     )]
     std::thread::spawn(move || {
-        runtime.block_on(async {
+        let at_a_key = runtime.block_on(async {
             loop {
                 let may_be_a_key = signals.asked().await;
-                let is_answered = may_be_a_key && QUESTIONS.load(Ordering::Acquire) > 0;
+                let at_a_key = may_be_a_key && QUESTIONS.load(Ordering::Acquire) > 0;
+                let is_answered = at_a_key && {
+                    // This thread has nothing else to do.
+                    std::thread::sleep(HEARS_WITHIN);
+                    ANSWERED.load(Ordering::Acquire)
+                };
                 let by_line = LINES.load(Ordering::Acquire) > 0;
                 if by_line || (OTHERS.load(Ordering::Acquire) == 0 && !is_answered) {
-                    break;
+                    break at_a_key;
                 }
             }
         });
@@ -116,7 +129,7 @@ pub(crate) fn end_with_words(output: Output, effect: Effect) -> Result<()> {
         }
         let interrupted = |words| Error::new(Kind::Interrupted, "interrupted", words);
         let error = match effect {
-            _ if by_line => at_question(),
+            _ if by_line || (at_a_key && QUESTIONS.load(Ordering::Acquire) > 0) => at_question(),
             Effect::Looks => interrupted("stopped before it was done; nothing is left half way")
                 .hint("nothing has to be cleaned up: run the same command again"),
             Effect::Records if !audit::has_begun() => {

@@ -369,6 +369,16 @@ fn a_person_says_yes_or_no() {
         text.contains("stopped at the question; nothing was changed"),
         "{text}"
     );
+    // The same without the key, which a terminal makes a signal of where it is pressed between two that are read.
+    let terminal = Terminal::start_in(&home, &service.directory, 100, arguments);
+    terminal.expect("[y/N]");
+    signal(terminal.id(), Signal::SIGINT);
+    let (code, text) = terminal.finish();
+    assert_eq!(code, 130, "{text}");
+    assert!(
+        text.contains("stopped at the question; nothing was changed"),
+        "{text}"
+    );
     // Nobody is there to answer, and a CI job is cancelled.
     let terminal = Terminal::start_in(&home, &service.directory, 100, arguments);
     terminal.expect("[y/N]");

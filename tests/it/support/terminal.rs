@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::pty::{Winsize, openpty};
 use nix::sys::termios::{LocalFlags, tcgetattr};
@@ -19,6 +19,8 @@ pub(crate) struct Terminal {
     child: Child,
     master: File,
     seen: Arc<Mutex<Vec<u8>>>,
+    /// Ends with the terminal.
+    reads: std::thread::JoinHandle<()>,
     root: std::path::PathBuf,
 }
 
@@ -74,7 +76,7 @@ impl Terminal {
         let master = File::from(pair.master);
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (mut reader, sink) = (master.try_clone().expect("a copy"), seen.clone());
-        std::thread::spawn(move || {
+        let reads = std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             // Linux ends a terminal that nobody holds open with EIO.
             while let Ok(length @ 1..) = reader.read(&mut buffer) {
@@ -87,6 +89,7 @@ impl Terminal {
             child,
             master,
             seen,
+            reads,
             root: home.root().to_owned(),
         }
     }
@@ -106,10 +109,10 @@ impl Terminal {
     /// Waits until this text was written.
     #[track_caller]
     pub(crate) fn expect(&self, text: &str) -> &Self {
-        let deadline = std::time::Instant::now() + super::wait::PATIENCE;
+        let deadline = Instant::now() + super::wait::PATIENCE;
         while !self.text().contains(text) {
             assert!(
-                std::time::Instant::now() < deadline,
+                Instant::now() < deadline,
                 "`{text}` did not appear:\n{}",
                 self.text()
             );
@@ -153,13 +156,16 @@ impl Terminal {
         let status = wait_for(what, Duration::from_mins(2), || {
             self.child.try_wait().expect("it is ours")
         });
-        // What it wrote last may still be on its way through the terminal.
-        let mut before = usize::MAX;
+        // What it wrote last may still be on its way through the terminal. Where something that it started holds the terminal
+        // open, there is no end of it: then it is enough that nothing comes for a while.
+        let (mut before, mut since) = (usize::MAX, Instant::now());
         wait_for("the terminal is read", Duration::from_secs(5), || {
             let now = self.seen.lock().expect("the screen").len();
-            let same = now == before;
-            before = now;
-            same.then_some(())
+            if now != before {
+                (before, since) = (now, Instant::now());
+            }
+            let is_quiet = since.elapsed() > Duration::from_secs(1);
+            (is_quiet || self.reads.is_finished()).then_some(())
         });
         let code = status
             .code()
