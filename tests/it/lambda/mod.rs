@@ -24,6 +24,7 @@ mod located;
 mod logs;
 mod many;
 mod middle;
+mod ministack;
 mod node;
 mod overwritten;
 mod provisioned;
