@@ -276,7 +276,8 @@ async fn one(
         return Err(not_gradual(&options, &plan));
     }
     if gradual {
-        // What could not be judged is refused before anything is built.
+        // What could not be judged, or could not share the traffic, is refused before anything is built.
+        deploy::check_gradual(&*platform, &options, &plan).await?;
         let start = start_options(&options, &args.rollout);
         let planned =
             rollout::ahead(&*platform, &start, &plan, context.actor(), context.now()).await?;

@@ -385,6 +385,17 @@ pub(crate) trait Platform: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// What changes in the settings when the traffic goes from one revision to another that is there already, whoever set
+    /// them; in the form of [`Self::differences`]. By what was observed last: a brake asks for nothing more.
+    fn differences_between(
+        &self,
+        _service: &ServiceName,
+        _from: RevisionNumber,
+        _to: RevisionNumber,
+    ) -> Vec<Difference> {
+        Vec::new()
+    }
+
     /// A container image by its digest, so that what a tag means is asked once; [`Error::Invalid`] for one that is not
     /// there, [`Error::Unsupported`] where no images run.
     async fn pinned(&self, image: &ImageReference) -> Result<ImageReference> {
@@ -453,6 +464,17 @@ pub(crate) trait Platform: Send + Sync {
         _service: &ServiceName,
         _stable: RevisionNumber,
         _canary: RevisionNumber,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    /// The same before the one that is to share it is published: what a publish of this service would make, or the revision
+    /// that is there already.
+    async fn check_next(
+        &self,
+        _service: &Service,
+        _stable: RevisionNumber,
+        _existing: Option<RevisionNumber>,
     ) -> Result<()> {
         Ok(())
     }

@@ -87,6 +87,9 @@ pub(crate) struct Difference {
     pub(crate) after: Option<String>,
 }
 
+/// What comes before the key of a setting that somebody else changed at AWS: the service's file does not say it.
+pub(crate) const OF_OTHERS: &str = "at AWS: ";
+
 /// Why a deploy or a rollback is not allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {

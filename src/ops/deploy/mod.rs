@@ -8,6 +8,7 @@ mod changed;
 mod commits;
 mod decide;
 pub(crate) mod fleet;
+mod gradual;
 mod leavings;
 mod meanwhile;
 mod overdue;
@@ -38,6 +39,7 @@ use crate::ops::live_state;
 use crate::platform::{Platform, Search};
 
 pub(crate) use commits::Listed;
+pub(crate) use gradual::check as check_gradual;
 pub(crate) use leavings::Written;
 
 /// What is asked for.

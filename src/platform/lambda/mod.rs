@@ -376,6 +376,15 @@ impl Platform for Lambda {
         Ok(Vec::from_iter(self.provisioned_difference(service).await?))
     }
 
+    fn differences_between(
+        &self,
+        service: &ServiceName,
+        from: RevisionNumber,
+        to: RevisionNumber,
+    ) -> Vec<Difference> {
+        publish::differences_between(self, service, from, to)
+    }
+
     async fn look(&self, look: &Look<'_>, on_sight: OnSight<'_>) -> Result<()> {
         Box::pin(self.look_at(look, on_sight)).await
     }
@@ -496,6 +505,15 @@ impl Platform for Lambda {
     ) -> Result<()> {
         let seen = self.see(service).await?;
         sharing::check_sharing(&seen, stable, canary)
+    }
+
+    async fn check_next(
+        &self,
+        service: &Service,
+        stable: RevisionNumber,
+        existing: Option<RevisionNumber>,
+    ) -> Result<()> {
+        publish::check_next(self, service, stable, existing).await
     }
 
     async fn diagnose(

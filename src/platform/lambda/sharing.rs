@@ -109,6 +109,19 @@ pub(super) fn check_sharing(
     )
 }
 
+/// The same before the canary is published: `next` is what a publish would make.
+pub(super) fn check_next(
+    seen: &Seen,
+    stable: RevisionNumber,
+    next: &FunctionConfiguration,
+) -> Result<()> {
+    let Some(serving) = seen.states.get(&stable).or(seen.versions.get(&stable)) else {
+        return Ok(());
+    };
+    let newest = seen.versions.keys().last().copied().unwrap_or(stable);
+    check_pair(stable, serving, RevisionNumber(newest.0 + 1), next)
+}
+
 /// AWS Lambda Developer Guide, "Implement Lambda canary deployments using a weighted alias": both versions have the same
 /// execution role, and the same dead-letter queue or none.
 fn check_pair(

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use snapbox::str;
 
 use super::Cloud;
+use super::deploy::sources;
 
 /// The beginning of a minute that lies so many minutes back.
 pub(super) fn minute(back: u64) -> u64 {
@@ -144,4 +145,107 @@ fn a_gate_is_refused_before_anything_is_written() {
 
 "#]]);
     assert!(cloud.calls().iter().all(|call| !call.contains("Update")));
+}
+
+/// The calls that change something, since they were forgotten.
+fn writes(cloud: &Cloud) -> Vec<String> {
+    let calls = cloud.calls().into_iter();
+    calls
+        .filter(|name| {
+            name.starts_with("lambda.") && !name.contains("Get") && !name.contains("List")
+        })
+        .collect()
+}
+
+/// A Lambda alias shares its traffic only between versions with the same role and the same dead-letter queue.
+#[test]
+fn a_canary_with_another_role_is_refused_before_anything_is_sent() {
+    let cloud = Cloud::new();
+    let directory = sources(&cloud, "one");
+    cloud.squad_in(&directory, &["deploy"]).success();
+    sources(&cloud, "two");
+    let file = directory.join("squad.toml");
+    let manifest = std::fs::read_to_string(&file).unwrap();
+    let manifest = manifest.replace("role/receipts", "role/receipts-of-2027");
+    std::fs::write(&file, manifest).unwrap();
+    let before = cloud.aws.function("receipts");
+    cloud.aws.forget_calls();
+    for more in [&["--dry-run"][..], &[]] {
+        let arguments = [&["deploy", "--canary"], more].concat();
+        cloud
+            .squad_in(&directory, &arguments)
+            .failure(7)
+            .assert(str![[r#"
+› receipts → cloud (lambda, account [HASH])
+›
+›   replaces what is live (revision 1, ana@example.com, [AGO])
+›   function.role …/receipts → …/receipts-of-2027
+›
+› error: cannot deploy `receipts`: revisions 1 and 2 have different execution roles, and a Lambda alias shares its traffic only between versions that have the same
+› live: revision 1 serves all traffic
+› hint: deploy all at once instead: `squad deploy receipts --env cloud`
+› hint: or keep the role: `role = "arn:aws:iam::[HASH]:role/receipts"` under [function] in squad.toml
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/rollout-unsupported.md
+[exit 7]
+
+"#]]);
+    }
+    assert_eq!(writes(&cloud), [""; 0]);
+    assert_eq!(cloud.aws.function("receipts"), before);
+
+    // All at once it goes; and one that is published already is told apart in the same words.
+    cloud.squad_in(&directory, &["deploy"]).success();
+    cloud.squad(&["rollback", "receipts"]).success();
+    cloud.aws.forget_calls();
+    cloud
+        .squad_in(&directory, &["deploy", "--canary", "--again", "--reason", "it was the partner"])
+        .failure(7)
+        .assert(str![[r#"
+› receipts → cloud (lambda, account [HASH])
+›
+›   replaces what is live (revision 1, ana@example.com, [AGO])
+›   nothing to build: revision 2 is exactly this
+›   function.role …/receipts → …/receipts-of-2027
+›
+› error: cannot deploy `receipts`: revisions 1 and 2 have different execution roles, and a Lambda alias shares its traffic only between versions that have the same
+› live: revision 1 serves all traffic
+› hint: deploy all at once instead: `squad deploy receipts --env cloud --again --reason "…"`
+› hint: or keep the role: `role = "arn:aws:iam::[HASH]:role/receipts"` under [function] in squad.toml
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/rollout-unsupported.md
+[exit 7]
+
+"#]]);
+    assert_eq!(writes(&cloud), [""; 0]);
+}
+
+#[test]
+fn a_canary_with_the_queue_that_others_set_is_refused_before_anything_is_sent() {
+    let cloud = Cloud::new();
+    let directory = sources(&cloud, "one");
+    cloud.squad_in(&directory, &["deploy"]).success();
+    sources(&cloud, "two");
+    cloud.aws.change(json!({
+        "kind": "configuration", "function": "receipts", "configuration": {
+            "DeadLetterConfig": { "TargetArn": "arn:aws:sqs:eu-west-1:123456789012:dead" },
+        },
+    }));
+    cloud.aws.forget_calls();
+    cloud
+        .squad_in(&directory, &["deploy", "--canary"])
+        .failure(7)
+        .assert(str![[r#"
+› receipts → cloud (lambda, account [HASH])
+›
+›   replaces what is live (revision 1, ana@example.com, [AGO])
+›   at AWS: dead-letter queue is new: arn:aws:sqs:eu-west-1:[HASH]:dead
+›
+› error: cannot deploy `receipts`: revisions 1 and 2 have different dead-letter queues, and a Lambda alias shares its traffic only between versions that have the same
+› live: revision 1 serves all traffic
+› hint: deploy all at once instead: `squad deploy receipts --env cloud`
+› hint: or have whoever set it at AWS take it away: dead-letter queue
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/rollout-unsupported.md
+[exit 7]
+
+"#]]);
+    assert_eq!(writes(&cloud), [""; 0]);
 }

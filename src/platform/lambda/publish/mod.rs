@@ -40,7 +40,7 @@ use crate::platform::{Published, Result};
 
 pub(super) use keep::{architecture, keep, kept_as, past};
 use latest::Run;
-pub(super) use release::{differences, is_current, run};
+pub(super) use release::{check_next, differences, differences_between, is_current, run};
 pub(super) use settle::Pause;
 use work::Work;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_sdk_lambda::types::FunctionConfiguration;
 
 use super::super::read as reads;
-use super::super::{Lambda, SERVICE_TAG, stored};
+use super::super::{Lambda, SERVICE_TAG, sharing, stored};
 use super::observed::Observed;
 use super::unmanaged;
 use super::wanted::{Code, Wanted};
@@ -19,7 +19,8 @@ use crate::clients::zip::{self, Tree};
 use crate::domain::alias::Traffic;
 use crate::domain::image::ImageReference;
 use crate::domain::live::Token;
-use crate::domain::plan::Difference;
+use crate::domain::name::ServiceName;
+use crate::domain::plan::{Difference, OF_OTHERS};
 use crate::domain::release::{Package, Release, RevisionNumber};
 use crate::domain::service::Service;
 use crate::domain::version::VersionNote;
@@ -170,9 +171,6 @@ fn tags(service: &Service) -> BTreeMap<String, String> {
     tags
 }
 
-/// What comes before the key of a setting that somebody else changed at AWS since what serves was published.
-pub(super) const OF_OTHERS: &str = "at AWS: ";
-
 /// What a deploy changes in the settings of what serves, whoever set them: a version is made of what `$LATEST` has, so that
 /// what others changed there goes out with it. Keys, and for variables short hashes. None where there is no function yet.
 pub(in crate::platform::lambda) async fn differences(
@@ -220,6 +218,25 @@ pub(in crate::platform::lambda) async fn differences(
     Ok(Some(differences))
 }
 
+/// What differs between two versions, as they were observed last.
+pub(in crate::platform::lambda) fn differences_between(
+    platform: &Lambda,
+    service: &ServiceName,
+    from: RevisionNumber,
+    to: RevisionNumber,
+) -> Vec<Difference> {
+    let Some(seen) = platform.last_seen(service) else {
+        return Vec::new();
+    };
+    let (Some(before), Some(after)) = (seen.versions.get(&from), seen.versions.get(&to)) else {
+        return Vec::new();
+    };
+    let settings = |one| Observed::of_configuration(one).configuration;
+    let mut differences = settings(before).differences(&settings(after));
+    differences.extend(unmanaged::differences(before, after));
+    differences
+}
+
 /// Whether a version, as it was observed for the plan, has what others set on the function now.
 pub(in crate::platform::lambda) async fn is_current(
     platform: &Lambda,
@@ -238,6 +255,33 @@ pub(in crate::platform::lambda) async fn is_current(
     };
     let wanted = Wanted::of(service, latest.package)?;
     wanted.is_current(&Observed::of_configuration(&version), &latest)
+}
+
+/// Refuses a release whose version could not share the alias's traffic with the one that serves, before any of it is sent.
+/// `$LATEST` has what the file does not name.
+pub(in crate::platform::lambda) async fn check_next(
+    platform: &Lambda,
+    service: &Service,
+    stable: RevisionNumber,
+    existing: Option<RevisionNumber>,
+) -> Result<()> {
+    let Some(seen) = platform.last_seen(&service.name) else {
+        return Ok(());
+    };
+    if let Some(existing) = existing {
+        return sharing::check_sharing(&seen, stable, existing);
+    }
+    let client = platform.session().lambda().await;
+    let Some(latest) = reads::function(&client, &seen.target.function, None).await? else {
+        return Ok(());
+    };
+    let Some(mut next) = latest.configuration else {
+        return Ok(());
+    };
+    let package = Observed::of_configuration(&next).package;
+    let role = Wanted::of(service, package)?.role;
+    next.role = role.or(next.role);
+    sharing::check_next(&seen, stable, &next)
 }
 
 /// The version that takes all traffic, as it was observed for the plan; none where none does.

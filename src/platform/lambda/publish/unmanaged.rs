@@ -5,7 +5,7 @@
 
 use aws_sdk_lambda::types::FunctionConfiguration;
 
-use crate::domain::plan::Difference;
+use crate::domain::plan::{Difference, OF_OTHERS};
 
 /// What differs between what serves and what `$LATEST` has, and so the next version.
 pub(super) fn differences(
@@ -17,7 +17,7 @@ pub(super) fn differences(
         .zip(rows(latest))
         .filter(|((_, before), (_, after))| before != after)
         .map(|((key, before), (_, after))| Difference {
-            key: format!("{}{key}", super::release::OF_OTHERS),
+            key: format!("{}{key}", OF_OTHERS),
             before: Some(before).filter(|before| !before.is_empty()),
             after: Some(after).filter(|after| !after.is_empty()),
         })
