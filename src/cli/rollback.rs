@@ -11,6 +11,7 @@ use crate::cli::progress::{Progress, seconds};
 use crate::cli::prompt::{self, Consent};
 use crate::cli::rollout::brake;
 use crate::cli::time::{parse_span, relative};
+use crate::cli::view::deploy as view;
 use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::live::Live;
 use crate::domain::name::ServiceName;
@@ -76,6 +77,9 @@ struct Wire {
     /// The operation of the record that says who served before, where the platform does not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     told_by: Option<String>,
+    /// The settings that change, by their keys.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    changed: Vec<String>,
 }
 
 /// Runs `squad rollback`.
@@ -147,6 +151,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
                 before.operation,
                 relative(before.at, context.now())
             ));
+        }
+        for difference in view::differences(&plan.differences) {
+            context.output.status(&format!("  {difference}"));
         }
         for gone in plan.passed_over() {
             context.output.status(&format!(
@@ -302,6 +309,9 @@ fn wire(environment: &str, options: &Options, plan: &Plan, outcome: Option<&Outc
         revision: revision.to_string(),
         previous: previous.map(|previous| previous.to_string()),
         told_by: plan.by_record.as_ref().map(|one| one.operation.clone()),
+        changed: (plan.differences.iter())
+            .map(|one| one.key.clone())
+            .collect(),
     }
 }
 

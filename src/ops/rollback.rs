@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::domain::live::{Live, Revision};
 use crate::domain::name::ServiceName;
 use crate::domain::plan::served::Before;
-use crate::domain::plan::{self, Refusal, Rollback};
+use crate::domain::plan::{self, Difference, Refusal, Rollback};
 use crate::domain::release::RevisionNumber;
 use crate::domain::traffic::Split;
 use crate::error::{Error, Kind, Result};
@@ -46,6 +46,8 @@ pub(crate) struct Plan {
     pub(crate) decision: Rollback,
     /// What in the record says where to go; none where the platform itself tells it.
     pub(crate) by_record: Option<Before>,
+    /// What changes in the settings, whoever set them.
+    pub(crate) differences: Vec<Difference>,
 }
 
 impl Plan {
@@ -107,20 +109,21 @@ pub(crate) async fn plan(
             .map_err(|error| Error::from(error).context(&asked))?,
     };
     crate::ops::rollout::refuse_live(&asked, &options.service, &live, &options.flag)?;
+    let planned = |live, decision, by_record| Plan {
+        differences: differences(platform, &options.service, decision),
+        live,
+        decision,
+        by_record,
+    };
     match (plan::rollback(&live, options.to), told) {
-        (Ok(decision), _) => Ok(Plan {
-            live,
-            decision,
-            by_record: None,
-        }),
-        (Err(Refusal::NoTarget { .. }), Some(Told::Before(before))) => Ok(Plan {
-            decision: Rollback::Change {
+        (Ok(decision), _) => Ok(planned(live, decision, None)),
+        (Err(Refusal::NoTarget { .. }), Some(Told::Before(before))) => {
+            let decision = Rollback::Change {
                 from: live.split.as_ref().and_then(Split::sole),
                 to: before.revision,
-            },
-            live,
-            by_record: Some(before),
-        }),
+            };
+            Ok(planned(live, decision, Some(before)))
+        }
         (Err(refusal), told) => {
             let mut error = refuse(&asked, &refusal, options, &live);
             if let Some(Told::Nothing(why)) = told {
@@ -129,6 +132,21 @@ pub(crate) async fn plan(
             }
             Err(error)
         }
+    }
+}
+
+/// What the settings of the one that is gone back to are, beside those of the one that is left.
+fn differences(
+    platform: &dyn Platform,
+    service: &ServiceName,
+    decision: Rollback,
+) -> Vec<Difference> {
+    match decision {
+        Rollback::Change {
+            from: Some(from),
+            to,
+        } => platform.differences_between(service, from, to),
+        Rollback::Change { from: None, .. } | Rollback::Already { .. } => Vec::new(),
     }
 }
 

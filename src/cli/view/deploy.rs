@@ -528,7 +528,7 @@ fn subjects(listed: &Listed, width: usize) -> Vec<String> {
 }
 
 /// A line for each key that differs, and one for a route that is gone as a whole.
-fn differences(all: &[Difference]) -> Vec<String> {
+pub(crate) fn differences(all: &[Difference]) -> Vec<String> {
     let gone = |route: &str, key: &str| {
         let key = format!("route.{route}.{key}");
         let found = all.iter().find(|one| one.key == key && one.after.is_none());

@@ -132,6 +132,10 @@ fn what_latest_was_is_kept_and_a_rollback_goes_there() {
         .success()
         .assert(str![[r#"
 › receipts → cloud: revision 2 → 1 (somebody outside squad, [AGO])
+›   function.role arn:aws:iam::[HASH]:role/receipts → arn:aws:iam::[HASH]:role/stand-in
+›   function.runtime python3.13 → python3.12
+›   function.timeout_seconds 5 → 3
+›   run.env.GREETING is gone
 › ✔ live             all traffic on revision 1
 ›   done in [DURATION]
 1

@@ -14,6 +14,7 @@ mod faults;
 mod first;
 mod fleet;
 mod golden;
+mod gone_back;
 mod gradual;
 mod invoke;
 mod kept;

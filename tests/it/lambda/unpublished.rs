@@ -160,6 +160,10 @@ receipts  cloud  $LATEST  -      no revision: each upload is live at once
         .success()
         .assert(str![[r#"
 › receipts → cloud: revision 4 → 2 (somebody outside squad, [AGO])
+›   function.role arn:aws:iam::[HASH]:role/receipts → arn:aws:iam::[HASH]:role/stand-in
+›   function.runtime python3.13 → python3.12
+›   function.timeout_seconds 5 → 3
+›   run.env.GREETING is gone
 › ✔ live             all traffic on revision 2
 ›   done in [DURATION]
 2

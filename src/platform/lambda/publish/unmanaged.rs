@@ -25,7 +25,7 @@ pub(super) fn differences(
 }
 
 /// Each as a text; empty where it is not set. Lambda API, `FunctionConfiguration`.
-pub(super) fn rows(found: &FunctionConfiguration) -> [(&'static str, String); 9] {
+pub(super) fn rows(found: &FunctionConfiguration) -> [(&'static str, String); 13] {
     let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
     let sorted = |list: &[String]| {
         let mut list = list.to_vec();
@@ -33,6 +33,10 @@ pub(super) fn rows(found: &FunctionConfiguration) -> [(&'static str, String); 9]
         list.join(" ")
     };
     let vpc = found.vpc_config();
+    let joined = |words: Option<&[String]>| words.unwrap_or_default().join(" ");
+    let image = found
+        .image_config_response()
+        .and_then(|answer| answer.image_config());
     [
         (
             "dead-letter queue",
@@ -59,6 +63,19 @@ pub(super) fn rows(found: &FunctionConfiguration) -> [(&'static str, String); 9]
                 .join(" "),
         ),
         ("KMS key", text(found.kms_key_arn())),
+        (
+            "image's entry point",
+            joined(image.map(|image| image.entry_point())),
+        ),
+        (
+            "image's command",
+            joined(image.map(|image| image.command())),
+        ),
+        (
+            "image's directory",
+            text(image.and_then(|image| image.working_directory())),
+        ),
+        ("log format and levels", logging(found)),
         (
             "log group",
             text(
@@ -90,4 +107,16 @@ pub(super) fn rows(found: &FunctionConfiguration) -> [(&'static str, String); 9]
                 .map_or_else(|| "PassThrough".to_owned(), |mode| mode.as_str().to_owned()),
         ),
     ]
+}
+
+/// `Text` is what a function has that names no format; levels are for JSON alone (Lambda API, `LoggingConfig`).
+fn logging(found: &FunctionConfiguration) -> String {
+    let config = found.logging_config();
+    let format = config.and_then(|logging| logging.log_format());
+    let mut words = vec![format.map_or("Text", |format| format.as_str()).to_owned()];
+    let own = config.and_then(|logging| logging.application_log_level());
+    let system = config.and_then(|logging| logging.system_log_level());
+    words.extend(own.map(|level| format!("application {}", level.as_str())));
+    words.extend(system.map(|level| format!("system {}", level.as_str())));
+    words.join(", ")
 }
