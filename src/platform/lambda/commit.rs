@@ -82,16 +82,18 @@ impl Lambda {
                     .await
             }
         }?;
-        if let Some(text) = warning {
-            progress(Progress::Warning { text });
-        }
         self.remember(
             service,
             &Seen {
                 alias: Some(after.clone()),
+                is_marked: is_live(&note)
+                    && (seen.is_marked || !is_live(&before) && warning.is_none()),
                 ..seen.clone()
             },
         );
+        if let Some(text) = warning {
+            progress(Progress::Warning { text });
+        }
         self.note_left(service, &seen, [&before, &note], commit.leaves)
             .await;
         if is_live(&before)

@@ -423,6 +423,8 @@ async fn observed(
         versions: BTreeMap::new(),
         states: BTreeMap::new(),
         unkept: None,
+        // Nothing is written by what the fleet was seen as.
+        is_marked: false,
     };
     let mut add = |configuration: Option<FunctionConfiguration>| {
         let Some(configuration) = configuration else {

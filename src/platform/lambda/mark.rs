@@ -8,6 +8,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
+
 use super::seen::Seen;
 use super::{Lambda, ROLLOUT_TAG};
 use crate::clients::aws::{self, Called, words};
@@ -26,6 +28,12 @@ const WITHIN: Duration = Duration::from_secs(2);
 /// Whether a rollout is live.
 pub(super) fn is_live(note: &Note) -> bool {
     !State::kept(&note.state).is_empty()
+}
+
+/// Whether the tag of a live rollout is on a function.
+pub(super) fn is_marked(found: &GetFunctionOutput) -> bool {
+    let tags = found.tags();
+    tags.is_some_and(|tags| tags.contains_key(ROLLOUT_TAG))
 }
 
 impl Lambda {
@@ -58,7 +66,7 @@ impl Lambda {
     }
 
     /// Takes the hint away once no rollout is live any more. Whether one was cannot be told where somebody else wrote over
-    /// what the alias said.
+    /// what the alias said. Where the tag was there, nothing of it is in the store, which is not listed then.
     pub(super) async fn unmark_rollout(&self, service: &ServiceName, seen: &Seen, after: &Note) {
         if is_live(after) {
             return;
@@ -69,7 +77,11 @@ impl Lambda {
             .resource(self.function_arn(&seen.target.function))
             .tag_keys(ROLLOUT_TAG)
             .send();
-        let over = tokio::time::timeout(WITHIN, self.note_over(service));
+        let over = async {
+            if !seen.is_marked {
+                drop(tokio::time::timeout(WITHIN, self.note_over(service)).await);
+            }
+        };
         drop(tokio::join!(untag, over));
     }
 

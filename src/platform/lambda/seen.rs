@@ -9,6 +9,7 @@ use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::types::FunctionConfiguration;
 
 use super::alias::{Alias, number};
+use super::mark::is_marked;
 use super::read;
 use super::{Lambda, Target};
 use crate::clients::aws;
@@ -32,6 +33,9 @@ pub(super) struct Seen {
     pub(super) states: BTreeMap<RevisionNumber, FunctionConfiguration>,
     /// `$LATEST`, where there is no alias, and none of squad's versions has its code: nothing of it is kept.
     pub(super) unkept: Option<FunctionConfiguration>,
+    /// The function has the tag of a live rollout: then the store has nothing to say about it. False also where the tags could
+    /// not be read.
+    pub(super) is_marked: bool,
 }
 
 impl Seen {
@@ -165,6 +169,7 @@ impl Lambda {
             versions: BTreeMap::new(),
             states: BTreeMap::new(),
             unkept: None,
+            is_marked: serving.as_ref().is_some_and(is_marked),
         };
         if let Some(configuration) = serving.and_then(|found| found.configuration)
             && let Some(number) = configuration.version().and_then(number)

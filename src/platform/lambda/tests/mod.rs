@@ -6,6 +6,7 @@ mod busy;
 mod client;
 mod contract;
 mod counted;
+mod marked;
 mod ministack;
 mod provisioned;
 mod prune;
@@ -29,7 +30,7 @@ use crate::platform::{Commit, Platform};
 use client::{Aws, REGION};
 
 /// What files say of the services here: the functions have their names.
-const SERVICES: [&str; 32] = [
+const SERVICES: [&str; 33] = [
     "asleep",
     "back",
     "buckets",
@@ -43,6 +44,7 @@ const SERVICES: [&str; 32] = [
     "gone",
     "kept",
     "many",
+    "marked",
     "named",
     "never",
     "nobody",
