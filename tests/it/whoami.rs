@@ -57,7 +57,7 @@ env          acme/prod
 recorded as  ana@example.com on [..]
 function     any
 may          35 of 39 actions that were asked for
-not asked    lambda:CreateFunction, iam:PassRole, lambda:DeleteFunction, s3:PutObject: to ask is to do it
+not asked    lambda:CreateFunction, iam:PassRole, lambda:DeleteFunction, s3:PutObject: to ask is to do it; s3:GetObjectVersion: no answer tells it surely
 
 MAY                           ALLOWED  ACTION                NEEDED BY
 find functions by their tags  no       tag:GetResources      status --all, doctor --all
@@ -102,52 +102,53 @@ env          acme/prod
 recorded as  ana@example.com on [..]
 function     any
 may          all 39 actions that were asked for
-not asked    lambda:CreateFunction, iam:PassRole, lambda:DeleteFunction, s3:PutObject: to ask is to do it
+not asked    lambda:CreateFunction, iam:PassRole, lambda:DeleteFunction, s3:PutObject: to ask is to do it; s3:GetObjectVersion: no answer tells it surely
 
-MAY                               ALLOWED                      ACTION                                     NEEDED BY
-see the account's limits          yes                          lambda:GetAccountSettings                  doctor
-list functions                    yes                          lambda:ListFunctions                       status --all, doctor --all
-read a function                   yes                          lambda:GetFunction                         deploy, rollback, rollout, stop, status
-read who takes the traffic        yes                          lambda:GetAlias                            deploy, rollback, rollout, stop, status
-see the revisions                 yes                          lambda:ListVersionsByFunction              deploy, rollback, rollout, stop, status
-see what may not be deleted       yes                          lambda:ListAliases                         deploy
-wait for what is provisioned      yes                          lambda:GetProvisionedConcurrencyConfig     deploy, rollback, rollout, stop
-see what may not be deleted       yes                          lambda:ListProvisionedConcurrencyConfigs   deploy, rollout
-see which rollouts are live       yes                          lambda:ListTags                            status --all, doctor --all
-find functions by their tags      yes                          tag:GetResources                           status --all, doctor --all
-judge a rollout                   yes                          cloudwatch:GetMetricData                   rollout
-read logs                         yes                          logs:FilterLogEvents                       logs, deploy
-see who calls it                  yes                          lambda:GetPolicy                           deploy, doctor, deploy --adopt-alias
-see who calls it                  yes                          lambda:ListEventSourceMappings             deploy, doctor, deploy --adopt-alias
-see who calls it                  yes                          lambda:ListFunctionUrlConfigs              deploy, doctor, deploy --adopt-alias
-see how events are delivered      yes                          lambda:GetFunctionEventInvokeConfig        doctor, deploy --adopt-alias
-see which APIs call it            yes                          apigateway:GET                             deploy, doctor, deploy --adopt-alias
-deploy code                       yes                          lambda:UpdateFunctionCode                  deploy
-deploy a configuration            yes                          lambda:UpdateFunctionConfiguration         deploy
-publish a revision                yes                          lambda:PublishVersion                      deploy
-go live first                     yes                          lambda:CreateAlias                         deploy
-shift traffic, roll back          yes                          lambda:UpdateAlias                         deploy, rollback, rollout, stop
-keep environments ready           yes                          lambda:PutProvisionedConcurrencyConfig     deploy, rollout
-keep no environments ready        yes                          lambda:DeleteProvisionedConcurrencyConfig  deploy, rollout
-tag a function                    yes                          lambda:TagResource                         deploy, rollout
-end the tag of a rollout          yes                          lambda:UntagResource                       rollout, stop
-call a function                   yes                          lambda:InvokeFunction                      invoke, deploy, rollback
-move an event source              yes                          lambda:GetEventSourceMapping               deploy --adopt-alias, deploy --adopt-alias --undo
-move an event source              yes                          lambda:UpdateEventSourceMapping            deploy --adopt-alias, deploy --adopt-alias --undo
-let callers call the alias        yes                          lambda:AddPermission                       deploy --adopt-alias
-take the alias's permission back  yes                          lambda:RemovePermission                    deploy --adopt-alias --undo
-deliver events as before          yes                          lambda:PutFunctionEventInvokeConfig        deploy --adopt-alias
-take its settings back            yes                          lambda:DeleteFunctionEventInvokeConfig     deploy --adopt-alias --undo
-give the alias an address         yes                          lambda:CreateFunctionUrlConfig             deploy --adopt-alias
-take the alias's address back     yes                          lambda:DeleteFunctionUrlConfig             deploy --adopt-alias --undo
-point an API at the alias         yes                          apigateway:PATCH                           deploy --adopt-alias, deploy --adopt-alias --undo
-tell what an image's tag means    yes                          ecr:DescribeImages                         deploy
-read the record                   yes                          s3:ListBucket                              deploy, rollback, rollout, stop, history, audit
-read the record                   yes                          s3:GetObject                               deploy, rollback, rollout, stop, history, audit
-make a function                   unknown: to ask is to do it  lambda:CreateFunction                      deploy
-give a function its role          unknown: to ask is to do it  iam:PassRole                               deploy
-delete an old revision            unknown: to ask is to do it  lambda:DeleteFunction                      deploy
-write the record                  unknown: to ask is to do it  s3:PutObject                               deploy, rollback, rollout, stop, history, audit
+MAY                                ALLOWED                             ACTION                                     NEEDED BY
+see the account's limits           yes                                 lambda:GetAccountSettings                  doctor
+list functions                     yes                                 lambda:ListFunctions                       status --all, doctor --all
+read a function                    yes                                 lambda:GetFunction                         deploy, rollback, rollout, stop, status
+read who takes the traffic         yes                                 lambda:GetAlias                            deploy, rollback, rollout, stop, status
+see the revisions                  yes                                 lambda:ListVersionsByFunction              deploy, rollback, rollout, stop, status
+see what may not be deleted        yes                                 lambda:ListAliases                         deploy
+wait for what is provisioned       yes                                 lambda:GetProvisionedConcurrencyConfig     deploy, rollback, rollout, stop
+see what may not be deleted        yes                                 lambda:ListProvisionedConcurrencyConfigs   deploy, rollout
+see which rollouts are live        yes                                 lambda:ListTags                            status --all, doctor --all
+find functions by their tags       yes                                 tag:GetResources                           status --all, doctor --all
+judge a rollout                    yes                                 cloudwatch:GetMetricData                   rollout
+read logs                          yes                                 logs:FilterLogEvents                       logs, deploy
+see who calls it                   yes                                 lambda:GetPolicy                           deploy, doctor, deploy --adopt-alias
+see who calls it                   yes                                 lambda:ListEventSourceMappings             deploy, doctor, deploy --adopt-alias
+see who calls it                   yes                                 lambda:ListFunctionUrlConfigs              deploy, doctor, deploy --adopt-alias
+see how events are delivered       yes                                 lambda:GetFunctionEventInvokeConfig        doctor, deploy --adopt-alias
+see which APIs call it             yes                                 apigateway:GET                             deploy, doctor, deploy --adopt-alias
+deploy code                        yes                                 lambda:UpdateFunctionCode                  deploy
+deploy a configuration             yes                                 lambda:UpdateFunctionConfiguration         deploy
+publish a revision                 yes                                 lambda:PublishVersion                      deploy
+go live first                      yes                                 lambda:CreateAlias                         deploy
+shift traffic, roll back           yes                                 lambda:UpdateAlias                         deploy, rollback, rollout, stop
+keep environments ready            yes                                 lambda:PutProvisionedConcurrencyConfig     deploy, rollout
+keep no environments ready         yes                                 lambda:DeleteProvisionedConcurrencyConfig  deploy, rollout
+tag a function                     yes                                 lambda:TagResource                         deploy, rollout
+end the tag of a rollout           yes                                 lambda:UntagResource                       rollout, stop
+call a function                    yes                                 lambda:InvokeFunction                      invoke, deploy, rollback
+move an event source               yes                                 lambda:GetEventSourceMapping               deploy --adopt-alias, deploy --adopt-alias --undo
+move an event source               yes                                 lambda:UpdateEventSourceMapping            deploy --adopt-alias, deploy --adopt-alias --undo
+let callers call the alias         yes                                 lambda:AddPermission                       deploy --adopt-alias
+take the alias's permission back   yes                                 lambda:RemovePermission                    deploy --adopt-alias --undo
+deliver events as before           yes                                 lambda:PutFunctionEventInvokeConfig        deploy --adopt-alias
+take its settings back             yes                                 lambda:DeleteFunctionEventInvokeConfig     deploy --adopt-alias --undo
+give the alias an address          yes                                 lambda:CreateFunctionUrlConfig             deploy --adopt-alias
+take the alias's address back      yes                                 lambda:DeleteFunctionUrlConfig             deploy --adopt-alias --undo
+point an API at the alias          yes                                 apigateway:PATCH                           deploy --adopt-alias, deploy --adopt-alias --undo
+tell what an image's tag means     yes                                 ecr:DescribeImages                         deploy
+read the record                    yes                                 s3:ListBucket                              deploy, rollback, rollout, stop, history, audit
+read the record                    yes                                 s3:GetObject                               deploy, rollback, rollout, stop, history, audit
+make a function                    unknown: to ask is to do it         lambda:CreateFunction                      deploy
+give a function its role           unknown: to ask is to do it         iam:PassRole                               deploy
+delete an old revision             unknown: to ask is to do it         lambda:DeleteFunction                      deploy
+write the record                   unknown: to ask is to do it         s3:PutObject                               deploy, rollback, rollout, stop, history, audit
+let AWS read a package over 50 MB  unknown: no answer tells it surely  s3:GetObjectVersion                        deploy
 [exit 0]
 
 "#]]);
@@ -249,7 +250,7 @@ env          acme/prod
 recorded as  ana@example.com on [..]
 function     receipts-prod
 may          all 38 actions that were asked for
-not asked    lambda:CreateFunction, iam:PassRole, lambda:DeleteFunction, s3:PutObject: to ask is to do it
+not asked    lambda:CreateFunction, iam:PassRole, lambda:DeleteFunction, s3:PutObject: to ask is to do it; s3:GetObjectVersion: no answer tells it surely
 [exit 0]
 
 "#]]);
@@ -295,7 +296,8 @@ fn the_same_as_json() {
             "lambda:CreateFunction",
             "iam:PassRole",
             "lambda:DeleteFunction",
-            "s3:PutObject"
+            "s3:PutObject",
+            "s3:GetObjectVersion"
         ]
     );
 }

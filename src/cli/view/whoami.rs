@@ -206,12 +206,19 @@ fn permissions(output: &Output, may: &[Permission]) {
         (allowed, all) => format!("{allowed} of {all} actions that were asked for"),
     };
     line(output, "may", &sum);
-    let unasked: Vec<_> = unasked.iter().map(|one| one.action).collect();
-    line(
-        output,
-        "not asked",
-        &format!("{}: to ask is to do it", unasked.join(", ")),
-    );
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for one in &unasked {
+        let why = one.said.as_deref().unwrap_or_default();
+        match reasons.iter_mut().find(|(reason, _)| *reason == why) {
+            Some((_, actions)) => actions.push(one.action),
+            None => reasons.push((why, vec![one.action])),
+        }
+    }
+    let reasons = reasons.iter();
+    let reasons: Vec<_> = reasons
+        .map(|(why, actions)| format!("{}: {why}", actions.join(", ")))
+        .collect();
+    line(output, "not asked", &reasons.join("; "));
     let is_told = |one: &&Permission| {
         output.verbosity() > 0 || (one.allowed != Some(true) && !one.is_unasked())
     };

@@ -81,20 +81,28 @@ impl Permission {
         }
     }
 
-    /// It was not asked for, because to ask is to do it.
+    /// It was not asked for: [`Self::said`] has the reason.
     pub(crate) fn is_unasked(&self) -> bool {
-        UNASKED.contains(&self.action) || self.action == UNASKED_OF_BUCKET
+        let unasked = UNASKED.iter().chain(&UNASKED_OF_BUCKET);
+        unasked
+            .into_iter()
+            .any(|(action, _)| *action == self.action)
     }
 }
 
 /// What cannot be asked for without doing it, where it is allowed.
-const UNASKED: [&str; 3] = [
-    "lambda:CreateFunction",
-    "iam:PassRole",
-    "lambda:DeleteFunction",
+const UNASKED: [(&str, &str); 3] = [
+    ("lambda:CreateFunction", TO_ASK_IS_TO_DO),
+    ("iam:PassRole", TO_ASK_IS_TO_DO),
+    ("lambda:DeleteFunction", TO_ASK_IS_TO_DO),
 ];
-/// The same, where the record lies in a bucket.
-const UNASKED_OF_BUCKET: &str = "s3:PutObject";
+const TO_ASK_IS_TO_DO: &str = "to ask is to do it";
+/// The same, where the record lies in a bucket. A version that there is not is told of to whoever may list versions, which
+/// squad needs nowhere: so the answer to who may read them is not known.
+const UNASKED_OF_BUCKET: [(&str, &str); 2] = [
+    ("s3:PutObject", TO_ASK_IS_TO_DO),
+    ("s3:GetObjectVersion", "no answer tells it surely"),
+];
 
 /// Finds out who it is. What it may do is a question of its own ([`ask`]).
 pub(crate) async fn identify(
@@ -122,10 +130,9 @@ pub(crate) async fn ask(
     let asked = Asked::of(found);
     let probes = probes::all(session, bucket, &asked, clock.now().as_second()).await;
     let mut may: Vec<Permission> = join_all(probes).await.into_iter().flatten().collect();
-    let unasked = UNASKED.into_iter().chain(bucket.map(|_| UNASKED_OF_BUCKET));
-    may.extend(
-        unasked.map(|action| Permission::new(action, None, Some("to ask is to do it".to_owned()))),
-    );
+    let of_bucket = bucket.into_iter().flat_map(|_| UNASKED_OF_BUCKET);
+    let unasked = UNASKED.into_iter().chain(of_bucket);
+    may.extend(unasked.map(|(action, why)| Permission::new(action, None, Some(why.to_owned()))));
     may.sort_by_key(|one| needs::place(one.action));
     found.may = may;
 }

@@ -20,7 +20,7 @@ const RECORD: &[&str] = &["deploy", "rollback", "rollout", "stop", "history", "a
 type Need = (&'static str, &'static str, &'static [&'static str]);
 
 /// In the order in which they are told.
-const NEEDS: [Need; 43] = [
+const NEEDS: [Need; 44] = [
     (
         "lambda:GetAccountSettings",
         "see the account's limits",
@@ -140,6 +140,11 @@ const NEEDS: [Need; 43] = [
     ("iam:PassRole", "give a function its role", DEPLOY),
     ("lambda:DeleteFunction", "delete an old revision", DEPLOY),
     ("s3:PutObject", "write the record", RECORD),
+    (
+        "s3:GetObjectVersion",
+        "let AWS read a package over 50 MB",
+        DEPLOY,
+    ),
 ];
 
 /// Where an action is told among the others.
