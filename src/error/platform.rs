@@ -29,6 +29,13 @@ impl From<platform::Error> for Error {
             From::Unsplittable(_) => Self::new(Kind::Refused, "rollout-unsupported", message)
                 .hint("deploy all at once instead: `squad deploy --all-at-once --reason \"…\"`"),
             From::Invalid(_) => Self::new(Kind::Failed, "platform", message),
+            From::NotApplied { hint, .. } => {
+                let error = Self::new(Kind::Failed, "platform", message);
+                match hint {
+                    Some(hint) => error.hint(hint),
+                    None => error,
+                }
+            }
             From::NotProvisioned(_) => Self::new(Kind::Unhealthy, "not-provisioned", message)
                 .retryable()
                 .hint("ask for it again: `squad deploy`")

@@ -327,14 +327,19 @@ fn judged(
             what: format!("`{service}` has no alias"),
             why: "every caller reaches `$LATEST`: each unfinished change at once, with no way back"
                 .to_owned(),
-            next: format!("`squad deploy {service}{flag}` makes it"),
+            next: format!(
+                "`squad deploy {service}{flag} --adopt-alias` makes it on what `$LATEST` is now, and moves the callers there"
+            ),
         });
     }
     for caller in callers.found.iter().filter(|caller| caller.is_past) {
         let next = match (&callers.address, caller.can_be_moved(), &caller.left_to_do) {
-            (Some(_), true, _) => format!("`squad deploy {service}{flag} --adopt-alias`"),
-            (None, ..) => {
-                format!("first `squad deploy {service}{flag}`, then the same with `--adopt-alias`")
+            (_, true, _) => format!("`squad deploy {service}{flag} --adopt-alias`"),
+            // Where to they are to be pointed is known when the alias is there.
+            (None, false, _) => {
+                format!(
+                    "`squad deploy {service}{flag} --adopt-alias`, which says what is left to do by hand"
+                )
             }
             (Some(_), false, Some(left)) => left.clone(),
             (Some(_), false, None) => continue,
@@ -423,8 +428,8 @@ mod tests {
         assert_eq!(
             judge(&callers),
             [
-                "`squad deploy receipts` makes it",
-                "first `squad deploy receipts`, then the same with `--adopt-alias`"
+                "`squad deploy receipts --adopt-alias` makes it on what `$LATEST` is now, and moves the callers there",
+                "`squad deploy receipts --adopt-alias`"
             ]
         );
     }

@@ -48,3 +48,18 @@ pub(crate) async fn arrived(
     }
     Ok(live)
 }
+
+/// The error of traffic that is not where it was sent, with commands that mean this environment wherever they are typed.
+pub(crate) fn in_environment(mut error: Error, service: &ServiceName, flag: &str) -> Error {
+    match error.id {
+        "traffic-lags" => error.hints = vec![format!("look again: `squad status {service}{flag}`")],
+        "not-provisioned" => {
+            error.hints = vec![
+                format!("ask for it again: `squad deploy {service}{flag}`"),
+                format!("or go back to what served before: `squad rollback {service}{flag}`"),
+            ];
+        }
+        _ => {}
+    }
+    error
+}

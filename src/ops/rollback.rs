@@ -358,7 +358,7 @@ pub(crate) async fn apply(tools: &Tools<'_>, options: &Options, plan: &Plan) -> 
     };
     let recorded = tools.journal.finish(tools.clock, operation, outcome).await;
     let with_live = |error: Error| {
-        error
+        lag::in_environment(error, &options.service, &options.flag)
             .context(&asked)
             .live(live_state(&options.service, live.as_ref()))
     };

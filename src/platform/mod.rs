@@ -57,6 +57,21 @@ pub(crate) struct Numbers {
     pub(crate) every_seconds: u64,
 }
 
+/// How full the place for what is published is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// Bytes in use, by everybody.
+    pub(crate) used: u64,
+    /// Bytes that there are.
+    pub(crate) limit: u64,
+    /// Old revisions of the service that nothing refers to, ascending.
+    pub(crate) old: Vec<RevisionNumber>,
+    /// Bytes of them.
+    pub(crate) of_old: u64,
+    /// A command that deletes one of them, by its number.
+    pub(crate) delete: String,
+}
+
 /// What went wrong on a platform.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -86,6 +101,14 @@ pub(crate) enum Error {
     /// The split or the state is not acceptable (weights, length of the state).
     #[error("{0}")]
     Invalid(String),
+    /// The platform could not do what it took on: why, and what a person can do about it, where that is known.
+    #[error("{said}")]
+    NotApplied {
+        /// What did not happen, and why.
+        said: String,
+        /// What to do.
+        hint: Option<&'static str>,
+    },
     /// The traffic was committed, and what is to be kept ready for it could not be allocated: why, and where the traffic is.
     #[error("{0}")]
     NotProvisioned(String),
@@ -483,6 +506,12 @@ pub(crate) trait Platform: Send + Sync {
     /// whose revisions cost room here.
     async fn prune(&self, _service: &ServiceName) -> Result<Vec<RevisionNumber>> {
         Ok(Vec::new())
+    }
+
+    /// How full the place for what is published is, and what of this service nothing needs: for who is told that it is full.
+    /// Where that cannot be found out, none.
+    async fn room(&self, _service: &ServiceName) -> Option<Room> {
+        None
     }
 
     /// Removes a revision; [`Error::HasTraffic`] while it has any, [`Error::Invalid`] while a live rollout needs it.

@@ -10,6 +10,7 @@ use crate::domain::live::Live;
 use crate::domain::name::ServiceName;
 use crate::domain::rollout::{Command, State};
 use crate::error::Result;
+use crate::ops::lag;
 use crate::ops::rollout::Tools;
 use crate::ops::rollout::brake::{self, Aborted};
 use crate::platform::Platform;
@@ -95,6 +96,7 @@ pub(crate) async fn run(
     let aborted = brake::abort(&tools, name, Command::Abort, None, reason, seen).await;
     drop(reporter);
     put_aside(context, &journal);
+    let aborted = aborted.map_err(|error| lag::in_environment(error, name, &environment.flag()));
     let Some(aborted) = aborted? else {
         nothing(context, environment, name, &platform.observe(name).await?);
         return Ok(0);

@@ -12,7 +12,7 @@ use super::build::{self, Built};
 use super::fleet::Builds;
 use super::package::Packing;
 use super::shift::{self, Shifted, publish_and_commit};
-use super::{Options, Outcome, Plan, described, meanwhile, overdue, port, prune};
+use super::{Options, Outcome, Plan, described, meanwhile, overdue, port, prune, storage};
 use crate::clock::Clock;
 use crate::domain::counts::Counts;
 use crate::domain::environment::PlatformKind;
@@ -21,7 +21,7 @@ use crate::domain::plan::{Change, Deploy};
 use crate::domain::release::RevisionNumber;
 use crate::error::{Error, Kind, Result};
 use crate::ops::audit::{self, Intent, Journal, Recorded, ResultWord};
-use crate::ops::{Cancel, Event, Reporter, live_state};
+use crate::ops::{Cancel, Event, Reporter, lag, live_state};
 use crate::platform::Platform;
 
 /// What applying needs beside the plan.
@@ -338,7 +338,10 @@ async fn finish(
             drop(tools.journal.finish(tools.clock, operation, outcome).await);
             let now =
                 meanwhile::live_now(tools, options, live.as_ref(), attempt.before.as_ref()).await;
-            Err(past(tools, options, plan, error.live(now)).await)
+            let (name, flag) = (&options.service.name, options.environment.flag());
+            let error = lag::in_environment(error.live(now), name, &flag);
+            let error = storage::told(tools.platform, options, error).await;
+            Err(past(tools, options, plan, error).await)
         }
     }
 }

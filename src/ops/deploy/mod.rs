@@ -20,6 +20,7 @@ mod publish;
 mod shared;
 mod shift;
 mod sources;
+mod storage;
 
 use std::path::PathBuf;
 

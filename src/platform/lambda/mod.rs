@@ -48,7 +48,7 @@ use tokio::sync::OnceCell;
 
 use super::{
     Capabilities, Commit, Diagnosis, Error, Invocation, LogLine, LogQuery, Look, Numbers,
-    OnProgress, OnSight, Platform, Progress, Published, Result, Search, Serving,
+    OnProgress, OnSight, Platform, Progress, Published, Result, Room, Search, Serving,
 };
 use crate::clients::aws::{Called, Gateway, Session, Unpinned};
 use crate::clients::store::Objects;
@@ -477,6 +477,10 @@ impl Platform for Lambda {
     async fn retire(&self, service: &ServiceName, revision: RevisionNumber) -> Result<()> {
         self.session.guard().await?;
         self.retire_version(service, revision).await
+    }
+
+    async fn room(&self, service: &ServiceName) -> Option<Room> {
+        self.room_for_code(service).await
     }
 
     async fn prune(&self, service: &ServiceName) -> Result<Vec<RevisionNumber>> {

@@ -14,7 +14,7 @@ use crate::domain::name::ServiceName;
 use crate::domain::release::RevisionNumber;
 use crate::domain::rollout::State;
 use crate::domain::version::VersionNote;
-use crate::platform::{Error, Result};
+use crate::platform::{Error, Result, Room};
 
 /// Versions of squad that are kept whatever refers to them, the newest.
 const KEPT: usize = 5;
@@ -45,13 +45,10 @@ impl Lambda {
         let (now, known) = tokio::try_join!(self.references(&seen), self.left_objects(service))?;
         self.forget(service);
         // Somebody may have gone back to another one since it was seen.
-        let served = now.own.as_ref().map(|own| own.note().served);
-        let served = served.unwrap_or_default();
+        let unused = not_used(old, &now);
         seen.alias = now.own;
-        let is_used =
-            |number: &RevisionNumber| now.used.contains(number) || served.contains(number);
         let mut pruned = Vec::new();
-        for number in old.into_iter().filter(|number| !is_used(number)) {
+        for number in unused {
             if self.is_called(&seen.target.function, number).await? {
                 continue;
             }
@@ -65,6 +62,46 @@ impl Lambda {
             }
         }
         Ok(pruned)
+    }
+
+    /// How full the account's storage for code is, and what of this function [`Self::prune_versions`] would delete.
+    pub(super) async fn room_for_code(&self, service: &ServiceName) -> Option<Room> {
+        let seen = self.last_seen(service)?;
+        let client = self.session().lambda().await;
+        let settings = client
+            .get_account_settings()
+            .send()
+            .await
+            .called("lambda:GetAccountSettings", "")
+            .ok()?;
+        let bytes = |bytes: i64| u64::try_from(bytes).unwrap_or_default();
+        let limit = settings.account_limit()?.total_code_size();
+        let used = settings.account_usage()?.total_code_size();
+        let mut old = self.unused(&seen).await.unwrap_or_default();
+        let function = &seen.target.function;
+        for number in std::mem::take(&mut old) {
+            if matches!(self.is_called(function, number).await, Ok(false)) {
+                old.push(number);
+            }
+        }
+        let size = |number| Some(seen.versions.get(number)?.code_size());
+        Some(Room {
+            used: bytes(used),
+            limit: bytes(limit),
+            of_old: bytes(old.iter().filter_map(size).sum()),
+            old,
+            delete: format!("aws lambda delete-function --function-name {function} --qualifier"),
+        })
+    }
+
+    /// What is old, and used by nothing that a list tells.
+    async fn unused(&self, seen: &Seen) -> Result<Vec<RevisionNumber>> {
+        let old = old(seen);
+        if old.is_empty() {
+            return Ok(old);
+        }
+        let now = self.references(seen).await?;
+        Ok(not_used(old, &now))
     }
 
     /// Deletes one version that nothing refers to.
@@ -204,6 +241,14 @@ impl Lambda {
         let (mapped, permitted) = tokio::try_join!(mappings, policy)?;
         Ok(mapped || permitted)
     }
+}
+
+/// Those that nothing refers to, and no rollback goes back to.
+fn not_used(mut old: Vec<RevisionNumber>, now: &References) -> Vec<RevisionNumber> {
+    let served = now.own.as_ref().map(|own| own.note().served);
+    let served = served.unwrap_or_default();
+    old.retain(|number| !now.used.contains(number) && !served.contains(number));
+    old
 }
 
 /// What squad published, is not among the newest, and is no target of a rollback; oldest first.

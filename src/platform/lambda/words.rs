@@ -34,6 +34,18 @@ fn reason(code: Option<&str>, message: Option<&str>, otherwise: &str) -> String 
     }
 }
 
+/// What to do about the reason that AWS names, where that is known.
+fn to_do(version: &FunctionConfiguration, health: Health) -> Option<&'static str> {
+    let code = if health == Health::Degraded {
+        let code = version.last_update_status_reason_code();
+        code.map(aws_sdk_lambda::types::LastUpdateStatusReasonCode::as_str)
+    } else {
+        let code = version.state_reason_code();
+        code.map(aws_sdk_lambda::types::StateReasonCode::as_str)
+    };
+    super::publish::reason::hint(code)
+}
+
 /// Why a version does not serve; none when it does.
 pub(super) fn diagnosis(function: &str, version: &FunctionConfiguration) -> Option<Diagnosis> {
     let (health, problem) = super::observe::health(version);
@@ -52,13 +64,18 @@ pub(super) fn diagnosis(function: &str, version: &FunctionConfiguration) -> Opti
         summary,
         cause: Some(problem),
         evidence: Vec::new(),
-        hint: Some(if health == Health::Failed {
-            "AWS does not bring it back; a new version of the same: `squad deploy --rebuild`"
-                .to_owned()
-        } else {
-            format!(
+        hint: Some(match (to_do(version, health), health) {
+            (Some(hint), Health::Failed) => {
+                format!("{hint}; then a new version of the same: `squad deploy --rebuild`")
+            }
+            (Some(hint), _) => hint.to_owned(),
+            (None, Health::Failed) => {
+                "AWS does not bring it back; a new version of the same: `squad deploy --rebuild`"
+                    .to_owned()
+            }
+            (None, _) => format!(
                 "look at it: `aws lambda get-function --function-name {function} --qualifier {number}`"
-            )
+            ),
         }),
     })
 }

@@ -92,9 +92,9 @@ impl From<Error> for Failure {
             Error::ForeignOwner(path) => Self::ForeignOwner(path),
             Error::Unsupported(text) | Error::Overtaken(text) => Self::Unsupported(text),
             // Its functions are processes of its own.
-            error @ (Error::UnclearTarget { .. } | Error::NotProvisioned(_)) => {
-                Self::Unsupported(error.to_string())
-            }
+            error @ (Error::UnclearTarget { .. }
+            | Error::NotProvisioned(_)
+            | Error::NotApplied { .. }) => Self::Unsupported(error.to_string()),
             // The supervisor asks AWS nothing.
             Error::Aws(error) => Self::Unsupported(error.to_string()),
             Error::File(error) | Error::NotStarted { source: error, .. } => Self::File(

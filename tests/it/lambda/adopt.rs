@@ -33,7 +33,7 @@ fn doctor_says_what_is_wrong_and_what_to_do() {
         .squad(&["doctor", "bare", "-o", "json"])
         .failure(3)
         .assert(str![[r#"
-{"schema":"squad.doctor/v1","env":"cloud","healthy":false,"checks":[{"what":"git","outcome":"fine","detail":"git version [..]"},{"what":"python3","outcome":"fine","detail":"Python [..]"},{"what":"state directory","outcome":"fine","detail":"[HOME]/.local/state/squad"},{"what":"account","outcome":"fine","detail":"[HASH] as arn:aws:iam::[HASH]:user/stand-in"},{"what":"code storage","outcome":"fine","detail":"0.0 GB of 75.0 GB used, 0 %"},{"what":"audit log","outcome":"fine","detail":"every event is in the store"},{"what":"callers of bare","outcome":"wrong","findings":[{"what":"`bare` has no alias","why":"every caller reaches `$LATEST`: each unfinished change at once, with no way back","next":"`squad deploy bare --env cloud` makes it"}]}]}
+{"schema":"squad.doctor/v1","env":"cloud","healthy":false,"checks":[{"what":"git","outcome":"fine","detail":"git version [..]"},{"what":"python3","outcome":"fine","detail":"Python [..]"},{"what":"state directory","outcome":"fine","detail":"[HOME]/.local/state/squad"},{"what":"account","outcome":"fine","detail":"[HASH] as arn:aws:iam::[HASH]:user/stand-in"},{"what":"code storage","outcome":"fine","detail":"0.0 GB of 75.0 GB used, 0 %"},{"what":"audit log","outcome":"fine","detail":"every event is in the store"},{"what":"callers of bare","outcome":"wrong","findings":[{"what":"`bare` has no alias","why":"every caller reaches `$LATEST`: each unfinished change at once, with no way back","next":"`squad deploy bare --env cloud --adopt-alias` makes it on what `$LATEST` is now, and moves the callers there"}]}]}
 [exit 3]
 
 "#]]);

@@ -34,6 +34,7 @@ mod reused;
 mod shared;
 mod stages;
 mod stop;
+mod told;
 mod unchanged;
 mod unmarked;
 mod unpublished;

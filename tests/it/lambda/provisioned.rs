@@ -252,8 +252,8 @@ fn what_aws_cannot_keep_ready_is_said_and_tried_again() {
 › ✔ published        revision 1, ready
 › error: cannot deploy `receipts`: the traffic has changed, and provisioned concurrency could not be allocated for it: no capacity in this zone
 › live: revision 1 serves all traffic
-› hint: ask for it again: `squad deploy`
-› hint: or go back to what served before: `squad rollback`
+› hint: ask for it again: `squad deploy receipts --env cloud`
+› hint: or go back to what served before: `squad rollback receipts --env cloud`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/not-provisioned.md
 [exit 3]
 
@@ -284,7 +284,7 @@ fn a_rollback_tells_where_the_traffic_is_until_it_is_there() {
 › ◌ traffic          AWS still sends 100 % to 2 until what is provisioned on 1 is ready
 › error: cannot roll back `receipts`: the traffic was changed, but AWS still sends 100 % to 2 until what is provisioned on 1 is ready
 › live: AWS still sends 100 % to 2 until what is provisioned on 1 is ready
-› hint: look again: `squad status receipts`
+› hint: look again: `squad status receipts --env cloud`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/traffic-lags.md
 [exit 3]
 
@@ -355,8 +355,8 @@ fn what_cannot_move_along_is_shown_and_asked_for_again() {
 › ✔ published        revision 2, ready
 › error: cannot deploy `receipts`: the alias is on 2, and AWS still sends 100 % to 1, because provisioned concurrency could not be allocated on 2: FUNCTION_ERROR_INIT_FAILURE
 › live: AWS still sends 100 % to 1, because provisioned concurrency could not be allocated on 2: FUNCTION_ERROR_INIT_FAILURE
-› hint: ask for it again: `squad deploy`
-› hint: or go back to what served before: `squad rollback`
+› hint: ask for it again: `squad deploy receipts --env cloud`
+› hint: or go back to what served before: `squad rollback receipts --env cloud`
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/not-provisioned.md
 [exit 3]
 

@@ -13,6 +13,7 @@ use aws_sdk_lambda::types::{Architecture, Environment, FunctionCode, PackageType
 use super::observed::{Condition, Observed, Package};
 use super::pin;
 use super::race;
+use super::reason::Cause;
 use super::settle::{self, Pause};
 use super::wanted::{Code, Update};
 use super::work::Work;
@@ -222,10 +223,13 @@ pub(super) async fn bring(
         if let Condition::UpdateFailed(why) = &found.condition
             && !run.repair
         {
-            return Err(Error::Invalid(format!(
-                "AWS could not apply the change to `{}`: {why}; what served before still serves",
-                work.function
-            )));
+            return Err(Error::NotApplied {
+                said: format!(
+                    "AWS could not apply the change to `{}`: {why}; what served before still serves",
+                    work.function
+                ),
+                hint: why.hint,
+            });
         }
     }
 }
@@ -233,10 +237,13 @@ pub(super) async fn bring(
 /// `$LATEST` as it is wanted, unless AWS could not make it run.
 fn runs(work: &Work<'_>, found: Observed) -> Result<Observed> {
     match &found.condition {
-        Condition::Failed(why) => Err(Error::Invalid(format!(
-            "AWS could not create the function `{}`: {why}",
-            work.function
-        ))),
+        Condition::Failed(why) => Err(Error::NotApplied {
+            said: format!(
+                "AWS could not create the function `{}`: {why}",
+                work.function
+            ),
+            hint: why.hint,
+        }),
         _ => Ok(found),
     }
 }
@@ -379,7 +386,7 @@ async fn create(work: &Work<'_>, run: &mut Run) -> Result<Result<(), aws::Error>
 /// The error for a function that never runs and that AWS does not let be changed. squad deletes none: `DeleteFunction` has no
 /// `RevisionId`, so nothing would keep it from a function that somebody else brought to life since it was looked at, and
 /// its alias, its callers and its address would be gone with it.
-fn stuck(work: &Work<'_>, published: bool, why: &str) -> Error {
+fn stuck(work: &Work<'_>, published: bool, why: &Cause) -> Error {
     let function = work.function;
     let next = if published {
         "it has versions: a person has to look at it".to_owned()

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::types::{
-    FunctionConfiguration, LastUpdateStatus, PackageType, SnapStartApplyOn, State,
+    FunctionConfiguration, LastUpdateStatus, LastUpdateStatusReasonCode, PackageType,
+    SnapStartApplyOn, State, StateReasonCode,
 };
 
-use super::reason;
+use super::reason::{self, Cause};
 use super::unmanaged;
 use super::values::Values;
 use crate::domain::plan::Difference;
@@ -137,9 +138,9 @@ pub(super) enum Condition {
     /// A change is being applied; the state before serves. Why it takes time, in words.
     Updating(String),
     /// The last change was not applied; the state before serves.
-    UpdateFailed(String),
+    UpdateFailed(Cause),
     /// It could not be created, or its image is gone (Lambda guide, "Function lifecycle" of container images): it does not run.
-    Failed(String),
+    Failed(Cause),
 }
 
 impl Observed {
@@ -226,35 +227,28 @@ fn configuration(found: &FunctionConfiguration) -> Configuration {
 
 /// Lambda guide, "Lambda function states": `State` for the function, `LastUpdateStatus` for the last change.
 fn condition(found: &FunctionConfiguration) -> Condition {
-    let why = || {
-        reason::of(
-            found
-                .state_reason_code()
-                .map(aws_sdk_lambda::types::StateReasonCode::as_str),
-            found.state_reason(),
-        )
+    let state = || {
+        let code = found.state_reason_code().map(StateReasonCode::as_str);
+        (code, found.state_reason())
     };
+    let why = |(code, text)| reason::of(code, text);
     match found.state() {
-        Some(State::Pending) => return Condition::Pending(why()),
+        Some(State::Pending) => return Condition::Pending(why(state())),
         // While it is being repaired it is not known yet what it comes to.
         Some(State::Failed)
             if found.last_update_status() != Some(&LastUpdateStatus::InProgress) =>
         {
-            return Condition::Failed(why());
+            let (code, text) = state();
+            return Condition::Failed(Cause::of(code, text));
         }
         _ => {}
     }
-    let update = || {
-        reason::of(
-            found
-                .last_update_status_reason_code()
-                .map(aws_sdk_lambda::types::LastUpdateStatusReasonCode::as_str),
-            found.last_update_status_reason(),
-        )
-    };
+    let code = found.last_update_status_reason_code();
+    let code = code.map(LastUpdateStatusReasonCode::as_str);
+    let text = found.last_update_status_reason();
     match found.last_update_status() {
-        Some(LastUpdateStatus::InProgress) => Condition::Updating(update()),
-        Some(LastUpdateStatus::Failed) => Condition::UpdateFailed(update()),
+        Some(LastUpdateStatus::InProgress) => Condition::Updating(why((code, text))),
+        Some(LastUpdateStatus::Failed) => Condition::UpdateFailed(Cause::of(code, text)),
         _ if found.state() == Some(&State::Inactive) => Condition::Inactive,
         _ => Condition::Ready,
     }

@@ -228,10 +228,15 @@ pub(super) async fn active(
                 summary: format!("AWS could not bring version {revision} up: {why}"),
                 cause: None,
                 evidence: Vec::new(),
-                hint: Some(format!(
-                    "its log, if it wrote one: `squad logs {}`; the same deploy tries again with a new version",
-                    work.function
-                )),
+                hint: Some(match why.hint {
+                    Some(hint) => {
+                        format!("{hint}; the same deploy tries again with a new version")
+                    }
+                    None => format!(
+                        "its log, if it wrote one: `squad logs {}`; the same deploy tries again with a new version",
+                        work.function
+                    ),
+                }),
             },
         )),
         _ => Ok(found),

@@ -45,11 +45,35 @@ impl Statement {
     /// Who calls, in words.
     pub(super) fn who(&self) -> String {
         match (self.principal.as_str(), &self.source_arn) {
+            ("*", _) => format!("anybody ({})", self.limits().join(", ")),
             ("apigateway.amazonaws.com", Some(arn)) => format!("API Gateway ({arn})"),
             (principal, Some(arn)) => format!("{principal} ({arn})"),
-            ("*", None) => "anybody".to_owned(),
             (principal, None) => principal.to_owned(),
         }
+    }
+
+    /// What tells one statement for everybody from another one: by what means the call has to come, and which statement it is.
+    fn limits(&self) -> Vec<String> {
+        let organisation = self.organisation.as_ref();
+        let account = self.source_account.as_ref();
+        let is_address = self.via_url == Some(true)
+            || self.url_auth.is_some()
+            || self.action.ends_with(":InvokeFunctionUrl");
+        let address = match self.url_auth.as_deref() {
+            Some("NONE") => "through its address, unsigned",
+            Some(_) => "through its address, signed",
+            None => "through its address",
+        };
+        let sid = match self.sid.as_str() {
+            unnamed if unnamed.starts_with("statement ") => unnamed.to_owned(),
+            sid => format!("statement `{sid}`"),
+        };
+        (self.source_arn.clone().into_iter())
+            .chain(organisation.map(|one| format!("of the organisation {one}")))
+            .chain(account.map(|one| format!("for the account {one}")))
+            .chain(is_address.then(|| address.to_owned()))
+            .chain([sid])
+            .collect()
     }
 
     /// Takes a condition, if it is one that `AddPermission` writes.
@@ -266,7 +290,10 @@ mod tests {
                     "sns.amazonaws.com (arn:aws:sns:eu-west-1:123456789012:paid)".to_owned()
                 ),
                 ("other-account", "210987654321".to_owned()),
-                ("url", "anybody".to_owned()),
+                (
+                    "url",
+                    "anybody (through its address, statement `url`)".to_owned()
+                ),
             ]
         );
         assert_eq!(found[0].source_account.as_deref(), Some("123456789012"));
@@ -345,10 +372,14 @@ mod tests {
         );
         more(
             r#""Action": ["lambda:InvokeFunction", "lambda:GetFunction"]"#,
-            "anybody",
+            "anybody (statement `one`)",
             "no single action",
         );
-        more(r#""NotResource": "x""#, "anybody", "NotResource");
+        more(
+            r#""NotResource": "x""#,
+            "anybody (statement `one`)",
+            "NotResource",
+        );
         let unnamed = parse(
             r#"{"Statement": {"Effect": "Allow", "NotPrincipal": {"AWS": "1"}, "Action": "lambda:*"}}"#,
         );
