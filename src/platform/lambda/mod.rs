@@ -6,7 +6,7 @@
 //! - *Reading*: `target` (which function and alias a service is), `located` (the same from the store), `read` (the calls),
 //!   `seen` (what AWS answers), `serving` (the same without what has no traffic), `observe` (what that means), `words`, `configuration` (what a version was published with).
 //! - *Writing*: `commit` (traffic), `sharing` (what an alias can express), `provisioned` (what an alias keeps ready) and
-//!   `settle` (until it is), `prune` (old versions), `left` (what is known of what was left), `mark` (that
+//!   `settle` (until it is), `prune` (old versions), `left` (what is known of what was left), `sent` (a first release), `mark` (that
 //!   a rollout is live), `publish` (a release), `wake` (a
 //!   version that slept).
 //! - *Watching*: `metrics`, `logs`, `invoke`, `fleet` (all functions at once), `callers` (who calls them).
@@ -29,6 +29,7 @@ mod publish;
 mod read;
 mod remembered;
 mod seen;
+mod sent;
 mod serving;
 mod settle;
 mod sharing;

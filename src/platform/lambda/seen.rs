@@ -194,24 +194,35 @@ impl Lambda {
             seen.alias = self.steady(&seen.target, alias).await?;
         }
         if seen.alias.is_none() && list == List::Read {
-            seen.unkept = self.see_unkept(&seen).await?;
+            seen.unkept = self.see_unkept(service, &seen).await?;
         }
         self.see_others(&mut seen, list).await?;
         self.recall(service, &mut seen).await;
         Ok(seen)
     }
 
-    /// `$LATEST` of a function without the alias, unless a version that squad published keeps its code.
-    async fn see_unkept(&self, seen: &Seen) -> Result<Option<FunctionConfiguration>> {
+    /// `$LATEST` of a function without the alias, unless a version that squad published keeps its code, or squad sent it and was
+    /// cut off.
+    async fn see_unkept(
+        &self,
+        service: &ServiceName,
+        seen: &Seen,
+    ) -> Result<Option<FunctionConfiguration>> {
         let client = self.session().lambda().await;
         let found = read::function(&client, &seen.target.function, None).await?;
-        let found = found.and_then(|found| found.configuration);
-        Ok(found.filter(|latest| {
-            let mut of_squad = (seen.versions.iter())
-                .filter(|(number, _)| seen.published(**number).is_some())
-                .map(|(_, version)| version);
-            !of_squad.any(|version| version.code_sha256() == latest.code_sha256())
-        }))
+        let Some(latest) = found.and_then(|found| found.configuration) else {
+            return Ok(None);
+        };
+        let mut of_squad = (seen.versions.iter())
+            .filter(|(number, _)| seen.published(**number).is_some())
+            .map(|(_, version)| version);
+        if of_squad.any(|version| version.code_sha256() == latest.code_sha256()) {
+            return Ok(None);
+        }
+        let digest = latest.code_sha256().unwrap_or_default();
+        // A version of anybody: what squad sent was published, or others were at work.
+        let is_own = seen.versions.is_empty() && self.is_sent(service, &seen.target, digest).await;
+        Ok((!is_own).then_some(latest))
     }
 
     /// The alias; none where there is none, or no function.

@@ -7,6 +7,7 @@ mod asynchronous;
 mod brakes;
 mod busy;
 pub(crate) mod callers;
+mod cut_off;
 pub(crate) mod deploy;
 mod drift;
 mod elsewhere;

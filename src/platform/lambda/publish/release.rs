@@ -71,6 +71,9 @@ pub(in crate::platform::lambda) async fn run(
         kept: std::sync::Mutex::default(),
         progress,
     };
+    platform
+        .note_sent(&release.service.name, work.code.sha256())
+        .await?;
     let published = Box::pin(super::publish(&work)).await?;
     let Some(alias) = work.pinned.get() else {
         return Ok(published);

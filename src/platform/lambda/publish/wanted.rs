@@ -50,6 +50,17 @@ impl Code {
         }
     }
 
+    /// AWS's digest of it; empty for an image with a tag.
+    pub(super) fn sha256(&self) -> &str {
+        match self {
+            Self::Zip { sha256, .. } => sha256,
+            Self::Image { reference } => {
+                let digest = digest_of(reference).unwrap_or_default();
+                digest.strip_prefix("sha256:").unwrap_or(digest)
+            }
+        }
+    }
+
     /// Whether a function has this code. None for an image with a tag: only AWS knows what it is now.
     pub(super) fn is_in(&self, observed: &Observed) -> Option<bool> {
         if observed.package != self.package() {
