@@ -24,7 +24,7 @@ use crate::domain::image::ImageReference;
 use crate::domain::live::{LastCommit, LeftRelease, Live, Token};
 use crate::domain::name::ServiceName;
 use crate::domain::plan::Difference;
-use crate::domain::release::{Actor, Release, RevisionNumber};
+use crate::domain::release::{Actor, Package, Release, RevisionNumber};
 use crate::domain::service::Service;
 use crate::domain::traffic::Split;
 
@@ -400,6 +400,11 @@ pub(crate) trait Platform: Send + Sync {
     /// others changed something since: then a deploy publishes its release anew, with what they set.
     async fn is_current(&self, _service: &Service, _revision: RevisionNumber) -> Result<bool> {
         Ok(true)
+    }
+
+    /// What a kept revision was made of, for its release to be published anew without a build; none where it is to be built.
+    async fn kept_code(&self, _service: &Service, _revision: RevisionNumber) -> Option<Package> {
+        None
     }
 
     /// What differs of the settings that belong to the traffic and to no revision, so that a deploy of what is live already has

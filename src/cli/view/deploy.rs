@@ -313,6 +313,9 @@ pub(crate) fn plan_lines(
             "nothing to build: revision {existing} is exactly this"
         ));
     }
+    machine.extend(plan.code_of.map(|kept| {
+        format!("nothing to build: revision {kept} has this code; it is published anew with the settings of now")
+    }));
     machine.extend(differences(&change.configuration));
     if plan.wanted.provenance.dirty {
         machine.push("the work tree has changes that are not committed".to_owned());

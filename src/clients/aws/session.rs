@@ -24,7 +24,7 @@ use super::images;
 use super::logs::{self, Logs};
 use super::pace::{Pace, Priority};
 use super::patience::{CONNECT, Patience, limits};
-use super::signed::{Service, Signed};
+use super::signed::{self, Service, Signed};
 use crate::domain::environment::Environment;
 use crate::env::{self, Env};
 
@@ -233,6 +233,17 @@ impl Session {
     /// API Gateway.
     pub(crate) async fn gateway(&self) -> Gateway {
         Gateway::new(self.signed(gateway::SERVICE).await)
+    }
+
+    /// What a signed address of AWS leads to, without credentials; see [`signed::fetch`].
+    pub(crate) async fn fetch(
+        &self,
+        address: &str,
+        asked: (&'static str, &str),
+        bytes: u64,
+    ) -> Result<Vec<u8>> {
+        let config = &self.loaded().await.config;
+        Box::pin(signed::fetch(config, address, asked, bytes)).await
     }
 
     /// Elastic Container Registry.

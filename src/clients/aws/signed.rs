@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use super::credentials::Chain;
 use super::error::{Called, Error, Result, Why};
+use super::patience::limits;
 
 /// A service, by the names that AWS gives it.
 #[derive(Debug, Clone, Copy)]
@@ -109,7 +110,9 @@ impl Signed {
     /// One call: signed, sent, tried again where that helps, understood.
     pub(super) async fn call<T: DeserializeOwned>(&self, request: Request<'_>) -> Result<T> {
         let (action, resource) = (request.action, request.resource);
-        let operation = self.operation(action);
+        let limits = self.config.timeout_config().cloned();
+        let signing = self.service.signing;
+        let operation = operation(&self.config, signing, &self.endpoint, action, limits);
         let prepared = self.prepared(request).await?;
         let answer = operation.invoke(prepared).await.called(action, resource)?;
         serde_json::from_slice(&answer.0).map_err(|_| Error::new(action, resource, Why::Unreadable))
@@ -151,34 +154,64 @@ impl Signed {
             body: request.body,
         })
     }
+}
 
-    fn operation(&self, name: &'static str) -> Operation<Prepared, Answer, Failure> {
-        let config = &self.config;
-        let retries = config.retry_config().cloned();
-        let limits = config.timeout_config().cloned();
-        let mut builder = Operation::builder()
-            .service_name(self.service.signing)
-            .operation_name(name)
-            .no_auth()
-            .endpoint_url(&self.endpoint)
-            .standard_retry(&retries.unwrap_or_else(RetryConfig::standard))
-            .timeout_config(limits.unwrap_or_else(TimeoutConfig::disabled))
-            .retry_classifier(TransientErrorClassifier::<Failure>::new())
-            .retry_classifier(AwsErrorCodeClassifier::<Failure>::new())
-            .retry_classifier(HttpStatusCodeClassifier::new_from_codes(
-                &[429, 500, 502, 503, 504][..],
-            ));
-        if let Some(version) = config.behavior_version() {
-            builder = builder.behavior_version(version);
-        }
-        if let Some(http) = config.http_client() {
-            builder = builder.http_client(http);
-        }
-        builder
-            .serializer(Prepared::request)
-            .deserializer(answer)
-            .build()
+/// What an address of AWS's own leads to, which is signed already (such as `FunctionCodeLocation` of the Lambda API): fetched
+/// without credentials, and never shown. `bytes` is how many there will be.
+pub(super) async fn fetch(
+    config: &SdkConfig,
+    address: &str,
+    (action, resource): (&'static str, &str),
+    bytes: u64,
+) -> Result<Vec<u8>> {
+    let begin = address.find("://").map_or(0, |at| at + "://".len());
+    let end = address
+        .get(begin..)
+        .and_then(|rest| rest.find('/'))
+        .map_or(address.len(), |at| begin + at);
+    let (origin, _) = address.split_at(end);
+    let limits = Some(limits(bytes));
+    let operation = operation(config, "s3", origin, action, limits);
+    let prepared = Prepared {
+        method: "GET",
+        uri: address.to_owned(),
+        headers: Vec::new(),
+        body: String::new(),
+    };
+    let answer = operation.invoke(prepared).await.called(action, resource)?;
+    Ok(answer.0)
+}
+
+fn operation(
+    config: &SdkConfig,
+    service: &'static str,
+    endpoint: &str,
+    name: &'static str,
+    limits: Option<TimeoutConfig>,
+) -> Operation<Prepared, Answer, Failure> {
+    let retries = config.retry_config().cloned();
+    let mut builder = Operation::builder()
+        .service_name(service)
+        .operation_name(name)
+        .no_auth()
+        .endpoint_url(endpoint)
+        .standard_retry(&retries.unwrap_or_else(RetryConfig::standard))
+        .timeout_config(limits.unwrap_or_else(TimeoutConfig::disabled))
+        .retry_classifier(TransientErrorClassifier::<Failure>::new())
+        .retry_classifier(AwsErrorCodeClassifier::<Failure>::new())
+        .retry_classifier(HttpStatusCodeClassifier::new_from_codes(
+            &[429, 500, 502, 503, 504][..],
+        ));
+    if let Some(version) = config.behavior_version() {
+        builder = builder.behavior_version(version);
     }
+    if let Some(http) = config.http_client() {
+        builder = builder.http_client(http);
+    }
+    builder
+        .serializer(Prepared::request)
+        .deserializer(answer)
+        .build()
 }
 
 /// The address that a variable or a profile sets for the service, or for all; else the public one.
@@ -237,10 +270,11 @@ struct Prepared {
     body: String,
 }
 
-/// Without its signature.
+/// Without its signature, which is in a header or in the query.
 impl fmt::Debug for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.method, self.uri)
+        let (address, _) = self.uri.split_once('?').unwrap_or((&self.uri, ""));
+        write!(f, "{} {address}", self.method)
     }
 }
 

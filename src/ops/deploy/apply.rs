@@ -64,7 +64,8 @@ pub(crate) async fn ahead(
     clock: &dyn Clock,
     builds: &Builds,
 ) -> Option<Packing> {
-    let is_new = matches!(&plan.decision, Deploy::Change(change) if change.existing.is_none());
+    let is_new = plan.code_of.is_none()
+        && matches!(&plan.decision, Deploy::Change(change) if change.existing.is_none());
     if !is_new || !is_packed(options) || options.service.build.python_lock.is_some() {
         return None;
     }
@@ -135,7 +136,7 @@ async fn go(
     // Beside what is recorded and asked before it is sent.
     let packing = built
         .as_ref()
-        .filter(|_| is_packed(options) && ahead.is_none())
+        .filter(|built| built.kept.is_none() && is_packed(options) && ahead.is_none())
         .map(|built| {
             let artifact = (built.artifact.clone(), built.listed.clone());
             Packing::begin(own.as_ref().unwrap_or(options), artifact, tools.clock, turn)
@@ -191,6 +192,15 @@ async fn built(
 ) -> Result<Option<Built>> {
     if change.existing.is_some() {
         return Ok(None);
+    }
+    if let Some(kept) = plan.code_of {
+        let code = tools.platform.kept_code(&plan.wanted.service, kept).await;
+        if let Some(code) = code {
+            return Ok(Some(build::kept(options, code)));
+        }
+        tools.reporter.report(Event::Warning(format!(
+            "the code of revision {kept} cannot be had from AWS: it is built again"
+        )));
     }
     let build_id = ulid::Ulid::generate().to_string();
     let (clock, reporter) = (tools.clock, tools.reporter);

@@ -14,6 +14,7 @@ use crate::clients::{process, python, source};
 use crate::clock::Clock;
 use crate::domain::environment::PlatformKind;
 use crate::domain::image::ImageReference;
+use crate::domain::release::Package;
 use crate::domain::service::Kind as ServiceKind;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
@@ -37,8 +38,21 @@ pub(crate) struct Built {
     pub(crate) listed: Option<Arc<Listed>>,
     /// Where its processes find their Python.
     pub(crate) python_environment: Option<PathBuf>,
+    /// The code of a revision that is there: nothing was built.
+    pub(crate) kept: Option<Package>,
     /// A copy made for this deploy; removed when it is dropped.
     _staging: Option<tempfile::TempDir>,
+}
+
+/// What is not built, because the platform has it.
+pub(super) fn kept(options: &Options, code: Package) -> Built {
+    Built {
+        artifact: options.directory.clone(),
+        listed: None,
+        python_environment: None,
+        kept: Some(code),
+        _staging: None,
+    }
 }
 
 /// Makes the artifact of the sources that the plan was made for; refuses where they change meanwhile.
@@ -93,6 +107,7 @@ async fn make(
             artifact: staging.path().join(STAGED),
             listed: None,
             python_environment,
+            kept: None,
             _staging: Some(staging),
         });
     }
@@ -134,6 +149,7 @@ async fn make(
         artifact: laid_out(staging.as_ref()).unwrap_or(artifact),
         listed: None,
         python_environment,
+        kept: None,
         _staging: staging,
     })
 }
@@ -145,6 +161,7 @@ pub(super) fn as_it_is(options: &Options, plan: &Plan) -> Result<Option<Built>> 
             artifact,
             listed,
             python_environment: None,
+            kept: None,
             _staging: None,
         }))
     };

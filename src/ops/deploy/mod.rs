@@ -123,6 +123,8 @@ pub(crate) struct Plan {
     pub(crate) repository: Option<Repository>,
     /// Files that the last build wrote and that count as sources, as the service's directory names them.
     pub(crate) build_wrote: Vec<Written>,
+    /// The revision that has the very same code with other settings of others: nothing has to be built.
+    pub(crate) code_of: Option<RevisionNumber>,
     /// Who calls past the traffic that it changes; see [`callers_past`].
     pub(crate) callers: Callers,
 }
@@ -211,6 +213,7 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
         contents,
         repository,
         build_wrote: Vec::new(),
+        code_of: None,
         callers: Callers::default(),
     };
     if let Deploy::Change(change) = &mut plan.decision {
@@ -229,8 +232,12 @@ pub(crate) async fn plan(platform: &dyn Platform, options: &Options) -> Result<P
                 .map_err(|error| Error::from(error).context(&asked))?
         {
             change.existing = None;
+            plan.code_of = Some(existing);
         }
-        if change.existing.is_none() && !options.service.build.command.is_empty() {
+        if change.existing.is_none()
+            && plan.code_of.is_none()
+            && !options.service.build.command.is_empty()
+        {
             plan.build_wrote = leavings::noted(options, plan.repository.as_ref(), &plan.files);
         }
         let commits = commits::ask(

@@ -116,7 +116,10 @@ async fn release(
     (built, packing): (&Built, Option<Packing>),
     attempt: &Attempt,
 ) -> Result<Release> {
-    let package = packaged(tools, options, plan, packing).await?;
+    let package = match built.kept.clone() {
+        Some(kept) => Some(kept),
+        None => packaged(tools, options, plan, packing).await?,
+    };
     if built.listed.is_some() {
         // It was packed from where it lies.
         changed::check(options, plan, Builder::Nobody).await?;

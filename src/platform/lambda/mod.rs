@@ -60,7 +60,7 @@ use crate::domain::image::ImageReference;
 use crate::domain::live::{LeftRelease, Live, Token};
 use crate::domain::name::ServiceName;
 use crate::domain::plan::Difference;
-use crate::domain::release::{Actor, Release, RevisionNumber};
+use crate::domain::release::{Actor, Package, Release, RevisionNumber};
 use crate::domain::service::Service;
 
 use seen::Seen;
@@ -478,6 +478,10 @@ impl Platform for Lambda {
     async fn retire(&self, service: &ServiceName, revision: RevisionNumber) -> Result<()> {
         self.session.guard().await?;
         self.retire_version(service, revision).await
+    }
+
+    async fn kept_code(&self, service: &Service, revision: RevisionNumber) -> Option<Package> {
+        Box::pin(publish::code_of(self, service, revision)).await
     }
 
     async fn room(&self, service: &ServiceName) -> Option<Room> {

@@ -15,8 +15,9 @@
 //! - `release`: what a release comes to at AWS; the differences that a plan shows, with
 //!   `unmanaged` for the settings that `squad.toml` does not name.
 //! - `pin`: keeps what an alias on `$LATEST` serves, or callers of a function without the alias (`keep`); `latest`: brings `$LATEST` there; `version`: publishes it; `smoke`: calls it once.
-//! - `hint`: tags; `settle`: waits; `race`: names who won; `reason`: AWS's reasons in sentences.
+//! - `code`: that of a kept version; `hint`: tags; `settle`: waits; `race`: names who won; `reason`: AWS's reasons in sentences.
 
+mod code;
 mod hint;
 mod keep;
 mod latest;
@@ -38,6 +39,7 @@ use std::collections::BTreeSet;
 use crate::domain::live::Token;
 use crate::platform::{Published, Result};
 
+pub(super) use code::of_version as code_of;
 pub(super) use keep::{architecture, keep, kept_as, past};
 use latest::Run;
 pub(super) use release::{check_next, differences, differences_between, is_current, run};

@@ -29,7 +29,7 @@ use crate::platform::{Error, OnProgress, Progress, Published, Result};
 /// The tag that says which squad owns a function.
 const SQUAD_TAG: &str = "squad.dev/squad";
 /// The largest zip that a call takes (Lambda quotas: "50 MB (zipped, for direct upload)").
-const LARGEST_DIRECT: usize = 50 * 1024 * 1024;
+pub(super) const LARGEST_DIRECT: usize = 50 * 1024 * 1024;
 /// What an invocation may take at most (Lambda quotas: 900 seconds), where `squad.toml` does not say it.
 const LONGEST: Duration = Duration::from_mins(15);
 /// What a smoke test may take beside the function's own time: its start.
