@@ -3,7 +3,7 @@
 //!
 //! Pure.
 
-use aws_sdk_lambda::types::FunctionConfiguration;
+use aws_sdk_lambda::types::{FunctionConfiguration, ImageConfig};
 
 use crate::domain::plan::{Difference, OF_OTHERS};
 
@@ -17,7 +17,7 @@ pub(super) fn differences(
         .zip(rows(latest))
         .filter(|((_, before), (_, after))| before != after)
         .map(|((key, before), (_, after))| Difference {
-            key: format!("{}{key}", OF_OTHERS),
+            key: format!("{OF_OTHERS}{key}"),
             before: Some(before).filter(|before| !before.is_empty()),
             after: Some(after).filter(|after| !after.is_empty()),
         })
@@ -65,12 +65,9 @@ pub(super) fn rows(found: &FunctionConfiguration) -> [(&'static str, String); 13
         ("KMS key", text(found.kms_key_arn())),
         (
             "image's entry point",
-            joined(image.map(|image| image.entry_point())),
+            joined(image.map(ImageConfig::entry_point)),
         ),
-        (
-            "image's command",
-            joined(image.map(|image| image.command())),
-        ),
+        ("image's command", joined(image.map(ImageConfig::command))),
         (
             "image's directory",
             text(image.and_then(|image| image.working_directory())),
@@ -119,4 +116,60 @@ fn logging(found: &FunctionConfiguration) -> String {
     words.extend(own.map(|level| format!("application {}", level.as_str())));
     words.extend(system.map(|level| format!("system {}", level.as_str())));
     words.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_lambda::types::{
+        ApplicationLogLevel, ImageConfigResponse, LogFormat, LoggingConfig, SystemLogLevel,
+    };
+
+    use super::*;
+
+    #[test]
+    fn how_an_image_is_started_and_what_is_logged_are_settings_of_others() {
+        let before = FunctionConfiguration::builder().build();
+        let image = ImageConfig::builder()
+            .entry_point("/entry.sh")
+            .command("app.handler")
+            .working_directory("/srv");
+        let logging = LoggingConfig::builder()
+            .log_format(LogFormat::Json)
+            .application_log_level(ApplicationLogLevel::Debug)
+            .system_log_level(SystemLogLevel::Warn);
+        let after = FunctionConfiguration::builder()
+            .image_config_response(
+                ImageConfigResponse::builder()
+                    .image_config(image.build())
+                    .build(),
+            )
+            .logging_config(logging.build())
+            .build();
+        let told: Vec<_> = differences(&before, &after)
+            .into_iter()
+            .map(|one| (one.key, one.before, one.after))
+            .collect();
+        let row = |key: &str, before: Option<&str>, after: &str| {
+            let text = |text: &str| text.to_owned();
+            (
+                format!("at AWS: {key}"),
+                before.map(text),
+                Some(text(after)),
+            )
+        };
+        assert_eq!(
+            told,
+            [
+                row("image's entry point", None, "/entry.sh"),
+                row("image's command", None, "app.handler"),
+                row("image's directory", None, "/srv"),
+                row(
+                    "log format and levels",
+                    Some("Text"),
+                    "JSON, application DEBUG, system WARN"
+                ),
+            ]
+        );
+        assert!(differences(&after, &after).is_empty());
+    }
 }
