@@ -245,7 +245,7 @@ env          acme/cloud
 recorded as  ana@example.com on [..]
 function     receipts
 may          all 38 actions that were asked for
-not asked    lambda:CreateFunction, iam:PassRole, lambda:DeleteFunction, s3:PutObject: to ask is to do it
+not asked    lambda:CreateFunction, iam:PassRole, lambda:DeleteFunction, s3:PutObject: to ask is to do it; s3:GetObjectVersion: no answer tells it surely
 [exit 0]
 
 "#]]);
