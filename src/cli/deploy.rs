@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use crate::cli::adopt;
 use crate::cli::context::Context;
+use crate::cli::fetched;
 use crate::cli::progress::{Progress, seconds};
 use crate::cli::prompt::{self, Consent};
 use crate::cli::rollout::{Beginning, PlanArgs, begin};
 use crate::cli::signals::Signals;
 use crate::cli::time::parse_span;
 use crate::cli::view::deploy as view;
+use crate::cli::view::fetched as from;
 use crate::config::{Config, Located};
 use crate::domain::environment::{Environment, PlatformKind};
 use crate::domain::name::ServiceName;
@@ -39,7 +41,7 @@ use crate::platform::Platform;
   $ squad deploy receipts --env prod --adopt-alias
   $ squad deploy --changed-since origin/main --env prod --yes -o json")]
 pub(crate) struct Args {
-    /// Service; the one of the current directory if not given
+    /// Service; the one of the current directory if not given. Elsewhere its repository is fetched
     #[arg(value_name = "service")]
     service: Option<ServiceName>,
     /// Show the plan and change nothing
@@ -161,6 +163,7 @@ impl Args {
             .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
         Ok(Options {
             repository: config.repository_of(&located.service.name),
+            fetched: None,
             service: located.service,
             directory: located.directory,
             environment: environment.clone(),
@@ -233,19 +236,26 @@ async fn one(
     config: &Config,
     environment: &Environment,
 ) -> Result<u8> {
-    let located = context
-        .service(config, args.service.as_ref(), environment)
+    let wanted = args.service.as_ref();
+    let sources = fetched::sources(context, config, wanted, environment, args.timeout)
+        .await
         .map_err(|error| match error.id {
             "service-ambiguous" => error.hint("or deploy all of them: `squad deploy --all`"),
             _ => error,
         })?;
+    let (located, fetched, turn) = sources.parts();
     context.check_name(config, &located)?;
     let options = args.options(context, config, environment, located)?;
+    let options = fetched::of_fetched(options, fetched);
     let platform = context.platform(environment)?;
-    let mut plan = deploy::plan(&*platform, &options).await?;
+    let plan = deploy::plan(&*platform, &options).await;
+    let mut plan = plan.map_err(|error| fetched::explained(&options, error))?;
     if let Some(line) = view::nothing(&options, &plan) {
         if !args.dry_run {
             context.follow(config, &options);
+        }
+        if let Some(line) = from::line(&options) {
+            context.output.status(&line);
         }
         context.output.status(&line);
         context.settle(&*platform, environment).await;
@@ -302,6 +312,8 @@ async fn one(
     let name = &options.service.name;
     let mark = context.mark(environment, "deploy", vec![name.clone()])?;
     if args.no_wait {
+        // It is the one that goes on who takes the next turn.
+        drop(turn);
         let log = context
             .go_on_alone("--no-wait", name.as_str(), mark)
             .map_err(|error| plan.not_begun(&options, error))?;
@@ -325,6 +337,7 @@ async fn one(
         .await
     };
     let outcome = under_interrupts(context, work).await?;
+    drop(turn);
     if gradual {
         drop(mark);
         drop(journal);

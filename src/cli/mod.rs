@@ -10,6 +10,7 @@ mod deploy;
 mod deploy_many;
 mod doctor;
 mod env;
+mod fetched;
 mod gone;
 mod help;
 mod history;

@@ -293,7 +293,7 @@ pub(crate) fn user(directory: Option<&Path>) -> Option<String> {
 }
 
 /// Variables that would make git work on another repository than the one of the directory.
-const REPOSITORY_VARIABLES: [&str; 9] = [
+pub(super) const REPOSITORY_VARIABLES: [&str; 9] = [
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR",
     "GIT_DIR",

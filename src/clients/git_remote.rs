@@ -63,15 +63,10 @@ pub(crate) fn fetch(
             .arg(repository);
         run(&mut init, b"", LOCAL_TIMEOUT)?;
     }
-    let (plain, secrets) = (without_secrets(url), secrets_of(url));
+    let remote = Remote::new(url);
     let mut fetch = git_in(repository);
+    remote.reach(&mut fetch);
     fetch.args([
-        "-c",
-        "protocol.ext.allow=never",
-        "-c",
-        "http.lowSpeedLimit=100",
-        "-c",
-        "http.lowSpeedTime=10",
         "fetch",
         "--quiet",
         "--depth=1",
@@ -79,27 +74,70 @@ pub(crate) fn fetch(
         "--no-recurse-submodules",
         "--no-write-fetch-head",
         "--",
-        &plain,
+        &remote.plain,
         &format!("+HEAD:{REFERENCE}"),
     ]);
-    if !secrets.is_empty() {
-        // git-config(1), GIT_CONFIG_COUNT: the same as `-c`, but not in the list of processes.
-        fetch
-            .env("GIT_CONFIG_COUNT", "1")
-            .env("GIT_CONFIG_KEY_0", format!("url.{url}.insteadOf"))
-            .env("GIT_CONFIG_VALUE_0", &plain);
-    }
-    let (sender, fetched) = mpsc::channel();
-    let own = children.clone();
-    std::thread::spawn(move || drop(sender.send(own.output_on_terminal(&mut fetch))));
-    match fetched.recv_timeout(timeout) {
-        Ok(result) => drop(result.map_err(|error| without(error.into(), &secrets))?),
-        Err(_) => {
-            drop(children.end_on_drop());
-            return Err(Error::Timeout(timeout));
+    let fetched = within(fetch, timeout, children);
+    drop(fetched.map_err(|error| remote.without_secrets(error))?);
+    read(git_in(repository), REFERENCE, file)
+}
+
+/// A remote, with what of its address nobody may see.
+#[derive(Debug)]
+pub(super) struct Remote<'a> {
+    url: &'a str,
+    /// Its address without secrets: what git is told.
+    pub(super) plain: String,
+    secrets: Vec<String>,
+}
+
+impl<'a> Remote<'a> {
+    pub(super) fn new(url: &'a str) -> Self {
+        Self {
+            url,
+            plain: without_secrets(url),
+            secrets: secrets_of(url),
         }
     }
-    read(git_in(repository), REFERENCE, file)
+
+    /// Prepares a git, before its verb, that is to reach the remote by its plain address.
+    pub(super) fn reach(&self, command: &mut Command) {
+        for setting in [
+            "protocol.ext.allow=never",
+            "http.lowSpeedLimit=100",
+            "http.lowSpeedTime=10",
+        ] {
+            command.args(["-c", setting]);
+        }
+        if !self.secrets.is_empty() {
+            // git-config(1), GIT_CONFIG_COUNT: the same as `-c`, but not in the list of processes.
+            command
+                .env("GIT_CONFIG_COUNT", "1")
+                .env("GIT_CONFIG_KEY_0", format!("url.{}.insteadOf", self.url))
+                .env("GIT_CONFIG_VALUE_0", &self.plain);
+        }
+    }
+
+    /// An error whose text does not show a secret of the address.
+    pub(super) fn without_secrets(&self, error: Error) -> Error {
+        without(error, &self.secrets)
+    }
+}
+
+/// Runs a git that may ask on the terminal to its end, but no longer than `timeout`; then all `children` are ended.
+pub(super) fn within(
+    mut command: Command,
+    timeout: Duration,
+    children: &Children,
+) -> Result<Vec<u8>, Error> {
+    let (sender, ended) = mpsc::channel();
+    let own = children.clone();
+    std::thread::spawn(move || drop(sender.send(own.output_on_terminal(&mut command))));
+    if let Ok(result) = ended.recv_timeout(timeout) {
+        return Ok(result?);
+    }
+    drop(children.end_on_drop());
+    Err(Error::Timeout(timeout))
 }
 
 /// git for a bare repository of ours. Named outright, so that `safe.bareRepository` does not forbid it.
@@ -161,7 +199,7 @@ fn object<'a>(rest: &mut &'a [u8]) -> Result<Option<(String, &'a [u8])>, Error> 
 
 /// Only what git fetches by itself, and nothing that a reader on the way could change: an org's file says
 /// what is protected and whose keys count.
-fn check_address(url: &str) -> Result<(), Error> {
+pub(super) fn check_address(url: &str) -> Result<(), Error> {
     let refuse = |why: &str| {
         Err(Error::Address(format!(
             "`{}` cannot be fetched: {why}",
@@ -238,7 +276,7 @@ fn without(error: Error, secrets: &[String]) -> Error {
     }
 }
 
-fn git() -> Command {
+pub(super) fn git() -> Command {
     let mut command = process::command("git");
     for name in INHERITED {
         command.env_remove(name);

@@ -4,6 +4,7 @@ pub(crate) mod audit_store;
 pub(crate) mod aws;
 pub(crate) mod device_key;
 pub(crate) mod git;
+pub(crate) mod git_checkout;
 pub(crate) mod git_remote;
 pub(crate) mod guard;
 pub(crate) mod lock;

@@ -35,7 +35,7 @@ pub(crate) use error::{Error, UnknownService};
 pub(crate) use origin::{Origin, Setting};
 pub(crate) use place::{Mistake, nearest};
 pub(crate) use remembered::remember;
-pub(crate) use selection::{ORG_FILE, SNAPSHOT_FILE, cache_of, source};
+pub(crate) use selection::{ORG_FILE, SNAPSHOT_FILE, cache_of, kept_as, source};
 pub(crate) use workspace::members_below;
 
 use crate::domain::environment::Environment;

@@ -46,7 +46,7 @@ pub(crate) struct Squad {
 /// A service that the org knows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct OrgService {
-    /// `<owner>/<name>` at GitHub, or an address.
+    /// `<owner>/<name>` at GitHub, an address, or an absolute directory.
     pub(crate) repository: Option<String>,
     /// The squad that owns it.
     pub(crate) squad: Option<SquadName>,
@@ -142,6 +142,9 @@ fn repository(value: &Value) -> Converted<String> {
             Some(_) => Err("holds a password; git asks its credential helper instead".to_owned()),
             None => Ok(text),
         };
+    }
+    if Path::new(&text).is_absolute() {
+        return Ok(text);
     }
     github_name("acme/payments")(value)
 }

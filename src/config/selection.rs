@@ -194,6 +194,11 @@ fn normal(path: &Path) -> PathBuf {
 /// Where what was fetched of a repository is kept: its name and a digest of its address. What is behind the path of an
 /// HTTP address can choose the repository, so it is in the digest; a name and a password cannot.
 pub(crate) fn cache_of(url: &str, directories: &Directories) -> PathBuf {
+    directories.cache.join("orgs").join(kept_as(url))
+}
+
+/// The name of the directory for what is kept of a repository; see [`cache_of`].
+pub(crate) fn kept_as(url: &str) -> String {
     let behind = query(url);
     let url = without_secrets(url);
     let name: String = url
@@ -211,10 +216,7 @@ pub(crate) fn cache_of(url: &str, directories: &Directories) -> PathBuf {
         .iter()
         .take(8)
         .fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
-    directories
-        .cache
-        .join("orgs")
-        .join(format!("{name}-{digest:016x}"))
+    format!("{name}-{digest:016x}")
 }
 
 #[cfg(test)]

@@ -76,6 +76,16 @@ pub(crate) fn without_secrets(address: &str) -> String {
     }
 }
 
+/// What `git clone` takes for what an org says of a service: `acme/payments` means GitHub.
+pub(crate) fn address(repository: &str) -> String {
+    let is_short = !repository.starts_with('/') && !repository.contains([':', '@']);
+    if is_short {
+        format!("https://github.com/{repository}")
+    } else {
+        repository.to_owned()
+    }
+}
+
 /// What is behind the path of an HTTP address, from `?` or `#` on. It can be a secret.
 pub(crate) fn query(address: &str) -> &str {
     match address.split_once("://") {
@@ -155,6 +165,18 @@ mod tests {
             ("../a:b/payments", "b/payments", false),
         ] {
             assert_eq!(is_same(one, other), wanted, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn two_words_mean_github() {
+        for (repository, wanted) in [
+            ("acme/payments", "https://github.com/acme/payments"),
+            ("/srv/git/payments.git", "/srv/git/payments.git"),
+            ("git@host:acme/payments.git", "git@host:acme/payments.git"),
+            ("file:///srv/payments", "file:///srv/payments"),
+        ] {
+            assert_eq!(address(repository), wanted);
         }
     }
 

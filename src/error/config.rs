@@ -6,6 +6,7 @@ use super::{Error, Kind};
 use crate::clients::{git_remote, process};
 use crate::config;
 use crate::domain::name::{EnvironmentName, OrgName, ServiceName};
+use crate::domain::repository;
 
 impl From<config::Error> for Error {
     fn from(error: config::Error) -> Self {
@@ -136,7 +137,7 @@ fn unknown_service(unknown: config::UnknownService) -> Error {
     if let Some(repository) = repository {
         error = error.hint(format!(
             "the org says that it lives in {repository}: `git clone {}`",
-            address(&repository)
+            repository::address(&repository)
         ));
     }
     error
@@ -164,7 +165,7 @@ fn no_org_file(path: &Path, alias: Option<&OrgName>) -> Error {
 }
 
 /// Names in backticks.
-fn quoted<T: std::fmt::Display>(names: &[T]) -> Vec<String> {
+pub(super) fn quoted<T: std::fmt::Display>(names: &[T]) -> Vec<String> {
     names.iter().map(|name| format!("`{name}`")).collect()
 }
 
@@ -210,7 +211,7 @@ impl From<git_remote::Error> for Error {
 const TRY_GIT: &str = "try what git does: `git ls-remote URL`";
 
 /// The line of git's errors that says why: the last one that is not about what people should check then.
-fn telling(stderr: &str) -> &str {
+pub(super) fn telling(stderr: &str) -> &str {
     const GENERAL: [&str; 4] = [
         "fatal: Could not read from remote repository",
         "Please make sure you have the correct access rights",
@@ -231,7 +232,7 @@ fn telling(stderr: &str) -> &str {
 }
 
 /// What git and SSH say when they are not let in.
-const NO_CREDENTIALS: [&str; 6] = [
+pub(super) const NO_CREDENTIALS: [&str; 6] = [
     "could not read Username",
     "could not read Password",
     "Authentication failed",
@@ -313,27 +314,18 @@ fn unknown_org(name: &str, by: &str, known: &[String], nearest: Option<String>) 
 }
 
 /// `; did you mean …?`
-fn meant(nearest: Option<String>) -> String {
+pub(super) fn meant(nearest: Option<String>) -> String {
     nearest.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }
 
 /// At most eight of a list, and how many more there are.
-fn shortened(names: &[String]) -> String {
+pub(super) fn shortened(names: &[String]) -> String {
     const MOST: usize = 8;
     let shown: Vec<&str> = names.iter().take(MOST).map(String::as_str).collect();
     let shown = shown.join(", ");
     match names.len().saturating_sub(MOST) {
         0 => shown,
         more => format!("{shown} and {more} more"),
-    }
-}
-
-/// What `git clone` takes: `acme/payments` means GitHub.
-fn address(repository: &str) -> String {
-    if repository.contains("://") || repository.contains('@') {
-        repository.to_owned()
-    } else {
-        format!("https://github.com/{repository}")
     }
 }
 

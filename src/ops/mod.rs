@@ -4,6 +4,7 @@ pub(crate) mod adopt;
 pub(crate) mod audit;
 pub(crate) mod deploy;
 pub(crate) mod doctor;
+pub(crate) mod fetched;
 pub(crate) mod fleet;
 pub(crate) mod going_on;
 pub(crate) mod history;

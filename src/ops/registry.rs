@@ -12,6 +12,7 @@ use crate::domain::name::{EnvironmentName, OrgName, ServiceName};
 use crate::domain::repository;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
+use crate::ops::fetched::{is_kept, place_of};
 use crate::platform::lambda::{Target, Targets};
 
 /// Where one service's sources are.
@@ -104,20 +105,30 @@ impl Registry {
         if known.directory == directory
             || same_origin
             || gone
+            // Both are what the org's file named: it says now that the service has moved.
+            || (is_kept(&known.directory) && is_kept(directory))
             || Repository::are_one(&known.directory, directory)
         {
             return Ok(());
         }
         let there = known.directory.display();
+        let (place, way_out) = match (&known.repository, place_of(&known.directory)) {
+            (Some(repository), Some(place)) => (
+                repository.clone(),
+                format!("forget what was fetched: `rm -rf {}`", place.display()),
+            ),
+            _ => (
+                format!("`{there}`"),
+                format!("put the old place away: `mv {there} {there}.old`"),
+            ),
+        };
         Err(Error::new(
             Kind::Refused,
             "service-name-taken",
-            format!("the name `{name}` belongs to the service in `{there}`"),
+            format!("the name `{name}` belongs to the service in {place}"),
         )
         .hint("if they are two services, give this one another name in its squad.toml")
-        .hint(format!(
-            "if the service has moved here, put the old place away: `mv {there} {there}.old`"
-        )))
+        .hint(format!("if the service has moved here, {way_out}")))
     }
 
     /// [`Self::claim`] of a service that was known, and is not where it was any more; for any other it does nothing.

@@ -29,6 +29,7 @@ mod deploy;
 mod docs;
 mod doctor;
 mod errors;
+mod fetched;
 mod foreign_owner;
 mod full_disk;
 mod generated;

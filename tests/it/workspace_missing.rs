@@ -73,6 +73,7 @@ fn without_a_workspace_it_is_said_what_makes_one() {
 "#]]);
 }
 
+/// A deploy fetches it (`fetched.rs`); what only reads the files says where they are.
 #[test]
 fn a_service_that_was_never_deployed_from_here_is_cloned_from_where_the_org_says() {
     let mut home = Home::new();
@@ -81,11 +82,32 @@ fn a_service_that_was_never_deployed_from_here_is_cloned_from_where_the_org_says
         "schema = 1\n[org]\nname = \"acme\"\n[service.payments]\nrepository = \"acme/payments\"\n",
     );
     home.set("SQUAD_ORG", "./org");
-    home.squad(["deploy", "payments"])
+    home.squad(["config", "show", "payments"])
         .failure(5)
         .assert(str![[r#"
 › error: cannot find the service `payments`: there is no squad.toml here or above
 › hint: the org says that it lives in acme/payments: `git clone https://github.com/acme/payments`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-unknown.md
+[exit 5]
+
+"#]]);
+    home.write(
+        "org/org.toml",
+        "schema = 1\n[org]\nname = \"acme\"\n[service.payments]\nrepository = \"/srv/payments\"\n",
+    );
+    home.squad(["config", "show", "payments"])
+        .failure(5)
+        .assert(str![[r#"
+› error: cannot find the service `payments`: there is no squad.toml here or above
+› hint: the org says that it lives in /srv/payments: `git clone /srv/payments`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-unknown.md
+[exit 5]
+
+"#]]);
+    home.squad(["deploy", "payment"])
+        .failure(5)
+        .assert(str![[r#"
+› error: cannot find the service `payment`: there is no squad.toml here or above; did you mean `payments`?
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-unknown.md
 [exit 5]
 

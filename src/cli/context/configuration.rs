@@ -9,6 +9,7 @@ use crate::config::{self, Config, Draft, Need, Sources};
 use crate::domain::name::EnvironmentName;
 use crate::domain::org::{Committed, Source};
 use crate::domain::repository::without_secrets;
+use crate::env;
 use crate::error::{Error, Kind, Result};
 use crate::ops;
 
@@ -58,6 +59,20 @@ impl Context {
             self.output.warn(warning);
         }
         Ok(config)
+    }
+
+    /// The configuration for another directory, with the org that `config` is of: where it was named by a relative directory,
+    /// that is the one of here.
+    pub(crate) fn config_elsewhere(&self, config: &Config, directory: &Path) -> Result<Config> {
+        let named = self.org.as_deref().or(self.env.get(env::SQUAD_ORG));
+        let is_source = |source: &String| {
+            let real = |path: &Path| path.canonicalize().ok();
+            let place = self.directory().ok()?.join(named?);
+            Some(real(&place)?.starts_with(real(Path::new(source))?))
+        };
+        let source = config.org_source();
+        let source = source.filter(|source| is_source(source) == Some(true));
+        self.config_at(directory, source.as_deref().or(self.org.as_deref()))
     }
 
     pub(super) fn config_at(&self, directory: &Path, org: Option<&str>) -> Result<Config> {

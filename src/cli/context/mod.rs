@@ -188,7 +188,7 @@ impl Context {
             let found = config.service(name, &environment.name);
             return found.map_err(|error| match error {
                 config::Error::UnknownService(unknown) => {
-                    let unknown = with_nearest(*unknown, &registry);
+                    let unknown = with_nearest(*unknown, &registry, config);
                     config::Error::UnknownService(Box::new(unknown)).into()
                 }
                 error => error.into(),
@@ -198,7 +198,7 @@ impl Context {
         if !fs::is_dir(&entry.directory)? {
             return Err(gone());
         }
-        let config = self.config_at(&entry.directory, self.org.as_deref())?;
+        let config = self.config_elsewhere(config, &entry.directory)?;
         if !config.services().iter().any(|(known, _)| known == wanted) {
             return Err(gone());
         }
@@ -223,14 +223,14 @@ impl Context {
         let registry = Registry::new(&self.directories().ok()?.state, config.org());
         if let Some(entry) = registry.find(name).ok()? {
             let there = self
-                .config_at(&entry.directory, self.org.as_deref())
+                .config_elsewhere(&config, &entry.directory)
                 .ok()?
                 .service(Some(name), &environment.name);
             if !matches!(there, Err(config::Error::UnknownService(_))) {
                 return None;
             }
         }
-        Some(with_nearest(*unknown, &registry))
+        Some(with_nearest(*unknown, &registry, &config))
     }
 
     /// The name that was given, or that of the one service of the current directory.
@@ -481,10 +481,12 @@ impl Context {
     }
 }
 
-/// The service that was meant may be one that was deployed from elsewhere on this machine.
-fn with_nearest(unknown: UnknownService, registry: &Registry) -> UnknownService {
+/// The service that was meant may be one that was deployed from elsewhere on this machine, or one that the org knows.
+fn with_nearest(unknown: UnknownService, registry: &Registry, config: &Config) -> UnknownService {
     let deployed = registry.names().unwrap_or_default();
-    unknown.or_nearest(&deployed)
+    let of_org = config.org_file().into_iter();
+    let of_org = of_org.flat_map(|org| org.services.keys());
+    unknown.or_nearest(&deployed).or_nearest(of_org)
 }
 
 /// Refuses a directory of another user.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::difference::{SHORT, tails};
+use super::fetched;
 use crate::cli::time::relative;
 use crate::clients::git::Commit;
 use crate::domain::environment::PlatformKind;
@@ -60,6 +61,9 @@ pub(crate) struct Wire {
     /// Which callers could not be looked for, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     callers_unread: Vec<String>,
+    /// Where the sources were fetched from for this deploy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fetched: Option<fetched::Wire>,
 }
 
 /// One commit.
@@ -151,6 +155,7 @@ impl Wire {
                 .map(|caller| caller.who.clone())
                 .collect(),
             callers_unread: plan.callers.unread.clone(),
+            fetched: options.fetched.as_ref().map(Into::into),
         }
     }
 }
@@ -273,7 +278,9 @@ pub(crate) fn plan_lines(
     now: Timestamp,
     width: usize,
 ) -> Vec<String> {
-    let mut lines = vec![title(options), String::new()];
+    let mut lines = vec![title(options)];
+    lines.extend(fetched::line(options));
+    lines.push(String::new());
     let change = match &plan.decision {
         Deploy::Change(change) => change,
         Deploy::UpToDate { revision } | Deploy::Superseded { revision } => {

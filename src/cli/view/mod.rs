@@ -6,6 +6,7 @@ pub(crate) mod deploy;
 mod difference;
 pub(crate) mod doctor;
 pub(crate) mod env;
+pub(crate) mod fetched;
 pub(crate) mod help;
 pub(crate) mod history;
 pub(crate) mod invoke;

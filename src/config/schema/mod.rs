@@ -390,7 +390,7 @@ table! {
 table! {
     /// A service that the org knows.
     OrgServiceTable {
-        /// `<owner>/<name>` at GitHub, or an address.
+        /// `<owner>/<name>` at GitHub, an address, or an absolute directory.
         repository: Option<String>,
         /// The squad that owns it.
         squad: Option<SquadName>,

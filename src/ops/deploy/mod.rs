@@ -66,6 +66,8 @@ pub(crate) struct Options {
     pub(crate) pipeline: Pipeline,
     /// The repository that the org's file names for the service.
     pub(crate) repository: Option<String>,
+    /// The sources were fetched for this deploy, from here.
+    pub(crate) fetched: Option<Fetched>,
     /// squad's state directory.
     pub(crate) state: PathBuf,
     /// squad's cache directory.
@@ -83,6 +85,17 @@ impl Options {
             self.environment.flag()
         )
     }
+}
+
+/// Where sources come from that were fetched for one deploy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fetched {
+    /// The repository as people know it, without credentials.
+    pub(crate) repository: String,
+    /// Its main branch; none where its HEAD is on none.
+    pub(crate) branch: Option<String>,
+    /// Full commit id.
+    pub(crate) commit: String,
 }
 
 /// What CI says about the run that deploys.

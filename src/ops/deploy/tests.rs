@@ -99,6 +99,7 @@ impl Deployer {
                 reason: None,
                 pipeline: Pipeline::default(),
                 repository: None,
+                fetched: None,
                 state: places.state,
                 cache: machine.join("cache"),
                 guard: Guard::new(PathBuf::new()),

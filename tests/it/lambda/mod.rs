@@ -12,6 +12,7 @@ pub(crate) mod deploy;
 mod drift;
 mod elsewhere;
 mod faults;
+mod fetched;
 mod first;
 mod fleet;
 mod golden;
