@@ -95,6 +95,9 @@ pub(crate) struct Args {
     /// With --adopt-alias: take back what was moved
     #[arg(long, requires = "adopt_alias")]
     undo: bool,
+    /// The commit that was agreed to, where this goes on for `--no-wait`
+    #[arg(long, hide = true, value_name = "commit", requires = "service")]
+    fetched_commit: Option<String>,
     #[command(flatten)]
     rollout: PlanArgs,
 }
@@ -237,7 +240,8 @@ async fn one(
     environment: &Environment,
 ) -> Result<u8> {
     let wanted = args.service.as_ref();
-    let sources = fetched::sources(context, config, wanted, environment, args.timeout)
+    let how = (args.timeout, args.fetched_commit.as_deref());
+    let sources = fetched::sources(context, config, wanted, environment, how)
         .await
         .map_err(|error| match error.id {
             "service-ambiguous" => error.hint("or deploy all of them: `squad deploy --all`"),
@@ -315,7 +319,7 @@ async fn one(
         // It is the one that goes on who takes the next turn.
         drop(turn);
         let log = context
-            .go_on_alone("--no-wait", name.as_str(), mark)
+            .go_on_alone("--no-wait", &fetched::agreed(&options), name.as_str(), mark)
             .map_err(|error| plan.not_begun(&options, error))?;
         goes_on(context, &format!("{name}{}", environment.flag()), &log);
         if context.output.is_json() {

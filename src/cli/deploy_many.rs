@@ -164,7 +164,7 @@ pub(crate) async fn run(
     let mark = context.mark(environment, "deploy", names)?;
     if args.goes_on_alone() {
         let log = context
-            .go_on_alone("--no-wait", "workspace", mark)
+            .go_on_alone("--no-wait", &[], "workspace", mark)
             .map_err(|error| error.context("cannot deploy the workspace; nothing was begun"))?;
         goes_on(context, &format!("--all{}", environment.flag()), &log);
         if context.output.is_json() {

@@ -60,13 +60,21 @@ pub(crate) fn explained(options: &Options, error: Error) -> Error {
         .hint("or say in the repository that nothing needs them: `update = none` in .gitmodules")
 }
 
-/// The sources of a service, for no longer than `timeout`.
+/// What a command that goes on for this one is told, so that it deploys the commit that the plan was shown of, whatever is
+/// pushed meanwhile.
+pub(crate) fn agreed(options: &Options) -> Vec<String> {
+    let fetched = options.fetched.as_ref();
+    let commit = fetched.map(|fetched| format!("--fetched-commit={}", fetched.commit));
+    commit.into_iter().collect()
+}
+
+/// The sources of a service. A fetch takes no longer than `timeout`, and brings the newest commit or the one that is named.
 pub(crate) async fn sources(
     context: &Context,
     config: &Config,
     name: Option<&ServiceName>,
     environment: &Environment,
-    timeout: Duration,
+    (timeout, at): (Duration, Option<&str>),
 ) -> Result<Sources> {
     let located = || {
         context
@@ -102,6 +110,7 @@ pub(crate) async fn sources(
         shown: repository::without_secrets(&repository),
         address: repository::address(&repository),
         timeout,
+        at,
     };
     match job.done().await {
         Ok(sources) => Ok(sources),
@@ -118,6 +127,7 @@ struct Job<'a> {
     shown: String,
     address: String,
     timeout: Duration,
+    at: Option<&'a str>,
 }
 
 impl Job<'_> {
@@ -176,10 +186,12 @@ impl Job<'_> {
         let _end = children.end_on_drop();
         let (address, shown) = (self.address.clone(), self.shown.clone());
         let (place, timeout) = (place.clone(), self.timeout);
+        let at = self.at.map(str::to_owned);
         let work = move || {
             let options = fetched::Options {
                 address: &address,
                 shown: &shown,
+                at: at.as_deref(),
                 place: &place,
                 timeout,
                 children: &children,
@@ -197,27 +209,20 @@ impl Job<'_> {
         let commit = format!("commit {short}");
         let of_files = |error: Error| match error.id {
             "config-invalid" => error.cause(format!("it is that of {}, {commit}", self.shown)),
+            "other-org" => self.of_other_org(error, &commit),
             _ => error,
         };
         let there = self.context.config_elsewhere(self.config, tree);
         let there = there.map_err(of_files)?;
         if there.org() != self.config.org() {
             let of = |config: &Config| config.org().map_or("none".to_owned(), ToString::to_string);
-            let its = of(&there);
-            return Err(Error::new(
-                Kind::Refused,
-                "other-org",
-                format!(
-                    "{} belongs to the org `{its}`, and `{}` is in use",
-                    self.shown,
-                    of(self.config)
-                ),
-            )
-            .hint(format!(
-                "`squad deploy {}{} --org {its}`",
-                self.wanted,
-                self.environment.flag()
-            )));
+            let message = format!(
+                "it belongs to the org `{}`, and `{}` is in use",
+                of(&there),
+                of(self.config)
+            );
+            let error = Error::new(Kind::Refused, "other-org", message);
+            return Err(self.of_other_org(error, &commit));
         }
         let is_its = |directory: &PathBuf| directory.starts_with(tree);
         let services = there.services();
@@ -231,7 +236,22 @@ impl Job<'_> {
             let place = (self.shown.as_str(), commit.as_str());
             return Err(not_in_repository(self.wanted, place, &known, near));
         }
-        Ok(there.service(Some(self.wanted), &self.environment.name)?)
+        let located = there.service(Some(self.wanted), &self.environment.name)?;
+        fetched::check_large_files(&self.shown, tree, &located.directory)?;
+        Ok(located)
+    }
+
+    /// The org was chosen here, and not by who reads the tree.
+    fn of_other_org(&self, error: Error, commit: &str) -> Error {
+        let mut error = error;
+        error.causes.clear();
+        error.hints.clear();
+        if let (Some(org), Some(by)) = (self.config.org(), self.config.org_chosen_by()) {
+            error = error.cause(format!("`{org}` was chosen by {by}"));
+        }
+        error
+            .cause(format!("squad.toml is that of {}, {commit}", self.shown))
+            .hint("deploy it with its own org: `squad deploy SERVICE --org ORG`")
     }
 
     /// An error with what is live, where that can be seen soon.

@@ -263,6 +263,30 @@ impl Repository {
         Ok(paths)
     }
 
+    /// A file below `path` (relative to the root) that is kept in Git LFS, where git here does not know how to bring it: it is
+    /// only a pointer then.
+    pub(crate) fn misses_large_file(&self, path: &Path) -> Result<Option<PathBuf>, Error> {
+        let mut command = self.git();
+        command.args(["ls-files", "-z", "--"]);
+        let mut magic = std::ffi::OsString::from(if path.as_os_str().is_empty() {
+            ":(attr:filter=lfs)"
+        } else {
+            ":(attr:filter=lfs,literal)"
+        });
+        magic.push(path);
+        let listed = process::output(command.arg(magic))?;
+        let listed = String::from_utf8_lossy(&listed);
+        let Some(first) = listed.split('\0').find(|name| !name.is_empty()) else {
+            return Ok(None);
+        };
+        let knows = |key: &str| {
+            let mut command = self.git();
+            process::output(command.args(["config", "--get", key])).is_ok()
+        };
+        let is_set_up = knows("filter.lfs.process") || knows("filter.lfs.smudge");
+        Ok((!is_set_up).then(|| PathBuf::from(first)))
+    }
+
     /// Whether this names a commit here.
     pub(crate) fn resolves(&self, reference: &str) -> bool {
         let mut command = self.git();

@@ -38,6 +38,9 @@ pub(crate) enum Error {
     /// The remote has no commit on its main branch.
     #[error("its main branch has no commit")]
     NoCommit,
+    /// The commit that was asked for is not there any more.
+    #[error("there is no commit {0}")]
+    Gone(String),
     /// What is kept here cannot be made good.
     #[error("{0}")]
     Here(git_remote::Error),
@@ -66,14 +69,20 @@ pub(crate) struct Work<'a> {
     pub(crate) lock: &'a File,
 }
 
-/// Fetches the main branch of `url` with its whole history, and puts the work tree `tree` exactly on its newest commit.
-/// Ignored files stay. `url` may hold credentials; see [`git_remote::fetch`].
-pub(crate) fn update(url: &str, tree: &Path, work: Work<'_>) -> Result<Checkout, Error> {
+/// Fetches the main branch of `url` with its whole history, and puts the work tree `tree` exactly on its newest commit, or on
+/// the commit `at`. Ignored files stay. `url` may hold credentials; see [`git_remote::fetch`].
+pub(crate) fn update(
+    url: &str,
+    at: Option<&str>,
+    tree: &Path,
+    work: Work<'_>,
+) -> Result<Checkout, Error> {
     check_address(url)?;
     let remote = Remote::new(url);
-    let branch = main_branch(&remote, work)?;
+    let Head { branch, format } = head(&remote, work)?;
     let kept = Kept {
         remote: &remote,
+        format,
         tree,
         work,
     };
@@ -81,22 +90,31 @@ pub(crate) fn update(url: &str, tree: &Path, work: Work<'_>) -> Result<Checkout,
         .as_deref()
         .map_or("HEAD".to_owned(), |branch| format!("refs/heads/{branch}"));
     remove_old(tree);
-    let commit = match kept.bring(&refspec) {
+    let commit = match kept.bring(&refspec, at) {
         Err(Failure::Broken(_)) => {
             put_away(tree)?;
-            kept.bring(&refspec)
+            kept.bring(&refspec, at)
         }
         result => result,
     };
     match commit {
         Ok(commit) => Ok(Checkout { branch, commit }),
+        Err(Failure::Gone(commit)) => Err(Error::Gone(commit)),
         Err(Failure::Remote(error)) => Err(Error::Remote(remote.without_secrets(error))),
         Err(Failure::Broken(error) | Failure::Here(error)) => Err(Error::Here(error)),
     }
 }
 
-/// What the remote's HEAD is. Asked outside of any repository, so that nothing that is kept here can be the reason of a failure.
-fn main_branch(remote: &Remote<'_>, work: Work<'_>) -> Result<Option<String>, Error> {
+/// What a remote's HEAD is.
+struct Head {
+    /// None where it is on no branch.
+    branch: Option<String>,
+    /// What git calls the kind of its ids.
+    format: &'static str,
+}
+
+/// Asked outside of any repository, so that nothing that is kept here can be the reason of a failure.
+fn head(remote: &Remote<'_>, work: Work<'_>) -> Result<Head, Error> {
     let mut command = git(work)?;
     command.args(["--git-dir", "/dev/null"]);
     remote.reach(&mut command);
@@ -109,19 +127,23 @@ fn main_branch(remote: &Remote<'_>, work: Work<'_>) -> Result<Option<String>, Er
         .lines()
         .filter_map(|line| line.strip_suffix("\tHEAD"));
     let (names, commits): (Vec<_>, Vec<_>) = of_head.partition(|text| text.starts_with("ref: "));
-    if commits.is_empty() {
-        return Err(Error::NoCommit);
-    }
+    let commit = commits.first().ok_or(Error::NoCommit)?;
     let name = names
         .first()
         .and_then(|name| name.strip_prefix("ref: refs/heads/"));
-    Ok(name.map(str::to_owned))
+    Ok(Head {
+        branch: name.map(str::to_owned),
+        // 40 and 64 digits.
+        format: if commit.len() > 40 { "sha256" } else { "sha1" },
+    })
 }
 
 /// Why it could not be brought.
 enum Failure {
     /// The remote.
     Remote(git_remote::Error),
+    /// There is no such commit.
+    Gone(String),
     /// Something on this machine that making it anew may help.
     Broken(git_remote::Error),
     /// Something on this machine that it does not help.
@@ -146,16 +168,24 @@ impl Failure {
 /// What is kept of a remote.
 struct Kept<'a> {
     remote: &'a Remote<'a>,
+    format: &'static str,
     tree: &'a Path,
     work: Work<'a>,
 }
 
 impl Kept<'_> {
-    /// The newest commit of `source`, which the work tree is on then.
-    fn bring(&self, source: &str) -> Result<String, Failure> {
+    /// The commit `at` or the newest one of `source`, which the work tree is on then.
+    fn bring(&self, source: &str, at: Option<&str>) -> Result<String, Failure> {
         self.begin()?;
         self.fetch(source)?;
-        let name = format!("{REFERENCE}^{{commit}}");
+        // The plan reads the history. A fetch asks for nothing older than what is kept, so it would never mend a gap there.
+        drop(self.run(&["rev-list", "--quiet", REFERENCE, "--"])?);
+        if let Some(at) = at {
+            let name = format!("{at}^{{commit}}");
+            let found = self.run(&["rev-parse", "--verify", "--end-of-options", &name]);
+            drop(found.map_err(|_| Failure::Gone(at.to_owned()))?);
+        }
+        let name = format!("{}^{{commit}}", at.unwrap_or(REFERENCE));
         let commit = self.run(&["rev-parse", "--verify", "--end-of-options", &name])?;
         let commit = String::from_utf8_lossy(&commit).trim().to_owned();
         let checkout = ["checkout", "--quiet", "--force", "--detach", &commit, "--"];
@@ -175,7 +205,9 @@ impl Kept<'_> {
         }
         let packs = std::fs::read_dir(git_dir.join("objects/pack"));
         for file in packs.into_iter().flatten().flatten() {
-            if file.file_name().to_string_lossy().starts_with("tmp_") {
+            let name = file.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with("tmp_") || name.starts_with(".tmp-") {
                 drop(std::fs::remove_file(file.path()));
             }
         }
@@ -184,7 +216,13 @@ impl Kept<'_> {
                 .run(&["config", "--get", "remote.origin.url"])
                 .is_ok_and(|url| url.trim_ascii() == self.remote.plain.as_bytes());
         if is_whole {
-            return Ok(());
+            let format = self.run(&["rev-parse", "--show-object-format"])?;
+            if format.trim_ascii() == self.format.as_bytes() {
+                return Ok(());
+            }
+            // The remote is another one now.
+            let why = git_remote::Error::Answer("another kind of ids".to_owned());
+            return Err(Failure::Broken(why));
         }
         let mut init = git(self.work).map_err(Failure::Here)?;
         init.args([
@@ -192,6 +230,8 @@ impl Kept<'_> {
             "--quiet",
             "--template=",
             "--initial-branch=main",
+            "--object-format",
+            self.format,
             "--",
         ]);
         init.arg(self.tree);
@@ -247,6 +287,8 @@ impl Kept<'_> {
         for setting in [
             "core.hooksPath=/dev/null",
             "core.fsmonitor=false",
+            // It would hide that a commit is not there.
+            "core.commitGraph=false",
             "advice.detachedHead=false",
             "gc.autoDetach=false",
             "submodule.recurse=false",

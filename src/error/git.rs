@@ -1,5 +1,7 @@
 //! The words for errors of git and other programs.
 
+use std::path::Path;
+
 use super::config::{NO_CREDENTIALS, meant, quoted, shortened, telling};
 use super::{Error, Kind};
 use crate::clients::{git_checkout, git_remote, process};
@@ -25,6 +27,11 @@ pub(crate) fn not_fetched(shown: &str, address: &str, error: git_checkout::Error
             return failed("its main branch has no commit").hint(
                 "push one, or choose the branch that has them as the default branch of the repository",
             );
+        }
+        git_checkout::Error::Gone(commit) => {
+            let commit = commit.get(..7).unwrap_or(&commit);
+            return failed(&format!("commit {commit} is not there any more"))
+                .hint("deploy the newest commit by the service's name alone");
         }
         git_checkout::Error::Here(git_remote::Error::Timeout(time)) => {
             return failed(&format!(
@@ -68,6 +75,19 @@ pub(crate) fn not_fetched(shown: &str, address: &str, error: git_checkout::Error
         }
         git_remote::Error::Answer(why) => failed(&why),
     }
+}
+
+/// Files of a service are kept in Git LFS, and git here does not know it; `file` is one of them.
+pub(crate) fn no_large_files(shown: &str, file: &Path) -> Error {
+    Error::new(
+        Kind::Failed,
+        "program-missing",
+        format!(
+            "{shown} keeps files in Git LFS (`{}`), and `git-lfs` is not set up here",
+            file.display()
+        ),
+    )
+    .hint("install `git-lfs`, run `git lfs install`, then run the same command again")
 }
 
 /// The repository, at a commit in words, has no service of this name.

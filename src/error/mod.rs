@@ -18,7 +18,7 @@ mod template;
 
 pub(crate) use config::gone_service;
 pub(crate) use function::own_lines;
-pub(crate) use git::{not_fetched, not_in_repository};
+pub(crate) use git::{no_large_files, not_fetched, not_in_repository};
 pub(crate) use template::answers;
 
 use serde::Serialize;

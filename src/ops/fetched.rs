@@ -10,10 +10,11 @@ use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::clients::git::Repository;
 use crate::clients::git_checkout::{self, Checkout, Work};
 use crate::clients::lock;
 use crate::clients::process::Children;
-use crate::error::{Result, not_fetched};
+use crate::error::{Result, no_large_files, not_fetched};
 use crate::fs;
 
 /// Name of the directory in squad's cache directory.
@@ -94,6 +95,8 @@ pub(crate) struct Options<'a> {
     pub(crate) address: &'a str,
     /// The same as people know it, without them.
     pub(crate) shown: &'a str,
+    /// The commit that is wanted; the newest one where it is none.
+    pub(crate) at: Option<&'a str>,
     /// Where it is kept.
     pub(crate) place: &'a Place,
     /// The longest that it may take.
@@ -109,8 +112,20 @@ pub(crate) fn fetch(options: &Options<'_>, turn: &Turn) -> Result<Checkout> {
         children: options.children,
         lock: &turn.0,
     };
-    git_checkout::update(options.address, &options.place.tree(), work)
+    git_checkout::update(options.address, options.at, &options.place.tree(), work)
         .map_err(|error| not_fetched(options.shown, options.address, error))
+}
+
+/// Refuses a service whose files are only pointers to what Git LFS keeps. `shown` is the repository, `directory` lies in its tree.
+pub(crate) fn check_large_files(shown: &str, tree: &Path, directory: &Path) -> Result<()> {
+    let repository = Repository {
+        root: tree.to_owned(),
+    };
+    let path = directory.strip_prefix(tree).unwrap_or(Path::new(""));
+    match repository.misses_large_file(path)? {
+        Some(file) => Err(no_large_files(shown, &file)),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

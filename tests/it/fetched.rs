@@ -6,18 +6,18 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use snapbox::str;
 
-use crate::support::journey::{appears, begin, end, live, port, results, signal};
+use crate::support::journey::{appears, begin, end, port, results, signal};
 use crate::support::{Home, Output, TestService, get, wait_for};
 
 /// A home where `acme/payments` is a repository on this machine, and an org in use that names it; whoever pushes to it
 /// has a work tree elsewhere.
-struct Remote {
-    home: Home,
-    service: TestService,
+pub(crate) struct Remote {
+    pub(crate) home: Home,
+    pub(crate) service: TestService,
 }
 
 impl Remote {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut home = Home::new();
         let service = TestService::new(&home, "payments");
         home.git(
@@ -37,31 +37,31 @@ impl Remote {
         Self { home, service }
     }
 
-    fn push(&self) {
+    pub(crate) fn push(&self) {
         let arguments = ["push", "--quiet", "--force", "origin", "main"];
         self.home.git(&self.service.directory, arguments);
     }
 
-    fn version(&mut self, version: &str) {
+    pub(crate) fn version(&mut self, version: &str) {
         self.service.version(&self.home, version);
         self.push();
     }
 
-    fn deploy(&self) -> Output {
+    pub(crate) fn deploy(&self) -> Output {
         self.home.squad(["deploy", "payments", "--env", "local"])
     }
 
-    fn bare(&self) -> PathBuf {
+    pub(crate) fn bare(&self) -> PathBuf {
         self.home.root().join("git/acme/payments")
     }
 
-    fn answer(&self) -> String {
+    pub(crate) fn answer(&self) -> String {
         get(port(&self.home, "payments"), "/").body
     }
 }
 
 /// An org that says where the sources of `payments` are.
-fn org(home: &Home, repository: &str, more: &str) {
+pub(crate) fn org(home: &Home, repository: &str, more: &str) {
     home.write(
         "org/org.toml",
         &format!(
@@ -70,13 +70,19 @@ fn org(home: &Home, repository: &str, more: &str) {
     );
 }
 
-/// The work tree that is kept; there is one.
-fn tree(home: &Home) -> PathBuf {
-    let all = home.path().join(".cache/squad/repositories");
-    let mut places = std::fs::read_dir(all).expect("something was fetched");
-    let place = places.next().expect("a repository").expect("an entry");
-    assert!(places.next().is_none(), "more than one repository");
-    place.path().join("tree")
+/// A build that lasts as long as the second of these files is there; the first one says that it has begun.
+pub(crate) fn with_slow_build(remote: &mut Remote) -> (PathBuf, PathBuf) {
+    let building = remote.home.work().join("building");
+    let goes = remote.home.write("goes", "");
+    let command = format!(
+        "touch {}; while test -e {}; do sleep 0.02; done",
+        building.display(),
+        goes.display()
+    );
+    let build = format!("[build]\ncommand = [\"sh\", \"-c\", \"{command}\"]\n");
+    remote.service.toml(&remote.home, &build);
+    remote.push();
+    (building, goes)
 }
 
 #[test]
@@ -164,168 +170,6 @@ fn a_name_is_enough_for_the_newest_commit() {
 }
 
 #[test]
-fn nothing_old_is_deployed_when_the_remote_is_away() {
-    let remote = Remote::new();
-    remote.deploy().success();
-    let away = remote.bare().with_extension("away");
-    std::fs::rename(remote.bare(), &away).expect("it was there");
-    remote.deploy().failure(1).assert(str![[r#"
-› fetching acme/payments
-› error: cannot deploy `payments`: cannot fetch acme/payments: '[ROOT]/git/acme/payments' does not appear to be a git repository
-› live: revision 1 serves all traffic
-› hint: try what git does: `git ls-remote https://github.com/acme/payments`
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/repository-not-fetched.md
-[exit 1]
-
-"#]]);
-    assert_eq!(live(&remote.home, "payments").as_deref(), Some("1"));
-    let json = remote
-        .home
-        .squad(["deploy", "payments", "--env", "local", "-o", "json"]);
-    assert_eq!(json.failure(1).error_json()["retryable"], true);
-    std::fs::rename(away, remote.bare()).expect("it was there");
-    std::fs::remove_dir_all(remote.bare().join("refs/heads")).expect("it was there");
-    std::fs::remove_file(remote.bare().join("packed-refs")).expect("it was there");
-    std::fs::create_dir(remote.bare().join("refs/heads")).expect("a directory");
-    remote.deploy().failure(1).assert(str![[r#"
-› fetching acme/payments
-› error: cannot deploy `payments`: cannot fetch acme/payments: its main branch has no commit
-› live: revision 1 serves all traffic
-› hint: push one, or choose the branch that has them as the default branch of the repository
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/repository-not-fetched.md
-[exit 1]
-
-"#]]);
-}
-
-#[test]
-fn a_secret_of_the_address_is_never_shown() {
-    let remote = Remote::new();
-    let home = &remote.home;
-    org(
-        home,
-        "https://s3cr3t@127.0.0.1:1/acme/payments?access_token=t0ken",
-        "",
-    );
-    remote.deploy().failure(1).assert(str![[r#"
-› fetching https://127.0.0.1:1/acme/payments
-› error: cannot deploy `payments`: cannot fetch https://127.0.0.1:1/acme/payments: unable to access 'https://127.0.0.1:1/acme/payments…/': Failed to connect to 127.0.0.1 port 1 after [DURATION]: Couldn't connect to server
-› live: `payments` is not live here, and takes no traffic
-› hint: try what git does: `git ls-remote https://127.0.0.1:1/acme/payments`
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/repository-not-fetched.md
-[exit 1]
-
-"#]]);
-    org(home, "http://git.example/acme/payments", "");
-    remote.deploy().failure(5).assert(str![[r#"
-› fetching http://git.example/acme/payments
-› error: cannot deploy `payments`: `http://git.example/acme/payments` cannot be fetched: anybody on the way could change it; use https or ssh
-› live: `payments` is not live here, and takes no traffic
-› hint: correct `repository` of the service in the org's file
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/repository-address.md
-[exit 5]
-
-"#]]);
-    // A server that asks for nothing takes them too.
-    home.git(remote.bare(), ["update-server-info"]);
-    let serve = "import http.server, functools, sys\n\
-        handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[1])\n\
-        server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)\n\
-        print(server.server_port, flush=True)\n\
-        server.serve_forever()\n";
-    let mut server = home
-        .program("python3")
-        .args(["-c", serve])
-        .arg(home.root().join("git"))
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .expect("a server");
-    let mut port = String::new();
-    let stdout = server.stdout.take().expect("its output");
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut port).expect("a port");
-    let address = format!("http://s3cr3t@127.0.0.1:{}/acme/payments", port.trim());
-    org(home, &address, "");
-    let deployed = remote.deploy();
-    server.kill().expect("it serves");
-    server.wait().expect("it ends");
-    deployed.success().assert(str![[r#"
-› fetching http://127.0.0.1:[PORT]/acme/payments
-› payments → local (this machine)
-› from http://127.0.0.1:[PORT]/acme/payments: branch main, commit [HASH], fetched now
-›
-›   the first deploy here: nothing is live yet
-›
-› ✔ recorded         operation [ID], acme/local
-› ◌ revision         storing the artifact
-› ◌ revision         0 of 1 processes ready
-› ✔ published        revision 1, ready
-› ✔ live             all traffic on revision 1
-›   http://127.0.0.1:[PORT] in [DURATION]
-› on this machine only
-1
-[exit 0]
-
-"#]]);
-    for place in [home.state(), home.path().join(".cache")] {
-        for file in crate::support::all_files_below(&place) {
-            let bytes = std::fs::read(&file).unwrap_or_default();
-            let found = bytes.windows(6).any(|part| part == b"s3cr3t");
-            assert!(!found, "{}", file.display());
-        }
-    }
-}
-
-#[test]
-fn a_repository_without_the_service_says_what_it_has() {
-    let mut remote = Remote::new();
-    let home = &remote.home;
-    home.write(
-        "org/org.toml",
-        "schema = 1\n[org]\nname = \"acme\"\n[service.payment]\nrepository = \"acme/payments\"\n",
-    );
-    let wrong = home.squad(["deploy", "payment", "--env", "local"]);
-    wrong.failure(5).assert(str![[r#"
-› fetching acme/payments
-› error: cannot deploy `payment`: there is no service `payment` in acme/payments (commit [HASH]); did you mean `payments`?
-›   caused by: there is `payments`
-› live: `payment` is not live here, and takes no traffic
-› hint: correct the name, or `repository` of `[service.payment]` in the org's file
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-not-in-repository.md
-[exit 5]
-
-"#]]);
-    org(home, "acme/payments", "");
-    std::fs::remove_file(remote.service.directory.join("squad.toml")).expect("it was there");
-    home.commit_all(&remote.service.directory, "No service");
-    remote.push();
-    remote.deploy().failure(5).assert(str![[r#"
-› fetching acme/payments
-› error: cannot deploy `payments`: there is no service `payments` in acme/payments (commit [HASH])
-›   caused by: at the top of the repository there is no squad.toml with a service
-› live: `payments` is not live here, and takes no traffic
-› hint: correct the name, or `repository` of `[service.payments]` in the org's file
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-not-in-repository.md
-[exit 5]
-
-"#]]);
-    remote.service.toml(&remote.home, "[run\n");
-    remote.push();
-    remote.deploy().failure(5).assert(str![[r#"
-› fetching acme/payments
-› error: cannot deploy `payments`: `squad.toml` has a mistake
-›   squad.toml:11:5: this is not TOML: unclosed table, expected `]`
-›      11 | [run
-›         |     ^
-›   caused by: it is that of acme/payments, commit [HASH]
-› live: `payments` is not live here, and takes no traffic
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/config-invalid.md
-[exit 5]
-
-"#]]);
-}
-
-#[test]
 fn a_member_of_a_workspace_is_found() {
     let remote = Remote::new();
     let home = &remote.home;
@@ -360,120 +204,6 @@ fn a_member_of_a_workspace_is_found() {
 
 "#]]);
     assert_eq!(remote.answer(), "version 1\n");
-}
-
-#[test]
-fn whatever_happened_to_what_is_kept_the_newest_commit_is_deployed() {
-    let mut remote = Remote::new();
-    remote.deploy().success();
-    let kept = tree(&remote.home);
-    // Somebody works in it, and a build left something.
-    remote.home.write(kept.join("stray.py"), "");
-    remote
-        .home
-        .write(kept.join("serve.py"), "raise SystemExit\n");
-    remote
-        .home
-        .write(kept.join("nested/.git/HEAD"), "ref: refs/heads/main\n");
-    remote.deploy().success().assert(str![[r#"
-› fetching acme/payments
-› from acme/payments: branch main, commit [HASH], fetched now
-› payments → local: revision 1 already is exactly this (same sources, same configuration). Nothing to do.
-1
-[exit 0]
-
-"#]]);
-    assert!(!kept.join("stray.py").exists() && !kept.join("nested").exists());
-    // Its history is written anew.
-    let main = &remote.service.directory;
-    remote.home.git(main, ["checkout", "-q", "--orphan", "new"]);
-    remote.home.git(main, ["branch", "-D", "-q", "main"]);
-    remote.home.git(main, ["branch", "-m", "main"]);
-    remote.version("2");
-    remote.deploy().success().assert(str![[r#"
-› fetching acme/payments
-› payments → local (this machine)
-› from acme/payments: branch main, commit [HASH], fetched now
-›
-›   1 change since what is live (revision 1, ana@example.com, [AGO]):
-›     Serve version 2  Ana Example
-›   1 change that is live goes away:
-›     Serve version 1  Ana Example
-›   undo at any time: `squad rollback payments --env local`
-›
-› ✔ recorded         operation [ID], acme/local
-› ◌ revision         storing the artifact
-› ◌ revision         0 of 1 processes ready
-› ✔ published        revision 2, ready
-› ✔ live             all traffic on revision 2
-›   http://127.0.0.1:[PORT] in [DURATION]
-› on this machine only
-2
-[exit 0]
-
-"#]]);
-    // A git was killed there, and the disk lost something.
-    remote.home.write(kept.join(".git/index.lock"), "");
-    remote
-        .home
-        .write(kept.join(".git/refs/squad/main.lock"), "");
-    remote.version("3");
-    remote.deploy().success();
-    assert_eq!(remote.answer(), "version 3\n");
-    for broken in ["index", "HEAD", "config", "refs/squad/main"] {
-        remote.home.write(kept.join(".git").join(broken), "broken");
-        let version = format!("4, {broken}");
-        remote.version(&version);
-        remote.deploy().success();
-        assert_eq!(remote.answer(), format!("version {version}\n"));
-    }
-    std::fs::remove_dir_all(kept.join(".git/objects")).expect("it was there");
-    remote.version("5");
-    remote.deploy().success();
-    assert_eq!(remote.answer(), "version 5\n");
-    // The main branch has another name, and one below it.
-    let main = &remote.service.directory;
-    remote.home.git(main, ["branch", "-m", "trunk/main"]);
-    remote
-        .home
-        .git(main, ["push", "-q", "origin", "trunk/main:trunk"]);
-    let head = |name: &str| {
-        let arguments = ["symbolic-ref", "HEAD", name];
-        remote.home.git(remote.bare(), arguments);
-    };
-    head("refs/heads/trunk");
-    remote.deploy().success().assert(str![[r#"
-› fetching acme/payments
-› from acme/payments: branch trunk, commit [HASH], fetched now
-› payments → local: revision 8 already is exactly this (same sources, same configuration). Nothing to do.
-8
-[exit 0]
-
-"#]]);
-    remote.home.git(remote.bare(), ["branch", "-D", "main"]);
-    head("refs/heads/main");
-    remote
-        .home
-        .git(main, ["push", "-q", "origin", ":trunk", "trunk/main"]);
-    head("refs/heads/trunk/main");
-    remote.deploy().success().assert(str![[r#"
-› fetching acme/payments
-› from acme/payments: branch trunk/main, commit [HASH], fetched now
-› payments → local: revision 8 already is exactly this (same sources, same configuration). Nothing to do.
-8
-[exit 0]
-
-"#]]);
-    // What is kept can be thrown away.
-    std::fs::remove_dir_all(remote.home.path().join(".cache")).expect("it was there");
-    remote.deploy().success().assert(str![[r#"
-› fetching acme/payments
-› from acme/payments: branch trunk/main, commit [HASH], fetched now
-› payments → local: revision 8 already is exactly this (same sources, same configuration). Nothing to do.
-8
-[exit 0]
-
-"#]]);
 }
 
 /// Makes the remote wait before it sends anything, as long as the file `hold` is there; `asked` says that it does.
@@ -528,7 +258,7 @@ fn a_clone_that_was_killed_is_made_good() {
     assert_eq!(results(home), ["succeeded"]);
 }
 
-/// Waits until a command that was begun has written this to standard error, through a file.
+/// Begins a deploy whose standard error goes into a file, where it can be read meanwhile.
 fn begin_into(home: &Home, log: &Path, name: &str) -> std::process::Child {
     let log = std::fs::File::create(log).expect("a file");
     home.command(["deploy", name, "--env", "local"])
@@ -541,16 +271,7 @@ fn begin_into(home: &Home, log: &Path, name: &str) -> std::process::Child {
 #[test]
 fn two_deploys_from_one_repository_take_turns() {
     let mut remote = Remote::new();
-    let building = remote.home.work().join("building");
-    let goes = remote.home.write("goes", "");
-    let command = format!(
-        "touch {}; while test -e {}; do sleep 0.02; done",
-        building.display(),
-        goes.display()
-    );
-    let build = format!("[build]\ncommand = [\"sh\", \"-c\", \"{command}\"]\n");
-    remote.service.toml(&remote.home, &build);
-    remote.push();
+    let (building, goes) = with_slow_build(&mut remote);
     let home = &remote.home;
     let more = "[service.cards]\nrepository = \"acme/cards\"\n";
     org(home, "acme/payments", more);
@@ -683,78 +404,6 @@ fn a_repository_that_moved_is_followed_when_the_org_says_so() {
 [exit 0]
 
 "#]]);
-}
-
-/// One that forgot the `s`, and one whose repository belongs to another company.
-#[test]
-fn what_was_meant_is_said() {
-    let remote = Remote::new();
-    let home = &remote.home;
-    let near = home.squad(["deploy", "payment", "--env", "local"]);
-    near.failure(5).assert(str![[r#"
-› error: cannot find the service `payment`: there is no squad.toml here or above; did you mean `payments`?
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/service-unknown.md
-[exit 5]
-
-"#]]);
-    let file = remote.service.directory.join("squad.toml");
-    let text = std::fs::read_to_string(&file).expect("it is there");
-    let text = text.replace(
-        "name = \"payments\"",
-        "name = \"payments\"\norg = \"other\"",
-    );
-    home.write(&file, &text);
-    home.commit_all(&remote.service.directory, "Ours");
-    remote.push();
-    remote.deploy().failure(7).assert(str![[r#"
-› fetching acme/payments
-› error: cannot deploy `payments`: cannot use `payments` with the org `acme`: it belongs to `other` (squad.toml:5)
-›   caused by: `acme` was chosen by --org
-› live: `payments` is not live here, and takes no traffic
-› hint: leave `--org` and SQUAD_ORG out: the service's file names its org
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/other-org.md
-[exit 7]
-
-"#]]);
-}
-
-/// Nothing of the repository runs on the machine that only fetches it.
-#[test]
-fn submodules_and_hooks_are_left_alone() {
-    let remote = Remote::new();
-    let home = &remote.home;
-    home.write("hooks/post-checkout", "#!/bin/sh\ntouch ~/w/hooked\n");
-    let hook = home.work().join("hooks/post-checkout");
-    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .expect("a mode");
-    let hooks = home.work().join("hooks").display().to_string();
-    let root = &remote.service.directory;
-    let arguments = [
-        "-c",
-        "protocol.file.allow=always",
-        "submodule",
-        "--quiet",
-        "add",
-        "./",
-        "part",
-    ];
-    home.git(root, arguments);
-    home.commit_all(root, "A part");
-    remote.push();
-    home.git(
-        home.root(),
-        ["config", "--global", "core.hooksPath", &hooks],
-    );
-    remote.deploy().failure(1).assert(str![[r#"
-› fetching acme/payments
-› error: cannot deploy `payments`: the files of the submodule `[HOME]/.cache/squad/repositories/payments-[HASH]/tree/part` are not here
-› hint: deploy from a checkout that has them: `git clone --recurse-submodules`, then `squad deploy --env local` there
-› hint: or say in the repository that nothing needs them: `update = none` in .gitmodules
-› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/submodule-missing.md
-[exit 1]
-
-"#]]);
-    assert!(!home.work().join("hooked").exists());
 }
 
 #[test]

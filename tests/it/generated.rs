@@ -109,17 +109,20 @@ const SHELLS: [(Shell, &str, &str); 3] = [
     (Shell::Zsh, "zsh", "_squad"),
 ];
 
-/// The command line without the commands that squad starts itself, which some of the generators offer although
-/// they are hidden. clap cannot take a command away from its noun, so such a noun is made again.
+/// The command line without the commands that squad starts itself, and the flags that only it gives, which some of the
+/// generators offer although they are hidden. clap cannot take either away, so such a noun is made again.
 fn without_hidden(command: Command) -> Command {
     command.mut_subcommands(|noun| {
-        if !noun.get_subcommands().any(Command::is_hide_set) {
+        let hides = noun.get_subcommands().any(Command::is_hide_set)
+            || noun.get_arguments().any(clap::Arg::is_hide_set);
+        if !hides {
             return noun;
         }
         let verbs = noun.get_subcommands().filter(|verb| !verb.is_hide_set());
+        let arguments = noun.get_arguments().filter(|one| !one.is_hide_set());
         Command::new(noun.get_name().to_owned())
             .about(noun.get_about().cloned().unwrap_or_default())
-            .args(noun.get_arguments().cloned())
+            .args(arguments.cloned())
             .subcommands(verbs.cloned().collect::<Vec<_>>())
     })
 }
@@ -170,6 +173,7 @@ fn completions_offer_nothing_that_is_hidden() {
     assert!(!hidden.is_empty(), "nothing is hidden any more");
     for (shell, ..) in SHELLS {
         let script = completions(shell);
+        assert!(!script.contains("fetched-commit"), "{shell}");
         for path in &hidden {
             let about = path
                 .iter()

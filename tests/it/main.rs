@@ -30,6 +30,8 @@ mod docs;
 mod doctor;
 mod errors;
 mod fetched;
+mod fetched_kept;
+mod fetched_refusals;
 mod foreign_owner;
 mod full_disk;
 mod generated;

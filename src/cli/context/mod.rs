@@ -411,17 +411,19 @@ impl Context {
         ))
     }
 
-    /// Runs this very command again without `flag`, detached from the terminal, and returns the file with its
+    /// Runs this very command again without `flag` and with `more`, detached from the terminal, and returns the file with its
     /// output. The mark goes over to it, so that there is no moment in which nothing seems to go on.
     pub(crate) fn go_on_alone(
         &self,
         flag: &str,
+        more: &[String],
         what: &str,
         mark: Option<Mark>,
     ) -> Result<PathBuf> {
         let arguments: Vec<OsString> = std::env::args_os()
             .skip(1)
             .filter(|argument| argument != flag)
+            .chain(more.iter().map(OsString::from))
             .collect();
         let (mut log, path) = self.background_log(what)?;
         // Where nothing can be kept (a full disk) it would end at once, and its output would not say so: this line shows it.
