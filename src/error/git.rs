@@ -22,7 +22,6 @@ pub(crate) fn not_fetched(shown: &str, address: &str, error: git_checkout::Error
         without_secrets(address)
     );
     let error = match error {
-        git_checkout::Error::Remote(error) => error,
         git_checkout::Error::NoCommit => {
             return failed("its main branch has no commit").hint(
                 "push one, or choose the branch that has them as the default branch of the repository",
@@ -48,7 +47,7 @@ pub(crate) fn not_fetched(shown: &str, address: &str, error: git_checkout::Error
             let why = format!("what came cannot be checked out: {}", telling(&stderr));
             return failed(&why).retryable();
         }
-        git_checkout::Error::Here(error) => error,
+        git_checkout::Error::Remote(error) | git_checkout::Error::Here(error) => error,
         git_checkout::Error::File(error) => return error.into(),
     };
     match error {

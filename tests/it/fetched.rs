@@ -27,10 +27,10 @@ impl Remote {
         let bare = home.root().join("git/acme/payments");
         let bare = bare.display().to_string();
         home.git(&service.directory, ["remote", "add", "origin", &bare]);
-        let base = format!("url.{}/git/.insteadOf", home.root().display());
+        let mapped = format!("url.{}/git/.insteadOf", home.root().display());
         home.git(
             home.root(),
-            ["config", "--global", &base, "https://github.com/"],
+            ["config", "--global", &mapped, "https://github.com/"],
         );
         org(&home, "acme/payments", "");
         home.set("SQUAD_ORG", "./org");
