@@ -228,7 +228,7 @@ fn a_type_that_is_never_recorded_is_refused() {
     home.squad(["audit", "list", "--type", "nope"])
         .failure(2)
         .assert(str![[r#"
-› error: invalid value 'nope' for '--type <type>': no event has such a type (there are `adoption`, `deploy`, `log`, `prune`, `reset`, `rollback`, `rollout`, each also with its end, such as `deploy.finished`)
+› error: `--type` cannot be `nope`: no event has such a type (there are `adoption`, `deploy`, `log`, `prune`, `reset`, `rollback`, `rollout`, each also with its end, such as `deploy.finished`)
 › hint: `squad audit list --help` shows what it takes
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
 [exit 2]
@@ -237,7 +237,7 @@ fn a_type_that_is_never_recorded_is_refused() {
     home.squad(["audit", "list", "--type", "deploy.finnished"])
         .failure(2)
         .assert(str![[r#"
-› error: invalid value 'deploy.finnished' for '--type <type>': no event has such a type; did you mean `deploy.finished`? (there are `adoption`, `deploy`, `log`, `prune`, `reset`, `rollback`, `rollout`, each also with its end, such as `deploy.finished`)
+› error: `--type` cannot be `deploy.finnished`: no event has such a type; did you mean `deploy.finished`? (there are `adoption`, `deploy`, `log`, `prune`, `reset`, `rollback`, `rollout`, each also with its end, such as `deploy.finished`)
 › hint: `squad audit list --help` shows what it takes
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
 [exit 2]

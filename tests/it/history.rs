@@ -127,7 +127,7 @@ fn a_list_of_nothing_is_not_asked_for() {
         assert!(
             output
                 .stderr
-                .starts_with("error: invalid value '0' for '--limit <number>': at least 1\n"),
+                .starts_with("error: `--limit` cannot be `0`: at least 1\n"),
             "{}",
             output.transcript()
         );

@@ -110,7 +110,7 @@ fn small_mistakes_are_said_in_words_for_people() {
     home.squad(["deploy", "--port", "23664x"])
         .failure(2)
         .assert(str![[r#"
-› error: invalid value '23664x' for '--port <port>': a port is a whole number from 1 to 65535
+› error: `--port` cannot be `23664x`: a port is a whole number from 1 to 65535
 › hint: `squad deploy --help` shows what it takes
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
 [exit 2]
@@ -119,7 +119,7 @@ fn small_mistakes_are_said_in_words_for_people() {
     home.squad(["deploy", "--port", "70000"])
         .failure(2)
         .assert(str![[r#"
-› error: invalid value '70000' for '--port <port>': a port is a whole number from 1 to 65535
+› error: `--port` cannot be `70000`: a port is a whole number from 1 to 65535
 › hint: `squad deploy --help` shows what it takes
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
 [exit 2]
@@ -128,7 +128,7 @@ fn small_mistakes_are_said_in_words_for_people() {
     home.squad(["deploy", "--timeout", "0s"])
         .failure(2)
         .assert(str![[r#"
-› error: invalid value '0s' for '--timeout <time>': it must be more than 0, such as `90s`
+› error: `--timeout` cannot be `0s`: it must be more than 0, such as `90s`
 › hint: `squad deploy --help` shows what it takes
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
 [exit 2]
@@ -137,7 +137,7 @@ fn small_mistakes_are_said_in_words_for_people() {
     home.squad(["deploy", "--timeout", "5"])
         .failure(2)
         .assert(str![[r#"
-› error: invalid value '5' for '--timeout <time>': `5` is not a span of time; write it like `90s`, `15m`, `1h` or `2d`; did you mean `5s`?
+› error: `--timeout` cannot be `5`: `5` is not a span of time; write it like `90s`, `15m`, `1h` or `2d`; did you mean `5s`?
 › hint: `squad deploy --help` shows what it takes
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
 [exit 2]
@@ -168,6 +168,40 @@ fn a_plan_names_a_route_that_is_gone_once() {
 ›   undo at any time: `squad rollback payments`
 ›
 [exit 0]
+
+"#]]);
+}
+
+#[test]
+fn a_command_line_that_lacks_something_is_told_how_it_is_written() {
+    let home = Home::new();
+    home.squad(["audit", "show"]).failure(2).assert(str![[r#"
+› error: `squad audit show` needs `<id>`
+› hint: write it as `squad audit show <id>`
+› hint: `squad audit show --help` shows what it takes
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
+[exit 2]
+
+"#]]);
+    home.squad(["audit", "show", "-o", "json"])
+        .failure(2)
+        .assert(str![[r#"
+› {"schema":"squad.error/v1","id":"usage","exit_code":2,"message":"`squad audit show` needs `<id>`","causes":[],"retryable":false,"hints":["write it as `squad audit show --output <OUTPUT> <id>`","`squad audit show --help` shows what it takes"],"docs":"https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md"}
+[exit 2]
+
+"#]]);
+    home.squad(["rollout", "-o", "json"])
+        .failure(2)
+        .assert(str![[r#"
+› {"schema":"squad.error/v1","id":"usage","exit_code":2,"message":"`squad rollout` needs a command","details":["it is one of abort, drive, lint, list, pause, promote, rebase, report, resume, start, status, wait"],"causes":[],"retryable":false,"hints":["`squad rollout --help` shows what it takes"],"docs":"https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md"}
+[exit 2]
+
+"#]]);
+    home.squad(["deploy", "--canary", "--all-at-once", "-o", "json"])
+        .failure(2)
+        .assert(str![[r#"
+› {"schema":"squad.error/v1","id":"usage","exit_code":2,"message":"`--canary` cannot be used with `--all-at-once`","causes":[],"retryable":false,"hints":["`squad deploy --help` shows what it takes"],"docs":"https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md"}
+[exit 2]
 
 "#]]);
 }

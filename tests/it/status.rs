@@ -96,7 +96,7 @@ receipts  local  1     [AGO]  ok      http://127.0.0.1:[PORT]
     home.squad(["status", "payments", "--all"])
         .failure(2)
         .assert(str![[r#"
-› error: the argument '[service]' cannot be used with '--all'
+› error: `[service]` cannot be used with `--all`
 › hint: `squad status --help` shows what it takes
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
 [exit 2]

@@ -278,7 +278,7 @@ fn a_time_limit_ends_the_deploy_and_the_next_one_goes_on() {
     home.squad_in(&service.directory, ["deploy", "--timeout", "soon"])
         .failure(2)
         .assert(str![[r#"
-› error: invalid value 'soon' for '--timeout <time>': `soon` is not a span of time; write it like `90s`, `15m`, `1h` or `2d`
+› error: `--timeout` cannot be `soon`: `soon` is not a span of time; write it like `90s`, `15m`, `1h` or `2d`
 › hint: `squad deploy --help` shows what it takes
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
 [exit 2]

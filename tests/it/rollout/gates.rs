@@ -214,7 +214,7 @@ fn what_no_gate_can_be_is_refused_before_anything_starts() {
     )
     .failure(2)
     .assert(str![[r#"
-› error: invalid value 'POST /disputes=5,25' for '--gate <method path=who>': `POST /disputes=5,25` lets through neither consumers nor buckets; write it like 'POST /refunds=consumer:mobile,web' or 'POST /refunds=bucket:5,25,50'
+› error: `--gate` cannot be `POST /disputes=5,25`: `POST /disputes=5,25` lets through neither consumers nor buckets; write it like 'POST /refunds=consumer:mobile,web' or 'POST /refunds=bucket:5,25,50'
 › hint: `squad rollout start --help` shows what it takes
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
 [exit 2]
@@ -226,7 +226,7 @@ fn what_no_gate_can_be_is_refused_before_anything_starts() {
     )
     .failure(2)
     .assert(str![[r#"
-› error: invalid value 'POST /disputes' for '--gate <method path=who>': `POST /disputes` does not say who is let through; write it like 'POST /refunds=consumer:mobile,web' or 'POST /refunds=bucket:5,25,50'
+› error: `--gate` cannot be `POST /disputes`: `POST /disputes` does not say who is let through; write it like 'POST /refunds=consumer:mobile,web' or 'POST /refunds=bucket:5,25,50'
 › hint: `squad rollout start --help` shows what it takes
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
 [exit 2]

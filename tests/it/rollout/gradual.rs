@@ -419,7 +419,7 @@ fn a_plan_with_mistakes_is_refused_with_all_of_them() {
     home.squad(["rollout", "start", "payments", "--steps", "5,,25"])
         .failure(2)
         .assert(str![[r#"
-› error: invalid value '5,,25' for '--steps <weights>': a weight is missing beside a comma; write whole percents such as 5,25,50
+› error: `--steps` cannot be `5,,25`: a weight is missing beside a comma; write whole percents such as 5,25,50
 › hint: `squad rollout start --help` shows what it takes
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
 [exit 2]
@@ -428,7 +428,7 @@ fn a_plan_with_mistakes_is_refused_with_all_of_them() {
     home.squad(["rollout", "start", "payments", "--route", "charges"])
         .failure(2)
         .assert(str![[r#"
-› error: invalid value 'charges' for '--route <method path=weights>': `charges` has no weights; write it like 'POST /charges/{id}/refund=5,25,50'
+› error: `--route` cannot be `charges`: `charges` has no weights; write it like 'POST /charges/{id}/refund=5,25,50'
 › hint: `squad rollout start --help` shows what it takes
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
 [exit 2]

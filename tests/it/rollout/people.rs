@@ -110,7 +110,7 @@ fn the_list_says_whether_a_service_had_none_or_is_not_known() {
     home.squad(["rollout", "list", "--limit", "0"])
         .failure(2)
         .assert(str![[r#"
-› error: invalid value '0' for '--limit <number>': 0 is not in 1..=[HASH]
+› error: `--limit` cannot be `0`: it has to be a whole number, at least 1
 › hint: `squad rollout list --help` shows what it takes
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
 [exit 2]

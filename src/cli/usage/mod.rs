@@ -1,5 +1,7 @@
 //! A command line that clap refuses: in squad's words, with what may be meant, for people and as one line of JSON.
 
+mod words;
+
 use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -80,8 +82,38 @@ fn in_our_form(error: &clap::Error, arguments: &[OsString]) -> Error {
                 .or_else(|| elsewhere(&word, &flags));
             mistake(format!("`{path}` has no flag `{word}`"), meant).hint(help)
         }
-        _ => as_clap_says(error).hint(help),
+        ErrorKind::InvalidUtf8 => {
+            let broken = arguments.iter().find(|word| word.to_str().is_none());
+            let word = broken.map_or_else(String::new, |word| sanitize(&word.to_string_lossy()));
+            mistake(format!("the argument `{word}` is not UTF-8"), None).hint(help)
+        }
+        kind => {
+            let Some(sentence) = words::sentence(error, &path) else {
+                return as_clap_says(error).hint(help);
+            };
+            let mut usage = mistake(sentence, None);
+            match kind {
+                ErrorKind::MissingRequiredArgument => {
+                    if let Some(whole) = words::usage(error) {
+                        usage = usage.hint(format!("write it as `{whole}`"));
+                    }
+                }
+                ErrorKind::MissingSubcommand
+                | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                    usage = usage.detail(format!("it is one of {}", commands(&command)));
+                }
+                _ => {}
+            }
+            usage.hint(help)
+        }
     }
+}
+
+/// The commands below a command.
+fn commands(command: &clap::Command) -> String {
+    let names = command.get_subcommands().filter(|one| !one.is_hide_set());
+    let names: Vec<&str> = names.map(clap::Command::get_name).collect();
+    names.join(", ")
 }
 
 fn mistake(what: String, meant: Option<&str>) -> Error {
@@ -163,21 +195,21 @@ fn elsewhere<'a>(word: &str, flags: &'a [String]) -> Option<&'a str> {
     }
 }
 
-/// What clap says of values and of what is missing, which are words of each flag.
+/// What clap says of a mistake that has no words here: on one line, without its usage and tips.
 fn as_clap_says(error: &clap::Error) -> Error {
     let text = error.to_string();
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let first = lines.next().unwrap_or("the command line is not valid");
-    let message = first.strip_prefix("error: ").unwrap_or(first);
-    let mut usage = Error::new(Kind::Usage, "usage", sanitize(message));
-    for line in lines.map(sanitize) {
-        if let Some(tip) = line.strip_prefix("tip: ") {
-            usage = usage.hint(tip);
-        } else if !line.starts_with("Usage:") && !line.starts_with("For more information") {
-            usage = usage.detail(line);
-        }
-    }
-    usage
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let said: Vec<&str> = lines
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
+        .filter(|line| !line.starts_with("tip: "))
+        .collect();
+    let said = said.join(" ");
+    let message = said.strip_prefix("error: ").unwrap_or(&said);
+    let message = match message {
+        "" => "the command line is not valid",
+        some => some,
+    };
+    Error::new(Kind::Usage, "usage", sanitize(message))
 }
 
 #[cfg(test)]
@@ -307,13 +339,113 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_in_a_value_keeps_its_words() {
-        let (error, arguments) = parse("squad status --output yaml");
+    fn every_kind_of_mistake_has_words_of_its_own() {
+        for (line, message, hint) in [
+            (
+                "squad audit show",
+                "`squad audit show` needs `<id>`",
+                Some("write it as `squad audit show <id>`"),
+            ),
+            (
+                "squad deploy --exit-code",
+                "`squad deploy` needs `--dry-run`",
+                Some("write it as `squad deploy --dry-run --exit-code [service]`"),
+            ),
+            (
+                "squad status --output yaml",
+                "`--output` cannot be `yaml`, only `text` or `json`",
+                None,
+            ),
+            (
+                "squad status --output jsn",
+                "`--output` cannot be `jsn`, only `text` or `json`; did you mean `json`?",
+                None,
+            ),
+            (
+                "squad completions tcsh",
+                "`<SHELL>` cannot be `tcsh`, only `bash`, `fish` or `zsh`",
+                None,
+            ),
+            (
+                "squad logs --tail",
+                "`--tail` needs a value: `--tail <lines>`",
+                None,
+            ),
+            (
+                "squad status --color",
+                "`--color` needs a value: `auto`, `always` or `never`",
+                None,
+            ),
+            (
+                "squad logs --tail abc",
+                "`--tail` cannot be `abc`: `abc` is not a number of lines, such as 50; 0 = all that are kept",
+                None,
+            ),
+            (
+                "squad rollout list --limit 0",
+                "`--limit` cannot be `0`: it has to be a whole number, at least 1",
+                None,
+            ),
+            (
+                "squad rollout list --limit x",
+                "`--limit` cannot be `x`: it has to be a whole number",
+                None,
+            ),
+            (
+                "squad rollout list --limit 99999999999999999999",
+                "`--limit` cannot be `99999999999999999999`: the number is too large",
+                None,
+            ),
+            (
+                "squad deploy --all --all",
+                "`--all` is given more than once",
+                None,
+            ),
+            (
+                "squad deploy --dry-run=x",
+                "`--dry-run` takes no value; `x` was given",
+                None,
+            ),
+            (
+                "squad deploy --canary --all-at-once",
+                "`--canary` cannot be used with `--all-at-once`",
+                None,
+            ),
+            (
+                "squad deploy payments --all",
+                "`[service]` cannot be used with `--all`",
+                None,
+            ),
+            ("squad rollout", "`squad rollout` needs a command", None),
+            ("squad -q", "`squad` needs a command", None),
+        ] {
+            let (error, arguments) = parse(line);
+            let usage = in_our_form(&error, &arguments);
+            assert_eq!(usage.message, message, "{line}");
+            let (_, command) = command_of(&arguments);
+            let help = format!("`{command} --help` shows what it takes");
+            let hints: Vec<&str> = hint.into_iter().chain([help.as_str()]).collect();
+            assert_eq!(usage.hints, hints, "{line}");
+            assert_eq!(usage.kind.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_missing_command_lists_those_that_there_are() {
+        let (error, arguments) = parse("squad audit");
         let usage = in_our_form(&error, &arguments);
-        assert_eq!(
-            usage.message,
-            "invalid value 'yaml' for '--output <OUTPUT>'"
-        );
-        assert_eq!(usage.details, ["[possible values: text, json]"]);
+        assert_eq!(usage.message, "`squad audit` needs a command");
+        assert_eq!(usage.details, ["it is one of key, list, show, verify"]);
+    }
+
+    #[test]
+    fn an_argument_that_is_no_text_is_named() {
+        use std::os::unix::ffi::OsStringExt;
+        let broken = OsString::from_vec(b"a\xffb".to_vec());
+        let arguments = ["squad".into(), "status".into(), "--env".into(), broken];
+        let error = super::super::command().try_get_matches_from(&arguments);
+        let usage = in_our_form(&error.unwrap_err(), &arguments);
+        assert_eq!(usage.message, "the argument `a\u{fffd}b` is not UTF-8");
+        assert_eq!(usage.hints, ["`squad status --help` shows what it takes"]);
     }
 }
