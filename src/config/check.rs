@@ -4,9 +4,9 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use super::duration;
-use super::place::nearest;
 use super::reader::{Converted, must_be};
 use super::tree::{Node, Value};
+use crate::domain::meant::nearest;
 use crate::domain::name::InvalidName;
 
 /// Any text.

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::origin::Origin;
-use super::place::{Mistake, nearest};
+use super::place::Mistake;
+use crate::domain::meant::nearest;
 use crate::domain::name::{EnvironmentName, OrgName, ServiceName};
 use crate::fs;
 

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use super::check;
 use super::path::{shape, template};
-use super::place::nearest;
 use super::reader::{Converted, Findings, Reader, must_be};
 use super::secret;
 use super::tree::{Entry, Node, Value};
 use crate::domain::image::ImageReference;
+use crate::domain::meant::nearest;
 use crate::domain::name::{RouteName, ServiceName, SquadName};
 use crate::domain::route::PathTemplate;
 use crate::domain::service::{

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use super::manifest;
 use super::org;
-use super::place::{Mistake, Place, nearest};
+use super::place::{Mistake, Place};
 use super::reader::Findings;
 use super::tree::{self, Node};
 use super::workspace::{self, Manifest};
 use super::{Member, check};
+use crate::domain::meant::nearest;
 use crate::domain::name::{EnvironmentName, ServiceName, SquadName};
 
 /// What the org has that a service's file may name.

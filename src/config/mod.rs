@@ -33,12 +33,13 @@ pub(crate) use draft::{Checked, Draft, Need};
 pub(crate) use duration::roughly;
 pub(crate) use error::{Error, UnknownService};
 pub(crate) use origin::{Origin, Setting};
-pub(crate) use place::{Mistake, nearest};
+pub(crate) use place::Mistake;
 pub(crate) use remembered::remember;
 pub(crate) use selection::{ORG_FILE, SNAPSHOT_FILE, cache_of, kept_as, source};
 pub(crate) use workspace::members_below;
 
 use crate::domain::environment::Environment;
+use crate::domain::meant::nearest;
 use crate::domain::name::{EnvironmentName, OrgName, ServiceName, SquadName};
 use crate::domain::org::Source;
 use crate::domain::repository::without_secrets;

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use super::check;
 use super::manifest;
-use super::place::{Place, nearest};
+use super::place::Place;
 use super::reader::{Converted, Findings, Reader};
 use super::tree::{Node, Value, with_defaults};
 use crate::domain::audit::note::VerifierKey;
 use crate::domain::environment::{Environment, PlatformKind};
+use crate::domain::meant::nearest;
 use crate::domain::name::{EnvironmentName, OrgName, ServiceName, SquadName};
 use crate::domain::org::Metrics;
 

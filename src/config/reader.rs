@@ -1,10 +1,11 @@
 //! Takes typed values out of a tree, notes every mistake on the way, and remembers what each value is and
 //! where it comes from.
 
+use crate::domain::meant::nearest;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use super::place::{Mistake, Place, Role, nearest};
+use super::place::{Mistake, Place, Role};
 use super::tree::{Entry, Node, Table, Value};
 
 /// Keys that only the org's file may hold (DESIGN §13).

@@ -6,7 +6,8 @@ use sha1::{Digest, Sha1};
 
 use super::Error;
 use super::person::Person;
-use super::place::{Place, nearest};
+use super::place::Place;
+use crate::domain::meant::nearest;
 use crate::domain::name::OrgName;
 use crate::domain::org::{Registry, Source};
 use crate::domain::repository::{query, without_secrets};

@@ -13,6 +13,7 @@ pub(crate) mod fleet;
 pub(crate) mod gate;
 pub(crate) mod image;
 pub(crate) mod live;
+pub(crate) mod meant;
 pub(crate) mod name;
 pub(crate) mod org;
 pub(crate) mod plan;

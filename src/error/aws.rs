@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Error, Kind};
 use crate::clients::aws::{self, Source, Trouble, Why, Wrong, words};
-use crate::config::nearest;
+use crate::domain::meant::nearest;
 
 impl From<aws::Error> for Error {
     fn from(error: aws::Error) -> Self {

@@ -1,6 +1,7 @@
 //! Questions of a template and the answers to them. What a person types is text from outside: it is checked
 //! here, once, before any of it reaches a file.
 
+use crate::domain::meant::nearest;
 use std::collections::BTreeMap;
 
 use regex_lite::Regex;
@@ -254,7 +255,8 @@ pub(crate) fn settle(
         if !questions.iter().any(|question| question.id == *id) {
             problems.push(Problem::Unknown {
                 id: (*id).to_owned(),
-                nearest: super::nearest(id, questions.iter().map(|question| question.id.as_str())),
+                nearest: nearest(id, questions.iter().map(|question| question.id.as_str()))
+                    .map(str::to_owned),
             });
         }
     }

@@ -1,5 +1,6 @@
 //! Checks of a whole template that a single render would not show.
 
+use crate::domain::meant::nearest;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::answers::{Answer, Answers, Problem, settle};
@@ -74,7 +75,7 @@ impl Lint<'_> {
             .collect();
         for name in names {
             if !known.contains(&name.as_str()) {
-                let meant = super::nearest(&name, known.iter().copied());
+                let meant = nearest(&name, known.iter().copied());
                 let meant =
                     meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
                 self.mistakes

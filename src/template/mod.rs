@@ -19,6 +19,7 @@ pub(crate) mod tree;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use crate::domain::meant::nearest;
 use crate::fs;
 
 pub(crate) use answers::{Answer, Answers, Problem, Question, QuestionKind};
@@ -122,7 +123,7 @@ impl Template {
             let known = builtin::names();
             Error::Unknown {
                 name: name.to_owned(),
-                nearest: nearest(built_in, known.iter().map(String::as_str)),
+                nearest: nearest(built_in, known.iter().map(String::as_str)).map(str::to_owned),
                 known,
                 is_directory: Path::new(name).join(manifest::FILE).is_file(),
             }
@@ -177,22 +178,4 @@ pub(crate) fn toml_text(text: &str) -> String {
     }
     quoted.push('"');
     quoted
-}
-
-/// The candidate that is nearest to a word, when it is near enough to be what was meant.
-pub(crate) fn nearest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<String> {
-    let most = (word.chars().count() / 3).max(1);
-    candidates
-        .into_iter()
-        .map(|candidate| {
-            let distance =
-                strsim::damerau_levenshtein(&word.to_lowercase(), &candidate.to_lowercase());
-            (distance, candidate)
-        })
-        .filter(|(distance, candidate)| *distance <= most && *distance < candidate.chars().count())
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate.to_owned())
 }

@@ -1,5 +1,6 @@
 //! Reads a TOML file key by key, and collects every mistake with its line instead of ending at the first one.
 
+use crate::domain::meant::nearest;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -221,7 +222,7 @@ impl<'a> Reader<'a> {
             if table.asked.contains(key.get_ref().as_ref()) {
                 continue;
             }
-            let meant = super::nearest(key.get_ref(), table.asked.iter().copied());
+            let meant = nearest(key.get_ref(), table.asked.iter().copied());
             let meant =
                 meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
             let place = match table.title {

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::print_error;
-use crate::config::nearest;
+use crate::domain::meant::nearest;
 use crate::error::{Error, Kind};
 use crate::output::{Output, sanitize};
 

@@ -5,7 +5,7 @@ use std::error::Error as _;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::config::nearest;
+use crate::domain::meant::nearest;
 use crate::output::sanitize;
 
 /// One line for a mistake; none for a kind that has no words here.
