@@ -14,170 +14,243 @@ pub(crate) struct Reason {
 }
 
 /// The sentence for a `StateReasonCode` or `LastUpdateStatusReasonCode` (AWS Lambda API Reference,
-/// `FunctionConfiguration`); none for a code that is newer than this table: show AWS's own text then.
+/// `FunctionConfiguration`); none for a code that is newer than these tables: show AWS's own text then.
 pub(crate) fn reason(code: &str) -> Option<Reason> {
-    let (summary, hint) = match code {
-        "Idle" => (
-            "Lambda has taken the function's resources back because it was not called for some time; the next call wakes it",
-            "",
-        ),
-        "Creating" => ("Lambda is still making the function", ""),
-        "Restoring" => (
-            "Lambda is waking the function, which was not called for some time",
-            "",
-        ),
-        "DrainingDurableExecutions" => ("executions that began earlier have not ended yet", ""),
-        "EniLimitExceeded" => (
-            "the account has no network interface left for the function's VPC",
-            "ask for a higher quota of network interfaces, or remove unused ones",
-        ),
-        "SubnetOutOfIPAddresses" => (
-            "a subnet of the function has no free address left",
-            "give the function a larger subnet, or more of them",
-        ),
-        "InvalidSubnet" => (
-            "a subnet of the function does not exist or is in another VPC",
-            "correct the function's subnets",
-        ),
-        "InvalidSecurityGroup" => (
-            "a security group of the function does not exist or is in another VPC",
-            "correct the function's security groups",
-        ),
-        "EC2RequestLimitExceeded" => (
-            "EC2 was asked too often while Lambda made network interfaces",
-            "run the same command again in some minutes",
-        ),
-        "DisallowedByVpcEncryptionControl" => (
-            "the VPC enforces encryption in a way that the function does not meet",
-            "ask the VPC's owner for an exclusion, or move the function to other subnets",
-        ),
-        "InsufficientRolePermissions" => (
-            "the function's role may not do what the function's configuration needs (network interfaces, file system, keys)",
-            "add the missing permission to the role, such as the managed policy AWSLambdaVPCAccessExecutionRole",
-        ),
-        "InvalidConfiguration" => (
-            "the function's configuration contradicts itself",
-            "read AWS's own text above, and correct the configuration",
-        ),
-        "ImageDeleted" => (
-            "the container image is no longer in its repository",
-            "push the image again, or deploy another one",
-        ),
-        "ImageAccessDenied" => (
-            "Lambda may not read the container image",
-            "let the repository's policy allow `lambda.amazonaws.com` to pull",
-        ),
-        "InvalidImage" => (
-            "the container image is none that Lambda can run",
-            "build it for one platform, the function's architecture, with an entry point",
-        ),
-        "InvalidRuntime" => (
-            "the runtime does not exist or is no longer offered",
-            "set `runtime` of [function] to one that AWS offers",
-        ),
-        "InvalidZipFileException" => (
-            "the package is no archive that Lambda can unpack",
-            "look at what the build made: `squad deploy --rebuild`",
-        ),
-        "KMSKeyAccessDenied" => (
-            "Lambda may not use the key that encrypts the function's environment",
-            "let the key's policy allow the function's role to decrypt",
-        ),
-        "KMSKeyNotFound" => (
-            "the key that encrypts the function's environment does not exist",
-            "set another key, or restore that one before it is gone for good",
-        ),
-        "DisabledKMSKey" => (
-            "the key that encrypts the function's environment is disabled",
-            "enable the key",
-        ),
-        "InvalidStateKMSKey" => (
-            "the key that encrypts the function's environment is about to be deleted or not usable yet",
-            "cancel the key's deletion, or set another key",
-        ),
-        "EFSIOError" => (
-            "reading or writing the function's file system failed",
-            "look at the state of the file system",
-        ),
-        "EFSMountConnectivityError" => (
-            "the function's file system cannot be reached from its subnets",
-            "allow port 2049 between the security groups of the function and of the file system",
-        ),
-        "EFSMountFailure" => (
-            "the function's file system could not be mounted",
-            "check the access point and its permissions",
-        ),
-        "EFSMountTimeout" => (
-            "the function's file system was not mounted in time",
-            "check the throughput and the mount targets of the file system",
-        ),
-        "FunctionError" => (
-            "the function failed while it started",
-            "read its log: `squad logs`",
-        ),
-        "FunctionError.InitTimeout" => (
-            "the function did not finish starting in the time that Lambda gives it",
-            "do less before the handler is called, or give the function more memory",
-        ),
-        "FunctionError.RuntimeInitError" => (
-            "the function's runtime did not start, most often because the handler cannot be loaded",
-            "check `handler` of [function], and read the log: `squad logs`",
-        ),
-        "FunctionError.ExtensionInitError" => (
-            "an extension of the function did not start",
-            "check the function's layers, and read the log: `squad logs`",
-        ),
-        "FunctionError.InvalidEntryPoint" => (
-            "the entry point of the container image does not exist or is not executable",
-            "check ENTRYPOINT and CMD of the image, and that it is built for the function's architecture",
-        ),
-        "FunctionError.InvalidWorkingDirectory" => (
-            "the working directory of the container image does not exist",
-            "check WORKDIR of the image",
-        ),
-        "FunctionError.PermissionDenied" => (
-            "the function may not read or run its own files",
-            "make the files of the package readable by everybody, and its programs executable",
-        ),
-        "FunctionError.TooManyExtensions" => (
-            "the function has more than 10 extensions",
-            "remove layers that bring extensions",
-        ),
-        "FunctionError.InitResourceExhausted" => (
-            "the function used up its memory or files while it started",
-            "give it more memory: `memory_mb` of [function]",
-        ),
-        "CapacityProviderScalingLimitExceeded" => (
-            "the function's capacity provider is at its limit",
-            "raise the limit of the capacity provider",
-        ),
-        "InsufficientCapacity" => (
-            "AWS has no capacity for the function at this moment",
-            "run the same command again in some minutes",
-        ),
-        "VcpuLimitExceeded" => (
-            "the account has no virtual processor left for the function's capacity provider",
-            "ask for a higher quota of virtual processors",
-        ),
-        "ServiceQuotaExceededException" => (
-            "a quota of the account is used up",
-            "read AWS's own text above, and ask for a higher quota",
-        ),
-        "DependencyError" => (
-            "a service that Lambda relies on failed",
-            "run the same command again in some minutes",
-        ),
-        "InternalError" => (
-            "Lambda itself failed",
-            "run the same command again in some minutes",
-        ),
-        _ => return None,
-    };
+    let tables = [LIFE, CAPACITY, NETWORK, CODE, KEY, FILE_SYSTEM, START];
+    let mut rows = tables.into_iter().flatten();
+    let (_, summary, hint) = rows.find(|(known, ..)| *known == code)?;
     Some(Reason {
         summary,
-        hint: (!hint.is_empty()).then_some(hint),
+        hint: (!hint.is_empty()).then_some(*hint),
     })
 }
+
+/// A code of AWS, what is the matter, and what to do about it; empty where it goes away by itself.
+type Row = (&'static str, &'static str, &'static str);
+
+/// Of the life of a function, and its configuration.
+const LIFE: &[Row] = &[
+    (
+        "Idle",
+        "Lambda has taken the function's resources back because it was not called for some time; the next call wakes it",
+        "",
+    ),
+    ("Creating", "Lambda is still making the function", ""),
+    (
+        "Restoring",
+        "Lambda is waking the function, which was not called for some time",
+        "",
+    ),
+    (
+        "DrainingDurableExecutions",
+        "executions that began earlier have not ended yet",
+        "",
+    ),
+    (
+        "InsufficientRolePermissions",
+        "the function's role may not do what the function's configuration needs (network interfaces, file system, keys)",
+        "add the missing permission to the role, such as the managed policy AWSLambdaVPCAccessExecutionRole",
+    ),
+    (
+        "InvalidConfiguration",
+        "the function's configuration contradicts itself",
+        "read AWS's own text above, and correct the configuration",
+    ),
+    (
+        "InvalidRuntime",
+        "the runtime does not exist or is no longer offered",
+        "set `runtime` of [function] to one that AWS offers",
+    ),
+];
+
+/// Of what AWS or the account has too little of, and failures of AWS.
+const CAPACITY: &[Row] = &[
+    (
+        "CapacityProviderScalingLimitExceeded",
+        "the function's capacity provider is at its limit",
+        "raise the limit of the capacity provider",
+    ),
+    (
+        "InsufficientCapacity",
+        "AWS has no capacity for the function at this moment",
+        "run the same command again in some minutes",
+    ),
+    (
+        "VcpuLimitExceeded",
+        "the account has no virtual processor left for the function's capacity provider",
+        "ask for a higher quota of virtual processors",
+    ),
+    (
+        "ServiceQuotaExceededException",
+        "a quota of the account is used up",
+        "read AWS's own text above, and ask for a higher quota",
+    ),
+    (
+        "DependencyError",
+        "a service that Lambda relies on failed",
+        "run the same command again in some minutes",
+    ),
+    (
+        "InternalError",
+        "Lambda itself failed",
+        "run the same command again in some minutes",
+    ),
+];
+
+/// Of the network that a function is in.
+const NETWORK: &[Row] = &[
+    (
+        "EniLimitExceeded",
+        "the account has no network interface left for the function's VPC",
+        "ask for a higher quota of network interfaces, or remove unused ones",
+    ),
+    (
+        "SubnetOutOfIPAddresses",
+        "a subnet of the function has no free address left",
+        "give the function a larger subnet, or more of them",
+    ),
+    (
+        "InvalidSubnet",
+        "a subnet of the function does not exist or is in another VPC",
+        "correct the function's subnets",
+    ),
+    (
+        "InvalidSecurityGroup",
+        "a security group of the function does not exist or is in another VPC",
+        "correct the function's security groups",
+    ),
+    (
+        "EC2RequestLimitExceeded",
+        "EC2 was asked too often while Lambda made network interfaces",
+        "run the same command again in some minutes",
+    ),
+    (
+        "DisallowedByVpcEncryptionControl",
+        "the VPC enforces encryption in a way that the function does not meet",
+        "ask the VPC's owner for an exclusion, or move the function to other subnets",
+    ),
+];
+
+/// Of the package or the container image.
+const CODE: &[Row] = &[
+    (
+        "ImageDeleted",
+        "the container image is no longer in its repository",
+        "push the image again, or deploy another one",
+    ),
+    (
+        "ImageAccessDenied",
+        "Lambda may not read the container image",
+        "let the repository's policy allow `lambda.amazonaws.com` to pull",
+    ),
+    (
+        "InvalidImage",
+        "the container image is none that Lambda can run",
+        "build it for one platform, the function's architecture, with an entry point",
+    ),
+    (
+        "InvalidZipFileException",
+        "the package is no archive that Lambda can unpack",
+        "look at what the build made: `squad deploy --rebuild`",
+    ),
+];
+
+/// Of the key that encrypts the environment.
+const KEY: &[Row] = &[
+    (
+        "KMSKeyAccessDenied",
+        "Lambda may not use the key that encrypts the function's environment",
+        "let the key's policy allow the function's role to decrypt",
+    ),
+    (
+        "KMSKeyNotFound",
+        "the key that encrypts the function's environment does not exist",
+        "set another key, or restore that one before it is gone for good",
+    ),
+    (
+        "DisabledKMSKey",
+        "the key that encrypts the function's environment is disabled",
+        "enable the key",
+    ),
+    (
+        "InvalidStateKMSKey",
+        "the key that encrypts the function's environment is about to be deleted or not usable yet",
+        "cancel the key's deletion, or set another key",
+    ),
+];
+
+/// Of the file system that is mounted.
+const FILE_SYSTEM: &[Row] = &[
+    (
+        "EFSIOError",
+        "reading or writing the function's file system failed",
+        "look at the state of the file system",
+    ),
+    (
+        "EFSMountConnectivityError",
+        "the function's file system cannot be reached from its subnets",
+        "allow port 2049 between the security groups of the function and of the file system",
+    ),
+    (
+        "EFSMountFailure",
+        "the function's file system could not be mounted",
+        "check the access point and its permissions",
+    ),
+    (
+        "EFSMountTimeout",
+        "the function's file system was not mounted in time",
+        "check the throughput and the mount targets of the file system",
+    ),
+];
+
+/// Of the start of the function's own process.
+const START: &[Row] = &[
+    (
+        "FunctionError",
+        "the function failed while it started",
+        "read its log: `squad logs`",
+    ),
+    (
+        "FunctionError.InitTimeout",
+        "the function did not finish starting in the time that Lambda gives it",
+        "do less before the handler is called, or give the function more memory",
+    ),
+    (
+        "FunctionError.RuntimeInitError",
+        "the function's runtime did not start, most often because the handler cannot be loaded",
+        "check `handler` of [function], and read the log: `squad logs`",
+    ),
+    (
+        "FunctionError.ExtensionInitError",
+        "an extension of the function did not start",
+        "check the function's layers, and read the log: `squad logs`",
+    ),
+    (
+        "FunctionError.InvalidEntryPoint",
+        "the entry point of the container image does not exist or is not executable",
+        "check ENTRYPOINT and CMD of the image, and that it is built for the function's architecture",
+    ),
+    (
+        "FunctionError.InvalidWorkingDirectory",
+        "the working directory of the container image does not exist",
+        "check WORKDIR of the image",
+    ),
+    (
+        "FunctionError.PermissionDenied",
+        "the function may not read or run its own files",
+        "make the files of the package readable by everybody, and its programs executable",
+    ),
+    (
+        "FunctionError.TooManyExtensions",
+        "the function has more than 10 extensions",
+        "remove layers that bring extensions",
+    ),
+    (
+        "FunctionError.InitResourceExhausted",
+        "the function used up its memory or files while it started",
+        "give it more memory: `memory_mb` of [function]",
+    ),
+];
 
 /// What was asked for, as a person would say it, such as ``cannot move the alias of `payments` ``; the reason follows.
 pub(crate) fn asked(error: &Error) -> String {
