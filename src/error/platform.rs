@@ -71,6 +71,8 @@ impl From<platform::Error> for Error {
             From::Overtaken(_) => Self::new(Kind::Conflict, "conflict", message)
                 .hint("look at what is live now with `squad status`, then run the same command again"),
             From::Unsupported(_) => Self::new(Kind::Refused, "unsupported", message),
+            From::NotThere { .. } => Self::new(Kind::Refused, "unsupported", message)
+                .hint("`local` and `lambda` work today; `squad env list` shows the platform of each environment"),
             From::File(error) => error.into(),
             From::Aws(error) => error.into(),
         }

@@ -70,10 +70,13 @@ pub(crate) fn local_settings(
             executable: places.executable.clone(),
             name: environment.name.to_string(),
         }),
-        PlatformKind::Lambda | PlatformKind::Eks => Err(Error::Unsupported(format!(
-            "the platform `{}` of the environment `{}` is not in this version of squad",
-            environment.platform.as_str(),
+        PlatformKind::Lambda => Err(Error::Unsupported(format!(
+            "the environment `{}` is on Lambda, and nothing of it runs on this machine",
             environment.name
         ))),
+        PlatformKind::Eks => Err(Error::NotThere {
+            platform: environment.platform.as_str(),
+            environment: environment.name.to_string(),
+        }),
     }
 }

@@ -173,6 +173,16 @@ pub(crate) enum Error {
     /// The platform cannot do what was asked (a secret store that it does not have, a runtime).
     #[error("{0}")]
     Unsupported(String),
+    /// This version of squad has no such platform.
+    #[error(
+        "the platform `{platform}` of the environment `{environment}` is not in this version of squad"
+    )]
+    NotThere {
+        /// As `org.toml` names it.
+        platform: &'static str,
+        /// The environment that has it.
+        environment: String,
+    },
     /// A file.
     #[error(transparent)]
     File(#[from] crate::fs::Error),

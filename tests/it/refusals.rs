@@ -205,3 +205,25 @@ fn a_command_line_that_lacks_something_is_told_how_it_is_written() {
 
 "#]]);
 }
+
+#[test]
+fn a_platform_that_is_not_there_yet_says_which_ones_are() {
+    let home = Home::new();
+    let org = home.work().join("org");
+    std::fs::create_dir_all(&org).expect("a directory");
+    let text = "schema = 1\n[org]\nname = \"acme\"\n[env.prod]\nplatform = \"eks\"\naccount = \"123456789012\"\n\
+                region = \"eu-west-1\"\ncluster = \"arn:aws:eks:eu-west-1:123456789012:cluster/main\"\n";
+    std::fs::write(org.join("org.toml"), text).expect("written");
+    let service = TestService::new(&home, "payments");
+    home.squad(["org", "add", &org.display().to_string()])
+        .success();
+    home.squad_in(&service.directory, ["deploy", "--env", "prod"])
+        .failure(7)
+        .assert(str![[r#"
+› error: the platform `eks` of the environment `prod` is not in this version of squad
+› hint: `local` and `lambda` work today; `squad env list` shows the platform of each environment
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/unsupported.md
+[exit 7]
+
+"#]]);
+}

@@ -94,7 +94,8 @@ impl From<Error> for Failure {
             // Its functions are processes of its own.
             error @ (Error::UnclearTarget { .. }
             | Error::NotProvisioned(_)
-            | Error::NotApplied { .. }) => Self::Unsupported(error.to_string()),
+            | Error::NotApplied { .. }
+            | Error::NotThere { .. }) => Self::Unsupported(error.to_string()),
             // The supervisor asks AWS nothing.
             Error::Aws(error) => Self::Unsupported(error.to_string()),
             Error::File(error) | Error::NotStarted { source: error, .. } => Self::File(
