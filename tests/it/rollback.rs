@@ -239,7 +239,7 @@ fn a_revision_is_named_with_to() {
     home.squad(["rollback", "payments", "--to", "last"])
         .failure(2)
         .assert(str![[r#"
-› error: invalid value 'last' for '--to <revision>': `last` is not the number of a revision, such as 41
+› error: `--to` cannot be `last`: `last` is not the number of a revision, such as 41
 › hint: `squad rollback --help` shows what it takes
 › docs: https://github.com/squad-cli/squad/blob/main/docs/errors/usage.md
 [exit 2]
@@ -444,7 +444,7 @@ fn it_does_not_wait_for_the_audit_log_and_a_deploy_does() {
 WHEN      WHO              WHAT                                               RESULT
 [AGO]  ana@example.com  deploy payments 1 → 3 in prod (Serve version 3)    done
 [AGO]  ana@example.com  rollback payments 2 → 1 in prod (Serve version 1)  done
-[AGO]  ana@example.com  deploy payments in prod (Serve version 3)          refused (file)
+[AGO]  ana@example.com  deploy payments in prod (Serve version 3)          refused (audit-not-writable)
 [AGO]  ana@example.com  deploy payments 1 → 2 in prod (Serve version 2)    done
 [AGO]  ana@example.com  deploy payments → 1 in prod (Serve version 1)      done
 [exit 0]

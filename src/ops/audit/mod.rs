@@ -261,11 +261,13 @@ impl Journal {
             self.reserve.keep();
             return Ok(operation);
         };
+        let refusal = not_writable(&asked, error);
+        // What the caller is told, not the lower fact that it came from.
         let outcome = Outcome {
             result: ResultWord::Refused,
             after: Value::Null,
-            message: Some(error.message.clone()),
-            error_id: Some(error.id.to_owned()),
+            message: Some(refusal.message.clone()),
+            error_id: Some(refusal.id.to_owned()),
         };
         let outcome = operation
             .intent
@@ -273,7 +275,7 @@ impl Journal {
         // The refusal itself is what the caller hears of; that it cannot be noted adds nothing.
         drop(self.add(&outcome));
         self.forget(&operation.id);
-        Err(not_writable(&asked, error))
+        Err(refusal)
     }
 
     /// Records the intent of a brake: on return it is durable on this machine, and in the log if that was quick.
