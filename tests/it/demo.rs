@@ -5,6 +5,7 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use snapbox::str;
 
 use crate::support::journey::signal;
 use crate::support::{Home, Output};
@@ -101,9 +102,30 @@ fn the_whole_demo_ends_well_and_is_removed() {
         .collect();
     let expected = |line: &&&str| line.contains(" POST: ");
     assert!(load.len() >= 6 && harmed.iter().all(expected), "{load:#?}");
-    home.squad(["demo", "--clean", "--directory", &place])
-        .success();
+    let clean = || home.squad(["demo", "--clean", "--directory", &place, "-o", "json"]);
+    for outcome in ["removed", "absent"] {
+        let output = clean().success();
+        let wanted =
+            format!(r#"{{"schema":"squad.demo/v1","directory":"{place}","outcome":"{outcome}"}}"#);
+        assert_eq!(
+            (output.line(), output.stderr.as_str()),
+            (wanted.as_str(), "")
+        );
+    }
     home.wait_until_quiet(Duration::from_secs(20));
+}
+
+#[test]
+fn cleaning_where_no_demo_is_says_so_to_programs_too() {
+    let home = Home::new();
+    let place = home.work().join("demo").display().to_string();
+    home.squad(["demo", "--clean", "--directory", &place, "-o", "json"])
+        .success()
+        .assert(str![[r#"
+{"schema":"squad.demo/v1","directory":"[WORK]/demo","outcome":"absent"}
+[exit 0]
+
+"#]]);
 }
 
 #[test]

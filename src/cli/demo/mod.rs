@@ -10,7 +10,9 @@ mod rollouts;
 mod stage;
 mod stop;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
 
 use crate::cli::context::Context;
 use crate::cli::progress::seconds;
@@ -35,6 +37,25 @@ pub(crate) struct Args {
     directory: Option<PathBuf>,
 }
 
+/// `squad.demo/v1`.
+#[derive(Debug, Serialize)]
+struct Wire {
+    schema: &'static str,
+    directory: String,
+    /// `played`, `removed` or `absent`.
+    outcome: &'static str,
+}
+
+impl Wire {
+    fn new(root: &Path, outcome: &'static str) -> Self {
+        Self {
+            schema: "squad.demo/v1",
+            directory: root.display().to_string(),
+            outcome,
+        }
+    }
+}
+
 /// One part of the demo: a heading, and the commands below it. Later parts of the product add theirs to
 /// [`acts::ACTS`].
 struct Act {
@@ -52,11 +73,15 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     };
     if args.clean {
         let there = stage::clean(context, &root)?;
-        context.output.status(&if there {
-            format!("removed {}", root.display())
+        let (outcome, told) = if there {
+            ("removed", format!("removed {}", root.display()))
         } else {
-            format!("there is no demo at {}", root.display())
-        });
+            ("absent", format!("there is no demo at {}", root.display()))
+        };
+        context.output.status(&told);
+        if context.output.is_json() {
+            context.output.json(&Wire::new(&root, outcome));
+        }
         return Ok(0);
     }
     let mut stage = Stage::set(context, &root)?;
@@ -81,6 +106,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8> {
     for line in acts::next_steps(&root) {
         context.output.status(&line);
     }
-    context.output.out(&root.display().to_string());
+    if context.output.is_json() {
+        context.output.json(&Wire::new(&root, "played"));
+    } else {
+        context.output.out(&root.display().to_string());
+    }
     Ok(0)
 }
