@@ -220,4 +220,41 @@ fn what_the_supervisor_acknowledges_is_on_the_disk() {
         violations(&trace.events, &home.state()),
         Vec::<String>::new()
     );
+    artifact_is_synced_before_it_gets_its_name(&trace.events);
+}
+
+/// Each file and directory of an artifact is on the disk before the artifact gets the name of its revision.
+#[track_caller]
+fn artifact_is_synced_before_it_gets_its_name(events: &[Event]) {
+    let place = |event: &Event| {
+        let to = event.to.as_deref().map(Path::new)?;
+        (event.call.starts_with("rename") && to.ends_with("revisions/1")).then(|| to.to_owned())
+    };
+    let (index, artifact) = events
+        .iter()
+        .enumerate()
+        .find_map(|(index, event)| Some((index, place(event)?)))
+        .expect("the artifact gets its name");
+    let (before, named) = events.split_at(index);
+    let staged = Path::new(&named[0].path);
+    let mut wanted = vec![artifact.clone()];
+    let mut files = 0;
+    while let Some(path) = wanted.pop() {
+        let metadata = path.symlink_metadata().expect("it is there");
+        if metadata.is_symlink() {
+            continue;
+        }
+        if metadata.is_dir() {
+            let entries = std::fs::read_dir(&path).expect("a directory");
+            wanted.extend(entries.map(|entry| entry.expect("an entry").path()));
+        }
+        files += usize::from(metadata.is_file());
+        let copy = match path.strip_prefix(&artifact).expect("below it") {
+            rest if rest == Path::new("") => staged.to_owned(),
+            rest => staged.join(rest),
+        };
+        let is_synced = |event: &Event| event.call == "fsync" && Path::new(&event.path) == copy;
+        assert!(before.iter().any(is_synced), "{} is synced", copy.display());
+    }
+    assert!(files > 1, "the artifact has files");
 }
