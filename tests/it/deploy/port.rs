@@ -206,7 +206,7 @@ fn a_port_is_a_number_of_this_machine() {
         assert!(
             error
                 .stderr
-                .contains(&format!("'{wrong}' for '--port <port>'")),
+                .contains(&format!("`--port` cannot be `{wrong}`")),
             "{}",
             error.transcript()
         );
