@@ -169,6 +169,15 @@ fn nothing_is_overwritten() {
 [exit 2]
 
 "#]]);
+    // `mkdir -p` would not make it.
+    symlink("gone/place", home.work().join("dangling")).unwrap();
+    new(&home, "dangling/here").assert(str![[r#"
+› error: cannot create `dangling/here`: `dangling` is a symbolic link that points nowhere: there is no `[WORK]/gone/place`
+› hint: correct the link, or take another directory: `ls -l dangling`
+› docs: https://github.com/squad-cli/squad/blob/main/docs/errors/directory-refused.md
+[exit 2]
+
+"#]]);
     assert_eq!(
         std::fs::read_to_string(home.work().join("full/x")).unwrap(),
         "mine"
@@ -185,6 +194,7 @@ fn nothing_is_overwritten() {
     assert_eq!(
         made(&home),
         [
+            "dangling",
             "empty",
             "file",
             "full",

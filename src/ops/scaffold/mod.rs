@@ -98,6 +98,18 @@ impl Target {
         let parent = absolute.parent().unwrap_or(current);
         let parent = std::fs::canonicalize(parent).map_err(|source| {
             if source.kind() == std::io::ErrorKind::NotFound {
+                if let Some((link, to)) = dangling(parent) {
+                    let shown = link.strip_prefix(current).unwrap_or(&link);
+                    let error = refused(&format!(
+                        "`{}` is a symbolic link that points nowhere: there is no `{}`",
+                        shown.display(),
+                        to.display()
+                    ));
+                    return error.hint(format!(
+                        "correct the link, or take another directory: `ls -l {}`",
+                        shell::quoted(&shown.display().to_string())
+                    ));
+                }
                 let parent = directory.parent().unwrap_or(parent).display().to_string();
                 return refused(&format!("there is no directory `{parent}`")).hint(format!(
                     "make it first: `mkdir -p {}`",
@@ -157,6 +169,15 @@ impl Target {
             ),
         )
     }
+}
+
+/// The first part of a path that is a symbolic link to something that is not there, and what it points to.
+fn dangling(path: &Path) -> Option<(PathBuf, PathBuf)> {
+    let link = path
+        .ancestors()
+        .find(|part| part.is_symlink() && !part.exists())?;
+    let to = std::fs::read_link(link).ok()?;
+    Some((link.to_owned(), link.parent().unwrap_or(link).join(to)))
 }
 
 /// Makes the service. On an error nothing is left behind.
