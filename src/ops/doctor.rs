@@ -145,8 +145,11 @@ pub(crate) fn record(pending: Result<(usize, Option<Error>)>, environment: &Envi
             Check::wrong(
                 what,
                 vec![Finding {
-                    what: format!("{events} events are on this machine only{reason}"),
-                    why: "nobody else sees what was done, and no change goes forwards until they are stored".to_owned(),
+                    what: match events {
+                        1 => format!("1 event is on this machine only{reason}"),
+                        _ => format!("{events} events are on this machine only{reason}"),
+                    },
+                    why: "nobody else sees what was done, and no change goes forwards until the log has all of it".to_owned(),
                     next: next.unwrap_or_else(|| {
                         format!("when the store answers again: `squad audit verify{}`", environment.flag())
                     }),

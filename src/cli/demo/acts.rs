@@ -216,8 +216,8 @@ pub(super) fn report(stage: &Stage<'_>, counts: &Counts) -> Result<()> {
         .map(|(revision, count)| format!("{count} by revision {revision}"))
         .collect();
     let line = format!(
-        "meanwhile {} requests were answered ({}), {} failed",
-        counts.answered,
+        "meanwhile {} ({}), {} failed",
+        counts.answered_in_words(),
         by_revision.join(", "),
         counts.failed
     );

@@ -19,6 +19,16 @@ pub(crate) struct Counts {
     pub(crate) revisions: BTreeMap<String, u64>,
 }
 
+impl Counts {
+    /// How many were answered, as a person says it.
+    pub(crate) fn answered_in_words(&self) -> String {
+        match self.answered {
+            1 => "1 request was answered".to_owned(),
+            answered => format!("{answered} requests were answered"),
+        }
+    }
+}
+
 /// A running stream of requests.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,

@@ -108,8 +108,9 @@ pub(super) fn bad(stage: &mut Stage<'_>) -> Result<()> {
     report(stage, &loads.get.stop())?;
     let post = loads.post.stop();
     let line = format!(
-        "POST: {} requests were answered, {} failed before the judge went back",
-        post.answered, post.failed
+        "POST: {}, {} failed before the judge went back",
+        post.answered_in_words(),
+        post.failed
     );
     let tick = stage
         .context

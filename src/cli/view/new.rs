@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::super::context::Context;
+use super::number::counted;
 use crate::error::shell;
 use crate::ops::scaffold::{History, Options, Outcome};
 use crate::output::{Style, sanitize};
@@ -83,9 +84,9 @@ pub(crate) fn done(context: &Context, options: &Options<'_>, outcome: &Outcome) 
         History::Within(_) | History::None => String::new(),
     };
     output.status(&format!(
-        "{} {} files in {}/, {history}{template}",
+        "{} {} in {}/, {history}{template}",
         output.paint(Style::Done, output.tick()),
-        outcome.files,
+        counted(outcome.files as u64, "file"),
         directory.trim_end_matches('/'),
     ));
     if let History::Within(root) = &outcome.history {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::env::Environment;
+use super::number::counted;
 use crate::clock::Clock;
 use crate::config::{Config, roughly};
 use crate::domain::name::OrgName;
@@ -207,7 +208,7 @@ impl Org {
             line("services", &names.join(", "));
         }
         if !self.trusted.is_empty() {
-            line("trusted", &format!("{} keys", self.trusted.len()));
+            line("trusted", &counted(self.trusted.len() as u64, "key"));
         }
         output.out("");
         super::env::print_table(output, &self.environments, None);

@@ -97,11 +97,16 @@ impl Checker {
             }
         })?;
         if frame.start != before.tree.size() {
-            let detail = format!(
-                "its events begin at {}, and {} events come before it",
-                frame.start,
-                before.tree.size()
-            );
+            let detail = match before.tree.size() {
+                1 => format!(
+                    "its events begin at {}, and 1 event comes before it",
+                    frame.start
+                ),
+                size => format!(
+                    "its events begin at {}, and {size} events come before it",
+                    frame.start
+                ),
+            };
             return Err(damage(DamageKind::Order, detail));
         }
         let mut tree = before.tree.clone();

@@ -499,9 +499,9 @@ fn verdict(sum: &Sum, pieces: &[Piece], pin: Option<&Pin>, end: u64, behind: boo
             commit: end,
             event: sum.position.tree.size(),
             detail: format!(
-                "it and what follows are gone: this machine has seen {} commits with {} events",
-                pin.position.commits,
-                pin.position.tree.size()
+                "it and what follows are gone: this machine has seen {} with {}",
+                counted(pin.position.commits, "commit"),
+                counted(pin.position.tree.size(), "event")
             ),
         }),
         pin => {
@@ -512,4 +512,10 @@ fn verdict(sum: &Sum, pieces: &[Piece], pin: Option<&Pin>, end: u64, behind: boo
             }
         }
     }
+}
+
+/// `1 commit`, `2 commits`.
+fn counted(number: u64, word: &str) -> String {
+    let end = if number == 1 { "" } else { "s" };
+    format!("{number} {word}{end}")
 }

@@ -161,9 +161,14 @@ async fn follow(
                 at: supervisor.now(),
                 revision: RevisionNumber(0),
                 stream: OWN.to_owned(),
-                text: format!(
-                    "{lines} lines were too fast to be followed; `squad logs {service}` shows them"
-                ),
+                text: match lines {
+                    1 => format!(
+                        "1 line was too fast to be followed; `squad logs {service}` shows it"
+                    ),
+                    _ => format!(
+                        "{lines} lines were too fast to be followed; `squad logs {service}` shows them"
+                    ),
+                },
             },
             Err(RecvError::Closed) => return done(frames, &()).await,
         };

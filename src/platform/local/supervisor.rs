@@ -95,8 +95,9 @@ impl Supervisor {
         let (ledger, repaired) = Ledger::open(&place.journal, &store)?;
         if let Some(repaired) = repaired {
             tracing::warn!(
-                "the last record of the journal, {} bytes at byte {}, was cut off and has been removed; it was never acknowledged",
+                "the last record of the journal, {} byte{} at byte {}, was cut off and has been removed; it was never acknowledged",
                 repaired.bytes,
+                if repaired.bytes == 1 { "" } else { "s" },
                 repaired.offset
             );
         }

@@ -305,9 +305,10 @@ impl Host {
             Some(Phase::Starting) => (Health::Starting, None),
             Some(Phase::Restarting(times, how)) => (
                 Health::Degraded,
-                Some(format!(
-                    "it is started again after {how}, {times} times so far"
-                )),
+                Some(match times {
+                    1 => format!("it is started again after {how}, once so far"),
+                    _ => format!("it is started again after {how}, {times} times so far"),
+                }),
             ),
             Some(Phase::Failed(diagnosis)) => (Health::Failed, Some(in_few_words(&diagnosis))),
             Some(Phase::Stopped) | None => match &state.failed {
