@@ -92,6 +92,66 @@ pub(crate) async fn run(
     environment: &Environment,
 ) -> Result<u8> {
     let platform = context.platform(environment)?;
+    let members = chosen(context, args, config, environment)?;
+    let mut options_of = Vec::with_capacity(members.len());
+    for member in members {
+        let located = config::Located {
+            service: member.service,
+            directory: member.directory,
+        };
+        context.check_name(config, &located)?;
+        options_of.push(args.options(context, config, environment, located)?);
+    }
+    let items = planned(&*platform, options_of).await;
+    let changing = show(context, &items);
+    if changing == 0 || args.is_dry_run() {
+        print(context, environment, &without_outcomes(&items), "planned");
+        let failed = items.iter().any(|item| item.plan.is_err());
+        return Ok(match (failed, changing > 0 && args.wants_exit_code()) {
+            (true, _) => Kind::Failed.exit_code(),
+            (false, true) => Kind::Differs.exit_code(),
+            (false, false) => 0,
+        });
+    }
+    agree(context, config, environment, &items, changing)?;
+    let names = items
+        .iter()
+        .filter(|item| item.changes())
+        .map(|item| item.options.service.name.clone())
+        .collect();
+    let mark = context.mark(environment, "deploy", names)?;
+    if args.goes_on_alone() {
+        let log = context
+            .go_on_alone("--no-wait", &[], "workspace", mark)
+            .map_err(|error| error.context("cannot deploy the workspace; nothing was begun"))?;
+        goes_on(context, &format!("--all{}", environment.flag()), &log);
+        if context.output.is_json() {
+            print(context, environment, &without_outcomes(&items), "going-on");
+        }
+        return Ok(0);
+    }
+    let journal = context.journal(environment)?;
+    context.settle_with(&*platform, &journal).await;
+    let results = all_applied(context, args, &*platform, &journal, &items).await?;
+    drop(mark);
+    print(context, environment, &results, "planned");
+    Ok(worst(&results))
+}
+
+/// One service, and how it ended; none where nothing was begun.
+type Applied<'a> = (&'a Item, Option<Result<Outcome>>);
+
+fn without_outcomes(items: &[Item]) -> Vec<Applied<'_>> {
+    items.iter().map(|item| (item, None)).collect()
+}
+
+/// The services that are asked for: all, or those that changed.
+fn chosen(
+    context: &Context,
+    args: &Args,
+    config: &Config,
+    environment: &Environment,
+) -> Result<Vec<Member>> {
     let mut members = Vec::new();
     for (name, _) in config.services() {
         let located = config.service(Some(&name), &environment.name)?;
@@ -120,62 +180,40 @@ pub(crate) async fn run(
             members.len()
         ));
     }
-    let mut options_of = Vec::with_capacity(members.len());
-    for member in members {
-        let located = config::Located {
-            service: member.service,
-            directory: member.directory,
-        };
-        context.check_name(config, &located)?;
-        options_of.push(args.options(context, config, environment, located)?);
-    }
-    let items = planned(&*platform, options_of).await;
-    let changing = show(context, &items);
-    if changing == 0 || args.is_dry_run() {
-        let failed = items.iter().any(|item| item.plan.is_err());
-        let results: Vec<_> = items.iter().map(|item| (item, None)).collect();
-        print(context, environment, &results, "planned");
-        return Ok(match (failed, changing > 0 && args.wants_exit_code()) {
-            (true, _) => Kind::Failed.exit_code(),
-            (false, true) => Kind::Differs.exit_code(),
-            (false, false) => 0,
-        });
-    }
+    Ok(members)
+}
+
+/// Asks once for all, and claims what the services keep for themselves.
+fn agree(
+    context: &Context,
+    config: &Config,
+    environment: &Environment,
+    items: &[Item],
+    changing: usize,
+) -> Result<()> {
     let plural = if changing == 1 { "service" } else { "services" };
-    if !prompt::confirm(
-        context,
-        consent(environment),
-        &format!("Deploy {changing} {plural}?"),
-    )? {
+    let question = format!("Deploy {changing} {plural}?");
+    if !prompt::confirm(context, consent(environment), &question)? {
         return Err(declined());
     }
-    for item in &items {
+    for item in items {
         if let Ok(plan) = &item.plan {
             context
                 .claim(config, &item.options)
                 .map_err(|error| plan.not_begun(&item.options, error))?;
         }
     }
-    let names = items
-        .iter()
-        .filter(|item| item.changes())
-        .map(|item| item.options.service.name.clone())
-        .collect();
-    let mark = context.mark(environment, "deploy", names)?;
-    if args.goes_on_alone() {
-        let log = context
-            .go_on_alone("--no-wait", &[], "workspace", mark)
-            .map_err(|error| error.context("cannot deploy the workspace; nothing was begun"))?;
-        goes_on(context, &format!("--all{}", environment.flag()), &log);
-        if context.output.is_json() {
-            let results: Vec<_> = items.iter().map(|item| (item, None)).collect();
-            print(context, environment, &results, "going-on");
-        }
-        return Ok(0);
-    }
-    let journal = context.journal(environment)?;
-    context.settle_with(&*platform, &journal).await;
-    let (journal, platform) = (&journal, &*platform);
+    Ok(())
+}
+
+/// Applies them, as many at once as the platform takes; in order of the names, whichever ended first.
+async fn all_applied<'a>(
+    context: &Context,
+    args: &Args,
+    platform: &dyn Platform,
+    journal: &Journal,
+    items: &'a [Item],
+) -> Result<Vec<Applied<'a>>> {
     let builds = Builds::new();
     let mut results = under_interrupts(context, async |cancel: Cancel| {
         let work = items.iter().map(|item| {
@@ -192,16 +230,19 @@ pub(crate) async fn run(
     })
     .await?;
     results.sort_by(|a, b| a.0.options.service.name.cmp(&b.0.options.service.name));
-    drop(mark);
-    print(context, environment, &results, "planned");
-    let worst = results
+    Ok(results)
+}
+
+/// The exit code for all of them: that of Ctrl-C wins, because the others were not begun.
+fn worst(results: &[Applied<'_>]) -> u8 {
+    results
         .iter()
         .filter_map(|(item, outcome)| match (&item.plan, outcome) {
             (Err(error), _) | (_, Some(Err(error))) => Some(error.kind.exit_code()),
             _ => None,
         })
-        .max_by_key(|code| u8::from(*code == Kind::Interrupted.exit_code()));
-    Ok(worst.unwrap_or(0))
+        .max_by_key(|code| u8::from(*code == Kind::Interrupted.exit_code()))
+        .unwrap_or(0)
 }
 
 /// The plans, in order of the names. They are made beside each other: each is a few reads of the platform, which has its
@@ -297,7 +338,7 @@ fn show(context: &Context, items: &[Item]) -> usize {
 fn print(
     context: &Context,
     environment: &Environment,
-    results: &[(&Item, Option<Result<Outcome>>)],
+    results: &[Applied<'_>],
     undone: &'static str,
 ) {
     let mut services = Vec::new();

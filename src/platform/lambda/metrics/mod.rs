@@ -161,8 +161,12 @@ impl Lambda {
             .await?;
         let function = points.total(Of::Function);
         if points.total(Of::Alias) == 0 && function > 0 && !told(&points, &versions) {
+            let called = match function {
+                1 => "once".to_owned(),
+                times => format!("{times} times"),
+            };
             return Err(Error::Unsupported(format!(
-                "`{}` was called {function} times, and never through its alias `{}`: its callers name the function or a version, so that nothing here would reach them",
+                "`{}` was called {called}, and never through its alias `{}`: its callers name the function or a version, so that nothing here would reach them",
                 seen.target.function, seen.target.alias
             )));
         }
