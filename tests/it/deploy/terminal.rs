@@ -1,6 +1,9 @@
-//! Terminals of every width, colour and locale.
+//! Terminals of every width, colour and locale, and the question that is asked there.
+
+use nix::sys::signal::Signal;
 
 use super::with_build;
+use crate::support::journey::{protected_org, signal};
 use crate::support::{Home, SQUAD, Terminal, TestService};
 
 /// A deploy on a terminal of so many columns with more variables: what was written, escape sequences included.
@@ -114,4 +117,54 @@ fn nothing_of_the_repository_moves_the_terminal() {
         "{:?}",
         output.stderr
     );
+}
+
+#[test]
+fn a_person_says_yes_or_no() {
+    let mut home = Home::new();
+    let service = TestService::new(&home, "payments");
+    protected_org(&mut home);
+    let arguments = ["deploy", "--env", "prod"];
+    let mut terminal = Terminal::start_in(&home, &service.directory, 100, arguments);
+    terminal.expect("Deploy? [y/N]").expect("[y/N]");
+    // Neither a `y` in what was typed or pasted, nor one without Enter, is a yes.
+    terminal.send("xyz\r");
+    terminal.expect("`y` or `n`, then Enter");
+    terminal.send("n\r");
+    let (code, text) = terminal.finish();
+    assert_eq!(code, 130, "{text}");
+    assert!(text.contains("nothing was changed"), "{text}");
+    let mut terminal = Terminal::start_in(&home, &service.directory, 100, arguments);
+    terminal.expect("[y/N]");
+    terminal.interrupt();
+    let (code, text) = terminal.finish();
+    assert_eq!(code, 130, "{text}");
+    assert!(
+        text.contains("stopped at the question; nothing was changed"),
+        "{text}"
+    );
+    // The same without the key, which a terminal makes a signal of where it is pressed between two that are read.
+    let terminal = Terminal::start_in(&home, &service.directory, 100, arguments);
+    terminal.expect("[y/N]");
+    signal(terminal.id(), Signal::SIGINT);
+    let (code, text) = terminal.finish();
+    assert_eq!(code, 130, "{text}");
+    assert!(
+        text.contains("stopped at the question; nothing was changed"),
+        "{text}"
+    );
+    // Nobody is there to answer, and a CI job is cancelled.
+    let terminal = Terminal::start_in(&home, &service.directory, 100, arguments);
+    terminal.expect("[y/N]");
+    signal(terminal.id(), Signal::SIGTERM);
+    let (code, text) = terminal.finish();
+    assert_eq!(code, 130, "{text}");
+    assert!(text.contains("error: stopped"), "{text}");
+    let mut terminal = Terminal::start_in(&home, &service.directory, 100, arguments);
+    terminal.expect("[y/N]");
+    terminal.send("yes\r");
+    let (code, text) = terminal.finish();
+    assert_eq!(code, 0, "{text}");
+    let status = home.squad(["status", "payments", "--env", "prod", "-o", "json"]);
+    assert_eq!(status.json()["services"][0]["traffic"]["1"], 100);
 }
