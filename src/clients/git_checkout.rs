@@ -8,7 +8,6 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::git::REPOSITORY_VARIABLES;
 use super::git_remote::{self, Remote, check_address, within};
 use super::process::{self, Children};
 use crate::fs;
@@ -180,13 +179,12 @@ impl Kept<'_> {
         self.fetch(source)?;
         // The plan reads the history. A fetch asks for nothing older than what is kept, so it would never mend a gap there.
         drop(self.run(&["rev-list", "--quiet", REFERENCE, "--"])?);
-        if let Some(at) = at {
-            let name = format!("{at}^{{commit}}");
-            let found = self.run(&["rev-parse", "--verify", "--end-of-options", &name]);
-            drop(found.map_err(|_| Failure::Gone(at.to_owned()))?);
-        }
         let name = format!("{}^{{commit}}", at.unwrap_or(REFERENCE));
-        let commit = self.run(&["rev-parse", "--verify", "--end-of-options", &name])?;
+        let found = self.run(&["rev-parse", "--verify", "--end-of-options", &name]);
+        let commit = found.map_err(|failure| match at {
+            Some(at) => Failure::Gone(at.to_owned()),
+            None => failure,
+        })?;
         let commit = String::from_utf8_lossy(&commit).trim().to_owned();
         let checkout = ["checkout", "--quiet", "--force", "--detach", &commit, "--"];
         self.run(&checkout)?;
@@ -310,9 +308,6 @@ fn git(work: Work<'_>) -> Result<Command, git_remote::Error> {
     })?;
     let mut command = git_remote::git();
     command.stdin(Stdio::from(lock));
-    for variable in REPOSITORY_VARIABLES {
-        command.env_remove(variable);
-    }
     Ok(command)
 }
 

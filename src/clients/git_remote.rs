@@ -10,22 +10,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use super::git::REPOSITORY_VARIABLES;
 use super::process::{self, Children};
 use crate::domain::org::Committed;
 use crate::domain::repository::without_secrets;
 
 /// Where the remote's newest commit is kept in the clone.
 const REFERENCE: &str = "refs/squad/org";
-/// Variables of a git that started this process (a hook): they would name its repository instead of ours.
-const INHERITED: [&str; 7] = [
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_COMMON_DIR",
-    "GIT_NAMESPACE",
-    "GIT_PREFIX",
-];
 /// For what happens on this machine alone.
 const LOCAL_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -278,7 +269,8 @@ fn without(error: Error, secrets: &[String]) -> Error {
 
 pub(super) fn git() -> Command {
     let mut command = process::command("git");
-    for name in INHERITED {
+    // A git that started this process (a hook) names its repository: not ours.
+    for name in REPOSITORY_VARIABLES {
         command.env_remove(name);
     }
     command
