@@ -41,6 +41,7 @@ pub(crate) struct Backend {
     /// Connections of an earlier target are not used again.
     idle: Mutex<Vec<(SocketAddr, Connection)>>,
     available: watch::Sender<bool>,
+    /// Who waits does so for the last request to leave: nobody is woken for another.
     in_flight: watch::Sender<usize>,
 }
 
@@ -49,7 +50,10 @@ pub(super) struct InFlight(Arc<Backend>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.send_modify(|count| *count -= 1);
+        self.0.in_flight.send_if_modified(|count| {
+            *count -= 1;
+            *count == 0
+        });
     }
 }
 
@@ -120,7 +124,10 @@ impl Backend {
     }
 
     pub(super) fn enter(self: &Arc<Self>) -> InFlight {
-        self.in_flight.send_modify(|count| *count += 1);
+        self.in_flight.send_if_modified(|count| {
+            *count += 1;
+            false
+        });
         InFlight(Arc::clone(self))
     }
 

@@ -359,12 +359,15 @@ async fn connect(
 /// The request as the process gets it.
 fn prepare(request: &mut Request<Upload>, remote: SocketAddr, protocol: Option<HeaderValue>) {
     let authority = request.uri().authority().map(ToString::to_string);
-    let path = request
-        .uri()
-        .path_and_query()
-        .map_or("/", http::uri::PathAndQuery::as_str);
-    if let Ok(uri) = path.parse::<Uri>() {
-        *request.uri_mut() = uri;
+    // RFC 9112 §3.2: a client that names no host in the target sends it as a process wants it.
+    if authority.is_some() {
+        let path = request
+            .uri()
+            .path_and_query()
+            .map_or("/", http::uri::PathAndQuery::as_str);
+        if let Ok(uri) = path.parse::<Uri>() {
+            *request.uri_mut() = uri;
+        }
     }
     let is_http2 = request.version() == Version::HTTP_2;
     *request.version_mut() = Version::HTTP_11;

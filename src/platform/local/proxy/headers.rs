@@ -57,6 +57,10 @@ pub(super) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
 /// Removes what is meant for one connection only, and what `Connection` names besides. Trailers are passed on in both
 /// directions, so `TE: trailers` stays true (RFC 9110 §10.1.4).
 pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    // Most messages have none of them, and to pass over all names once costs less than to look each of these up.
+    if !headers.keys().any(is_hop_by_hop) {
+        return;
+    }
     let takes_trailers = headers
         .get_all(TE)
         .iter()
@@ -82,6 +86,13 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     if takes_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
+}
+
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection" | "keep-alive" | "proxy-connection" | "te" | "transfer-encoding" | "upgrade"
+    )
 }
 
 /// Says who asked, and by which name.
