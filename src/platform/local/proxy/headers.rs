@@ -2,17 +2,13 @@
 
 use std::net::SocketAddr;
 
-use http::header::{
-    CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, TE, UPGRADE};
 
 /// Forces a revision: `<service>=<revision or rollout id>`, several separated by commas.
 pub(super) const FORCE: HeaderName = HeaderName::from_static("x-squad-canary");
 /// Says which revision answered.
 pub(super) const REVISION: HeaderName = HeaderName::from_static("x-squad-revision");
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -58,7 +54,12 @@ pub(super) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
 /// directions, so `TE: trailers` stays true (RFC 9110 §10.1.4).
 pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     // Most messages have none of them, and to pass over all names once costs less than to look each of these up.
-    if !headers.keys().any(is_hop_by_hop) {
+    let found: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_hop_by_hop(name))
+        .cloned()
+        .collect();
+    if found.is_empty() {
         return;
     }
     let takes_trailers = headers
@@ -78,9 +79,8 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
         for name in named {
             headers.remove(name);
         }
-        headers.remove(CONNECTION);
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE] {
+    for name in found {
         headers.remove(name);
     }
     if takes_trailers {
